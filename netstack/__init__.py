@@ -1,0 +1,1 @@
+"""netstack: a TCP/IP stack that you import."""

@@ -1,0 +1,109 @@
+"""Where compiled cores meet plain Python: each adapter is a core that calls the methods of an ordinary object.
+
+A Python class can't override a `cdef` method, so whoever writes a sink or a user in Python hands it to one of these. 24-70 ns
+a call (cython-patterns: bound and looked-up calls), paid only by those who use them.
+"""
+
+from typing import Protocol
+
+from . import raw
+from .cores import DatagramUser, Frame, FrameSink, NetifCore, Out, StreamUser
+
+
+class FrameHandler(Protocol):
+    """What `PySink` calls."""
+
+    def on_frame(self, frame: bytes, now: int, /) -> None: ...
+    def on_flush(self, now: int, /) -> None: ...
+
+
+class PySink(FrameSink):
+    """Hands frames, as bytes, to a Python object: for wrappers and tools that sit on a netif."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: FrameHandler) -> None:
+        self.handler = handler
+
+    def input(self, f: Frame) -> None:
+        self.handler.on_frame(raw.take(f.buf, f.off, f.end - f.off), f.now)
+
+    def flush(self, now: int) -> None:
+        self.handler.on_flush(now)
+
+
+class FramePort:
+    """Sends whole frames into a netif from Python: the counterpart of `PySink`."""
+
+    __slots__ = ("core", "out")
+
+    def __init__(self, core: NetifCore) -> None:
+        self.core = core
+        self.out = Out()
+
+    def send(self, frame: bytes, now: int) -> None:
+        p = self.out
+        p.reset()
+        p.data = frame
+        p.n = raw.size(frame)
+        self.core.send(p, now)
+        p.data = None
+
+
+class StreamHandler(Protocol):
+    """What `PyStreamUser` calls; see `cores.StreamUser` for when."""
+
+    def on_connected(self, now: int, /) -> None: ...
+    def on_data(self, data: bytes, now: int, /) -> None: ...
+    def on_eof(self, now: int, /) -> None: ...
+    def on_writable(self, now: int, /) -> None: ...
+    def on_closed(self, error: Exception | None, now: int, /) -> None: ...
+
+
+class PyStreamUser(StreamUser):
+    """A connection's user written in Python; one copy out of the slab for each delivery."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: StreamHandler) -> None:
+        self.handler = handler
+
+    def connected(self, now: int) -> None:
+        self.handler.on_connected(now)
+
+    def data(self, f: Frame, n: int, now: int) -> None:
+        self.handler.on_data(raw.take(f.buf, f.off, n), now)
+
+    def queued(self, data: bytes, now: int) -> None:
+        self.handler.on_data(data, now)
+
+    def eof(self, now: int) -> None:
+        self.handler.on_eof(now)
+
+    def writable(self, now: int) -> None:
+        self.handler.on_writable(now)
+
+    def closed(self, error: "Exception | None", now: int) -> None:
+        self.handler.on_closed(error, now)
+
+
+class DatagramHandler(Protocol):
+    """What `PyDatagramUser` calls; addresses are ints."""
+
+    def on_datagram(self, data: bytes, address: int, port: int, now: int, /) -> None: ...
+    def on_error(self, error: Exception, address: int, port: int, now: int, /) -> None: ...
+
+
+class PyDatagramUser(DatagramUser):
+    """A UDP port's user written in Python."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: DatagramHandler) -> None:
+        self.handler = handler
+
+    def datagram(self, f: Frame, sport: int, now: int) -> None:
+        self.handler.on_datagram(raw.take(f.buf, f.off, f.end - f.off), f.src, sport, now)
+
+    def error(self, e: Exception, address: int, port: int, now: int) -> None:
+        self.handler.on_error(e, address, port, now)

@@ -1,0 +1,15 @@
+cimport cython
+cimport netstack.raw as raw
+from netstack.cores cimport Frame
+
+
+@cython.final
+cdef class Pool:
+    cdef readonly Py_ssize_t size
+    cdef readonly list free, lent
+    cdef readonly long made
+    cpdef Frame get(self)
+    cpdef void put(self, Frame f) except *
+    cpdef bint can_lend(self) except -1
+    @cython.locals(lent=list, f=Frame)
+    cpdef void reclaim(self) except *

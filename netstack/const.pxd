@@ -1,0 +1,48 @@
+# The twin of const.py. Small numbers are enumerators; wide ones are macros with a type of their own, since one
+# enumerator beyond int would make the arithmetic of all its neighbours unsigned and 64 bits wide.
+cdef extern from *:
+    """
+    #define NETSTACK_M31 0x7FFFFFFFU
+    #define NETSTACK_M32 0xFFFFFFFFU
+    #define NETSTACK_MICROSECOND 1000LL
+    #define NETSTACK_MILLISECOND 1000000LL
+    #define NETSTACK_SECOND 1000000000LL
+    #define NETSTACK_NEVER 0x7FFFFFFFFFFFFFFFLL
+    """
+    const unsigned int M31 "NETSTACK_M31"
+    const unsigned int M32 "NETSTACK_M32"
+    const long long MICROSECOND "NETSTACK_MICROSECOND"
+    const long long MILLISECOND "NETSTACK_MILLISECOND"
+    const long long SECOND "NETSTACK_SECOND"
+    const long long NEVER "NETSTACK_NEVER"
+
+cdef enum:
+    M16 = 0xFFFF
+    HEADROOM = 160
+    BATCH = 64
+    UNICAST = 0
+    BROADCAST = 1
+    MULTICAST = 2
+    CSUM_UNKNOWN = 0
+    CSUM_GOOD = 1
+    OFFLOAD_CSUM = 1
+    OFFLOAD_TSO4 = 2
+    OFFLOAD_TSO6 = 4
+    ETH_IPV4 = 0x0800
+    ETH_ARP = 0x0806
+    ETH_IPV6 = 0x86DD
+    PROTO_ICMP = 1
+    PROTO_IGMP = 2
+    PROTO_TCP = 6
+    PROTO_UDP = 17
+    IP_DF = 0x4000
+    IP_MF = 0x2000
+    IP_OFFSET = 0x1FFF
+    FIN = 1
+    SYN = 2
+    RST = 4
+    PSH = 8
+    ACK = 16
+    URG = 32
+    ECE = 64
+    CWR = 128

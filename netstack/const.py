@@ -1,0 +1,57 @@
+"""Numbers that C arithmetic uses. A twin, never compiled: const.pxd holds the same names as C enumerators.
+
+A module constant in compiled arithmetic is a Python object (24-45 ns each); an enumerator is free. `tests/unit/ground/
+test_twins.py` compares the two files. Constants that nobody computes with stay beside their rule.
+"""
+
+M16 = 0xFFFF
+M31 = 0x7FFFFFFF
+M32 = 0xFFFFFFFF
+
+# a packet on its way down: headers grow towards lower offsets from the end of `Out.hdr`
+HEADROOM = 160  # vnet_hdr 12 + Ethernet 14 + IPv4 with options 60 + TCP with options 60 = 146
+BATCH = 64  # frames handed up for each wake-up: amortises one loop iteration (perf.md), bounds the time away from it
+
+# Frame.cast: how the link addressed the frame (RFC 1122 3.2.2 forbids answers to all but the first)
+UNICAST = 0
+BROADCAST = 1
+MULTICAST = 2
+
+# Frame.csum: what is known of the transport checksum
+CSUM_UNKNOWN = 0  # verify it
+CSUM_GOOD = 1  # the device verified it, or it never crossed a wire
+
+# offload flags of a device, handed up by link and internet layers
+OFFLOAD_CSUM = 1  # the device completes a transport checksum from the pseudo-header sum
+OFFLOAD_TSO4 = 2  # the device cuts TCP/IPv4 super-segments of up to 64 KiB
+OFFLOAD_TSO6 = 4
+
+ETH_IPV4 = 0x0800
+ETH_ARP = 0x0806
+ETH_IPV6 = 0x86DD
+
+PROTO_ICMP = 1
+PROTO_IGMP = 2
+PROTO_TCP = 6
+PROTO_UDP = 17
+
+# IPv4 flags and fragment offset (RFC 791 3.1)
+IP_DF = 0x4000
+IP_MF = 0x2000
+IP_OFFSET = 0x1FFF
+
+# TCP control bits (RFC 9293 3.1)
+FIN = 1
+SYN = 2
+RST = 4
+PSH = 8
+ACK = 16
+URG = 32
+ECE = 64
+CWR = 128
+
+# time, in nanoseconds
+MICROSECOND = 1000
+MILLISECOND = 1000000
+SECOND = 1000000000
+NEVER = 0x7FFFFFFFFFFFFFFF  # an Instant that does not come

@@ -1,0 +1,49 @@
+cimport cython
+cimport netstack.const as const
+cimport netstack.raw as raw
+
+
+cdef class Timer:
+    cdef public long long when
+    cdef int level, slot
+    cdef Timer prev, next
+    cpdef bint armed(self) noexcept
+    cdef void expire(self, long long now) except *
+
+
+cdef class CallTimer(Timer):
+    cdef object call
+    cdef void expire(self, long long now) except *
+
+
+@cython.final
+cdef class Timers:
+    cdef readonly long long tick
+    cdef list heads
+    cdef unsigned long long bits0, bits1, bits2, bits3
+    cdef readonly long long count
+    cdef long long soonest
+    cdef bint stale
+    cpdef void arm(self, Timer t, long long when) except *
+    cpdef void cancel(self, Timer t) except *
+    @cython.locals(tick="long long", delta="long long")
+    cdef void place(self, Timer t) except *
+    @cython.locals(last=Timer)
+    cdef void link(self, Timer head, Timer t) except *
+    @cython.locals(before=Timer, after=Timer)
+    cdef void detach(self, Timer t) except *
+    cdef void unlink(self, Timer t) except *
+    cpdef long long next_deadline(self) except *
+    @cython.locals(far=int, head=Timer, t=Timer)
+    cdef void find_soonest(self) except *
+    @cython.locals(at="long long", far=int, start="long long")
+    cdef void consider(self, unsigned long long bits, int shift) except *
+    @cython.locals(target="long long", due=Timer, t=Timer)
+    cpdef void run(self, long long now) except *
+    @cython.locals(stop="long long", far=int, turn="long long")
+    cdef long long next_stop(self, long long target) except *
+    cdef void cascade(self) except *
+    @cython.locals(head=Timer, t=Timer, moving=list)
+    cdef void descend(self, int level, int slot) except *
+    @cython.locals(head=Timer, t=Timer, found=list)
+    cdef void collect(self, Timer due, int slot, long long now) except *

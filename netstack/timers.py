@@ -1,0 +1,251 @@
+"""Deadlines of thousands of connections: a hierarchical wheel of intrusive timers.
+
+A `Timer` is its own list node, so arming, moving and cancelling touch a few pointers and allocate nothing. The wheel has four
+levels of 64 slots; a tick is 2**20 ns (1.05 ms), so the levels reach 67 ms, 4.3 s, 4.6 min and 4.9 h, and whatever lies
+beyond waits in the last slot of the top level and is placed again from there. Ticks only sort: inside a slot the exact
+deadlines decide, so a timer never fires early, and timers that are due together fire in the order of their deadlines.
+
+`soonest` is exact as long as nobody moved the timer that it came from; then it is found anew when somebody asks. For the
+upper levels the start of the slot stands for its timers: the wake-up at that instant takes them down a level, at most one
+wake-up for each slot that was ever reached.
+"""
+
+from . import const, raw
+
+SHIFT = 20
+LEVELS = 4
+
+
+class Timer:
+    """One deadline. Derive from it and override `expire`; or use `CallTimer`."""
+
+    __slots__ = ("level", "next", "prev", "slot", "when")
+
+    def __init__(self) -> None:
+        self.when = 0
+        self.level = -1
+        self.slot = 0
+        self.prev: Timer = None  # type: ignore[assignment]  # both are None while it is not armed, and only then
+        self.next: Timer = None  # type: ignore[assignment]
+
+    def armed(self) -> bool:
+        """Is it waiting in a wheel?"""
+        return self.next is not None
+
+    def expire(self, now: int) -> None:
+        """The deadline has passed; the timer is no longer armed, and may be armed again from here."""
+        raise NotImplementedError
+
+
+class CallTimer(Timer):
+    """A timer that calls a Python function with the instant at which it fires."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: object) -> None:
+        super().__init__()
+        self.call = call
+
+    def expire(self, now: int) -> None:
+        self.call(now)  # type: ignore[operator]  # typed as object: the compiled attribute can't name a callable's shape
+
+
+class Timers:
+    """The wheel. Instants are nanoseconds; `now` never goes back."""
+
+    __slots__ = ("bits0", "bits1", "bits2", "bits3", "count", "heads", "soonest", "stale", "tick")
+
+    def __init__(self, now: int) -> None:
+        self.tick = now >> SHIFT
+        self.heads: list[Timer] = []
+        for _ in range(64 * LEVELS):
+            head = Timer()
+            head.prev = head.next = head
+            self.heads.append(head)
+        self.bits0 = 0
+        self.bits1 = 0
+        self.bits2 = 0
+        self.bits3 = 0
+        self.count = 0
+        self.soonest = const.NEVER
+        self.stale = False
+
+    def arm(self, t: Timer, when: int) -> None:
+        """Fire `t` at the first `run` at or after `when`, in place of any deadline that it had."""
+        if t.next is not None:
+            self.unlink(t)
+        t.when = when
+        self.place(t)
+        self.count += 1
+        if when < self.soonest:
+            self.soonest = when
+
+    def cancel(self, t: Timer) -> None:
+        """Forget the deadline of `t`, if it has one."""
+        if t.next is not None:
+            self.unlink(t)
+
+    def place(self, t: Timer) -> None:
+        tick = t.when >> SHIFT
+        if tick < self.tick:
+            tick = self.tick  # overdue: the next run takes it
+        delta = tick - self.tick
+        if delta < 64:
+            t.level = 0
+            t.slot = tick & 63
+            self.bits0 = raw.set_bit(self.bits0, t.slot)
+        elif delta < 4096:
+            t.level = 1
+            t.slot = tick >> 6 & 63
+            self.bits1 = raw.set_bit(self.bits1, t.slot)
+        elif delta < 262144:
+            t.level = 2
+            t.slot = tick >> 12 & 63
+            self.bits2 = raw.set_bit(self.bits2, t.slot)
+        else:
+            if delta >= 16515072:  # 63 slots of the top level: beyond, wait in the farthest one and be placed again
+                tick = self.tick + 16515071
+            t.level = 3
+            t.slot = tick >> 18 & 63
+            self.bits3 = raw.set_bit(self.bits3, t.slot)
+        self.link(self.heads[t.level << 6 | t.slot], t)
+
+    def link(self, head: Timer, t: Timer) -> None:
+        last = head.prev
+        t.prev = last
+        t.next = head
+        last.next = t
+        head.prev = t
+
+    def detach(self, t: Timer) -> None:
+        before = t.prev
+        after = t.next
+        before.next = after
+        after.prev = before
+        t.prev = t.next = None  # type: ignore[assignment]  # as above
+        if before is after and t.level >= 0:  # the head alone is left
+            if t.level == 0:
+                self.bits0 = raw.clear_bit(self.bits0, t.slot)
+            elif t.level == 1:
+                self.bits1 = raw.clear_bit(self.bits1, t.slot)
+            elif t.level == 2:
+                self.bits2 = raw.clear_bit(self.bits2, t.slot)
+            else:
+                self.bits3 = raw.clear_bit(self.bits3, t.slot)
+
+    def unlink(self, t: Timer) -> None:
+        self.detach(t)
+        self.count -= 1
+        if t.when <= self.soonest:
+            self.stale = True
+
+    def next_deadline(self) -> int:
+        """The instant at which `run` is next worth a call; NEVER when no timer is armed."""
+        if self.stale:
+            self.find_soonest()
+        return self.soonest
+
+    def find_soonest(self) -> None:
+        self.stale = False
+        self.soonest = const.NEVER
+        if not self.count:
+            return
+        far = raw.first_from(self.bits0, self.tick & 63)
+        if far >= 0:
+            head = self.heads[(self.tick + far) & 63]
+            t = head.next
+            while t is not head:
+                if t.when < self.soonest:
+                    self.soonest = t.when
+                t = t.next
+        self.consider(self.bits1, 6)
+        self.consider(self.bits2, 12)
+        self.consider(self.bits3, 18)
+
+    def consider(self, bits: int, shift: int) -> None:
+        """The start of the next slot of an upper level, if it is earlier than what was found. The slot under the hand is the
+        farthest one: its timers of this turn were taken down when the hand came to it."""
+        at = self.tick >> shift
+        far = raw.first_from(bits, (at + 1) & 63)
+        if far >= 0:
+            start = (at + 1 + far) << shift << SHIFT
+            if start < self.soonest:
+                self.soonest = start
+
+    def run(self, now: int) -> None:
+        """Fire all that is due at `now`. A timer armed from within for `now` or before fires at the next call."""
+        target = now >> SHIFT
+        if not self.count:
+            if target > self.tick:
+                self.tick = target
+            return
+        due = Timer()
+        due.prev = due.next = due
+        self.collect(due, self.tick & 63, now)
+        while self.tick < target:
+            self.tick = self.next_stop(target)
+            if not self.tick & 63:
+                self.cascade()
+            self.collect(due, self.tick & 63, now)
+        self.stale = True
+        while due.next is not due:
+            t = due.next
+            self.detach(t)
+            self.count -= 1
+            t.expire(now)
+
+    def next_stop(self, target: int) -> int:
+        """The next tick with something to do: a filled slot of level 0, or the turn of its wheel while upper levels hold timers."""
+        stop = target
+        far = raw.first_from(self.bits0, (self.tick + 1) & 63)
+        if far >= 0 and self.tick + 1 + far < stop:
+            stop = self.tick + 1 + far
+        if self.bits1 or self.bits2 or self.bits3:
+            turn = (self.tick | 63) + 1
+            if not self.bits1:
+                turn = (self.tick | 4095) + 1
+                if not self.bits2:
+                    turn = (self.tick | 262143) + 1
+            if turn < stop:
+                stop = turn
+        return stop
+
+    def cascade(self) -> None:
+        """The hand of level 0 has gone round: take the timers of the next slot above down, and so on up."""
+        if not self.tick & 262143:
+            self.descend(3, self.tick >> 18 & 63)
+        if not self.tick & 4095:
+            self.descend(2, self.tick >> 12 & 63)
+        self.descend(1, self.tick >> 6 & 63)
+
+    def descend(self, level: int, slot: int) -> None:
+        head = self.heads[level << 6 | slot]
+        moving: list[Timer] = []
+        while head.next is not head:
+            t = head.next
+            self.detach(t)
+            moving.append(t)
+        for t in moving:
+            self.place(t)
+
+    def collect(self, due: Timer, slot: int, now: int) -> None:
+        """Move what is due from a slot of level 0 to the ring `due`, in the order of deadlines."""
+        head = self.heads[slot]
+        t = head.next
+        if t is head:
+            return
+        found: list[Timer] = []
+        while t is not head:
+            if t.when <= now:
+                found.append(t)
+            t = t.next
+        if len(found) > 1:
+            found.sort(key=_when)
+        for t in found:
+            self.detach(t)
+            t.level = -1
+            self.link(due, t)
+
+
+def _when(t: Timer) -> int:
+    return t.when
