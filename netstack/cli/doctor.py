@@ -139,4 +139,5 @@ def clock() -> list[Check]:
     median = sorted(late)[len(late) // 2] / 1e6
     good = resolution <= 0.001 and median < 20
     text = f"resolution {resolution * 1e9:.0f} ns, wakes up {median:.2f} ms late"
-    return [Check("clock", good, text, "" if good else "timers fire late: look for a busy machine, or a coarse timer in a virtual one")]
+    advice = "" if good else "timers fire late: look for a busy machine, or a coarse timer in a virtual one"
+    return [Check("clock", good, text, advice)]

@@ -30,7 +30,8 @@ def open_net(args: argparse.Namespace) -> "Opening":
 
     netif = args.netif or os.environ.get("NETSTACK")
     if not netif:
-        raise UsageError("on which device? Say --netif tap:tap0 --address 10.79.0.2/24, or set NETSTACK=tap:tap0?address=10.79.0.2/24")
+        example = "--netif tap:tap0 --address 10.79.0.2/24, or set NETSTACK=tap:tap0?address=10.79.0.2/24"
+        raise UsageError(f"on which device? Say {example}")
     return open_(netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault)
 
 
