@@ -101,7 +101,8 @@ def create(name: str, mode: str, offload: bool) -> Handle:
 def adopt(fd: int, mode: str, name: "str | None", mtu: "int | None") -> Handle:
     """Take over a descriptor that somebody opened: a tun or tap device, or a socket that keeps message boundaries.
 
-    Raises UsageError when it is a device of the other mode, or a socket without a `name`.
+    Raises UsageError when it is a device of the other mode, or a socket without a `name`. The device must have been opened
+    with IFF_NO_PI, which nobody can ask: in the kernel's answer IFF_NOFILTER has the same bit.
     """
     try:
         # 40 bytes: struct ifreq, the interface's name and its flags
@@ -117,8 +118,6 @@ def adopt(fd: int, mode: str, name: "str | None", mtu: "int | None") -> Handle:
     actual = os.fsdecode(answer[:16].partition(b"\0")[0])
     if not flags & (IFF_TAP if mode == "tap" else IFF_TUN):
         raise UsageError(f"descriptor {fd} is {actual}, which is no {mode} device: use {'Tun' if mode == 'tap' else 'Tap'}.from_fd")
-    if not flags & IFF_NO_PI:
-        raise UsageError(f"descriptor {fd} was opened without IFF_NO_PI: open {actual} again with it")
     _prepare(fd)
     vnet, features = _ask_offloads(fd) if flags & IFF_VNET_HDR else (0, 0)
     try:
