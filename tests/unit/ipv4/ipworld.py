@@ -85,8 +85,8 @@ def datagram(
     """A datagram with a right checksum; `first` and `total` say lies about version, header length and length."""
     ihl = 20 + len(options)
     head = struct.pack(
-        "!BBHHHBBHII", 0x40 | ihl // 4 if first is None else first, tos, ihl + len(payload) if total is None else total, ident, frag,
-        ttl, proto, 0, src, dst,
+        "!BBHHHBBHII", 0x40 | ihl // 4 if first is None else first, tos, ihl + len(payload) if total is None else total,
+        ident, frag, ttl, proto, 0, src, dst,
     ) + options  # fmt: skip
     check = sum16(head)
     return head[:10] + struct.pack("!H", check) + head[12:] + payload
