@@ -57,10 +57,10 @@ def test_an_address_is_in_a_network_where_the_standard_library_says_so(value, le
     assert (other in cidr) == (Ip4(other) in cidr) == (ipaddress.IPv4Address(other) in network)
 
 
-@pytest.mark.parametrize("text", ["10.0.0.1/", "10.0.0.1/x", "10.0.0.1/-1", "10.0.0.1/+1", "10.0.0.1/ 8", "10.0.0.1/024", "10.0.0.1/\u0663"])
-def test_a_prefix_that_is_no_number_is_explained(text):
+@pytest.mark.parametrize("length", ["", "x", "-1", "+1", " 8", "024", "\u0663"])
+def test_a_prefix_that_is_no_number_is_explained(length):
     with pytest.raises(UsageError, match=r"write it like 10\.79\.0\.2/24"):
-        Cidr.parse(text)
+        Cidr.parse(f"10.0.0.1/{length}")
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/33", "10.0.0.1/99"])
@@ -88,8 +88,17 @@ def test_pairs_of_a_link_address_may_leave_out_a_zero():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "02:00:00:00:00", "02:00:00:00:00:01:02", "02:00:00-00:00:01", "020000000001", "02:00:00:00:00:0g", "02:00:00:00:00:001", " 2:0:0:0:0:1"],
-)  # fmt: skip
+    [
+        "",
+        "02:00:00:00:00",
+        "02:00:00:00:00:01:02",
+        "02:00:00-00:00:01",
+        "020000000001",
+        "02:00:00:00:00:0g",
+        "02:00:00:00:00:001",
+        " 2:0:0:0:0:1",
+    ],
+)
 def test_a_link_address_that_is_none_is_explained(text):
     with pytest.raises(UsageError, match="six hexadecimal pairs like 02:00:00:00:00:01"):
         Mac.parse(text)

@@ -1,5 +1,7 @@
 """Durations as text."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,9 @@ def test_a_duration_is_a_number_and_a_unit(text, ns):
     assert parse_duration(text) == ns
 
 
-@pytest.mark.parametrize("text", ["", "ms", "s", "20 minutes", "1h", "nan", "inf", "infs", "-inf", "1e400", "1e308s", "1..5s", "0x10ms"])
+@pytest.mark.parametrize(
+    "text", ["", "ms", "s", "20 minutes", "1h", "nan", "inf", "infs", "-inf", "1e400", "1e308s", "1..5s", "0x10ms"]
+)
 def test_anything_else_is_explained(text):
     with pytest.raises(UsageError, match="is not a duration: write it like 20ms"):
         parse_duration(text)
@@ -35,10 +39,8 @@ def test_anything_else_is_explained(text):
 
 @given(st.text(max_size=12))
 def test_text_is_a_duration_or_a_usage_error(text):
-    try:
+    with contextlib.suppress(UsageError):
         assert isinstance(parse_duration(text), int)
-    except UsageError:
-        pass
 
 
 @pytest.mark.parametrize(
