@@ -14,9 +14,10 @@ ROOT = HERE.parent.parent
 
 
 def main(words: list[str]) -> int:
-    scripts = [path for path in sorted(HERE.glob("bench_*.py")) if not words or any(word in path.stem for word in words)]
+    there = sorted(HERE.glob("bench_*.py"))
+    scripts = [path for path in there if not words or any(word in path.stem for word in words)]
     if not scripts:
-        print(f"no measurement has {' or '.join(words)} in its name: there are", *(path.stem for path in sorted(HERE.glob("bench_*.py"))))
+        print(f"no measurement has {' or '.join(words)} in its name: there are {', '.join(path.stem for path in there)}")
         return 2
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "backends")))}
     failed = []
