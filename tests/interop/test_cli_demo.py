@@ -66,7 +66,7 @@ def test_it_goes_on_until_ctrl_c_and_can_be_reached_meanwhile(netns):
         assert "<!doctype html>" in netns.run("curl", "-sS", "http://10.79.0.2/", check=True).stdout.lower()
     finally:
         demo.send_signal(signal.SIGINT)
-        out, err = demo.communicate(timeout=20)
+        _, err = demo.communicate(timeout=20)
     assert (demo.returncode, err) == (0, "")
 
 
