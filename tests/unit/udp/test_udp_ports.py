@@ -9,9 +9,9 @@ import pytest
 
 from netstack.adapters import PyDatagramUser
 from netstack.address import Cidr, Ip4
+from netstack.const import DATAGRAM_OVERHEAD as OVERHEAD
 from netstack.errors import AddressInUse, ClosedError, MessageTooLong, Refused, Unreachable, UsageError, WouldBlock
 from netstack.udp import DatagramQueue, Udp, UdpPort
-from netstack.udp.queue import OVERHEAD
 from tests.unit.ipv4.ipworld import FAR, A, B, Host, datagram, fields, icmp, put_together, sum16
 
 GROUP = int(Ip4.parse("239.1.2.3"))
@@ -457,3 +457,21 @@ def test_an_error_comes_out_of_the_queue_once() -> None:
     queue.clear()
     with pytest.raises(WouldBlock):
         queue.get()
+
+
+def test_a_next_hop_that_nobody_answers_for_is_told_with_the_next_turn() -> None:
+    world = World()
+    keeper = world.keeper(4000)
+    keeper.port.send(b"anybody?", B, 53, world.now)
+    (sent,) = world.take()
+    world.ip.neighbour_failed(B, sent, world.now)
+    world.ip.neighbour_failed(B, b"\x45junk", world.now)
+    assert keeper.errors == [], "the link may find out while a transport is sending"
+    world.pass_time(0)
+    ((error, address, port),) = keeper.errors
+    assert isinstance(error, Unreachable) and (address, port) == (B, 53)
+    assert world.ip.mib.OutNoNeighbour == 2
+    for _ in range(100):
+        world.ip.neighbour_failed(B, sent, world.now)
+    world.pass_time(0)
+    assert len(keeper.errors) == 65
