@@ -131,6 +131,15 @@ def rearm(wheel: Timers, timers: list[NullTimer], now: int, rounds: int, spread:
             wheel.arm(timers[i], when)
 
 
+def rearm_one(wheel: Timers, timer: NullTimer, now: int, count: int, spread: int) -> None:
+    """Move one timer `count` times, as a busy connection does: the loop of a benchmark."""
+    step = spread // count
+    when = now
+    for _ in range(count):
+        when += step
+        wheel.arm(timer, when)
+
+
 def send_many(core: NextHopCore, next_hop: int, count: int, now: int) -> None:
     """Send `count` packets of headers only: the loop of a benchmark."""
     p = Out()
