@@ -41,6 +41,11 @@ cdef class NullLink(LinkCore):
     cdef void send(self, Out p, int ethertype, unsigned long long dst, long long now) except *
 
 
+cdef class LinkTap(LinkCore):
+    cdef readonly list sent
+    cdef void send(self, Out p, int ethertype, unsigned long long dst, long long now) except *
+
+
 cdef class NullTimer(Timer):
     cdef readonly long long fired
     cdef void expire(self, long long now) except *

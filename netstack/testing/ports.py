@@ -107,6 +107,18 @@ class NullLink(LinkCore):
         self.count += 1
 
 
+class LinkTap(LinkCore):
+    """A link that keeps what it is given: (bytes, EtherType, destination, l4, csum_off, gso) for each packet."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, int, int, int, int, int]] = []
+
+    def send(self, p: Out, ethertype: int, dst: int, now: int) -> None:
+        self.sent.append((p.tobytes(), ethertype, dst, p.l4, p.csum_off, p.gso))
+
+
 class NullTimer(Timer):
     """A deadline that does nothing when it comes but count."""
 
