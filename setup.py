@@ -1,74 +1,171 @@
-"""The build: packages, entry points, and the modules that Cython compiles.
+"""The build: metadata, packages, entry points, and the modules that Cython compiles.
 
 A module is compiled when a `.pxd` of the same name lies beside its `.py`; the `.py` is the truth and runs as it is. The twins
 `raw` and `const` are never compiled: their `.pxd` *is* their compiled form, inlined into whoever cimports it.
 
-NETSTACK_CYTHON   auto (the default): compile, and go on in pure Python when that fails
+All or nothing: a compiled module looks for the C types of the modules that it cimports when it is imported, and fails where
+those are plain Python. So when one module can't be compiled, none is.
+
+NETSTACK_CYTHON   auto (the default): compile, and install in pure Python when that fails
                   require: compile or fail                     0: pure Python
 NETSTACK_CFLAGS   more flags for the C compiler; -O3 is the default, since gcc vectorises the checksum only there
-NETSTACK_PURE=1   at run time: ignore what was compiled and import the `.py` files
+NETSTACK_PURE=1   at run time: ignore what was compiled and import the `.py` files (see `netstack/_build.py`)
 """
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.editable_wheel import editable_wheel
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 ROOTS = (Path(), Path("backends"))
 NEVER_COMPILED = {"__init__", "const", "raw"}
 DIRECTIVES = {"language_level": 3, "annotation_typing": False, "boundscheck": True, "cdivision": True, "binding": False}
+# a 32-bit value shifted by 32 is a wrong demultiplexing key in C and a right one in Python: refuse to build it
+CFLAGS = ["-O3", "-g0", "-Werror=shift-count-overflow", *os.environ.get("NETSTACK_CFLAGS", "").split()]
+GENERATED = HERE / "build" / "c"  # where the C files go: the source tree stays readable
 
-MODE = os.environ.get("NETSTACK_CYTHON", "auto")
+MODE = os.environ.get("NETSTACK_CYTHON") or "auto"
 if MODE not in ("0", "auto", "require"):
     sys.exit(f"NETSTACK_CYTHON={MODE!r} is not a choice: say 0, auto or require")
 
 
-def compiled_modules() -> list[tuple[str, Path]]:
-    """Dotted name and source of every module with a `.pxd` beside it."""
-    found = []
+def compiled_modules() -> dict[str, Path]:
+    """Dotted name and source, relative to this folder, of every module with a `.pxd` beside it."""
+    found = {}
     for root in ROOTS:
         for pxd in sorted((HERE / root).glob("netstack*/**/*.pxd")):
             source = pxd.with_suffix(".py")
             if pxd.stem not in NEVER_COMPILED and source.exists():
                 relative = source.relative_to(HERE / root)
-                found.append((".".join(relative.with_suffix("").parts), root / relative))
+                found[".".join(relative.with_suffix("").parts)] = root / relative
     return found
 
 
-class optional_build_ext(build_ext):
-    """In `auto` a module that does not compile is left pure, and the build says so."""
+def sweep(keep: set[str]) -> None:
+    """Remove extension modules from the source tree: of this Python all but `keep`, of any Python those without a source."""
+    modules = compiled_modules()
+    for root in ROOTS:
+        for pattern in ("*.so", "*.pyd"):
+            for binary in (HERE / root).glob(f"netstack*/**/{pattern}"):
+                stem, _, suffix = binary.name.partition(".")
+                name = ".".join((*binary.parent.relative_to(HERE / root).parts, stem))
+                if name not in modules or (name not in keep and f".{suffix}" == sysconfig.get_config_var("EXT_SUFFIX")):
+                    binary.unlink()
 
-    def build_extension(self, ext: Extension) -> None:
+
+class BuildExt(build_ext):
+    """Translates and compiles what is older than its sources; in `auto`, where that fails, leaves everything pure."""
+
+    def run(self) -> None:
+        inplace = self.inplace  # the base class changes it for a while
+        if inplace:
+            sweep(keep={ext.name for ext in self.extensions})
+        if not self.extensions:
+            return
         try:
-            super().build_extension(ext)
+            self.translate()
+            super().run()
         except Exception as error:
             if MODE == "require":
                 raise
-            print(f"netstack: {ext.name} stays pure Python: {error}", file=sys.stderr)
+            self.inplace = inplace
+            self.leave_pure()
+            reason = " ".join(str(error).split()) or type(error).__name__
+            print(f"netstack: nothing was compiled, all of it runs as pure Python: {reason}", file=sys.stderr)
+
+    def translate(self) -> None:
+        """Python and `.pxd` to C, where the C is older than any of them or than this file."""
+        try:
+            from Cython.Build import cythonize
+        except ImportError:
+            raise RuntimeError("Cython is not installed (pip install cython)") from None
+        stamp = GENERATED / "stamp"
+        done = cythonize(
+            [Extension(ext.name, list(ext.sources)) for ext in self.extensions],
+            nthreads=os.cpu_count() or 1,
+            compiler_directives=DIRECTIVES,
+            include_path=[".", "backends"],
+            quiet=not self.distribution.verbose,
+            build_dir=str(GENERATED.relative_to(HERE)),
+            force=not stamp.exists() or stamp.stat().st_mtime < (HERE / "setup.py").stat().st_mtime,
+        )
+        by_name = {ext.name: ext for ext in done}
+        for ext in self.extensions:
+            ext.sources = by_name[ext.name].sources
+        stamp.touch()
+
+    def leave_pure(self) -> None:
+        for ext in self.extensions:
+            Path(self.build_lib, self.get_ext_filename(ext.name)).unlink(missing_ok=True)
+        self.extensions = []
+        if self.inplace:
+            sweep(keep=set())
+
+
+class EditableWheel(editable_wheel):
+    """An editable install with NETSTACK_CYTHON=0 must not find what an earlier one compiled."""
+
+    def run(self) -> None:
+        if MODE == "0":
+            sweep(keep=set())
+        super().run()
 
 
 def extensions() -> list[Extension]:
     if MODE == "0":
         return []
-    try:
-        from Cython.Build import cythonize
-    except ImportError:
-        if MODE == "require":
-            sys.exit("NETSTACK_CYTHON=require, but Cython is not installed: pip install cython")
-        print("netstack: Cython is not installed, everything stays pure Python", file=sys.stderr)
-        return []
-    # a 32-bit value shifted by 32 is a wrong demultiplexing key in C and a right one in Python: refuse to build it
-    flags = ["-O3", "-g0", "-Werror=shift-count-overflow", *os.environ.get("NETSTACK_CFLAGS", "").split()]
-    modules = [Extension(name, [str(path)], extra_compile_args=flags) for name, path in compiled_modules()]
-    return cythonize(modules, nthreads=os.cpu_count() or 1, compiler_directives=DIRECTIVES, include_path=[".", "backends"])
+    return [
+        Extension(name, [str(path)], extra_compile_args=CFLAGS, depends=["setup.py"]) for name, path in compiled_modules().items()
+    ]
 
 
-setup(
-    packages=find_packages(".", include=["netstack", "netstack.*"]) + find_packages("backends"),
-    package_dir={"": ".", **{name: f"backends/{name}" for name in find_packages("backends")}},
-    ext_modules=extensions(),
-    cmdclass={"build_ext": optional_build_ext},
-)
+if __name__ == "__main__":
+    os.chdir(HERE)
+    backends = find_packages("backends")
+    packages = find_packages(".", include=["netstack", "netstack.*"]) + backends
+    setup(
+        name="netstack",
+        version="0.1.0",
+        description="A TCP/IP stack that you import",
+        long_description=(HERE / "README.md").read_text("utf-8") if (HERE / "README.md").exists() else "",
+        long_description_content_type="text/markdown",
+        license="ISC",
+        classifiers=[
+            "Framework :: AsyncIO",
+            "Operating System :: POSIX :: Linux",
+            "Programming Language :: Cython",
+            "Programming Language :: Python :: 3",
+            "Topic :: System :: Networking",
+            "Typing :: Typed",
+        ],
+        python_requires=">=3.11",
+        install_requires=[
+            "attrs>=23.1,<27",
+            "httptools>=0.6,<0.10",
+            "python-pytun>=2.4,<3; sys_platform == 'linux'",
+        ],
+        extras_require={
+            "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.100,<7", "scapy>=2.5,<3", "h11>=0.14,<0.17"],
+            "trio": ["trio>=0.25,<0.40"],
+            "lint": ["mypy>=1.13,<3", "ruff>=0.8,<0.20"],
+        },
+        entry_points={
+            "console_scripts": ["netstack = netstack.cli:main"],
+            "netstack.netif": [
+                "tap = netstack_tuntap:open_tap",
+                "tun = netstack_tuntap:open_tun",
+                "pcap = netstack_pcap:open_pcap",
+            ],
+        },
+        packages=packages,
+        package_dir={"": ".", **{name: f"backends/{name.replace('.', '/')}" for name in backends}},
+        package_data={name: ["*.pxd", "py.typed", "*.html"] for name in packages},
+        ext_modules=extensions(),
+        cmdclass={"build_ext": BuildExt, "editable_wheel": EditableWheel},
+        zip_safe=False,
+    )

@@ -1,1 +1,86 @@
-"""netstack: a TCP/IP stack that you import."""
+"""netstack: a TCP/IP stack that you import.
+
+The map of the house, from the top:
+
+    open, Net            a stack on a device, for asyncio                             netstack.runtime.asyncio
+    http                 HTTP/1.1 server, files, pages                                netstack.http
+    testing              wires in memory, faults, virtual clocks                      netstack.testing
+    stack                the wiring of all layers: the only file that names them all  netstack.stack
+    tcp, udp, ipv4, ethif                                                             the layers
+    signatures, cores    what a layer needs of the one below: for mypy, and for C
+    errors, address, instant                                                          the small values
+    build_info           is this the compiled build?
+
+Names come lazily: `import netstack` reads this file and one more.
+"""
+
+from typing import TYPE_CHECKING
+
+from . import _build
+
+_build.install()
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ._build import BuildInfo as BuildInfo
+    from ._build import build_info as build_info
+    from .address import Cidr as Cidr
+    from .address import Ip4 as Ip4
+    from .address import Mac as Mac
+    from .errors import Aborted as Aborted
+    from .errors import AddressInUse as AddressInUse
+    from .errors import BrokenError as BrokenError
+    from .errors import BusyError as BusyError
+    from .errors import ClosedError as ClosedError
+    from .errors import MessageTooLong as MessageTooLong
+    from .errors import NetstackError as NetstackError
+    from .errors import NoBuffers as NoBuffers
+    from .errors import PeerReset as PeerReset
+    from .errors import Refused as Refused
+    from .errors import TimedOut as TimedOut
+    from .errors import Unreachable as Unreachable
+    from .errors import UsageError as UsageError
+    from .errors import WireError as WireError
+    from .errors import WouldBlock as WouldBlock
+
+_ERRORS = (
+    "Aborted",
+    "AddressInUse",
+    "BrokenError",
+    "BusyError",
+    "ClosedError",
+    "MessageTooLong",
+    "NetstackError",
+    "NoBuffers",
+    "PeerReset",
+    "Refused",
+    "TimedOut",
+    "Unreachable",
+    "UsageError",
+    "WireError",
+    "WouldBlock",
+)
+_WHERE = {
+    "open": "runtime.asyncio",
+    "Net": "runtime.asyncio",
+    "BuildInfo": "_build",
+    "build_info": "_build",
+    **dict.fromkeys(("Cidr", "Ip4", "Mac"), "address"),
+    **dict.fromkeys(_ERRORS, "errors"),
+}
+__all__ = ["__version__", *_WHERE]
+
+if not TYPE_CHECKING:  # or every misspelt name would be an `object` to the checker
+
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module 'netstack' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"netstack.{_WHERE[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -8,6 +8,7 @@ cdef extern from *:
     #define NETSTACK_MILLISECOND 1000000LL
     #define NETSTACK_SECOND 1000000000LL
     #define NETSTACK_NEVER 0x7FFFFFFFFFFFFFFFLL
+    #define NETSTACK_MAC_BROADCAST 0xFFFFFFFFFFFFULL
     """
     const unsigned int M31 "NETSTACK_M31"
     const unsigned int M32 "NETSTACK_M32"
@@ -15,6 +16,7 @@ cdef extern from *:
     const long long MILLISECOND "NETSTACK_MILLISECOND"
     const long long SECOND "NETSTACK_SECOND"
     const long long NEVER "NETSTACK_NEVER"
+    const unsigned long long MAC_BROADCAST "NETSTACK_MAC_BROADCAST"
 
 cdef enum:
     M16 = 0xFFFF
@@ -28,6 +30,7 @@ cdef enum:
     OFFLOAD_CSUM = 1
     OFFLOAD_TSO4 = 2
     OFFLOAD_TSO6 = 4
+    ETH_HEADER = 14
     ETH_IPV4 = 0x0800
     ETH_ARP = 0x0806
     ETH_IPV6 = 0x86DD

@@ -26,6 +26,8 @@ OFFLOAD_CSUM = 1  # the device completes a transport checksum from the pseudo-he
 OFFLOAD_TSO4 = 2  # the device cuts TCP/IPv4 super-segments of up to 64 KiB
 OFFLOAD_TSO6 = 4
 
+ETH_HEADER = 14
+MAC_BROADCAST = 0xFFFFFFFFFFFF
 ETH_IPV4 = 0x0800
 ETH_ARP = 0x0806
 ETH_IPV6 = 0x86DD

@@ -1,0 +1,66 @@
+# Each target stands alone, from a fresh clone: it finds a Python, makes .venv, installs what it needs, and compiles.
+#
+#   make run     [ARGS=…]   the demo: a stack with a page on it, reached through the kernel (ARGS=--once ends after one fetch)
+#   make test    [ARGS=…]   the suite, on the compiled build and on the pure one; ARGS go to pytest
+#   make lint               ruff and mypy --strict
+#   make bench   [ARGS=…]   the measurements in tests/bench (ARGS=name runs those whose file name has it)
+#   make tools              the programs that tests against real peers use
+#   make clean              back to a fresh clone
+#
+#   PYTHON=/path/to/python3.12 chooses the interpreter for .venv; NETSTACK_CYTHON and NETSTACK_CFLAGS: see setup.py
+
+VENV := .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark
+COMPILE := $(PY) setup.py -q build_ext --inplace
+
+.PHONY: run test lint bench tools clean build
+.DEFAULT_GOAL := build
+
+build: $(VENV)/.ready
+	@$(COMPILE)
+
+run: build
+	@$(VENV)/bin/netstack demo $(ARGS)
+
+test: $(VENV)/.ready
+	@$(PY) tests/both.py $(ARGS)
+
+lint: $(VENV)/.ready
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+bench: build
+	@$(PY) tests/bench/run.py $(ARGS)
+
+# the interpreter and the requirements; setup.py names them, so a change of it installs anew
+$(VENV)/.ready: setup.py pyproject.toml | $(PY)
+	@echo "make: installing requirements into $(VENV)"
+	@$(PY) -m pip install -q --disable-pip-version-check 'setuptools>=68' wheel 'cython>=3.1,<4'
+	@echo "make: building netstack in place"
+	@$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,trio,lint]'
+	@touch $@
+
+$(PY):
+	@for python in "$(PYTHON)" python3 python3.14 python3.13 python3.12 python3.11; do \
+	  [ -n "$$python" ] && "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  echo "make: making $(VENV) with $$("$$python" -V)"; \
+	  "$$python" -m venv $(VENV) && exit 0; \
+	  rm -rf $(VENV); \
+	  echo "make: $$python can't make a virtual environment: install its venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; \
+	done; \
+	echo "make: no Python of 3.11 or newer was found: install one, or say make PYTHON=/path/to/python3" >&2; exit 1
+
+tools:
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  for tool in ip ping curl nmap tcpdump tshark; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(TOOLS); } \
+	else \
+	  echo "make tools: not root, or no apt-get here: install these with your system's package manager: $(TOOLS)"; \
+	fi
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis artifacts
+	@find netstack backends tests \( -name '*.so' -o -name '*.c' -o -name '*.pyc' \) -delete
+	@find netstack backends tests -name __pycache__ -type d -empty -delete
