@@ -37,6 +37,15 @@ PROTO_IGMP = 2
 PROTO_TCP = 6
 PROTO_UDP = 17
 
+# ICMP message types (RFC 792): the error ones are those of cores.IpError
+ICMP_ECHO_REPLY = 0
+ICMP_UNREACHABLE = 3
+ICMP_SOURCE_QUENCH = 4
+ICMP_REDIRECT = 5
+ICMP_ECHO = 8
+ICMP_TIME_EXCEEDED = 11
+ICMP_PARAMETER_PROBLEM = 12
+
 # IPv4 flags and fragment offset (RFC 791 3.1)
 IP_DF = 0x4000
 IP_MF = 0x2000
