@@ -22,7 +22,6 @@ from .ethif.arp import Arp
 from .ethif.ethif import Ethif
 from .ethif.pointtopoint import PointToPoint
 from .instant import NEVER, Instant
-from .ipv4.icmp import Icmp
 from .ipv4.ipv4 import Ipv4, Ipv4Config
 from .signatures import Link, Netif, NextHop, Rng
 from .tcp.tcp import Tcp, TcpConfig
@@ -67,7 +66,7 @@ class Stack:
             self.arp = Arp(eth, self.timers, rng, now=now)
             link, hop = eth, self.arp
         self.ip: Ipv4[Link, NextHop] = Ipv4(link, hop, self.timers, rng, self.config.ip)
-        self.icmp = Icmp(self.ip, self.timers, rng)
+        self.icmp = self.ip.icmp
         self.udp = Udp(self.ip, rng)
         self.tcp = Tcp(self.ip, self.timers, rng, self.config.tcp)
         if self.arp is not None:

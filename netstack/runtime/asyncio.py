@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from ..address import Cidr, Ip4, ip4_text
-from ..cores import StreamUser
-from ..errors import BrokenError, ClosedError, TimedOut, UsageError
+from ..cores import IpError, StreamUser
+from ..errors import BrokenError, ClosedError, TimedOut, Unreachable, UsageError
 from ..instant import SECOND, Duration, Instant, seconds
 from ..plugins import Spec, open_netif
 from ..signatures import Address, Netif, Rng, Stream
@@ -338,9 +338,9 @@ class Net:
                 arrived = Instant(now)
                 answered.set_result(None)
 
-        def failed(error: Exception) -> None:
+        def failed(error: IpError, seq: int, now: int) -> None:
             if not answered.done():
-                answered.set_exception(error)
+                answered.set_exception(Unreachable(f"{ip4_text(error.reporter)} says that {host} can't be reached"))
 
         start = self.now()
         self.stack.icmp.on_echo_reply(ident, reply, failed)
@@ -349,7 +349,7 @@ class Net:
             self._crank.rearm()
             await wait_for(answered, seconds(timeout), f"waiting for {host} to answer")
         finally:
-            self.stack.icmp.forget_echo(ident)
+            self.stack.icmp.on_echo_reply(ident, None)
         return Duration(arrived - start)
 
     # -- leaving ---------------------------------------------------------------------------------------------------------
