@@ -35,7 +35,7 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
     __slots__ = ("_icmp", "_link", "_next_hop")
 
     def __init__(
-        self, link: E_co, next_hop: A_co, timers: Timers, rng: Rng, config: Ipv4Config = Ipv4Config()  # noqa: B008  # frozen
+        self, link: E_co, next_hop: A_co, timers: Timers, rng: Rng, config: Ipv4Config = Ipv4Config()
     ) -> None:
         super().__init__(timers, rng, config.ttl)
         self._link = link

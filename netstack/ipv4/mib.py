@@ -51,8 +51,47 @@ class IpMib(Group):
     __slots__ = tuple(MEANING)
 
     def __init__(self) -> None:
-        for name in self.MEANING:
-            setattr(self, name, 0)
+        self.InReceives = 0
+        self.InHdrErrors = 0
+        self.InAddrErrors = 0
+        self.ForwDatagrams = 0
+        self.InUnknownProtos = 0
+        self.InDiscards = 0
+        self.InDelivers = 0
+        self.OutRequests = 0
+        self.OutDiscards = 0
+        self.OutNoRoutes = 0
+        self.ReasmTimeout = 0
+        self.ReasmReqds = 0
+        self.ReasmOKs = 0
+        self.ReasmFails = 0
+        self.FragOKs = 0
+        self.FragFails = 0
+        self.FragCreates = 0
+        self.InTruncatedPkts = 0
+        self.InMcastPkts = 0
+        self.OutMcastPkts = 0
+        self.InBcastPkts = 0
+        self.OutBcastPkts = 0
+        self.InOctets = 0
+        self.OutOctets = 0
+        self.InCsumErrors = 0
+        self.InTooShort = 0
+        self.InBadVersion = 0
+        self.InBadLength = 0
+        self.InMartians = 0
+        self.InLinkCast = 0
+        self.InOtherGroup = 0
+        self.InSourceRoute = 0
+        self.InBadOptions = 0
+        self.ReasmOverlaps = 0
+        self.ReasmTooBig = 0
+        self.ReasmInconsistent = 0
+        self.ReasmTiny = 0
+        self.ReasmEcn = 0
+        self.ReasmLimit = 0
+        self.ReasmLate = 0
+        self.LoopDrops = 0
 
 
 class IcmpMib(Group):
@@ -90,8 +129,34 @@ class IcmpMib(Group):
     __slots__ = tuple(MEANING)
 
     def __init__(self) -> None:
-        for name in self.MEANING:
-            setattr(self, name, 0)
+        self.InMsgs = 0
+        self.InErrors = 0
+        self.InCsumErrors = 0
+        self.InDestUnreachs = 0
+        self.InTimeExcds = 0
+        self.InParmProbs = 0
+        self.InSrcQuenchs = 0
+        self.InRedirects = 0
+        self.InEchos = 0
+        self.InEchoReps = 0
+        self.InTimestamps = 0
+        self.InTimestampReps = 0
+        self.InAddrMasks = 0
+        self.InAddrMaskReps = 0
+        self.OutMsgs = 0
+        self.OutErrors = 0
+        self.OutRateLimitGlobal = 0
+        self.OutDestUnreachs = 0
+        self.OutTimeExcds = 0
+        self.OutParmProbs = 0
+        self.OutEchos = 0
+        self.OutEchoReps = 0
+        self.InUnknownTypes = 0
+        self.InEchosIgnored = 0
+        self.InEchoRepsUnasked = 0
+        self.InBadQuote = 0
+        self.InBadMtu = 0
+        self.OutForbidden = 0
 
 
 class IgmpMib(Group):
@@ -107,5 +172,10 @@ class IgmpMib(Group):
     __slots__ = tuple(MEANING)
 
     def __init__(self) -> None:
-        for name in self.MEANING:
-            setattr(self, name, 0)
+        self.InMsgs = 0
+        self.InErrors = 0
+        self.InQueries = 0
+        self.InReports = 0
+        self.InOther = 0
+        self.OutReports = 0
+        self.OutLeaves = 0

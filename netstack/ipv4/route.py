@@ -140,9 +140,8 @@ class Routes:
         elif interface is None:
             on = self.lookup(gateway)
             if on is None or on.gateway is not None:
-                raise UsageError(
-                    f"the gateway {ip4_text(gateway)} is on no subnet of ours: add an address of its subnet first, or name the interface"
-                )
+                where = f"the gateway {ip4_text(gateway)} is on no subnet of ours"
+                raise UsageError(f"{where}: add an address of its subnet first, or name the interface")
             interface = on.interface
         if gateway is not None and gateway in self.local:
             raise UsageError(f"{ip4_text(gateway)} is this host itself: a gateway is another one")
