@@ -62,6 +62,7 @@ PROTO_UDP = 17
 # ICMP message types (RFC 792): the error ones are those of cores.IpError
 ICMP_ECHO_REPLY = 0
 ICMP_UNREACHABLE = 3
+UNREACHABLE_HOST = 1
 ICMP_SOURCE_QUENCH = 4
 ICMP_REDIRECT = 5
 ICMP_ECHO = 8

@@ -11,13 +11,13 @@ frames wait, and that is all that a runtime, a virtual clock or a test has to kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import attrs
 
-from .address import Cidr, Ip4
+from .address import Cidr, Ip4, Mac, ip4_text
 from .counters import Group
-from .errors import UsageError
+from .errors import AddressInUse, UsageError
 from .ethif.arp import Arp
 from .ethif.ethif import Ethif
 from .ethif.pointtopoint import PointToPoint
@@ -69,19 +69,47 @@ class Stack:
         self.icmp = self.ip.icmp
         self.udp = Udp(self.ip, rng)
         self.tcp = Tcp(self.ip, self.timers, rng, self.config.tcp)
+        self.tentative: set[int] = set()
+        self.on_addresses: Callable[[OSError | None], None] | None = None
         if self.arp is not None:
             self.arp.on_unreachable = self.ip.neighbour_failed
+            self.arp.on_ready = self._address_free
+            self.arp.on_lost = self._address_lost
         for cidr in addresses:
             self.add_address(cidr, now)
         if gateway is not None:
             self.set_gateway(gateway)
 
     def add_address(self, cidr: Cidr, now: Instant) -> None:
-        """Be `cidr.address` on the device's network, from now on. Announced to the neighbours (RFC 5227 2.3)."""
+        """Be `cidr.address` on the device's network: at once, or after probing for it. Announced to the neighbours (RFC 5227)."""
         self.ip.add_address(cidr)
-        if self.arp is not None:
-            self.arp.add_address(int(cidr.address), now, probe=self.config.probe)
         self.addresses.append(cidr)
+        if self.arp is not None:
+            if self.config.probe:
+                self.tentative.add(int(cidr.address))
+            self.arp.add_address(int(cidr.address), now, probe=self.config.probe)
+
+    def remove_address(self, cidr: Cidr) -> None:
+        """No longer be `cidr.address`. Connections that use it find out by their time-outs."""
+        if self.arp is not None:
+            self.arp.remove_address(int(cidr.address))
+        self._forget_address(int(cidr.address))
+
+    def _forget_address(self, ip: int) -> None:
+        self.addresses = [cidr for cidr in self.addresses if int(cidr.address) != ip]
+        self.ip.remove_address(ip)
+
+    def _address_free(self, ip: int, now: int) -> None:
+        self.tentative.discard(ip)
+        if not self.tentative and self.on_addresses is not None:
+            self.on_addresses(None)
+
+    def _address_lost(self, ip: int, mac: int, now: int) -> None:
+        """Somebody else has the address (RFC 5227 2.1.1, 2.4)."""
+        self.tentative.discard(ip)
+        self._forget_address(ip)
+        if self.on_addresses is not None:
+            self.on_addresses(AddressInUse(f"{ip4_text(ip)} belongs to {Mac(mac)}: choose another address"))
 
     def set_gateway(self, gateway: Ip4) -> None:
         """Send what is not for the own networks to `gateway`. Raises UsageError when it is on none of them."""

@@ -54,6 +54,8 @@ cdef class Ipv4Core(IpCore):
     cdef void unreachable(self, Frame f, int code) except *
     @cython.locals(sink=PacketSink)
     cdef void deliver_error(self, int proto, IpError e, long long now) except *
+    @cython.locals(b=bytearray, vihl=int, frag=int, proto=int, src="unsigned int", dst="unsigned int", ihl=int, e=IpError)
+    cpdef void neighbour_failed(self, unsigned long long next_hop, bytes packet, long long now) except *
     @cython.locals(n=Py_ssize_t)
     cdef void loop_back(self, Out p, long long now) except *
     @cython.locals(todo=Py_ssize_t, n=Py_ssize_t, f=Frame)

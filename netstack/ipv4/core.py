@@ -219,6 +219,16 @@ class Ipv4Core(IpCore):
         if sink is not None:
             sink.error(e, now)
 
+    def neighbour_failed(self, next_hop: int, packet: bytes, now: int) -> None:
+        """A packet of ours was dropped because nobody answers for the next hop. To its transport this is what a router would
+        say in that place: host unreachable, reported by ourselves."""
+        b = bytearray(packet)
+        vihl, _, _, _, frag, _, proto, src, dst = raw.get_ip4(b, 0)
+        ihl = (vihl & 15) << 2
+        if not frag & const.IP_OFFSET:
+            e = IpError(const.ICMP_UNREACHABLE, const.UNREACHABLE_HOST, src, dst, raw.take(b, ihl, len(b) - ihl), 0, src)
+            self.deliver_error(proto, e, now)
+
     # -- to ourselves -----------------------------------------------------------------------------------------------------
 
     def loop_back(self, p: Out, now: int) -> None:

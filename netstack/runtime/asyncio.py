@@ -23,15 +23,14 @@ from ..plugins import Spec, open_netif
 from ..signatures import Address, Netif, Rng, Stream
 from ..stack import Stack, StackConfig
 from ..tcp.connection import Connection
-from ..udp.queue import DatagramQueue
 from .base import Crank
 from .resolve import ipv4, local_ipv4
 from .servers import Server
 from .streams import TcpStream, UdpSocket, wait_for
 from .transports import TcpTransport, UdpTransport
 
-CONNECT_TIMEOUT = 120 * SECOND  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
-LINGER = 3 * SECOND  # how long leaving waits for closed connections to deliver what they hold: a few round trips and an RTO
+CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
+LINGER = Duration(3 * SECOND)  # how long leaving waits for closed connections to deliver what they hold: a few round trips and an RTO
 BACKLOG = 128
 
 
@@ -298,7 +297,7 @@ class Net:
     async def udp(self, port: int = 0, host: str = "", remote: Address | None = None) -> UdpSocket:
         """A UDP socket on `port` (0 chooses one), connected to `remote` if that is given. Raises AddressInUse, Unreachable."""
         self._check()
-        socket = UdpSocket(self._crank, self._loop, DatagramQueue(self.stack.udp.mib), remote)
+        socket = UdpSocket(self._crank, self._loop, self.stack.udp.mib, remote)
         peer = (ipv4(remote[0]), check_port(remote[1])) if remote else None
         socket.bind(self.stack.udp.bind(local_ipv4(host), check_port(port), socket.user, peer))
         self._datagrams.add(socket)
@@ -357,7 +356,27 @@ class Net:
     def start(self) -> None:
         self._crank.start()
 
-    async def aclose(self, linger: Duration = Duration(LINGER)) -> None:
+    async def wait_addresses(self) -> None:
+        """Until every address that is being probed for is ours. Raises AddressInUse when one is not."""
+        if not self.stack.tentative:
+            await asyncio.sleep(0)
+            return
+        decided: asyncio.Future[None] = self._loop.create_future()
+
+        def told(error: OSError | None) -> None:
+            if not decided.done():
+                if error is None:
+                    decided.set_result(None)
+                else:
+                    decided.set_exception(error)
+
+        self.stack.on_addresses = told
+        try:
+            await decided
+        finally:
+            self.stack.on_addresses = None
+
+    async def aclose(self, linger: Duration = LINGER) -> None:
         """End everything: no new connections, handlers cancelled, open connections reset, closed ones given `linger` to deliver."""
         if self._closed:
             return
@@ -368,8 +387,10 @@ class Net:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        for face in [*self._transports, *self._streams]:
-            face.abort()
+        for transport in list(self._transports):
+            transport.abort()
+        for stream in list(self._streams):
+            stream.abort()
         for socket in self._datagrams:
             socket.close()
         try:
@@ -439,7 +460,11 @@ class Opening:
             raise
         self._net = Net(stack, loop)
         self._net.start()
-        await asyncio.sleep(0)
+        try:
+            await self._net.wait_addresses()
+        except BaseException:
+            await self._net.aclose()
+            raise
         return self._net
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -460,20 +485,18 @@ class Plan:
 
     @classmethod
     def merge(cls, spec: Spec | None, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
-        taken: dict[str, list[str]] = {}
+        taken: dict[str, tuple[str, ...]] = {}
         if spec is not None:
-            for key in ("address", "gateway", "pcap", "fault", "seed"):
-                values, spec = spec.take(key)
-                taken[key] = values
+            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed")
 
         def one(key: str) -> str | None:
             said = options.get(key)
-            written = taken.get(key) or []
+            written = taken.get(key, ())
             if len(written) > 1:
                 raise UsageError(f"{key} stands {len(written)} times in the netif: give it once")
             return str(said) if said is not None else (written[0] if written else None)
 
-        chosen = list(addresses) or taken.get("address") or []
+        chosen = list(addresses) or taken.get("address", ())
         cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse(cidr) for cidr in chosen]
         if not cidrs:
             raise UsageError("the host needs an address: give addresses=['10.79.0.2/24'], or write tap:tap0?address=10.79.0.2/24")
@@ -486,7 +509,7 @@ class Plan:
         """Faults next to the device, the capture above them: it shows what the stack saw."""
         if self.fault:
             from ..testing.netifs import FaultInjector
-            from ..testing.wire import Faults
+            from ..testing.faults import Faults
 
             device = FaultInjector(device, Faults.parse(self.fault))
         if self.pcap:

@@ -10,12 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from ..adapters import PyDatagramUser, PyStreamUser
+from ..adapters import PyStreamUser
 from ..address import ip4_text
-from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError
+from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
 from ..instant import SECOND, Duration
 from ..signatures import Address
 from ..tcp.connection import Connection
+from ..udp.mib import UdpMib
 from ..udp.queue import DatagramQueue
 from ..udp.udp import UdpPort
 from .base import Crank
@@ -216,23 +217,20 @@ class TcpStream:
 class UdpSocket:
     """A UDP port with a bounded queue: what finds it full is dropped and counted (`Udp.RcvbufErrors`)."""
 
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, queue: DatagramQueue, remote: Address | None) -> None:
+    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, mib: UdpMib, remote: Address | None) -> None:
         self._crank = crank
         self._loop = loop
-        self._queue = queue
         self._remote = remote
         self._port: UdpPort | None = None
-        self._errors: deque[Exception] = deque(maxlen=16)
-        self._closed = False
         self._reader: asyncio.Future[None] | None = None
-        self.user = PyDatagramUser(self)
+        self.user = DatagramQueue(mib, self._readable)
 
     def bind(self, port: UdpPort) -> None:
         self._port = port
 
     @property
     def port(self) -> UdpPort:
-        if self._port is None or self._closed:
+        if self._port is None:
             raise ClosedError("this socket is closed")
         return self._port
 
@@ -240,12 +238,7 @@ class UdpSocket:
     def local_address(self) -> Address:
         return ip4_text(self.port.local), self.port.local_port
 
-    def on_datagram(self, data: bytes, address: int, port: int, now: int) -> None:
-        if self._queue.push(data, address, port):
-            _wake(self._reader)
-
-    def on_error(self, error: Exception, address: int, port: int, now: int) -> None:
-        self._errors.append(error)
+    def _readable(self) -> None:
         _wake(self._reader)
 
     async def receive(self, timeout: Duration | None = None) -> tuple[bytes, Address]:
@@ -256,13 +249,13 @@ class UdpSocket:
         if self._reader is not None:
             raise BusyError("another task is already receiving from this socket")
         while True:
-            if self._closed:
+            if self._port is None:
                 raise ClosedError("this socket is closed")
-            if self._errors:
-                raise self._errors.popleft()
-            item = self._queue.pop()
-            if item is not None:
-                data, address, port = item
+            try:
+                data, address, port = self.user.get()
+            except WouldBlock:
+                pass
+            else:
                 return data, (ip4_text(address), port)
             self._reader = self._loop.create_future()
             try:
@@ -287,9 +280,9 @@ class UdpSocket:
         self.close()
 
     def close(self) -> None:
-        if self._closed:
+        if self._port is None:
             return
-        if self._port is not None:
-            self._port.close()
-        self._closed = True
+        self._port.close()
+        self._port = None
+        self.user.clear()
         _wake(self._reader)

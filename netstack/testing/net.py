@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from typing import Unpack
 
 from ..adapters import PyStreamUser
 from ..address import Cidr, Ip4
@@ -24,6 +25,7 @@ from ..stack import Stack, StackConfig
 from ..tcp.connection import Connection
 from ..tcp.listener import Listener
 from .clock import VirtualClock
+from .faults import FaultArguments, Faults
 from .wire import Wire
 
 
@@ -104,10 +106,10 @@ class Host:
 class World:
     """Hosts on one wire and one clock. The keywords after `seed` are the wire's faults."""
 
-    def __init__(self, seed: int = 0, **faults: float) -> None:
+    def __init__(self, seed: int = 0, **faults: Unpack[FaultArguments]) -> None:
         self.seed = seed
         self.clock = VirtualClock()
-        self.wire = Wire(seed=seed, **faults)  # type: ignore[arg-type]  # the wire names and checks them
+        self.wire = Wire(Faults(**{**faults, "seed": seed}))
         self.hosts: list[Host] = []
 
     @property
