@@ -18,7 +18,7 @@ from ..signatures import Address
 from ..tcp.connection import Connection
 from ..udp.mib import UdpMib
 from ..udp.queue import DatagramQueue
-from ..udp.udp import UdpPort
+from ..udp.core import UdpPort
 from .base import Crank
 from .resolve import ipv4
 

@@ -17,7 +17,7 @@ from ..adapters import PyDatagramUser, PyStreamUser
 from ..address import ip4_text
 from ..errors import ClosedError, UsageError
 from ..tcp.connection import Connection
-from ..udp.udp import UdpPort
+from ..udp.core import UdpPort
 from .base import Crank
 from .resolve import ipv4
 
@@ -84,6 +84,7 @@ class TcpTransport(asyncio.Transport):
         self._paused_reading = False
         self._paused_writing = False
         self._lost_writes = 0
+        self._made = False
         self._connected: asyncio.Future[None] | None = None
         self._extra: dict[str, Any] = {}
         self.user = PyStreamUser(self)
@@ -110,6 +111,7 @@ class TcpTransport(asyncio.Transport):
     # -- what the connection tells (adapters.StreamHandler) -----------------------------------------------------------------
 
     def on_connected(self, now: int) -> None:
+        self._made = True
         self._call(self._protocol.connection_made, self)
         if self._connected is not None and not self._connected.done():
             self._connected.set_result(None)
@@ -129,7 +131,7 @@ class TcpTransport(asyncio.Transport):
         assert buffered is not None
         while view and not self._closing:
             try:
-                room = memoryview(buffered.get_buffer(len(view)))  # type: ignore[arg-type]  # any writable buffer will do
+                room = memoryview(buffered.get_buffer(len(view)))
                 if not room.nbytes:
                     raise RuntimeError("get_buffer() returned an empty buffer")
                 n = min(room.nbytes, len(view))
@@ -158,9 +160,6 @@ class TcpTransport(asyncio.Transport):
     def on_closed(self, error: Exception | None, now: int) -> None:
         if self._connected is not None and not self._connected.done():
             self._connected.set_exception(error or ConnectionAbortedError("closed before it was open"))
-            self._lost = True
-            self._on_lost(self)
-            return
         self._lose(error)
 
     def _lose(self, error: Exception | None) -> None:
@@ -168,6 +167,9 @@ class TcpTransport(asyncio.Transport):
             return
         self._lost = True
         self._closing = True
+        if not self._made:  # a connection that never was: whoever asked for it hears of it, its protocol never heard
+            self._on_lost(self)
+            return
         # never from inside a batch: connection_lost may tear down anything, and asyncio promises it from the loop
         self._loop.call_soon(self._connection_lost, error)
 
@@ -278,7 +280,8 @@ class TcpTransport(asyncio.Transport):
         return 0 if self._conn is None else self._conn.unsent
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self.connection.marks()
+        low, high = self.connection.marks()
+        return low, high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         if high is None:
@@ -345,7 +348,7 @@ class UdpTransport(asyncio.DatagramTransport):
         if not self._closing and isinstance(self._protocol, asyncio.DatagramProtocol):
             self._protocol.error_received(error)
 
-    def sendto(self, data: bytes | bytearray | memoryview, addr: tuple[str, int] | None = None) -> None:
+    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         if self._closing or self._port is None:
             return
         target = addr or self._remote

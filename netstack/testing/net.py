@@ -104,12 +104,12 @@ class Host:
 
 
 class World:
-    """Hosts on one wire and one clock. The keywords after `seed` are the wire's faults."""
+    """Hosts on one wire and one clock. The keywords are the wire's faults, and the seed of all chance in this world."""
 
-    def __init__(self, seed: int = 0, **faults: Unpack[FaultArguments]) -> None:
-        self.seed = seed
+    def __init__(self, **faults: Unpack[FaultArguments]) -> None:
+        self.seed = faults.get("seed", 0)
         self.clock = VirtualClock()
-        self.wire = Wire(Faults(**{**faults, "seed": seed}))
+        self.wire = Wire(Faults(**faults))
         self.hosts: list[Host] = []
 
     @property

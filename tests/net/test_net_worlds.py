@@ -26,7 +26,7 @@ WIRES = {
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_transfer_both_ways_arrives_whole_and_ends(wire: str, seed: int) -> None:
-    world = World(seed, **WIRES[wire])
+    world = World(seed=seed, **WIRES[wire])
     a, b = world.host("a"), world.host("b")
     server = Endpoint(PAYLOAD[::-1])
     b.listen(80, lambda: server)
@@ -41,7 +41,7 @@ def test_a_transfer_both_ways_arrives_whole_and_ends(wire: str, seed: int) -> No
 
 def test_the_same_seed_gives_the_same_packets() -> None:
     def run(seed: int) -> tuple[int, dict[str, dict[str, int]]]:
-        world = World(seed, loss=0.1, jitter=4 * MILLISECOND, delay=5 * MILLISECOND, reorder=0.1)
+        world = World(seed=seed, loss=0.1, jitter=4 * MILLISECOND, delay=5 * MILLISECOND, reorder=0.1)
         a, b = world.host("a"), world.host("b")
         server = Endpoint()
         b.listen(80, lambda: server)
@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_packets() -> None:
 
 
 def test_many_connections_share_a_wire() -> None:
-    world = World(3, loss=0.01, delay=1 * MILLISECOND)
+    world = World(seed=3, loss=0.01, delay=1 * MILLISECOND)
     a, b = world.host("a"), world.host("b")
     servers: list[Endpoint] = []
 
