@@ -16,7 +16,7 @@ COMPILED = sorted(
     ".".join(pxd.relative_to(root).with_suffix("").parts)
     for root in (ROOT, ROOT / "backends")
     for pxd in root.glob("netstack*/**/*.pxd")
-    if pxd.stem not in ("__init__", "const", "raw")
+    if pxd.stem not in ("__init__", "const", "raw", "sysio")
 )
 
 
