@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+import attrs
+
 from ..address import Cidr, Ip4
 from ..errors import UsageError
 from ..instant import Instant
@@ -62,16 +64,16 @@ class Opening:
         await self._net.aclose()
 
 
+@attrs.frozen
 class Plan:
     """Arguments and SPEC together; what is said in both places must not differ, and arguments win over nothing."""
 
-    def __init__(self, spec: Spec | None, addresses: list[Cidr], gateway: Ip4 | None, pcap: str | None, fault: str | None, rng: Rng) -> None:
-        self.spec = spec
-        self.addresses = addresses
-        self.gateway = gateway
-        self.pcap = pcap
-        self.fault = fault
-        self.rng = rng
+    spec: Spec | None
+    addresses: list[Cidr]
+    gateway: Ip4 | None
+    pcap: str | None
+    fault: str | None
+    rng: Rng
 
     @classmethod
     def merge(cls, spec: Spec | None, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
@@ -98,8 +100,8 @@ class Plan:
     def wrap(self, device: Netif) -> Netif:
         """Faults next to the device, the capture above them: it shows what the stack saw."""
         if self.fault:
-            from ..testing.netifs import FaultInjector
             from ..testing.faults import Faults
+            from ..testing.netifs import FaultInjector
 
             device = FaultInjector(device, Faults.parse(self.fault))
         if self.pcap:

@@ -16,9 +16,9 @@ from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, 
 from ..instant import SECOND, Duration
 from ..signatures import Address
 from ..tcp.connection import Connection
+from ..udp.core import UdpPort
 from ..udp.mib import UdpMib
 from ..udp.queue import DatagramQueue
-from ..udp.core import UdpPort
 from .base import Crank
 from .resolve import ipv4
 
