@@ -62,12 +62,13 @@ PROTO_UDP = 17
 # ICMP message types (RFC 792): the error ones are those of cores.IpError
 ICMP_ECHO_REPLY = 0
 ICMP_UNREACHABLE = 3
-UNREACHABLE_HOST = 1
 ICMP_SOURCE_QUENCH = 4
 ICMP_REDIRECT = 5
 ICMP_ECHO = 8
 ICMP_TIME_EXCEEDED = 11
 ICMP_PARAMETER_PROBLEM = 12
+
+DATAGRAM_OVERHEAD = 128  # what a waiting datagram costs beside its bytes: the bytes object, the tuple, its place in the queue
 
 # IPv4 flags and fragment offset (RFC 791 3.1)
 IP_DF = 0x4000
