@@ -24,7 +24,8 @@ from .ethif.pointtopoint import PointToPoint
 from .instant import NEVER, Instant
 from .ipv4.ipv4 import Ipv4, Ipv4Config
 from .signatures import Link, Netif, NextHop, Rng
-from .tcp.tcp import Tcp, TcpConfig
+from .tcp.config import TcpConfig
+from .tcp.tcp import Tcp
 from .timers import Timers
 from .udp.udp import Udp
 

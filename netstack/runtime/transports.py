@@ -84,6 +84,8 @@ class TcpTransport(asyncio.Transport):
         self._paused_reading = False
         self._paused_writing = False
         self._lost_writes = 0
+        tcp = crank.stack.config.tcp
+        self._limits = (tcp.snd_low, tcp.snd_high)
         self._made = False
         self._connected: asyncio.Future[None] | None = None
         self._extra: dict[str, Any] = {}
@@ -255,7 +257,7 @@ class TcpTransport(asyncio.Transport):
         if not data:
             return
         try:
-            more = self.connection.write(data, self._crank.now())
+            more = self.connection.write(data if type(data) is bytes else bytes(data), self._crank.now())
         except (ClosedError, ConnectionError):
             return  # broken a moment ago: connection_lost is on its way and says how
         self._crank.rearm()
@@ -280,8 +282,7 @@ class TcpTransport(asyncio.Transport):
         return 0 if self._conn is None else self._conn.unsent
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        low, high = self.connection.marks()
-        return low, high
+        return self._limits
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         if high is None:
@@ -290,6 +291,7 @@ class TcpTransport(asyncio.Transport):
             low = high // 4
         if not high >= low >= 0:
             raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+        self._limits = (low, high)
         self.connection.set_marks(low, high)
 
     def abort(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from netstack.errors import PeerReset, Refused, TimedOut
+from netstack.errors import PeerReset, Refused, TimedOut, Unreachable
 from netstack.instant import MILLISECOND, SECOND
 from netstack.testing.net import Endpoint, World
 
@@ -110,7 +110,7 @@ def test_a_partition_that_stays_ends_the_connection_with_a_time_out() -> None:
     world.run(until=lambda: len(server.received) > 50_000)
     world.wire.cut("a", "b")
     world.run(until=lambda: client.is_closed, limit=3600 * SECOND)
-    assert isinstance(client.error, TimedOut)
+    assert isinstance(client.error, (TimedOut, Unreachable))  # as Linux: the last soft error says more than "timed out"
 
 
 def test_a_peer_that_lost_its_memory_resets() -> None:
