@@ -407,7 +407,7 @@ class Ipv4Rx(FrameSink):
         routes = self.core.routes
         src = f.src
         dst = f.dst
-        if dst in routes.local or (self.loop and dst >> 24 == 127):
+        if dst == self.dst0 or dst in routes.local or (self.loop and dst >> 24 == 127):
             cast = const.UNICAST
         elif dst == const.M32 or dst in routes.broadcasts:
             cast = const.BROADCAST
