@@ -5,6 +5,7 @@ Failures are one sentence on standard error, never a traceback.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return complain(error, 2)
     except BrokenPipeError:  # `netstack ping … | head`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains
         return 1
     except OSError as error:
         return complain(error, 1)

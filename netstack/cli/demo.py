@@ -17,17 +17,16 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .._build import build_info
 from ..address import Cidr, Ip4, ip4_text
 from ..errors import UsageError
 from .namespace import enter_rootless, may_configure_network
 from .service import stop_event
+from .web import about_build, demo_page, http_server
 
 if TYPE_CHECKING:
     from ..runtime.asyncio import Net
@@ -127,11 +126,11 @@ async def on_a_tap(plan: Plan, rootless: bool) -> int:
     host = str(plan.stack.address)
     async with (
         open_(f"tap:{plan.tap}?host={plan.kernel}", addresses=[str(plan.stack)], pcap=plan.pcap) as net,
-        page_server(net),
+        http_server(net, demo_page(net), 80),
     ):
         where = "in a namespace of our own" if rootless else "on this machine"
         print(f"{plan.tap}, a tap device {where}: the kernel is {plan.kernel.address}, our stack is {host}")
-        print(f"{about_build()}\n", flush=True)
+        print(f"(the {about_build()})\n", flush=True)
         answer = await fetch_or_stop(stop, fetch_through_kernel(host, rootless))
         if answer is None:
             return 0
@@ -227,10 +226,10 @@ async def in_memory(plan: Plan) -> int:
     async with (
         open_(server, addresses=[str(plan.stack)], pcap=plan.pcap) as ours,
         open_(client, addresses=[str(plan.kernel)]) as theirs,
-        page_server(ours),
+        http_server(ours, demo_page(ours), 80),
     ):
         print(f"A wire in memory: a client at {plan.kernel.address}, our stack at {host}, and no kernel in between")
-        print(f"{about_build()}\n\nGET http://{host}/ across the wire:\n", flush=True)
+        print(f"(the {about_build()})\n\nGET http://{host}/ across the wire:\n", flush=True)
         answer = await fetch_or_stop(stop, fetch_across(theirs, host))
         if answer is None:
             return 0
@@ -257,18 +256,6 @@ async def fetch_across(net: "Net", host: str) -> "Answer":
 
 class NoPage(Exception):
     """The client got no answer; the message says why."""
-
-
-@asynccontextmanager
-async def page_server(net: "Net") -> AsyncIterator[None]:
-    """The page on port 80 of `net`."""
-    from ..http.page import Page
-    from ..http.server import HttpServer
-
-    server = HttpServer(net, Page(net))
-    await server.serve(80)
-    yield
-    await server.aclose()
 
 
 @attrs.frozen
@@ -302,8 +289,3 @@ class Answer:
         verdict = "the whole page" if self.complete else "NOT the whole page"
         lines = "\n".join(f"  {line}".rstrip() for line in shown)
         return f"{lines}\n\n{verdict}: {len(self.body)} bytes in {self.seconds * 1000:.1f} ms\n"
-
-
-def about_build() -> str:
-    info = build_info()
-    return f"The {info.build} build of netstack, on Python {info.python}"

@@ -26,12 +26,12 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
 
 def open_net(args: argparse.Namespace) -> "Opening":
     """What the options describe, to be entered with `async with`. Raises UsageError."""
-    from ..runtime.asyncio import open as open_
-
     netif = args.netif or os.environ.get("NETSTACK")
     if not netif:
         example = "--netif tap:tap0 --address 10.79.0.2/24, or set NETSTACK=tap:tap0?address=10.79.0.2/24"
         raise UsageError(f"on which device? Say {example}")
+    from ..runtime.asyncio import open as open_
+
     return open_(netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault)
 
 

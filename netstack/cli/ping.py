@@ -3,11 +3,15 @@
 import argparse
 import asyncio
 import math
+from typing import TYPE_CHECKING, Any
 
 from ..errors import TimedOut, UsageError
 from ..instant import SECOND
 from .options import add_net_options, count, open_net, positive_seconds
 from .service import stop_event
+
+if TYPE_CHECKING:
+    from ..runtime.asyncio import Net
 
 HEADERS = 28  # IPv4 and ICMP: what the second size in the first line includes
 LARGEST = 65535 - HEADERS
@@ -55,36 +59,46 @@ async def ping(args: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     tally = Tally()
     async with open_net(args) as net:
-
-        async def one(sequence: int) -> None:
-            try:
-                rtt = await net.ping(args.host, size=args.size, timeout=args.wait)
-            except TimedOut:
-                print(f"no answer for icmp_seq={sequence} in {args.wait:g} s", flush=True)
-            except OSError as error:
-                print(f"icmp_seq={sequence}: {error.strerror or error}", flush=True)
-            else:
-                milliseconds = rtt * 1000 / SECOND
-                tally.times.append(milliseconds)
-                print(f"{args.size + 8} bytes from {args.host}: icmp_seq={sequence} time={milliseconds:.3g} ms", flush=True)
-
         print(f"PING {args.host} {args.size}({args.size + HEADERS}) bytes of data.", flush=True)
         started = loop.time()
-        waiting: set[asyncio.Task[None]] = set()  # at most wait / interval of them
+        waiting: set[asyncio.Task[Any]] = set()  # at most wait / interval of them
         while not stop.is_set() and (args.count is None or tally.sent < args.count):
             tally.sent += 1
-            task = loop.create_task(one(tally.sent))
+            task = loop.create_task(ask(net, args, tally, tally.sent))
             waiting.add(task)
-            task.add_done_callback(waiting.discard)
             if tally.sent != args.count:
                 await wait_until(stop, started + tally.sent * args.interval)
+                settle(waiting)
         ending = loop.create_task(stop.wait())
-        if waiting and not stop.is_set():
-            await asyncio.wait([ending, asyncio.gather(*waiting, return_exceptions=True)], return_when=asyncio.FIRST_COMPLETED)
+        while waiting and not stop.is_set():
+            await asyncio.wait({ending, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+            settle(waiting)
         for left in (ending, *waiting):
             left.cancel()
         print(f"\n{tally.report(args.host, loop.time() - started)}", flush=True)
     return 0 if tally.times else 1
+
+
+async def ask(net: "Net", args: argparse.Namespace, tally: Tally, sequence: int) -> None:
+    """One request, and the line about it."""
+    try:
+        rtt = await net.ping(args.host, size=args.size, timeout=args.wait)
+    except TimedOut:
+        line = f"no answer for icmp_seq={sequence} in {args.wait:g} s"
+    except OSError as error:
+        line = f"icmp_seq={sequence}: {error.strerror or error}"
+    else:
+        milliseconds = rtt * 1000 / SECOND
+        tally.times.append(milliseconds)
+        line = f"{args.size + 8} bytes from {args.host}: icmp_seq={sequence} time={milliseconds:.3g} ms"
+    print(line, flush=True)
+
+
+def settle(tasks: set[asyncio.Task[Any]]) -> None:
+    """Forget those that are done; raises what one of them raised."""
+    for task in [task for task in tasks if task.done()]:
+        tasks.discard(task)
+        task.result()
 
 
 async def wait_until(stop: asyncio.Event, when: float) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from .options import add_net_options, port_number
 from .service import run_service
+from .web import http_server
 
 if TYPE_CHECKING:
     from ..runtime.asyncio import Net
@@ -29,13 +30,10 @@ def run(args: argparse.Namespace) -> int:
     @asynccontextmanager
     async def serving(net: "Net") -> AsyncIterator[str]:
         from ..http.files import StaticFiles
-        from ..http.server import HttpServer
 
-        server = HttpServer(net, StaticFiles(root, upload=args.upload))
-        await server.serve(args.port)
-        host = net.addresses[0].partition("/")[0]
-        port = "" if args.port == 80 else f":{args.port}"
-        yield f"serving {root.resolve()} at http://{host}{port}/"
-        await server.aclose()
+        async with http_server(net, StaticFiles(root, upload=args.upload), args.port):
+            host = net.addresses[0].partition("/")[0]
+            port = "" if args.port == 80 else f":{args.port}"
+            yield f"serving {root.resolve()} at http://{host}{port}/"
 
     return run_service(args, serving)

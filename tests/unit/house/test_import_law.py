@@ -103,7 +103,7 @@ def dotted_name(path: Path) -> list[str]:
 
 def imports(path: Path) -> list[tuple[int, str]]:
     """(line, absolute dotted name) of everything that the file imports, wherever the statement stands."""
-    found = []
+    found: list[tuple[int, str]] = []
     package = dotted_name(path)[:-1]
     for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -114,7 +114,7 @@ def imports(path: Path) -> list[tuple[int, str]]:
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 found.append((node.lineno, inner if is_ours(base) and module_file(inner) else base))
-    return found
+    return sorted(set(found))
 
 
 def test_the_rule_for_each_level_is_the_one_on_the_page():
