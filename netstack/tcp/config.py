@@ -30,8 +30,8 @@ class TcpConfig:
     keepalive_count: int = 9
 
     def __attrs_post_init__(self) -> None:
-        if not 2048 <= self.rcv_buf <= 1 << 30:
-            raise UsageError(f"rcv_buf={self.rcv_buf} is not a receive window: choose 2 KiB to 1 GiB")
+        if not 2048 <= self.rcv_buf <= 65535 << 14:
+            raise UsageError(f"rcv_buf={self.rcv_buf} is not a receive window: choose 2 KiB to 65535 << 14, what scaling can name")
         if not 0 <= self.snd_low <= self.snd_high:
             raise UsageError(f"snd_low={self.snd_low} must lie between 0 and snd_high={self.snd_high}")
         for name in ("rto_min", "fin_timeout", "time_wait", "keepalive_interval"):

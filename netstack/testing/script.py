@@ -189,7 +189,7 @@ class TcpScript:
             (self.peer_iss + seq) & const.M32,
             0 if ack is None else (self.local_iss + ack) & const.M32,
             wire.flag_bits(flags),
-            field if "S" in flags else field >> self.scale,
+            min(field, const.M16) if "S" in flags else field >> self.scale,
             options,
             data,
             urgent,
@@ -213,13 +213,16 @@ class TcpScript:
         """The peer sends a segment, a batch of its own unless `flush` is False. `window` is in bytes."""
         if "S" in flags:
             self.force_iss()
-        self.send_raw(self.segment(flags, seq, ack, data, window, mss, wscale, options, urgent, port).encode(self.peer, self.local), gso=gso)
+        segment = self.segment(flags, seq, ack, data, window, mss, wscale, options, urgent, port)
+        self.send_raw(segment.encode(self.peer, self.local), gso=gso)
         if flush:
             self.flush()
 
     def send_raw(self, data: bytes, src: int | None = None, dst: int | None = None, cast: int = 0, gso: int = 0) -> None:
         """Any bytes as a datagram from the peer; `flush` is the caller's."""
-        self.ip.inject(self.peer if src is None else src, self.local if dst is None else dst, const.PROTO_TCP, data, self.now, cast, gso)
+        src = self.peer if src is None else src
+        dst = self.local if dst is None else dst
+        self.ip.inject(src, dst, const.PROTO_TCP, data, self.now, cast, gso)
 
     def flush(self) -> None:
         self.ip.flush(self.now)
