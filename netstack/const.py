@@ -68,6 +68,8 @@ ICMP_ECHO = 8
 ICMP_TIME_EXCEEDED = 11
 ICMP_PARAMETER_PROBLEM = 12
 
+DATAGRAM_OVERHEAD = 128  # what a waiting datagram costs beside its bytes: the bytes object, the tuple, its place in the queue
+
 # IPv4 flags and fragment offset (RFC 791 3.1)
 IP_DF = 0x4000
 IP_MF = 0x2000

@@ -114,7 +114,7 @@ class ArpCore(NextHopCore):
 
     def resolve(self, p: Out, n: Neighbour, now: int) -> None:
         """The packet's neighbour is not known to be reachable."""
-        if not is_host(n.ip):
+        if not is_host(n.ip) or n.ip in self.claims:  # what is for ourselves, the internet layer keeps
             self._mib.OutBadNextHop += 1
             return
         if self.is_usable(p.src):
@@ -198,6 +198,8 @@ class ArpCore(NextHopCore):
         self.below.send(p, const.ETH_ARP, to, now)
 
     def pin(self, ip: int, mac: int, now: int) -> None:
+        if ip in self.claims:
+            raise UsageError(f"{ip4_text(ip)} is one of our own addresses: it can't be a neighbour's")
         n = self.cache.entry(ip)
         if self.cache.pin(n, mac, now) == const.ARP_RELEASE:
             self.release(n, now)

@@ -49,7 +49,7 @@ class ArpMib(Group):
         "ResRefused": "packets dropped: the neighbour had failed a moment ago",
         "UnresolvedDiscards": "packets dropped while they waited for a neighbour",
         "TableFulls": "entries that had to go for others",
-        "OutBadNextHop": "packets dropped: the next hop is no host, group or broadcast address",
+        "OutBadNextHop": "packets dropped: the next hop is no neighbour, group or broadcast address",
         "OutNoSource": "requests not sent: no address of our own to ask for",
     }
     __slots__ = tuple(MEANING)

@@ -186,7 +186,10 @@ class Session:
         except Exception as error:
             if self._lost is not None:
                 raise self._lost from None
-            self._blame(request, error)
+            if self._refusal is not None:
+                self._count(self._refusal)  # the response was made of the request's own body
+            else:
+                self._blame(request, error)
             if self.conn.begun:
                 self.stream.abort()  # what has gone can't be unsaid: only a cut tells the client that it is not the whole
                 return False
@@ -237,6 +240,10 @@ class Session:
     # -- the end ------------------------------------------------------------------------------------------------------------------
 
     async def _refuse(self, refusal: Refusal) -> None:
+        self._count(refusal)
+        await self._send(self.conn.refuse(refusal, self._env.date()))
+
+    def _count(self, refusal: Refusal) -> None:
         mib = self._env.mib
         if refusal.truncated:
             mib.Truncated += 1
@@ -244,7 +251,6 @@ class Session:
             mib.TimedOut += 1
         else:
             mib.Refused += 1
-        await self._send(self.conn.refuse(refusal, self._env.date()))
 
     async def _linger(self) -> None:
         """RFC 9112 9.6: end our side, and read on for a little, so that no reset overtakes the response."""

@@ -1,6 +1,7 @@
 cimport cython
 cimport netstack.const as const
 cimport netstack.raw as raw
+cimport netstack.ipv4.icmp_wire as icmp_wire
 cimport netstack.ipv4.wire as wire
 from netstack.buffers cimport Pool
 from netstack.cores cimport Frame, FrameSink, IpCore, IpError, Out, PacketSink
@@ -30,7 +31,7 @@ cdef class Ipv4Core(IpCore):
     cdef unsigned long long dst0
     cdef Path path0
     cdef Out fragment
-    cdef readonly object loop
+    cdef readonly object loop, failed
     cdef readonly Py_ssize_t loop_bytes
     cdef Ipv4Rx loop_rx
     cdef LoopTimer loop_timer
@@ -54,11 +55,12 @@ cdef class Ipv4Core(IpCore):
     cdef void unreachable(self, Frame f, int code) except *
     @cython.locals(sink=PacketSink)
     cdef void deliver_error(self, int proto, IpError e, long long now) except *
+    cpdef neighbour_failed(self, unsigned long long next_hop, bytes packet, long long now)
     @cython.locals(n=Py_ssize_t)
     cdef void loop_back(self, Out p, long long now) except *
     @cython.locals(todo=Py_ssize_t, n=Py_ssize_t, f=Frame)
     cdef void deliver_local(self, long long now) except *
-    @cython.locals(sink=PacketSink)
+    @cython.locals(sink=PacketSink, e=IpError)
     cdef void flush(self, long long now) except *
     @cython.locals(idle=bint, t=Partial, deadline="long long", g=Frame)
     cdef void collect(self, Ipv4Rx rx, Frame f, Py_ssize_t ihl, int frag, int ident) except *

@@ -14,10 +14,10 @@ from collections import deque
 from .. import const, raw
 from ..buffers import Pool
 from ..cores import Frame, FrameSink, IpCore, IpError, Out, PacketSink
-from ..errors import MessageTooLong, Unreachable, UsageError
+from ..errors import MessageTooLong, Unreachable, UsageError, WireError
 from ..signatures import Rng
 from ..timers import Timer, Timers
-from . import wire
+from . import icmp_wire, wire
 from .mib import IpMib
 from .reassembly import Partial, Reassembly, write
 from .route import Path, PathMtus, Routes
@@ -26,6 +26,7 @@ SLAB = 65536  # the longest datagram
 PATHS = 1024  # destinations remembered; answers to a flood of forged sources pass through here, so it must not grow
 LOOP_BYTES = 4 << 20  # waiting for ourselves: the windows of a few busy connections
 LOOP_DATAGRAMS = 1024
+FAILED = 64  # datagrams that the link gave back, waiting to be told: one burst of a batch
 NOBODY = 1 << 40  # no address
 
 
@@ -47,8 +48,8 @@ class Ipv4Core(IpCore):
     """The sending half, and the tables that both halves use."""
 
     __slots__ = (
-        "attached", "dst0", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "path0", "path_mtus", "paths", "pool",
-        "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
+        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "path0", "path_mtus",
+        "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, ttl: int) -> None:
@@ -71,6 +72,7 @@ class Ipv4Core(IpCore):
         self.reassembly_timer = ReassemblyTimer(self)
         self.loop: deque[tuple[bytes, int]] = deque()
         self.loop_bytes = 0
+        self.failed: deque[tuple[int, IpError]] = deque()
         self.loop_rx = self.receiver(True)
         self.loop_timer = LoopTimer(self)
 
@@ -219,6 +221,19 @@ class Ipv4Core(IpCore):
         if sink is not None:
             sink.error(e, now)
 
+    def neighbour_failed(self, next_hop: int, packet: bytes, now: int) -> None:
+        """The link gives a datagram back, since nobody answers for its next hop: as if a router had said so, to its sender
+        (RFC 1122 2.3.2.2 and 3.4). Told with the next turn, for the link may find out while a transport is sending."""
+        self.mib.OutNoNeighbour += 1
+        try:
+            src, dst, proto, _, ihl = icmp_wire.quoted(bytearray(packet[:64]), 0, min(len(packet), 64))
+        except WireError:  # a later fragment: its first one told
+            return
+        if src in self.routes.local and len(self.failed) < FAILED:
+            quote = packet[ihl : ihl + 64]
+            self.failed.append((proto, IpError(const.ICMP_UNREACHABLE, 1, src, dst, quote, 0, src)))
+            self.timers.arm(self.loop_timer, now)
+
     # -- to ourselves -----------------------------------------------------------------------------------------------------
 
     def loop_back(self, p: Out, now: int) -> None:
@@ -260,7 +275,10 @@ class Ipv4Core(IpCore):
             self.timers.cancel(self.loop_timer)
 
     def flush(self, now: int) -> None:
-        """A batch of some interface is over."""
+        """A batch of some interface is over, or there is something to tell ourselves."""
+        while self.failed:
+            proto, e = self.failed.popleft()
+            self.deliver_error(proto, e, now)
         if self.loop:
             self.deliver_local(now)
         for sink in self.attached:

@@ -12,7 +12,8 @@ from ..signatures import Link, NextHop, Rng
 from ..timers import Timers
 from .core import Ipv4Core
 from .icmp import Icmp, Reporter4
-from .mib import IcmpMib
+from .igmp import Igmp
+from .mib import IcmpMib, IgmpMib
 from .route import Interface, Route
 
 E_co = TypeVar("E_co", bound=Link, covariant=True)
@@ -32,7 +33,7 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
     Addresses are ints; `Ip4` is taken wherever one is asked.
     """
 
-    __slots__ = ("_icmp", "_link", "_next_hop")
+    __slots__ = ("_icmp", "_igmp", "_link", "_next_hop", "_own")
 
     def __init__(
         self, link: E_co, next_hop: A_co, timers: Timers, rng: Rng, config: Ipv4Config = Ipv4Config()
@@ -45,6 +46,9 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
         self._icmp = Icmp(self, mib, config.answer_echo)
         self.add_interface(link, next_hop)
         self.attach(const.PROTO_ICMP, self._icmp)
+        self._igmp = Igmp(self, IgmpMib())
+        self.attach(const.PROTO_IGMP, self._igmp)
+        self._own = len(self.attached)
 
     @property
     def core(self) -> Ipv4Core:
@@ -63,6 +67,10 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
         return self._icmp
 
     @property
+    def igmp(self) -> Igmp:
+        return self._igmp
+
+    @property
     def offload(self) -> int:
         """What every interface offers."""
         offload = -1
@@ -79,7 +87,7 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
     def add_interface(self, link: Link, next_hop: NextHop) -> Interface:
         """One more link. Links that offer less than the first must come before the transports, which ask only once."""
         interfaces = self.routes.interfaces
-        if len(self.attached) > 1 and self.offload & ~link.offload:
+        if interfaces and len(self.attached) > self._own and self.offload & ~link.offload:
             raise UsageError("this link offloads less than the others: add it before the first transport")
         interface = Interface(len(interfaces), link, next_hop.core, min(link.mtu, 65535), link.offload, link.mac is None)
         rx = self.receiver(False)
@@ -158,6 +166,7 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
     def join(self, group: int, /) -> None:
         group = self._group(group)
         self.routes.groups[group] = self.routes.groups.get(group, 0) + 1
+        self._igmp.join(group)
 
     def leave(self, group: int, /) -> None:
         group = self._group(group)
@@ -168,6 +177,7 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
             self.routes.groups[group] = count - 1
         else:
             del self.routes.groups[group]
+            self._igmp.leave(group)
 
     @staticmethod
     def _group(group: int) -> int:

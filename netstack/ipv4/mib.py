@@ -46,6 +46,7 @@ class IpMib(Group):
         "ReasmEcn": "datagrams given up: congestion marked on one fragment, not allowed on another (RFC 3168 5.3)",
         "ReasmLimit": "datagrams given up: a bound on memory or number was reached",
         "ReasmLate": "dropped: a fragment of a datagram already given up",
+        "OutNoNeighbour": "given back by the link: nobody answers for the next hop",
         "LoopDrops": "dropped: the queue of datagrams to ourselves was full",
     }
     __slots__ = tuple(MEANING)
@@ -91,6 +92,7 @@ class IpMib(Group):
         self.ReasmEcn = 0
         self.ReasmLimit = 0
         self.ReasmLate = 0
+        self.OutNoNeighbour = 0
         self.LoopDrops = 0
 
 

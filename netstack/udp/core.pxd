@@ -21,6 +21,7 @@ cdef class UdpCore(PacketSink):
     cdef readonly object ip
     cdef IpCore below
     cdef readonly UdpMib mib
+    cdef readonly int offload
     cdef Out out
     cdef readonly dict ports, bound, connected
     cdef unsigned long long key0, dst0

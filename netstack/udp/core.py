@@ -95,11 +95,12 @@ class UdpPort:
 class UdpCore(PacketSink):
     """The ports of a stack, and both directions through them."""
 
-    __slots__ = ("below", "bound", "closed", "connected", "dst0", "ip", "key0", "mib", "out", "port0", "ports")
+    __slots__ = ("below", "bound", "closed", "connected", "dst0", "ip", "key0", "mib", "offload", "out", "port0", "ports")
 
     def __init__(self, ip: Ip) -> None:
         self.ip = ip
         self.below: IpCore = ip.core
+        self.offload = ip.offload  # it does not shrink once a transport is there
         self.mib = UdpMib()
         self.out = Out()
         self.ports: dict[int, list[UdpPort]] = {}  # port -> all that are bound to it
@@ -243,7 +244,7 @@ class UdpCore(PacketSink):
         o = const.HEADROOM - 8
         try:
             s = self.below.pseudo_out(p, 8 + n)
-            if self.ip.offload & const.OFFLOAD_CSUM:
+            if self.offload & const.OFFLOAD_CSUM:
                 raw.put_udp(p.hdr, o, u.local_port, port, 8 + n, s)
                 p.csum_off = 6
             else:

@@ -7,13 +7,12 @@ what comes, as everybody's does: what is older was there first, and a reader tha
 from collections import deque
 from collections.abc import Callable
 
-from .. import raw
+from .. import const, raw
 from ..cores import DatagramUser, Frame
 from ..errors import UsageError, WouldBlock
 from .mib import UdpMib
 
 LIMIT = 212_992  # Linux's net.core.rmem_default
-OVERHEAD = 128  # of a datagram beside its bytes: the bytes object, the tuple, its place in the queue
 ERRORS = 16  # reported and not yet read; any router on the way can make more
 
 
@@ -23,7 +22,7 @@ class DatagramQueue(DatagramUser):
     __slots__ = ("dropped", "errors", "held", "limit", "mib", "queue", "wake")
 
     def __init__(self, mib: UdpMib, wake: "Callable[[], None] | None" = None, limit: int = LIMIT) -> None:
-        if limit < OVERHEAD + 1:
+        if limit < const.DATAGRAM_OVERHEAD + 1:
             raise UsageError(f"a receive queue of {limit} bytes holds nothing: give it at least a few thousand")
         self.mib = mib
         self.wake = wake
@@ -45,7 +44,8 @@ class DatagramQueue(DatagramUser):
         if not self.queue:
             raise WouldBlock("no datagram has arrived")
         item = self.queue.popleft()
-        self.held -= len(item[0]) + OVERHEAD
+        data = item[0]
+        self.held -= len(data) + const.DATAGRAM_OVERHEAD
         return item
 
     def clear(self) -> None:
@@ -56,13 +56,13 @@ class DatagramQueue(DatagramUser):
     def datagram(self, f: Frame, sport: int, now: int) -> None:
         n = f.end - f.off
         # one is always taken: a bound below the longest datagram must not make a port deaf to it
-        if self.queue and self.held + n + OVERHEAD > self.limit:
+        if self.queue and self.held + n + const.DATAGRAM_OVERHEAD > self.limit:
             self.dropped += 1
             self.mib.RcvbufErrors += 1
             self.mib.InErrors += 1
             return
         self.queue.append((raw.take(f.buf, f.off, n), f.src, sport))
-        self.held += n + OVERHEAD
+        self.held += n + const.DATAGRAM_OVERHEAD
         if self.wake is not None:
             self.wake()
 

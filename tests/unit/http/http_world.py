@@ -5,8 +5,8 @@ That the server runs here shows that it needs no runtime. `KernelStack` is the o
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar, cast
 
 from netstack.errors import ClosedError, TimedOut, UsageError
 from netstack.http.config import HttpConfig, HttpLimits
@@ -21,13 +21,14 @@ T = TypeVar("T")
 WALL = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT, the RFC's own example
 
 
-def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+def finish(waiting: Awaitable[T]) -> T:
     """Run a coroutine that never really waits."""
+    assert isinstance(waiting, Coroutine)
     try:
-        coroutine.send(None)
+        waiting.send(None)
     except StopIteration as stop:
-        return stop.value
-    coroutine.close()
+        return cast(T, stop.value)
+    waiting.close()
     raise AssertionError("it waited for something that is not the stream")
 
 
@@ -151,11 +152,15 @@ class ScriptedStack:
     def client(self, *script: Item) -> ScriptedStream:
         """Play a script to its end."""
         stream = ScriptedStream(self.clock, script)
-        assert self.handler is not None
-        coroutine = self.handler(stream)
-        finish(coroutine)  # type: ignore[arg-type]
-        stream.closed = True
+        play(self, stream)
         return stream
+
+
+def play(stack: ScriptedStack, stream: ScriptedStream) -> None:
+    """Serve one client, from its first byte to the end of the handler's task."""
+    assert stack.handler is not None
+    finish(stack.handler(stream))
+    stream.closed = True
 
 
 def serve(handler: Handler, config: HttpConfig | None = None) -> tuple[ScriptedStack, HttpServer[ScriptedStack]]:

@@ -64,7 +64,7 @@ class Host:
 
     def counted(self) -> dict[str, int]:
         """Every counter of IP and ICMP that is not 0."""
-        groups = (self.ip.mib, self.ip.icmp.mib)
+        groups = (self.ip.mib, self.ip.icmp.mib)  # IGMP has names in common with ICMP
         return {name: value for group in groups for name, value in group.snapshot().items() if value}
 
 

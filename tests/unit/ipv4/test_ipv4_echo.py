@@ -20,10 +20,10 @@ def test_echo_request_is_answered_with_its_own_data() -> None:
 def test_literal_echo_request_and_reply() -> None:
     """20 bytes of IPv4, 8 of ICMP, eight times an `a`."""
     host = Host()
-    request = bytes.fromhex("4500002400004000400126390a4f00020a4f0001" "08007272000700016161616161616161")
+    request = bytes.fromhex("4500002400004000400126390a4f00020a4f000108007272000700016161616161616161")
     (reply,) = host.receive(request)
     assert reply[20:] == bytes.fromhex("00007a72000700016161616161616161")
-    assert reply[:4] + reply[8:10] + reply[12:20] == bytes.fromhex("45000024" "4001" "0a4f00010a4f0002")
+    assert reply[:4] + reply[8:10] + reply[12:20] == bytes.fromhex("4500002440010a4f00010a4f0002")
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 8, 1471, 1472, 1473, 60_000, 65_507])

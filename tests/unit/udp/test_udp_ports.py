@@ -1,6 +1,7 @@
 """UDP (RFC 768, RFC 1122 4.1) on a host in memory."""
 
 import errno
+import itertools
 import random
 import struct
 
@@ -8,9 +9,9 @@ import pytest
 
 from netstack.adapters import PyDatagramUser
 from netstack.address import Cidr, Ip4
+from netstack.const import DATAGRAM_OVERHEAD as OVERHEAD
 from netstack.errors import AddressInUse, ClosedError, MessageTooLong, Refused, Unreachable, UsageError, WouldBlock
 from netstack.udp import DatagramQueue, Udp, UdpPort
-from netstack.udp.queue import OVERHEAD
 from tests.unit.ipv4.ipworld import FAR, A, B, Host, datagram, fields, icmp, put_together, sum16
 
 GROUP = int(Ip4.parse("239.1.2.3"))
@@ -46,7 +47,9 @@ class World(Host):
         return {name: value for name, value in self.udp.mib.snapshot().items() if value}
 
 
-def udp(data: bytes, sport: int = 4000, dport: int = 53, src: int = B, dst: int = A, length: int | None = None, check: int | None = None) -> bytes:
+def udp(
+    data: bytes, sport: int = 4000, dport: int = 53, src: int = B, dst: int = A, length: int | None = None, check: int | None = None
+) -> bytes:
     length = 8 + len(data) if length is None else length
     if check is None:
         pseudo = struct.pack("!IIBBH", src, dst, 0, 17, length)
@@ -143,7 +146,8 @@ def test_a_reassembled_datagram_is_checked_and_delivered() -> None:
     data = bytes(range(256)) * 250
     whole = udp(data)
     frames = [
-        datagram(whole[at : at + 1480], frag=at // 8 | (0x2000 if at + 1480 < len(whole) else 0)) for at in range(0, len(whole), 1480)
+        datagram(whole[at : at + 1480], frag=at // 8 | (0x2000 if at + 1480 < len(whole) else 0))
+        for at in range(0, len(whole), 1480)
     ]
     random.Random(3).shuffle(frames)
     world.receive(*frames)
@@ -228,7 +232,7 @@ def test_ephemeral_ports_are_random_distinct_and_dynamic() -> None:
     world = World()
     ports = [world.udp.bind(0, 0, Keeper().user).local_port for _ in range(200)]
     assert len(set(ports)) == 200 and all(49152 <= port <= 65535 for port in ports)
-    steps = [abs(b - a) for a, b in zip(ports, ports[1:], strict=False)]
+    steps = [abs(b - a) for a, b in itertools.pairwise(ports)]
     assert sorted(steps)[100] > 1000, "the next port is near the last one: it can be guessed (RFC 6056)"
 
 
@@ -453,3 +457,21 @@ def test_an_error_comes_out_of_the_queue_once() -> None:
     queue.clear()
     with pytest.raises(WouldBlock):
         queue.get()
+
+
+def test_a_next_hop_that_nobody_answers_for_is_told_with_the_next_turn() -> None:
+    world = World()
+    keeper = world.keeper(4000)
+    keeper.port.send(b"anybody?", B, 53, world.now)
+    (sent,) = world.take()
+    world.ip.neighbour_failed(B, sent, world.now)
+    world.ip.neighbour_failed(B, b"\x45junk", world.now)
+    assert keeper.errors == [], "the link may find out while a transport is sending"
+    world.pass_time(0)
+    ((error, address, port),) = keeper.errors
+    assert isinstance(error, Unreachable) and (address, port) == (B, 53)
+    assert world.ip.mib.OutNoNeighbour == 2
+    for _ in range(100):
+        world.ip.neighbour_failed(B, sent, world.now)
+    world.pass_time(0)
+    assert len(keeper.errors) == 65
