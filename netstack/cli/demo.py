@@ -16,7 +16,6 @@ import re
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 MODES = ("tap", "rootless", "memory")
 SHOWN_LINES = 8  # of the page's text: enough to recognise it
+WIDTH = 100  # of a line of the answer
 
 # A client of the kernel's in a process of its own, for where curl is missing; it prints what `curl -i` prints.
 CLIENT = """
@@ -164,7 +164,6 @@ async def fetch_through_kernel(host: str, prefer_curl: bool) -> "Answer":
     else:
         print(f"GET {url} through the kernel's sockets:\n", flush=True)
         command = [sys.executable, "-I", "-c", CLIENT, host]
-    started = time.monotonic()
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
         out, err = await process.communicate()
@@ -175,7 +174,7 @@ async def fetch_through_kernel(host: str, prefer_curl: bool) -> "Answer":
     if process.returncode:
         reason = (err.decode(errors="replace").strip().splitlines() or [f"exit status {process.returncode}"])[-1]
         raise NoPage(f"the page did not come: {reason}")
-    return Answer.parse(out, time.monotonic() - started)
+    return Answer.parse(out)
 
 
 def what_to_try(host: str, rootless: bool) -> str:
@@ -239,7 +238,6 @@ async def in_memory(plan: Plan) -> int:
 
 
 async def fetch_across(net: "Net", host: str) -> "Answer":
-    started = time.monotonic()
     try:
         async with asyncio.timeout(10):
             reader, writer = await net.open_connection(host, 80)
@@ -248,7 +246,7 @@ async def fetch_across(net: "Net", host: str) -> "Answer":
             writer.close()
     except OSError as error:
         raise NoPage(f"the page did not come: {error.strerror or error}") from error
-    return Answer.parse(raw, time.monotonic() - started)
+    return Answer.parse(raw)
 
 
 # -- the page ------------------------------------------------------------------------------------------------------------------
@@ -265,17 +263,16 @@ class Answer:
     status: str
     headers: tuple[str, ...]
     body: bytes
-    seconds: float
 
     @classmethod
-    def parse(cls, raw: bytes, seconds: float) -> "Answer":
+    def parse(cls, raw: bytes) -> "Answer":
         """Of `curl -i`, our CLIENT, or a connection's bytes. Raises NoPage."""
         head, *rest = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)
         if not rest:
             raise NoPage(f"the page did not come: {len(raw)} bytes without the end of a header section")
         body = rest[0]
         status, *headers = head.decode("latin-1").splitlines()
-        return cls(status, tuple(headers), body, seconds)
+        return cls(status, tuple(headers), body)
 
     @property
     def complete(self) -> bool:
@@ -287,5 +284,5 @@ class Answer:
         text = [line for line in self.body.decode(errors="replace").splitlines() if line.strip()]
         shown = [self.status, *self.headers, "", *text[:SHOWN_LINES], *(["…"] if len(text) > SHOWN_LINES else [])]
         verdict = "the whole page" if self.complete else "NOT the whole page"
-        lines = "\n".join(f"  {line}".rstrip() for line in shown)
-        return f"{lines}\n\n{verdict}: {len(self.body)} bytes in {self.seconds * 1000:.1f} ms\n"
+        lines = "\n".join(f"  {line if len(line) <= WIDTH else line[:WIDTH] + '…'}".rstrip() for line in shown)
+        return f"{lines}\n\n{verdict}: {len(self.body)} bytes\n"

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from .echoport import EchoPort
 from .options import add_net_options
 from .service import run_service
 
@@ -47,15 +48,16 @@ async def small_servers(net: "Net") -> AsyncIterator[str]:
         await net.create_server(lambda: Discard(door), port=DISCARD),
         await net.create_server(lambda: Generator(door), port=CHARGEN),
     ]
-    datagrams = [
-        (await net.create_datagram_endpoint(EchoDatagrams, local_addr=("", ECHO)))[0],
-        (await net.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("", DISCARD)))[0],
-    ]
-    yield f"echo on {ECHO} and discard on {DISCARD}, TCP and UDP; character generator on {CHARGEN}, TCP"
-    for transport in datagrams:
-        transport.close()
-    for server in servers:
-        server.close()
+    echo, discard = EchoPort(), EchoPort()
+    ports = [net.stack.udp.bind(0, ECHO, echo), net.stack.udp.bind(0, DISCARD, discard)]
+    echo.port = ports[0]  # the other one has none, and so keeps silent
+    try:
+        yield f"echo on {ECHO} and discard on {DISCARD}, TCP and UDP; character generator on {CHARGEN}, TCP"
+    finally:
+        for port in ports:
+            port.close()
+        for server in servers:
+            server.close()
 
 
 class Door:
@@ -148,17 +150,3 @@ class Generator(asyncio.Protocol):
         transport = self.transport
         while not self.full and not transport.is_closing():
             transport.write(PATTERN)
-
-
-class EchoDatagrams(asyncio.DatagramProtocol):
-    """Gives back each datagram, but never to one of the small services: two of them would echo each other for ever."""
-
-    transport: asyncio.DatagramTransport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if addr[1] > CHARGEN:
-            self.transport.sendto(data, addr)
