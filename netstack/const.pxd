@@ -22,6 +22,7 @@ cdef extern from *:
 
 cdef enum:
     M16 = 0xFFFF
+    TICK_SHIFT = 20
     HEADROOM = 160
     BATCH = 64
     UNICAST = 0

@@ -8,6 +8,8 @@ M16 = 0xFFFF
 M31 = 0x7FFFFFFF
 M32 = 0xFFFFFFFF
 
+TICK_SHIFT = 20  # a tick of the timer wheel is 2**20 ns, 1.05 ms
+
 # a packet on its way down: headers grow towards lower offsets from the end of `Out.hdr`
 HEADROOM = 160  # vnet_hdr 12 + Ethernet 14 + IPv4 with options 60 + TCP with options 60 = 146
 BATCH = 64  # frames handed up for each wake-up: amortises one loop iteration (perf.md), bounds the time away from it

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from netstack.address import Mac
 from netstack.errors import UsageError
-from netstack.plugins import check_options, read_int
+from netstack.spec import check_options, read_int
 
 from .netif import Pcap
 

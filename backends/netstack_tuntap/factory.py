@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from netstack.address import Cidr, Mac
-from netstack.plugins import check_options, read_flag, read_int
+from netstack.spec import check_options, read_flag, read_int
 
 from .netifs import Tap, Tun
 

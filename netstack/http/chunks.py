@@ -6,9 +6,11 @@ from enum import IntEnum
 from .config import HttpLimits
 from .refused import Refused
 
-# chunk = chunk-size [ chunk-ext ] CRLF …: up to 16 digits, so that no reader behind us overflows. White space before the semicolon
-# is in the grammar as "bad", and readers differ on it: refused. Extensions are for the next hop alone, and are dropped
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:;[\t\x20-\x7e\x80-\xff]*+)?")
+# chunk = chunk-size [ chunk-ext ] CRLF …: up to 16 digits, so that no reader behind us overflows. White space around an extension's
+# marks is in the grammar as "bad", and readers differ on it: refused. Extensions are for the next hop alone, and are dropped
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _FREE_OVERHEAD = 16  # of framing for each chunk: a size, two CRLF and a little
 

@@ -98,7 +98,3 @@ cdef class LoopTimer(Timer):
 cdef class ReassemblyTimer(Timer):
     cdef Ipv4Core core
     cdef void expire(self, long long now) except *
-
-
-@cython.locals(at=Py_ssize_t, head=Py_ssize_t, s=int, part=int)
-cpdef void complete_checksum(Out p) except *

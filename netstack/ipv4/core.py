@@ -168,7 +168,7 @@ class Ipv4Core(IpCore):
             m.FragFails += 1
             raise MessageTooLong(f"{total} bytes where the path carries {path.mtu}", mtu=path.mtu)
         if p.csum_off:
-            complete_checksum(p)
+            wire.complete_checksum(p)
         whole = p.tobytes()
         q = self.fragment
         path.ident = (path.ident + 1) & const.M16
@@ -407,7 +407,7 @@ class Ipv4Rx(FrameSink):
         routes = self.core.routes
         src = f.src
         dst = f.dst
-        if dst in routes.local or (self.loop and dst >> 24 == 127):
+        if dst == self.dst0 or dst in routes.local or (self.loop and dst >> 24 == 127):
             cast = const.UNICAST
         elif dst == const.M32 or dst in routes.broadcasts:
             cast = const.BROADCAST
@@ -483,18 +483,3 @@ class ReassemblyTimer(Timer):
 
     def expire(self, now: int) -> None:
         self.core.expire_fragments(now)
-
-
-def complete_checksum(p: Out) -> None:
-    """Do what the device would have done: only here are all bytes of a datagram that has to be cut, or goes where no device is."""
-    at = p.l4 + p.csum_off
-    head = const.HEADROOM - p.l4
-    s = raw.csum(p.hdr, p.l4, head, 0)
-    if p.n:
-        part = raw.csum_of(p.data, p.o, p.n, 0)  # type: ignore[arg-type]  # with n there is data
-        s = raw.fold(s + part)
-    s = s ^ const.M16
-    if s == 0 and p.proto == const.PROTO_UDP:
-        s = const.M16
-    raw.p16(p.hdr, at, s)
-    p.csum_off = 0

@@ -5,16 +5,15 @@ The body of a test runs in a process of its own inside the namespace; what it as
 
 import errno
 import fcntl
-import functools
 import os
 import select
-import shutil
 import socket
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import pytest
 from netstack_tuntap import DeviceUnavailable, Tap, Tun, open_tap
@@ -27,44 +26,26 @@ from netstack.errors import UsageError
 from netstack.netif import SendOnly
 from netstack.testing.netifs import Probe
 
-
-@functools.cache
-def namespace() -> "tuple[list[str], str]":
-    """The command that runs another in a fresh network namespace with the right to make devices; or why there is none."""
-    if sys.platform != "linux":
-        return [], "tap devices are Linux's"
-    if not os.path.exists("/dev/net/tun"):
-        return [], "/dev/net/tun is missing"
-    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        return [], "/dev/net/tun may not be opened"
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        return [], "needs unshare (util-linux) and ip (iproute2)"
-    for command in (["unshare", "-n"], ["unshare", "-rn"]):
-        done = subprocess.run([*command, "ip", "tuntap", "add", "dev", "probe0", "mode", "tap"], capture_output=True, text=True)
-        if done.returncode == 0:
-            return command, ""
-    return [], f"no network namespace with CAP_NET_ADMIN: {done.stderr.strip()}"
+pytestmark = [pytest.mark.needs_tap, pytest.mark.needs("ip")]
 
 
-def in_a_namespace(body: Callable[[], None]) -> Callable[[], None]:
-    """Run the body of a test inside. Its names come from PRELUDE."""
+class Runner(Protocol):
+    """The part of the `netns` fixture that is used here."""
 
-    @functools.wraps(body)
-    def test() -> None:
-        command, reason = namespace()
-        if not command:
-            pytest.skip(reason)
-        program = f"import runpy; runpy.run_path({__file__!r})[{body.__name__!r}].__wrapped__()"
+    def run(self, *command: str, timeout: float = 30) -> "subprocess.CompletedProcess[str]": ...
+
+
+def in_a_namespace(body: Callable[[], None]) -> Callable[[Runner], None]:
+    """Run the body of a test in a process inside the namespace of `netns`."""
+
+    def test(netns: Runner) -> None:
+        program = f"import runpy; runpy.run_path({__file__!r})[{body.__name__!r}].body()"
         path = os.pathsep.join(filter(None, sys.path))
-        done = subprocess.run(
-            [*command, sys.executable, "-W", "error", "-c", program],
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = netns.run("env", f"PYTHONPATH={path}", sys.executable, "-W", "error", "-c", program, timeout=60)
         assert done.returncode == 0, done.stderr
 
+    test.__name__, test.__qualname__, test.__doc__ = body.__name__, body.__qualname__, body.__doc__
+    test.body = body  # type: ignore[attr-defined]  # for the process inside
     return test
 
 
@@ -284,10 +265,9 @@ def test_a_descriptor_that_somebody_else_opened_is_recognised() -> None:
         assert (tun.name, tun.mac) == ("tun0", None)
 
 
+@pytest.mark.needs("setpriv")
 @in_a_namespace
 def test_ones_own_device_needs_no_privilege_and_a_new_one_says_which() -> None:
-    if shutil.which("setpriv") is None:
-        return
     ip("tuntap", "add", "dev", "mine0", "mode", "tap", "user", str(os.geteuid()))
     ip("link", "set", "mine0", "up")
     program = """

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
 from netstack.errors import ClosedError, TimedOut, UsageError
-from netstack.http.config import HttpConfig, HttpLimits
+from netstack.http.config import HttpConfig
 from netstack.http.connection import ServerConnection
 from netstack.http.events import Body, Event
 from netstack.http.message import Handler
@@ -43,8 +43,9 @@ def joined(events: Iterable[Event]) -> list[Event]:
     return result
 
 
-def connection(now: int = 0, limits: HttpLimits | None = None, **settings: Any) -> ServerConnection:
-    return ServerConnection(HttpConfig(limits=limits or HttpLimits(), **settings), Instant(now))
+def connection(**settings: Any) -> ServerConnection:
+    """One that was accepted at the instant 0."""
+    return ServerConnection(HttpConfig(**settings), Instant(0))
 
 
 class Clock:

@@ -16,11 +16,11 @@ from netstack.http.server import HttpServer
 
 
 class Site:
-    def __init__(self, root: Path, **settings: bool) -> None:
+    def __init__(self, root: Path, upload: bool = False, listing: bool = True) -> None:
         self.root = root
         self.stack: ScriptedStack
         self.server: HttpServer[ScriptedStack]
-        self.stack, self.server = serve(StaticFiles(root, **settings))
+        self.stack, self.server = serve(StaticFiles(root, upload, listing))
 
     def ask(self, path: str, method: str = "GET", *fields: str, body: bytes | None = None) -> tuple[int, dict[str, str], bytes]:
         """Status, fields and body of the one response."""
@@ -296,7 +296,8 @@ def test_a_broken_upload_leaves_the_old_file_and_nothing_else(root: Path, end: b
 
 def test_an_upload_beyond_the_bound_is_413(root: Path) -> None:
     stack, _ = serve(StaticFiles(root, upload=True), HttpConfig(limits=HttpLimits(body=8)))
-    stream = stack.client(b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n1\r\nx\r\n0\r\n\r\n", b"")
+    head = b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    stream = stack.client(head, b"8\r\n12345678\r\n1\r\nx\r\n0\r\n\r\n", b"")
     assert stream.sent.startswith(b"HTTP/1.1 413 ")
     assert not (root / "x").exists()
 

@@ -12,7 +12,7 @@ from netstack.errors import BrokenError, PeerReset, TimedOut, UsageError
 from netstack.http.config import HttpConfig, HttpLimits
 from netstack.http.message import HttpError, Request, Response
 from netstack.http.server import HttpServer
-from netstack.instant import MILLISECOND, SECOND, Duration
+from netstack.instant import MILLISECOND, SECOND, Duration, Instant
 
 DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -93,7 +93,7 @@ def test_a_response_generator_is_closed_also_when_it_is_not_sent() -> None:
     stack, server = serve(broken)
     assert stack.handler is not None
     stream = ScriptedStream(stack.clock, [b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"])
-    finish(stack.handler(stream))  # type: ignore[arg-type]
+    finish(stack.handler(stream))
     assert closed == ["HEAD", "GET", "HEAD"]
     assert server.mib.Broken == 1
     assert stream.aborted
@@ -291,7 +291,7 @@ def test_requests_after_the_last_are_not_answered() -> None:
 
 def test_closing_lets_what_is_in_flight_end_and_says_that_it_is_the_last() -> None:
     async def handler(request: Request) -> Response:
-        server._closing_at = stack.clock.now + 5 * SECOND  # type: ignore[assignment]  # as if aclose ran meanwhile
+        server._closing_at = Instant(stack.clock.now + 5 * SECOND)  # as if aclose ran meanwhile
         return Response.text("done")
 
     stack, server = serve(handler)

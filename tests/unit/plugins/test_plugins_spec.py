@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from netstack import plugins
 from netstack.errors import UsageError
-from netstack.plugins import Spec, open_netif, read_flag, read_int
+from netstack.plugins import open_netif
+from netstack.spec import Spec, read_flag, read_int
 from netstack.testing.netifs import Loopback
 
 made: list[tuple[str, dict[str, str]]] = []

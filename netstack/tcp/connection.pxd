@@ -1,0 +1,36 @@
+cimport cython
+cimport netstack.const as const
+cimport netstack.serial as serial
+cimport netstack.tcp.const as tc
+from netstack.cores cimport Frame, StreamUser
+from netstack.tcp.congestion.reno cimport Reno
+from netstack.tcp.mib cimport TcpExt
+from netstack.tcp.options cimport Options, send_mss
+from netstack.tcp.handle cimport Handle
+
+cdef Options _OPTIONS
+
+
+cdef class Connection(Handle):
+    @cython.locals(now="long long", n=Py_ssize_t, length="long long")
+    cdef void input(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
+    @cython.locals(ahead="unsigned int", wnd="unsigned int")
+    cdef bint acceptable(self, unsigned int seq, long long length) except *
+    @cython.locals(ext=TcpExt)
+    cdef void unacceptable(self, int flags, long long length, long long now) except *
+    cdef void challenge(self, long long now) except *
+    cdef bint check_ack(self, unsigned int seq, unsigned int ack, long long wnd, long long length, long long now) except *
+    cdef void open_window(self, unsigned int seq, unsigned int ack, long long wnd) except *
+    @cython.locals(ext=TcpExt)
+    cdef void take_syn(self, Frame f, unsigned int seq, long long field, int hl) except *
+    cdef void passive_open(self, object listener, Frame f, unsigned int seq, long long field, int hl) except *
+    cdef void active_open(self, StreamUser user, long long now) except *
+    @cython.locals(now="long long")
+    cdef void syn_sent(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
+    cdef void established(self, long long now) except *
+    cdef void flush(self, long long now) except *
+    cdef void expire(self, long long now) except *
+    @cython.locals(due="long long")
+    cdef void keep_alive(self, long long now) except *
+    cdef void icmp(self, bint hard, object error, unsigned int seq, long long now) except *
+    cdef void too_big(self, int mtu, unsigned int seq, long long now) except *

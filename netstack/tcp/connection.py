@@ -1,0 +1,342 @@
+"""A connection: RFC 9293 3.10 for segments (`input`) and for time-outs. The user's calls are in handle.py.
+
+`input` is section 3.10.7.4 in its own order, once for all states: sequence number, RST, SYN, ACK, URG, text, FIN. SYN-SENT has
+the same steps in another order and so a function of its own (3.10.7.3); LISTEN and CLOSED have no connection (demux.py, core.py).
+
+`state` says what the RFC says. Beside it stand two facts that the RFC leaves to the user's side: `orphan`, the user has closed and
+hears only the end; `ended`, the protocol is over but the user has paused and has still to be given what came.
+
+Departures, all of them common practice:
+- RST, SYN and ACK are believed only as RFC 5961 says; what is not is challenged, at most once in half a second for each connection.
+- A pure ACK one beyond the window is looked at (the peer filled the window and we lost a segment): Linux does so too.
+- A SYN that repeats the one which led to SYN-RECEIVED gets the SYN,ACK again, not an ACK that the peer could not use yet.
+- In SYN-RECEIVED, a SYN,ACK with the peer's ISS is the other half of a simultaneous open, and completes it.
+"""
+
+from collections.abc import Callable
+
+from .. import const, serial
+from ..cores import Frame, StreamUser
+from ..errors import Refused, TimedOut
+from ..instant import SECOND
+from . import const as tc
+from .congestion.reno import Reno
+from .handle import ConnInfo as ConnInfo
+from .handle import Handle
+from .options import Options, send_mss
+
+_OPTIONS = Options()  # filled and read within one call
+
+
+class Connection(Handle):
+    __slots__ = ()
+
+    # -- a segment: RFC 9293 3.10.7.4 -------------------------------------------------------------------------------------------
+
+    def input(self, f: Frame, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
+        """`f.off` to `f.end` is the text; `field` the window as it stands in the header, whose length is `hl`."""
+        now = f.now
+        self.heard = now
+        self.keep_sent = 0
+        if self.state == tc.SYN_SENT:
+            self.syn_sent(f, seq, ack, flags, field, hl)
+            return
+        n = f.end - f.off
+        length = n + (1 if flags & const.FIN else 0) + (1 if flags & const.SYN else 0)
+
+        # the peer's SYN again: see above
+        if flags & const.SYN and self.state == tc.SYN_RECEIVED and seq == self.irs and not flags & const.RST:
+            if not flags & const.ACK:
+                self.emit_syn(now)
+                return
+            flags &= ~const.SYN
+            seq = serial.add(seq, 1)
+            length -= 1
+
+        # first, check sequence number
+        if seq != self.rcv_nxt and not self.acceptable(seq, length):
+            self.unacceptable(flags, length, now)
+            return
+
+        # second, check the RST bit (RFC 5961 3)
+        if flags & const.RST:
+            if seq == self.rcv_nxt:
+                self.reset_by_peer(now)
+            else:
+                self.hub.ext.InBlindRst += 1
+                self.challenge(now)
+            return
+
+        # third, security: none. fourth, check the SYN bit (RFC 5961 4)
+        if flags & const.SYN:
+            if self.state == tc.SYN_RECEIVED and self.listener is not None:
+                self.end(None, now)  # return to LISTEN: the next SYN finds the listener
+                return
+            self.hub.ext.TCPSYNChallenge += 1
+            self.challenge(now)
+            return
+
+        # fifth, check the ACK field
+        if not flags & const.ACK:
+            self.hub.ext.InNoAck += 1
+            return
+        if self.state == tc.SYN_RECEIVED:
+            if not serial.lt(self.snd_una, ack) or serial.lt(self.snd_max, ack):
+                self.hub.ext.InBadAck += 1
+                self.hub.bare(self.local, self.remote, self.ports, ack, 0, const.RST, 0, now)
+                return
+            self.open_window(seq, ack, field << self.snd_wscale)
+            self.established(now)
+            if self.state < tc.ESTABLISHED:
+                return  # the user refused, or aborted at once
+        if not self.check_ack(seq, ack, field << self.snd_wscale, length, now):
+            return
+
+        # sixth, check the URG bit: the data it points to is delivered in line (RFC 6093), so there is nothing to do
+        # seventh, process the segment text; eighth, check the FIN bit
+        if n or flags & const.FIN:
+            if self.state == tc.ESTABLISHED or self.state == tc.FIN_WAIT_1 or self.state == tc.FIN_WAIT_2:
+                if self.orphan and n and serial.lt(self.rcv_nxt, serial.add(seq, n)):
+                    self.kill(now)
+                    return
+                self.text(f, seq, (flags & const.FIN) != 0, now)
+
+    def acceptable(self, seq: int, length: int) -> bool:
+        """Is any of it in the window (RFC 9293 3.10.7.4, the four cases)? A segment exactly at RCV.NXT is never asked: at a shut
+        window its ACK and RST count all the same, and its text is cut away later."""
+        ahead = serial.sub(seq, self.rcv_nxt)
+        if ahead <= const.M31:
+            wnd = serial.sub(self.rcv_adv, self.rcv_nxt)
+            return ahead < wnd or (ahead == wnd and length == 0)
+        return length > serial.sub(self.rcv_nxt, seq)
+
+    def unacceptable(self, flags: int, length: int, now: int) -> None:
+        """Say where we are, and drop it. Empty segments are answered at a limited rate, or two confused peers would go on for ever;
+        text and FIN are not, since whoever sends them again has missed our ACK."""
+        ext = self.hub.ext
+        if flags & const.RST:
+            ext.InBlindRst += 1
+            return
+        ext.InUnacceptable += 1
+        if flags & const.SYN:
+            ext.TCPSYNChallenge += 1
+            self.challenge(now)
+        elif length:
+            self.ack_now = True
+        else:
+            self.challenge(now)
+
+    def challenge(self, now: int) -> None:
+        """RFC 5961 7, limited for each connection: a global limit is a side channel (CVE-2016-5696)."""
+        if now - self.challenged_at < tc.CHALLENGE_GAP:
+            self.hub.ext.TCPACKSkippedChallenge += 1
+            return
+        self.challenged_at = now
+        self.hub.ext.TCPChallengeACK += 1
+        self.send_ack(now)
+
+    def check_ack(self, seq: int, ack: int, wnd: int, length: int, now: int) -> bool:
+        """The fifth step in the synchronized states. False when the segment goes no further."""
+        if ack != self.snd_una:
+            if serial.lt(self.snd_max, ack) or serial.lt(ack, serial.add(self.snd_una, -self.max_snd_wnd)):
+                self.hub.ext.InBadAck += 1  # RFC 5961 5; the optimistic ACK too
+                self.challenge(now)
+                return False
+            if serial.lt(ack, self.snd_una):
+                return True  # an old duplicate: its text may be new
+            if self.acknowledged(ack, now):
+                if self.state == tc.FIN_WAIT_1:
+                    self.become(tc.FIN_WAIT_2)
+                    self.delivered(now)
+                elif self.state == tc.CLOSING:
+                    self.enter_time_wait(now)
+                    self.finish(now)
+                    return False
+                elif self.state == tc.LAST_ACK:
+                    self.end(None, now)
+                    return False
+        elif self.persisting:
+            if not self.orphan:
+                self.retries = 0  # it answers: it may keep its window shut as long as it likes
+        elif length == 0 and self.snd_max != self.snd_una and wnd == self.snd_wnd:
+            self.duplicate(now)
+        if serial.lt(self.snd_wl1, seq) or (self.snd_wl1 == seq and serial.le(self.snd_wl2, ack)):
+            self.open_window(seq, ack, wnd)
+        return True
+
+    def open_window(self, seq: int, ack: int, wnd: int) -> None:
+        self.snd_wnd = wnd
+        self.snd_wl1 = seq
+        self.snd_wl2 = ack
+        if wnd > self.max_snd_wnd:
+            self.max_snd_wnd = wnd
+
+    # -- opening ----------------------------------------------------------------------------------------------------------------
+
+    def take_syn(self, f: Frame, seq: int, field: int, hl: int) -> None:
+        """The peer's SYN: its options, its sequence number, its window."""
+        _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
+        ext = self.hub.ext
+        if 0 < _OPTIONS.mss < tc.MIN_MSS:
+            ext.TinyMss += 1
+        self.mss = send_mss(_OPTIONS.mss, self.path_mtu)
+        if _OPTIONS.wscale < 0:
+            self.snd_wscale = 0
+            self.rcv_wscale = -1  # not to be offered in a SYN,ACK; `offer` takes it as 0
+        else:
+            self.snd_wscale = _OPTIONS.wscale
+            self.rcv_wscale = self.hub.wscale
+        self.irs = seq
+        self.rcv_nxt = serial.add(seq, 1)
+        self.rcv_adv = serial.add(self.rcv_nxt, self.rcv_buf if self.rcv_buf < const.M16 else const.M16)
+        self.open_window(seq, 0, field)
+
+    def passive_open(self, listener: object, f: Frame, seq: int, field: int, hl: int) -> None:
+        """A SYN to a listener (RFC 9293 3.10.7.2, third step)."""
+        self.listener = listener
+        self.take_syn(f, seq, field, hl)
+        self.become(tc.SYN_RECEIVED)
+        self.emit_syn(f.now)
+        self.rearm()
+
+    def active_open(self, user: StreamUser, now: int) -> None:
+        self.user = user
+        self.rcv_wscale = self.hub.wscale
+        self.become(tc.SYN_SENT)
+        self.emit_syn(now)
+        self.rearm()
+
+    def syn_sent(self, f: Frame, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
+        """RFC 9293 3.10.7.3."""
+        now = f.now
+        if flags & const.ACK and ack != self.snd_max:  # first: only our SYN can be acknowledged
+            self.hub.ext.InBadAck += 1
+            if not flags & const.RST:
+                self.hub.bare(self.local, self.remote, self.ports, ack, 0, const.RST, 0, now)
+            return
+        if flags & const.RST:  # second
+            if flags & const.ACK:
+                self.end(Refused(), now)
+            else:
+                self.hub.ext.InBlindRst += 1
+            return
+        if not flags & const.SYN:  # fourth and fifth
+            self.hub.ext.InStray += 1
+            return
+        self.take_syn(f, seq, field, hl)
+        if not flags & const.ACK:
+            self.become(tc.SYN_RECEIVED)  # simultaneous open; text that came along comes again
+            self.timing = False
+            self.emit_syn(now)
+            return
+        self.snd_wl2 = ack
+        self.ack_now = True
+        self.established(now)
+        if self.state >= tc.ESTABLISHED and (f.end > f.off or flags & const.FIN):
+            self.text(f, self.rcv_nxt, (flags & const.FIN) != 0, now)
+
+    def established(self, now: int) -> None:
+        """The handshake is done: our SYN is acknowledged, theirs is known."""
+        self.snd_una = self.snd_nxt = serial.add(self.iss, 1)
+        self.small_end = self.snd_una
+        self.una_at = now
+        self.cc = Reno(self.mss)
+        self.cc.on_start(self.mss, self.syn_lost)
+        if self.timing:
+            self.rtt.sample(now - self.rtt_at)
+        else:
+            self.rtt.handshake_was_lossy()
+        self.timing = False
+        self.retries = 0
+        self.t_rexmt = const.NEVER
+        if self.rcv_wscale < 0:
+            self.rcv_wscale = 0
+        self.become(tc.ESTABLISHED)
+        if self.keep_idle:
+            self.t_keep = now + self.keep_idle
+        if self.listener is not None:
+            self.hub.graduate(self)
+            accept: Callable[[Connection], StreamUser | None] = self.listener.accept  # type: ignore[attr-defined]  # a Listener
+            user = accept(self)
+            if self.state == tc.CLOSED:
+                return  # aborted from inside `accept`
+            if user is None:
+                self.send_reset(now)
+                self.end(None, now)
+                return
+            self.user = user
+        if self.fin_queued:
+            self.become(tc.FIN_WAIT_1)  # shutdown while connecting
+        self.user.connected(now)  # type: ignore[union-attr]  # active opens have one from the start
+
+    # -- the turn of the crank --------------------------------------------------------------------------------------------------
+
+    def flush(self, now: int) -> None:
+        """The batch is over: send what is allowed, acknowledge what came, tell the writer, set the timer."""
+        if self.state == tc.CLOSED or self.state == tc.TIME_WAIT:
+            return
+        self.output(now)
+        if self.ack_now:
+            self.send_ack(now)
+        elif self.unacked and self.t_ack == const.NEVER:
+            self.t_ack = now + tc.DELAYED_ACK
+        if self.was_high and self.pending() <= self.low:
+            self.was_high = False
+            if self.user is not None and not self.orphan:
+                self.user.writable(now)
+                if self.state == tc.CLOSED or self.state == tc.TIME_WAIT:
+                    return
+        self.rearm()
+
+    def expire(self, now: int) -> None:
+        """The earliest deadline has passed: do what is due, in an order in which each step may end the connection."""
+        if self.t_end <= now:
+            self.t_end = const.NEVER
+            self.end(None, now)  # the peer of a closed connection never closed its side; the user knows all it wanted to
+            return
+        if self.t_ack <= now:
+            self.t_ack = const.NEVER
+            self.hub.ext.DelayedACKs += 1
+            self.send_ack(now)
+        if self.t_keep <= now:
+            self.keep_alive(now)
+        if self.t_rexmt <= now:
+            self.t_rexmt = const.NEVER
+            if self.persisting:
+                self.persist_timeout(now)
+            else:
+                self.timeout(now)
+        self.flush(now)
+
+    def keep_alive(self, now: int) -> None:
+        """RFC 9293 3.8.4: only when idle. Data in flight has a timer of its own."""
+        due = self.heard + self.keep_idle
+        if self.snd_max != self.snd_una or (now < due and not self.keep_sent):
+            self.t_keep = due if due > now else now + self.keep_interval
+            return
+        if self.keep_sent >= self.keep_count:
+            self.fail(TimedOut(f"{self.keep_sent} keep-alive probes were not answered in {self.keep_interval / SECOND:g} s each"), now)
+            return
+        self.keep_sent += 1
+        self.hub.ext.TCPKeepAlive += 1
+        self.t_keep = now + self.keep_interval
+        self.emit(const.ACK, serial.add(self.snd_una, -1), None, 0, 0, now)
+
+    # -- ICMP -------------------------------------------------------------------------------------------------------------------
+
+    def icmp(self, hard: bool, error: Exception, seq: int, now: int) -> None:
+        """An ICMP error about a segment of ours at `seq` (RFC 5927): believed only when that is in flight; hard ones end a connection
+        attempt and nothing else."""
+        if not serial.between(self.snd_una, seq, self.snd_max):
+            self.hub.ext.OutOfWindowIcmps += 1
+            return
+        self.soft_error = error
+        if hard and self.state == tc.SYN_SENT:
+            self.end(error, now)
+
+    def too_big(self, mtu: int, seq: int, now: int) -> None:
+        """A fragmentation needed (RFC 1191, RFC 5927 7)."""
+        if not serial.between(self.snd_una, seq, self.snd_max):
+            self.hub.ext.OutOfWindowIcmps += 1
+        elif self.shrink(mtu, now):
+            self.kick(now)

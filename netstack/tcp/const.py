@@ -1,0 +1,39 @@
+"""Numbers of TCP that C arithmetic uses. A twin, as `netstack.const`: const.pxd holds the same names for C.
+
+The states are plain ints for the loops; `state.py` has them as an enum for people, in the same order.
+"""
+
+CLOSED = 0
+LISTEN = 1
+SYN_SENT = 2
+SYN_RECEIVED = 3
+ESTABLISHED = 4  # from here on synchronized: RFC 9293 3.10.7.4 speaks of "these synchronized states"
+FIN_WAIT_1 = 5
+FIN_WAIT_2 = 6
+CLOSE_WAIT = 7
+CLOSING = 8
+LAST_ACK = 9
+TIME_WAIT = 10
+
+HEADER = 20  # bytes without options (RFC 9293 3.1)
+FLAGS = 0x3F  # the control bits of RFC 793; CWR and ECE are not looked at (no ECN)
+
+# What a peer or a router may talk us down to. A segment of one byte costs 41 on the wire and a place in every queue: the
+# floor is what makes "SACK panic" (CVE-2019-11479) harmless. Linux has 48 with options, FreeBSD 216 since.
+MIN_MSS = 88
+DEFAULT_MSS = 536  # RFC 9293 3.7.1: what IPv4 peers without the option are sent
+MIN_MTU = 552  # RFC 5927 7 and Linux's min_pmtu: a "fragmentation needed" below it is a lie or a wreck, and ignored
+IP_TCP = 40  # IPv4 and TCP headers without options: the MTU minus this is the MSS (RFC 9293 3.7.1)
+
+DUPACKS = 3  # RFC 5681 3.2
+JOIN = 2048  # queues copy chunks together up to this size: two neighbours hold more, so bytes / 1024 bounds the chunks
+
+DELAYED_ACK = 40_000_000  # ns. RFC 9293 3.8.6.3 allows 500 ms; Linux's floor is 40, and peers have been tuned to that
+CHALLENGE_GAP = 500_000_000  # ns between two challenge ACKs of one connection, as Linux's tcp_invalid_ratelimit
+
+# RFC 6298: 2.1; 5.7, a SYN had to be retransmitted, so the first guess was too short; 2.5 allows 60 s and more, Linux has 120
+RTO_INITIAL = 1_000_000_000
+RTO_AFTER_SYN_LOSS = 3_000_000_000
+RTO_MAX = 120_000_000_000
+
+CWND_MAX = 1 << 30  # beyond any window that scaling can name (RFC 7323 2.3)

@@ -1,0 +1,230 @@
+"""The TCP layer: segments in, to their connection or to nobody; a flush at the end of each batch.
+
+A segment for no connection is met by RFC 9293 3.10.7.1 and 3.10.7.2: a listener's SYN begins one, most others get a RST, at a rate
+that a bucket of tokens limits, since an answer to each forged segment makes us the weapon of a reflection attack.
+"""
+
+from .. import const, raw
+from ..cores import Frame, IpError, PacketSink, StreamUser
+from ..errors import AddressInUse, Refused, Unreachable, UsageError, WireError
+from ..signatures import Ip, Rng
+from ..timers import Timers
+from . import const as tc
+from .config import TcpConfig
+from .connection import Connection
+from .demux import Demux, key_of
+from .listener import Accept, Listener
+from .timewait import TimeWait
+from .wire import quoted
+
+# Resets to strangers: a second of tokens may be saved. A port scan at this rate is answered in full; a forged flood is not.
+RESETS_PER_SECOND = 1000
+RESET_GAP = const.SECOND // RESETS_PER_SECOND
+
+UNREACHABLE = 3  # ICMP type; its codes that say "never", not "not now" (RFC 1122 3.2.2.1, RFC 1812 5.2.7.1):
+HARD_CODES = frozenset((2, 3, 9, 10, 13))  # protocol, port; network, host and communication administratively prohibited
+FRAGMENTATION_NEEDED = 4
+SOURCE_QUENCH = 4  # ICMP type, to be ignored (RFC 6633)
+PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006, 576)  # RFC 1191 7: for routers that don't say the next MTU
+
+
+def plateau(mtu: int) -> int:
+    """The next smaller MTU that networks have; 0 below all of them."""
+    for size in PLATEAUS:
+        if size < mtu:
+            return size
+    return 0
+
+
+class TcpCore(PacketSink):
+    __slots__ = ("hub", "reset_at")
+
+    def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
+        self.hub = Demux(ip, timers, rng, config)
+        self.reset_at = -const.SECOND  # the bucket of tokens as an instant: the next token's, were none saved
+
+    # -- in ---------------------------------------------------------------------------------------------------------------------
+
+    def input(self, f: Frame) -> None:
+        hub = self.hub
+        mib = hub.mib
+        hub.batch = True
+        mib.InSegs += 1
+        b = f.buf
+        o = f.off
+        have = f.end - o
+        if have < tc.HEADER:
+            mib.InErrs += 1
+            hub.ext.InTooShort += 1
+            return
+        ports, seq, ack, offset_flags, field = raw.get_tcp(b, o)
+        hl = offset_flags >> 12 << 2
+        if hl < tc.HEADER or hl > have:
+            mib.InErrs += 1
+            hub.ext.InBadOffset += 1
+            return
+        if f.csum != const.CSUM_GOOD and raw.csum(b, o, have, hub.ip.pseudo_in(f)) != const.M16:
+            mib.InErrs += 1
+            mib.InCsumErrors += 1
+            return
+        if f.cast != const.UNICAST:  # MUST-57: TCP is for two
+            hub.ext.InNotUnicast += 1
+            return
+        flags = offset_flags & tc.FLAGS
+        key = f.src
+        key = key << 32 | ports
+        f.off = o + hl
+        c = hub.cached
+        if c is None or key != hub.key0 or f.dst != hub.local0:
+            entry = hub.find(f.dst, key)
+            if not isinstance(entry, Connection):
+                self.no_connection(f, entry, ports, seq, ack, flags, field, hl)
+                return
+            c = entry
+            hub.cached = c
+            hub.key0 = key
+            hub.local0 = f.dst
+        if not c.touched:
+            c.touched = True
+            hub.todo.append(c)
+        c.input(f, seq, ack, flags, field, hl)
+
+    def no_connection(self, f: Frame, entry: object, ports: int, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
+        """RFC 9293 3.10.7.1 CLOSED, 3.10.7.2 LISTEN, and TIME-WAIT."""
+        hub = self.hub
+        ext = hub.ext
+        n = f.end - f.off
+        iss = -1
+        if isinstance(entry, TimeWait):
+            tw = entry
+            verdict = tw.input(seq, flags, n, f.now)
+            if verdict == 2:
+                hub.linger(tw, f.now)
+            if verdict != 1 or hub.listener_for(f.dst, ports & const.M16) is None:
+                return
+            ext.TWRecycled += 1
+            iss = tw.successor_iss()
+            hub.forget(tw)
+        if flags & const.RST:
+            ext.InStray += 1
+            return
+        top = f.src >> 28
+        if f.src < 1 << 32 and (top >= 14 or f.src >> 24 == 0):  # multicast, class E, broadcast, "this network" (RFC 1122 3.2.1.3)
+            ext.InBadSource += 1
+            return
+        if f.src == f.dst and ports >> 16 == ports & const.M16:  # LAND
+            ext.InBadSource += 1
+            return
+        listener = hub.listener_for(f.dst, ports & const.M16)
+        if listener is None or flags & const.ACK:
+            self.reset(f, ports, seq, ack, flags, n)
+            return
+        if not flags & const.SYN:
+            ext.InStray += 1
+            return
+        if flags & const.FIN or ports >> 16 == 0:
+            ext.InBadSyn += 1  # scanners' segments; Linux drops SYN,FIN too
+            return
+        if not hub.admit(listener, f.now):
+            return
+        local_port = ports & const.M16
+        remote_port = ports >> 16
+        if iss < 0:
+            iss = hub.iss(f.dst, local_port, f.src, remote_port, f.now)
+        c = Connection(hub, f.dst, local_port, f.src, remote_port, self.mtu_for(f.src, f.now), iss)
+        hub.insert(c)
+        hub.embryo(c)
+        hub.mib.PassiveOpens += 1
+        c.passive_open(listener, f, seq, field, hl)
+
+    def reset(self, f: Frame, ports: int, seq: int, ack: int, flags: int, n: int) -> None:
+        """RFC 9293 3.10.7.1: a RST that the sender will find acceptable."""
+        now = f.now
+        if now - self.reset_at > const.SECOND:
+            self.reset_at = now - const.SECOND
+        if now - self.reset_at < RESET_GAP:
+            self.hub.ext.RstLimited += 1
+            return
+        self.reset_at += RESET_GAP
+        swapped = (ports >> 16) | (ports & const.M16) << 16
+        if flags & const.ACK:
+            self.hub.bare(f.dst, f.src, swapped, ack, 0, const.RST, 0, now)
+            return
+        n += (1 if flags & const.SYN else 0) + (1 if flags & const.FIN else 0)
+        self.hub.bare(f.dst, f.src, swapped, 0, (seq + n) & const.M32, const.RST | const.ACK, 0, now)
+
+    def flush(self, now: int) -> None:
+        self.settle(now)
+
+    def settle(self, now: int) -> None:
+        """The batch is over: each connection that it touched sends and acknowledges."""
+        hub = self.hub
+        hub.batch = False
+        todo = hub.todo
+        while todo:
+            c = todo.pop()
+            c.touched = False
+            c.flush(now)
+
+    def error(self, e: IpError, now: int) -> None:
+        self.icmp(e, now)
+
+    def icmp(self, e: IpError, now: int) -> None:
+        """An ICMP error about one of our segments (RFC 5927)."""
+        hub = self.hub
+        try:
+            local_port, remote_port, seq = quoted(e.quote)
+        except WireError:
+            hub.ext.LockDroppedIcmps += 1
+            return
+        entry = hub.find(e.src, key_of(e.dst, remote_port, local_port))
+        if not isinstance(entry, Connection):
+            hub.ext.LockDroppedIcmps += 1
+            return
+        c = entry
+        if e.type == UNREACHABLE and e.code == FRAGMENTATION_NEEDED:
+            c.too_big(e.mtu or plateau(c.path_mtu), seq, now)
+        elif e.type != SOURCE_QUENCH:
+            hard = e.type == UNREACHABLE and e.code in HARD_CODES
+            port = e.type == UNREACHABLE and e.code == 3
+            reason = Refused() if port else Unreachable(f"a router on the way said so: ICMP type {e.type}, code {e.code}")
+            c.icmp(hard, reason, seq, now)
+
+    # -- the user's calls -------------------------------------------------------------------------------------------------------
+
+    def mtu_for(self, remote: int, now: int) -> int:
+        """The path MTU, within what our arithmetic takes: at least the smallest MSS and headers, at most 16 bits."""
+        mtu: int = self.hub.face.mtu_for(remote, now)
+        return max(tc.MIN_MSS + tc.IP_TCP, min(mtu, const.M16))
+
+    def open(self, local: int, local_port: int, remote: int, remote_port: int, user: StreamUser, now: int) -> Connection:
+        """RFC 9293 3.10.1, active."""
+        hub = self.hub
+        if not 0 < remote_port <= const.M16:
+            raise UsageError(f"{remote_port} is not a port to connect to: choose one from 1 to 65535")
+        if not 0 <= local_port <= const.M16:
+            raise UsageError(f"{local_port} is not a port: choose one from 1 to 65535, or 0 for any that is free")
+        if remote < 1 << 32 and (remote >> 28 >= 14 or remote >> 24 == 0):
+            raise UsageError("a connection has one peer: not a group, nor nobody")
+        hub.room()
+        local = local or hub.face.source_for(remote)
+        if local_port == 0:
+            local_port = hub.ephemeral(local, remote, remote_port)
+        elif hub.taken(local, local_port, remote, remote_port) or hub.listener_for(local, local_port) is not None:
+            raise AddressInUse(f"port {local_port} is in use")
+        if local == remote and local_port == remote_port:
+            raise UsageError("a connection can't be its own peer: choose another port")
+        iss = hub.iss(local, local_port, remote, remote_port, now)
+        c = Connection(hub, local, local_port, remote, remote_port, self.mtu_for(remote, now), iss)
+        hub.insert(c)
+        hub.mib.ActiveOpens += 1
+        c.active_open(user, now)
+        return c
+
+    def bind(self, address: int, port: int, accept: Accept, backlog: int) -> Listener:
+        """RFC 9293 3.10.1, passive."""
+        return self.hub.listen(address, port, accept, backlog)
+
+    def all_connections(self) -> list[Connection]:
+        """Those that exist, TIME-WAIT not counted."""
+        return [entry for table in self.hub.tables.values() for entry in table.values() if isinstance(entry, Connection)]

@@ -1,0 +1,44 @@
+cimport cython
+cimport netstack.serial as serial
+from netstack.tcp.connection cimport Connection
+from netstack.tcp.mib cimport TcpExt
+from netstack.tcp.tcb cimport Hub, Tcb
+from netstack.tcp.timewait cimport TimeWait
+from netstack.timers cimport Timer, Timers
+
+
+@cython.locals(key="unsigned long long", ports="unsigned int")
+cpdef unsigned long long key_of(unsigned long long remote, unsigned int remote_port, unsigned int local_port) noexcept
+
+
+cdef class Demux(Hub):
+    cdef readonly dict tables, waits, listeners
+    cdef readonly list half
+    cdef readonly long long count
+    cdef Connection cached
+    cdef unsigned long long local0, key0
+    cdef bytes secret
+    cdef public long long iss_bias
+    @cython.locals(table=dict)
+    cdef Timer find(self, unsigned long long local, unsigned long long key)
+    @cython.locals(key="unsigned long long", table=dict)
+    cdef void insert(self, Connection c) except *
+    cpdef bint taken(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port) except *
+    @cython.locals(table=dict)
+    cdef void drop(self, unsigned long long local, unsigned long long key) except *
+    cdef void remove(self, Tcb c) except *
+    @cython.locals(tw=TimeWait)
+    cdef void rest(self, Tcb c, long long now) except *
+    cdef void linger(self, TimeWait tw, long long now) except *
+    @cython.locals(wait=TimeWait)
+    cdef void forget(self, Timer tw) except *
+    cdef void embryo(self, Connection c) except *
+    @cython.locals(i=Py_ssize_t, last=Connection)
+    cdef void graduate(self, Tcb c) except *
+    @cython.locals(ext=TcpExt, victim=Connection)
+    cdef bint admit(self, object listener, long long now) except *
+    @cython.locals(here=dict)
+    cdef object listener_for(self, unsigned long long address, int port)
+    @cython.locals(c=Connection)
+    cpdef void unlisten(self, object listener, long long now) except *
+    cpdef unsigned int iss(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port, long long now) except *

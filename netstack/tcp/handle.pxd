@@ -1,0 +1,38 @@
+cimport cython
+cimport netstack.const as const
+cimport netstack.raw as raw
+cimport netstack.serial as serial
+cimport netstack.tcp.const as tc
+from netstack.cores cimport StreamUser
+from netstack.tcp.congestion.base cimport Congestion
+from netstack.tcp.queues cimport SendQueue
+from netstack.tcp.receive cimport Receiver
+
+
+cdef class Handle(Receiver):
+    cdef void end(self, object error, long long now) except *
+    cdef void stop(self) except *
+    cdef void drop_rx(self) except *
+    cdef bint to_read(self) except *
+    @cython.locals(user=StreamUser)
+    cdef void tell(self, object error, long long now) except *
+    cdef void finish(self, long long now) except *
+    cdef void delivered(self, long long now) except *
+    cdef void enter_time_wait(self, long long now) except *
+    cdef void fail(self, object error, long long now) except *
+    cdef void kill(self, long long now) except *
+    cdef void reset_by_peer(self, long long now) except *
+    cdef void check_writable(self) except *
+    @cython.locals(n=Py_ssize_t, q=SendQueue)
+    cpdef bint write(self, object data, long long now) except *
+    cdef void kick(self, long long now) except *
+    cpdef void shutdown(self, long long now) except *
+    @cython.locals(unread=bint)
+    cpdef void close(self, long long now) except *
+    cpdef void abort(self, long long now) except *
+    cpdef void pause(self, long long now) except *
+    cpdef void resume(self, long long now) except *
+    cpdef void set_marks(self, long long low, long long high) except *
+    cpdef void set_nodelay(self, bint on, long long now) except *
+    cpdef void set_keepalive(self, long long idle, long long interval, int count, long long now) except *
+    cpdef bint lingers(self) except *

@@ -1,0 +1,284 @@
+"""The user's side of a connection: its calls (RFC 9293 3.10.1-3.10.6), and the ways in which it ends.
+
+However a connection ends, `closed` is called once and nothing is called after it. `None` says that what was written has been
+acknowledged, and that everything the peer sent has been handed over, unless the user had closed and did not want it.
+"""
+
+import attrs
+
+from .. import const, raw, serial
+from ..errors import Aborted, BrokenError, ClosedError, PeerReset, Refused
+from . import const as tc
+from . import state
+from .queues import SendQueue
+from .receive import Receiver
+
+
+@attrs.frozen
+class ConnInfo:
+    """A snapshot. Times in nanoseconds, windows and sizes in bytes; `srtt` is 0 and `cwnd` -1 while there is none yet."""
+
+    state: str
+    srtt: int
+    rttvar: int
+    rto: int
+    cwnd: int
+    ssthresh: int
+    in_flight: int
+    unsent: int
+    retransmits: int
+    snd_wnd: int
+    rcv_wnd: int
+    mss: int
+    rcv_mss: int
+    unread: int
+    out_of_order: int
+    recovering: bool
+    persisting: bool
+
+
+class Handle(Receiver):
+    __slots__ = ()
+
+    # -- ends -------------------------------------------------------------------------------------------------------------------
+
+    def end(self, error: Exception | None, now: int) -> None:
+        """CLOSED: out of the tables, all queues forgotten, the user told, unless a paused one has still to read what came before."""
+        if self.state == tc.CLOSED:
+            return
+        if self.state != tc.TIME_WAIT:
+            self.hub.remove(self)
+        self.become(tc.CLOSED)
+        self.stop()
+        if error is not None:
+            self.drop_rx()
+        self.error = error
+        if error is not None or not self.to_read():
+            self.tell(error, now)
+
+    def stop(self) -> None:
+        """No more timers, nothing more to send or to put in order."""
+        self.t_rexmt = self.t_ack = self.t_keep = self.t_end = const.NEVER
+        self.rearm()
+        self.sendq = None
+        self.ooo = None
+        self.ack_now = False
+        self.unacked = 0
+
+    def drop_rx(self) -> None:
+        self.rx = None
+        self.rx_bytes = 0
+        self.eof_owed = False
+
+    def to_read(self) -> bool:
+        """Has the user still to be given something?"""
+        self.ended = True
+        return self.rx_bytes > 0 or self.eof_owed
+
+    def tell(self, error: Exception | None, now: int) -> None:
+        """The user's last call, once."""
+        user = self.user
+        if user is not None:
+            self.user = None
+            user.closed(error, now)
+
+    def finish(self, now: int) -> None:
+        if (self.state == tc.TIME_WAIT or self.state == tc.CLOSED) and not self.to_read():
+            self.tell(None, now)
+
+    def delivered(self, now: int) -> None:
+        """Our FIN is acknowledged, and with it all that was written. A user who has closed has nothing more to learn; the peer's FIN is
+        waited for a while."""
+        if self.orphan:
+            self.t_end = now + self.hub.config.fin_timeout
+            self.tell(None, now)
+
+    def enter_time_wait(self, now: int) -> None:
+        if self.ack_now:
+            self.send_ack(now)
+        self.become(tc.TIME_WAIT)
+        self.hub.rest(self, now)
+        self.stop()
+
+    def fail(self, error: Exception, now: int) -> None:
+        """Nobody answers: give up."""
+        if self.state >= tc.ESTABLISHED:
+            self.hub.ext.TCPAbortOnTimeout += 1
+            self.send_reset(now)  # as Linux: should the peer come back, it learns
+        elif self.half >= 0:
+            self.hub.ext.HalfOpenTimeouts += 1
+        self.end(error, now)
+
+    def kill(self, now: int) -> None:
+        """RFC 2525 2.17, RFC 9293 3.10.4: the user has closed, and there is data that it will never read. The peer must not believe
+        that it arrived."""
+        self.hub.ext.TCPAbortOnData += 1
+        self.send_reset(now)
+        self.end(Aborted("data came that nobody reads any more"), now)
+
+    def reset_by_peer(self, now: int) -> None:
+        """RFC 9293 3.10.7.4, second step."""
+        if self.state == tc.SYN_RECEIVED:
+            self.hub.ext.EmbryonicRsts += 1
+            self.end(None if self.listener is not None else Refused(), now)
+        elif (self.state == tc.CLOSING or self.state == tc.LAST_ACK) and not self.pending():
+            self.end(None, now)  # both have sent all and a FIN: what is lost is an ACK
+        else:
+            self.end(PeerReset(), now)
+
+    # -- the user's calls: RFC 9293 3.10.1-3.10.6 -------------------------------------------------------------------------------
+
+    def check_writable(self) -> None:
+        if self.error is not None and not isinstance(self.error, Aborted):
+            raise BrokenError(f"the connection is gone: {self.error}") from self.error
+        if self.state == tc.CLOSED or self.fin_queued or self.orphan:
+            raise ClosedError("this side of the connection is closed: write before shutdown, close or abort")
+
+    def write(self, data: bytes, now: int) -> bool:
+        """Queue `data`, by reference when it is bytes, and send what may be sent. True: go on; False: there are more unacknowledged
+        bytes than the high mark, wait for `writable`. Raises ClosedError, BrokenError."""
+        self.check_writable()
+        n = raw.size(data)
+        q = self.sendq
+        if q is None:
+            q = self.sendq = SendQueue()
+        if n:
+            q.append(data if type(data) is bytes else bytes(data))
+            self.kick(now)
+        if self.pending() >= self.high:
+            self.was_high = True
+            return False
+        return True
+
+    def kick(self, now: int) -> None:
+        """Send now, or at the end of the batch that is running."""
+        if self.hub.batch:
+            self.hub.touch(self)
+        else:
+            self.output(now)
+            if self.state != tc.CLOSED and self.state != tc.TIME_WAIT:
+                self.rearm()
+
+    def shutdown(self, now: int) -> None:
+        """End our side: a FIN after what is queued. The peer may go on sending. Nothing when it is done already."""
+        if self.fin_queued or self.state == tc.CLOSED or self.state == tc.TIME_WAIT:
+            return
+        self.fin_queued = True
+        if self.state == tc.ESTABLISHED:
+            self.become(tc.FIN_WAIT_1)
+        elif self.state == tc.CLOSE_WAIT:
+            self.become(tc.LAST_ACK)
+        self.kick(now)
+
+    def close(self, now: int) -> None:
+        """The user goes away: of its methods only `closed` will be called, with None as soon as all that was written is acknowledged.
+
+        Where unread data waits, or comes later, the peer gets a RST and `closed` an Aborted. A connection that was never
+        established is forgotten at once, with Aborted.
+        """
+        if self.orphan:
+            return
+        self.orphan = True
+        unread = self.rx_bytes > 0
+        self.drop_rx()
+        if self.state == tc.SYN_SENT or (self.state == tc.SYN_RECEIVED and not self.pending()):
+            self.end(Aborted("closed before it was open"), now)
+        elif self.state == tc.CLOSED or self.state == tc.TIME_WAIT:
+            self.tell(None, now)
+        elif unread:
+            self.kill(now)
+        elif self.state == tc.FIN_WAIT_2:
+            self.delivered(now)
+            self.rearm()
+        else:
+            self.shutdown(now)
+
+    def abort(self, now: int) -> None:
+        """Drop it, with a RST where the peer believes in a connection. `closed(Aborted)` is called from inside."""
+        if tc.SYN_RECEIVED <= self.state <= tc.CLOSE_WAIT:
+            self.send_reset(now)
+        elif self.state == tc.CLOSED or self.state == tc.TIME_WAIT:
+            self.drop_rx()
+            self.tell(Aborted(), now)
+            return
+        self.end(Aborted(), now)
+
+    def pause(self, now: int) -> None:
+        """Hand over no more: what comes waits, and the window closes when `rcv_buf` bytes do."""
+        self.paused = True
+
+    def resume(self, now: int) -> None:
+        """Hand over what waited, and open the window again."""
+        if not self.paused:
+            return
+        self.paused = False
+        self.hand_over(now)
+        if self.state != tc.CLOSED and self.state != tc.TIME_WAIT and self.window_update_due():
+            self.ack_now = True
+            if self.hub.batch:
+                self.hub.touch(self)
+            else:
+                self.send_ack(now)
+                self.rearm()
+
+    def set_marks(self, low: int, high: int) -> None:
+        """Bytes unacknowledged at which `writable` is called, and at which `write` says False."""
+        self.low = low
+        self.high = high
+
+    def set_nodelay(self, on: bool, now: int) -> None:
+        """Nagle off, or on again. What it held back is sent."""
+        self.nodelay = on
+        if on:
+            self.kick(now)
+
+    def set_keepalive(self, idle: int, interval: int, count: int, now: int) -> None:
+        """After `idle` ns of silence probe each `interval` ns, and end with TimedOut after `count` without answer. `idle` 0: off."""
+        self.keep_idle = idle
+        self.keep_interval = interval
+        self.keep_count = count
+        self.keep_sent = 0
+        if self.state >= tc.ESTABLISHED and self.state != tc.TIME_WAIT:
+            self.t_keep = now + idle if idle else const.NEVER
+            self.rearm()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written and not yet acknowledged."""
+        return self.pending()
+
+    @property
+    def buffered(self) -> int:
+        """The same."""
+        return self.pending()
+
+    @property
+    def state_name(self) -> str:
+        """As the RFC writes it: `FIN-WAIT-1`."""
+        return state.name(self.state)
+
+    def lingers(self) -> bool:
+        """Has it data or a FIN that the peer has not acknowledged?"""
+        return self.pending() > 0 or self.state == tc.FIN_WAIT_1 or self.state == tc.CLOSING or self.state == tc.LAST_ACK
+
+    def info(self) -> ConnInfo:
+        cc = self.cc
+        return ConnInfo(
+            state=state.name(self.state),
+            srtt=self.rtt.srtt,
+            rttvar=self.rtt.rttvar,
+            rto=self.rtt.rto(),
+            cwnd=-1 if cc is None else cc.cwnd,
+            ssthresh=-1 if cc is None else cc.ssthresh,
+            in_flight=serial.sub(self.snd_max, self.snd_una),
+            unsent=self.pending(),
+            retransmits=self.retransmits,
+            snd_wnd=self.snd_wnd,
+            rcv_wnd=serial.sub(self.rcv_adv, self.rcv_nxt),
+            mss=self.mss,
+            rcv_mss=self.rcv_mss,
+            unread=self.rx_bytes,
+            out_of_order=0 if self.ooo is None else self.ooo.nbytes,
+            recovering=bool(self.recovering),
+            persisting=bool(self.persisting),
+        )

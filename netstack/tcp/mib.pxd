@@ -1,0 +1,19 @@
+cimport cython
+from netstack.counters cimport Group
+
+
+@cython.final
+cdef class TcpMib(Group):
+    cdef public long long ActiveOpens, PassiveOpens, AttemptFails, EstabResets, CurrEstab, InSegs, OutSegs, RetransSegs
+    cdef public long long InErrs, OutRsts, InCsumErrors
+
+
+@cython.final
+cdef class TcpExt(Group):
+    cdef public long long ListenOverflows, ListenDrops, EmbryonicRsts, OutOfWindowIcmps, LockDroppedIcmps, DelayedACKs
+    cdef public long long TCPTimeouts, TCPFastRetrans, TCPRenoRecovery, TCPChallengeACK, TCPSYNChallenge
+    cdef public long long TCPACKSkippedChallenge, TCPOFOQueue, TCPOFODrop, TCPOFOMerge, TCPRcvCollapsed, TCPZeroWindowDrop
+    cdef public long long TCPAbortOnData, TCPAbortOnTimeout, TCPAbortOnMemory, TCPKeepAlive, TCPWinProbe, TCPTimeWaitOverflow
+    cdef public long long TW, TWRecycled, TCPReqQFullDrop, InTooShort, InBadOffset, InNotUnicast, InBadSource, InBadSyn
+    cdef public long long InStray, InNoAck, InBadAck, InUnacceptable, InBlindRst, InTimeWaitRst, RstLimited, SynDropped
+    cdef public long long HalfOpenTimeouts, OutFailed, TinyMss, PmtuLowered, PmtuIgnored, PersistGiveUps

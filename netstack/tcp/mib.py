@@ -1,0 +1,133 @@
+"""Counters of TCP: `TcpMib` as /proc/net/snmp has them, `TcpExt` as /proc/net/netstat, our own names for what Linux lumps together."""
+
+from ..counters import Group
+
+
+class TcpMib(Group):
+    MEANING = {
+        "ActiveOpens": "connections begun by connect",
+        "PassiveOpens": "connections begun by a SYN to a listener",
+        "AttemptFails": "handshakes that failed",
+        "EstabResets": "connections that went from ESTABLISHED or CLOSE-WAIT straight to CLOSED",
+        "CurrEstab": "connections that are in ESTABLISHED or CLOSE-WAIT now",
+        "InSegs": "segments received, bad ones too; a super-segment counts as one",
+        "OutSegs": "segments sent, retransmitted ones too",
+        "RetransSegs": "segments retransmitted",
+        "InErrs": "segments dropped: bad header or checksum",
+        "OutRsts": "segments sent with RST",
+        "InCsumErrors": "segments dropped: bad checksum (counted in InErrs too)",
+    }
+    __slots__ = tuple(MEANING)
+
+    def __init__(self) -> None:
+        self.ActiveOpens = 0
+        self.PassiveOpens = 0
+        self.AttemptFails = 0
+        self.EstabResets = 0
+        self.CurrEstab = 0
+        self.InSegs = 0
+        self.OutSegs = 0
+        self.RetransSegs = 0
+        self.InErrs = 0
+        self.OutRsts = 0
+        self.InCsumErrors = 0
+
+
+class TcpExt(Group):
+    MEANING = {
+        # names of /proc/net/netstat
+        "ListenOverflows": "SYNs dropped: the listener's accept queue is full",
+        "ListenDrops": "SYNs and half-open connections dropped, whatever the reason",
+        "EmbryonicRsts": "resets received in SYN-RECEIVED",
+        "OutOfWindowIcmps": "ICMP errors ignored: their quote is not in flight",
+        "LockDroppedIcmps": "ICMP errors ignored: about no connection of ours",
+        "DelayedACKs": "acknowledgements sent by the delayed-ACK timer",
+        "TCPTimeouts": "retransmission time-outs",
+        "TCPFastRetrans": "segments retransmitted in fast recovery",
+        "TCPRenoRecovery": "times that fast recovery was entered",
+        "TCPChallengeACK": "challenge ACKs sent (RFC 5961)",
+        "TCPSYNChallenge": "challenge ACKs sent in answer to a SYN",
+        "TCPACKSkippedChallenge": "challenge ACKs and ACKs of unacceptable segments not sent: the connection's rate limit",
+        "TCPOFOQueue": "segments queued out of order",
+        "TCPOFODrop": "segments dropped: too many pieces out of order",
+        "TCPOFOMerge": "out-of-order segments that overlapped what was queued",
+        "TCPRcvCollapsed": "pieces copied together in queues",
+        "TCPZeroWindowDrop": "bytes-carrying segments of which nothing fitted in the window",
+        "TCPAbortOnData": "connections reset: data came after close, or was unread at close",
+        "TCPAbortOnTimeout": "connections given up: the peer never answered",
+        "TCPAbortOnMemory": "connections dropped or refused at the bound on their number",
+        "TCPKeepAlive": "keep-alive probes sent",
+        "TCPWinProbe": "zero-window probes sent",
+        "TCPTimeWaitOverflow": "TIME-WAITs cut short at the bound on their number",
+        "TW": "TIME-WAITs that lasted to their end",
+        "TWRecycled": "TIME-WAITs ended by a new connection",
+        "TCPReqQFullDrop": "half-open connections dropped at random to make room for a SYN",
+        # ours
+        "InTooShort": "dropped: shorter than a header",
+        "InBadOffset": "dropped: a header length below 20 or beyond the segment",
+        "InNotUnicast": "dropped: to a broadcast or multicast address",
+        "InBadSource": "dropped: a source that can't be one, or our own address and port (LAND)",
+        "InBadSyn": "dropped: SYN with FIN or from port 0",
+        "InStray": "dropped: no connection, and nothing that deserves an answer",
+        "InNoAck": "dropped: no ACK bit where it must be",
+        "InBadAck": "acknowledges what was never sent, or too old (RFC 5961 5)",
+        "InUnacceptable": "not in the receive window: answered, if the limit allows, and dropped",
+        "InBlindRst": "resets not exactly at RCV.NXT: challenged or dropped (RFC 5961 3)",
+        "InTimeWaitRst": "resets ignored in TIME-WAIT (RFC 1337)",
+        "RstLimited": "resets to strangers not sent: rate limit",
+        "SynDropped": "SYNs dropped: the half-open table or the connection table is full",
+        "HalfOpenTimeouts": "half-open connections given up",
+        "OutFailed": "segments that the layer below could not send: as good as lost",
+        "TinyMss": "peers that announced less than the smallest MSS",
+        "PmtuLowered": "MSS lowered by a fragmentation needed",
+        "PmtuIgnored": "fragmentation needed with an MTU that is too small to be believed, or not smaller than ours",
+        "PersistGiveUps": "closed connections dropped: the peer kept its window shut",
+    }
+    __slots__ = tuple(MEANING)
+
+    def __init__(self) -> None:
+        self.ListenOverflows = 0
+        self.ListenDrops = 0
+        self.EmbryonicRsts = 0
+        self.OutOfWindowIcmps = 0
+        self.LockDroppedIcmps = 0
+        self.DelayedACKs = 0
+        self.TCPTimeouts = 0
+        self.TCPFastRetrans = 0
+        self.TCPRenoRecovery = 0
+        self.TCPChallengeACK = 0
+        self.TCPSYNChallenge = 0
+        self.TCPACKSkippedChallenge = 0
+        self.TCPOFOQueue = 0
+        self.TCPOFODrop = 0
+        self.TCPOFOMerge = 0
+        self.TCPRcvCollapsed = 0
+        self.TCPZeroWindowDrop = 0
+        self.TCPAbortOnData = 0
+        self.TCPAbortOnTimeout = 0
+        self.TCPAbortOnMemory = 0
+        self.TCPKeepAlive = 0
+        self.TCPWinProbe = 0
+        self.TCPTimeWaitOverflow = 0
+        self.TW = 0
+        self.TWRecycled = 0
+        self.TCPReqQFullDrop = 0
+        self.InTooShort = 0
+        self.InBadOffset = 0
+        self.InNotUnicast = 0
+        self.InBadSource = 0
+        self.InBadSyn = 0
+        self.InStray = 0
+        self.InNoAck = 0
+        self.InBadAck = 0
+        self.InUnacceptable = 0
+        self.InBlindRst = 0
+        self.InTimeWaitRst = 0
+        self.RstLimited = 0
+        self.SynDropped = 0
+        self.HalfOpenTimeouts = 0
+        self.OutFailed = 0
+        self.TinyMss = 0
+        self.PmtuLowered = 0
+        self.PmtuIgnored = 0
+        self.PersistGiveUps = 0

@@ -1,0 +1,39 @@
+cimport cython
+cimport netstack.raw as raw
+cimport netstack.serial as serial
+cimport netstack.tcp.const as tc
+
+
+@cython.final
+cdef class SendQueue:
+    cdef list chunks
+    cdef readonly Py_ssize_t length
+    cdef Py_ssize_t head, cursor, at
+    cdef readonly bytes data
+    cdef readonly Py_ssize_t o, n
+    @cython.locals(n=Py_ssize_t, chunks=list, last=bytes)
+    cpdef void append(self, bytes data) except *
+    @cython.locals(chunks=list, i=Py_ssize_t, size=Py_ssize_t)
+    cpdef void release(self, Py_ssize_t n) except *
+    @cython.locals(chunk=bytes, o=Py_ssize_t, have=Py_ssize_t)
+    cpdef void view(self, Py_ssize_t offset, Py_ssize_t n, Py_ssize_t mss) except *
+    @cython.locals(parts=list, i=Py_ssize_t, left=Py_ssize_t, chunk=bytes, take=Py_ssize_t)
+    cdef void join(self, Py_ssize_t o, Py_ssize_t n) except *
+    cpdef void drop(self) except *
+
+
+@cython.final
+cdef class Piece:
+    cdef unsigned int seq
+    cdef bytes data
+
+
+@cython.final
+cdef class Reassembly:
+    cdef Py_ssize_t limit
+    cdef readonly list pieces
+    cdef readonly Py_ssize_t nbytes
+    @cython.locals(pieces=list, end="unsigned int", i=Py_ssize_t, left=Piece, left_end="unsigned int", gone=Py_ssize_t, right=Piece, n=Py_ssize_t)
+    cpdef Py_ssize_t insert(self, unsigned int seq, bytes data) except -2
+    @cython.locals(first=Piece, n=Py_ssize_t, old=Py_ssize_t)
+    cpdef bytes pop(self, unsigned int rcv_nxt)

@@ -1,0 +1,31 @@
+cimport cython
+cimport netstack.const as const
+cimport netstack.raw as raw
+cimport netstack.serial as serial
+cimport netstack.tcp.const as tc
+from netstack.cores cimport Frame
+from netstack.tcp.mib cimport TcpExt
+from netstack.tcp.queues cimport Reassembly
+from netstack.tcp.transmit cimport Transmitter
+
+
+cdef class Receiver(Transmitter):
+    cdef void kill(self, long long now) except *
+    cdef void finish(self, long long now) except *
+    cdef void enter_time_wait(self, long long now) except *
+    @cython.locals(space="long long", wnd="long long", grow="long long", shift=int, field="long long", edge="unsigned int")
+    cdef unsigned int offer(self) except *
+    @cython.locals(grow="long long")
+    cdef bint window_update_due(self) except *
+    @cython.locals(n=Py_ssize_t, skip=Py_ssize_t, ahead="unsigned int", room=Py_ssize_t, mss=int)
+    cdef void text(self, Frame f, unsigned int seq, bint fin, long long now) except *
+    @cython.locals(ext=TcpExt, new=Py_ssize_t)
+    cdef void out_of_order(self, Frame f, unsigned int seq, Py_ssize_t n) except *
+    @cython.locals(data=bytes)
+    cdef void fill(self, long long now) except *
+    @cython.locals(rx=list, n=Py_ssize_t)
+    cdef void wait(self, bytes data) except *
+    @cython.locals(data=bytes)
+    cdef void hand_over(self, long long now) except *
+    cdef void take_fin(self, long long now) except *
+    cdef void tell_eof(self, long long now) except *

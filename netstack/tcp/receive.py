@@ -1,0 +1,186 @@
+"""What arrives: text, in order or not; the FIN; the window that is offered; the user who can't take more.
+
+What comes in order goes to the user at once, out of the slab, while it is still in the cache. Bytes wait in two places only: in
+`ooo` until the hole before them is filled, in `rx` while the user has said `pause`. Both lie within the window that was
+offered, so the peer can make us hold `rcv_buf` bytes and a bounded number of objects, and no more.
+
+The user may do anything from inside a callback: write, close, abort, pause. So every variable is up to date before a callback,
+and what comes after one looks at the state again.
+"""
+
+from .. import const, raw, serial
+from ..cores import Frame
+from . import const as tc
+from .queues import Reassembly
+from .transmit import Transmitter
+
+
+class Receiver(Transmitter):
+    __slots__ = ()
+
+    def kill(self, now: int) -> None:
+        """Data has come that nobody will read: reset (connection.py)."""
+        raise NotImplementedError
+
+    def finish(self, now: int) -> None:
+        """All that the peer sent has been handed over, the FIN too (connection.py)."""
+        raise NotImplementedError
+
+    def enter_time_wait(self, now: int) -> None:
+        raise NotImplementedError
+
+    # -- the window -------------------------------------------------------------------------------------------------------------
+
+    def offer(self) -> int:
+        """The window field of the next segment. The right edge never moves left, and moves right by a segment or half of the buffer
+        at the least (RFC 9293 3.8.6.2.2): no silly windows."""
+        space = self.rcv_buf - self.rx_bytes
+        if space < 0:
+            space = 0
+        wnd = serial.sub(self.rcv_adv, self.rcv_nxt)
+        grow = space - wnd
+        if grow >= self.rcv_mss or (grow > 0 and 2 * grow >= self.rcv_buf):
+            wnd = space
+        shift = self.rcv_wscale if self.rcv_wscale > 0 else 0
+        field = (wnd + (1 << shift) - 1) >> shift
+        if field << shift > space:  # rounding up would offer what is not there, a little more with each segment
+            field = wnd >> shift
+        if field > const.M16:
+            field = const.M16
+        edge = serial.add(self.rcv_nxt, field << shift)
+        if serial.lt(self.rcv_adv, edge):
+            self.rcv_adv = edge
+        return field
+
+    def window_update_due(self) -> bool:
+        """Would the window grow by enough to be worth a segment of its own?"""
+        grow = self.rcv_buf - self.rx_bytes - serial.sub(self.rcv_adv, self.rcv_nxt)
+        return grow >= 2 * self.rcv_mss or 2 * grow >= self.rcv_buf
+
+    # -- text -------------------------------------------------------------------------------------------------------------------
+
+    def text(self, f: Frame, seq: int, fin: bool, now: int) -> None:
+        """The seventh and eighth step of RFC 9293 3.10.7.4 for an acceptable segment: its text is `f.off` to `f.end`."""
+        n = f.end - f.off
+        if serial.lt(seq, self.rcv_nxt):
+            skip = serial.sub(self.rcv_nxt, seq)
+            self.ack_now = True  # some of it is old: our ACK may have been lost
+            if skip > n:
+                skip = n
+            f.off += skip
+            n -= skip
+            seq = serial.add(seq, skip)
+        ahead = serial.sub(seq, self.rcv_nxt)
+        room = serial.sub(self.rcv_adv, seq)
+        if n > room or (fin and n == room):
+            if n and not room:
+                self.hub.ext.TCPZeroWindowDrop += 1
+            if n > room:
+                n = room
+            fin = False
+            f.end = f.off + n
+            self.ack_now = True
+        if fin:
+            self.fin_seen = True
+            self.fin_at = serial.add(seq, n)
+        if n > self.rcv_mss:
+            mss = f.gso if f.gso else n if n < self.adv_mss else self.adv_mss
+            if mss > self.rcv_mss:
+                self.rcv_mss = mss
+        if ahead:
+            if n:
+                self.out_of_order(f, seq, n)
+            self.send_ack(now)  # at once, one for each segment: duplicates are what the sender counts (RFC 5681 4.2)
+            return
+        if n:
+            self.rcv_nxt = serial.add(seq, n)
+            self.unacked += n
+            if self.unacked >= 2 * self.rcv_mss:
+                self.ack_now = True  # every second full-sized segment (RFC 5681 4.2)
+            if self.paused or self.rx_bytes:
+                self.wait(raw.take(f.buf, f.off, n))
+            else:
+                self.user.data(f, n, now)  # type: ignore[union-attr]  # a connection without a user has been reset before
+            if self.ooo is not None and self.ooo.nbytes:
+                self.fill(now)
+        if self.fin_seen and self.fin_at == self.rcv_nxt:
+            self.take_fin(now)
+
+    def out_of_order(self, f: Frame, seq: int, n: int) -> None:
+        ext = self.hub.ext
+        if self.ooo is None:
+            self.ooo = Reassembly(64 + self.rcv_buf // (tc.JOIN // 2))
+        new = self.ooo.insert(seq, raw.take(f.buf, f.off, n))
+        if new < 0:
+            ext.TCPOFODrop += 1
+        else:
+            ext.TCPOFOQueue += 1
+            if new < n:
+                ext.TCPOFOMerge += 1
+
+    def fill(self, now: int) -> None:
+        """A hole may have been filled: hand over what follows."""
+        self.ack_now = True  # RFC 5681 4.2
+        while self.ooo is not None:
+            data = self.ooo.pop(self.rcv_nxt)
+            if data is None:
+                return
+            self.rcv_nxt = serial.add(self.rcv_nxt, len(data))
+            if self.orphan:
+                self.kill(now)
+                return
+            if self.paused or self.rx_bytes:
+                self.wait(data)
+            else:
+                self.user.queued(data, now)  # type: ignore[union-attr]  # as above
+
+    def wait(self, data: bytes) -> None:
+        """Keep `data` until the user resumes, in few objects."""
+        rx = self.rx
+        if rx is None:
+            rx = self.rx = []
+        n = len(data)
+        self.rx_bytes += n
+        if rx and len(rx[-1]) + n <= tc.JOIN:
+            rx[-1] = rx[-1] + data
+            self.hub.ext.TCPRcvCollapsed += 1
+        else:
+            rx.append(data)
+
+    def hand_over(self, now: int) -> None:
+        """Give the user what waited, as long as it takes it."""
+        while self.rx and not self.paused and not self.orphan and self.user is not None:
+            data = self.rx.pop(0)
+            self.rx_bytes -= len(data)
+            self.user.queued(data, now)
+        if not self.rx_bytes and self.eof_owed and not self.paused:
+            self.eof_owed = False
+            self.tell_eof(now)
+
+    # -- FIN --------------------------------------------------------------------------------------------------------------------
+
+    def take_fin(self, now: int) -> None:
+        """RCV.NXT has reached the peer's FIN (RFC 9293 3.10.7.4, eighth step)."""
+        if self.state != tc.ESTABLISHED and self.state != tc.FIN_WAIT_1 and self.state != tc.FIN_WAIT_2:
+            return  # a callback has changed the state, or the FIN has been taken
+        self.fin_seen = False
+        self.rcv_nxt = serial.add(self.rcv_nxt, 1)
+        if serial.lt(self.rcv_adv, self.rcv_nxt):
+            self.rcv_adv = self.rcv_nxt
+        self.ooo = None
+        self.ack_now = True
+        if self.state == tc.ESTABLISHED:
+            self.become(tc.CLOSE_WAIT)
+        elif self.state == tc.FIN_WAIT_1:
+            self.become(tc.CLOSING)  # had our FIN been acknowledged, the fifth step would have led to FIN-WAIT-2
+        else:
+            self.enter_time_wait(now)
+        if self.rx_bytes or self.paused:
+            self.eof_owed = True
+        else:
+            self.tell_eof(now)
+
+    def tell_eof(self, now: int) -> None:
+        if self.user is not None and not self.orphan:
+            self.user.eof(now)
+        self.finish(now)

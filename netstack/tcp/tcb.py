@@ -1,0 +1,288 @@
+"""The transmission control block: the variables of one connection, by the names of RFC 9293 3.3.1.
+
+A connection is one object, written in five files, each a class on the one before it, each about one noun:
+
+    Tcb            the variables, and the deadlines             tcb.py
+    Transmitter    what is sent, and sent again                 transmit.py
+    Receiver       what arrives, and what waits                 receive.py
+    Handle         the user's calls, and the ends              handle.py
+    Connection     the rules of RFC 9293 3.10                connection.py
+
+It is one object because an idle connection should cost a KiB, and because its parts share most of these variables: split by
+ownership, each would hold a reference to the other three. And it *is* a `Timer`, the only one it has: `t_rexmt`, `t_ack`,
+`t_keep` and `t_end` are its deadlines (NEVER when there is none), `rearm` puts the earliest in the wheel. A forgotten
+timer of a dead connection cannot be expressed.
+
+Sequence numbers lie on a circle: they are compared by `serial` and by nothing else. Lengths and windows are plain numbers.
+
+    snd_una <= snd_nxt <= snd_max       sent and not acknowledged up to snd_max; after a time-out snd_nxt starts again at snd_una
+    rcv_nxt <= rcv_adv                  rcv_adv is the right edge of the window that was offered: it never moves left
+
+`Hub` is what the connections of one `Tcp` share: the device below, one Out for all of them, the counters, the list of those
+that the running batch has touched.
+"""
+
+from .. import const, raw
+from ..cores import Out, StreamUser
+from ..errors import MessageTooLong, NoBuffers, Unreachable
+from ..signatures import Ip, Rng
+from ..timers import Timer, Timers
+from . import const as tc
+from . import state
+from .config import TcpConfig
+from .congestion.base import Congestion
+from .mib import TcpExt, TcpMib
+from .queues import Reassembly, SendQueue
+from .rtt import Rtt
+
+
+class Hub:
+    """Shared by all connections of one Tcp. `demux.Demux` is the one that exists."""
+
+    __slots__ = (
+        "batch",
+        "config",
+        "ext",
+        "face",
+        "ip",
+        "mib",
+        "offload",
+        "out",
+        "rcv_buf",
+        "rng",
+        "timers",
+        "todo",
+        "wscale",
+    )
+
+    def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
+        self.face = ip
+        self.ip = ip.core
+        self.offload = ip.offload
+        self.timers = timers
+        self.rng = rng
+        self.config = config
+        self.mib = TcpMib()
+        self.ext = TcpExt()
+        self.out = Out()
+        self.batch = False  # input since the last flush: sending waits for the flush
+        self.todo: list[Tcb] = []
+        self.rcv_buf = config.rcv_buf
+        self.wscale = 0  # the smallest shift with which the header's 16 bits can offer all of the buffer (RFC 7323 2.3)
+        while self.rcv_buf >> self.wscale > const.M16:
+            self.wscale += 1
+
+    def touch(self, c: "Tcb") -> None:
+        """`flush` shall look at `c`."""
+        if not c.touched:
+            c.touched = True
+            self.todo.append(c)
+
+    def ship(self, hl: int, src: int, dst: int, pseudo: int, data: bytes | None, o: int, n: int, gso: int, now: int) -> bool:
+        """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0. False when it could not
+        leave: as good as lost on the way. `pseudo` is the sum of the pseudo-header without the length."""
+        p = self.out
+        off = const.HEADROOM - hl
+        p.off = off
+        p.l4 = off
+        p.src = src
+        p.dst = dst
+        p.proto = const.PROTO_TCP
+        p.ttl = 0
+        p.tos = 0
+        p.df = 1
+        p.data = data
+        p.o = o
+        p.n = n
+        p.gso = gso
+        if self.offload & const.OFFLOAD_CSUM:
+            raw.p16(p.hdr, off + 16, raw.fold(pseudo + hl + n))
+            p.csum_off = 16
+        else:
+            check = raw.csum(p.hdr, off, hl, pseudo + hl + n)
+            if n:
+                check = raw.csum_of(data, o, n, check)  # type: ignore[arg-type]  # n says that there is some
+            raw.p16(p.hdr, off + 16, check ^ const.M16)
+            p.csum_off = 0
+        self.mib.OutSegs += (n + gso - 1) // gso if gso else 1
+        try:
+            self.ip.send(p, now)
+        except (Unreachable, MessageTooLong, NoBuffers):
+            self.ext.OutFailed += 1
+            return False
+        finally:
+            p.data = None
+        return True
+
+    def bare(self, src: int, dst: int, ports: int, seq: int, ack: int, flags: int, wnd: int, now: int) -> None:
+        """A segment without text or options, for those who have no connection. `ports` is the header's first word."""
+        p = self.out
+        raw.put5(p.hdr, const.HEADROOM - tc.HEADER, ports, seq, ack, (tc.HEADER << 26) | (flags << 16) | wnd, 0)
+        p.src = src
+        p.dst = dst
+        p.proto = const.PROTO_TCP
+        if flags & const.RST:
+            self.mib.OutRsts += 1
+        self.ship(tc.HEADER, src, dst, self.ip.pseudo_out(p, 0), None, 0, 0, 0, now)
+
+    def remove(self, c: "Tcb") -> None:
+        """`c` is CLOSED: forget it."""
+        raise NotImplementedError
+
+    def graduate(self, c: "Tcb") -> None:
+        """`c` has completed its handshake: it is no longer half-open."""
+        raise NotImplementedError
+
+    def rest(self, c: "Tcb", now: int) -> None:
+        """`c` enters TIME-WAIT: a small object takes its place in the tables."""
+        raise NotImplementedError
+
+    def forget(self, tw: Timer) -> None:
+        """The TIME-WAIT `tw` is over."""
+        raise NotImplementedError
+
+
+class Tcb(Timer):
+    """The variables. See the RFC for those that it names."""
+
+    __slots__ = (
+        # the outside
+        "hub", "user", "listener", "local", "local_port", "remote", "remote_port", "ports", "pseudo", "state", "key",
+        # send sequence space
+        "iss", "snd_una", "snd_nxt", "snd_max", "snd_wnd", "snd_wl1", "snd_wl2", "max_snd_wnd", "snd_wscale", "mss", "path_mtu",
+        "sendq", "fin_queued", "small_end", "high", "low", "was_high", "nodelay",
+        # recovery
+        "rtt", "cc", "timing", "rtt_seq", "rtt_at", "dupacks", "recovering", "recover", "inflate", "partial", "retries", "persisting",
+        "una_at", "retransmits", "syn_lost", "soft_error",
+        # receive sequence space
+        "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_buf", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
+        "paused", "eof_owed", "ack_now", "unacked", "challenged_at",
+        # the turn of the crank
+        "touched", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end", "keep_idle", "keep_interval",
+        "keep_count", "keep_sent",
+    )  # fmt: skip
+
+    def __init__(self, hub: Hub, local: int, local_port: int, remote: int, remote_port: int, path_mtu: int, iss: int) -> None:
+        super().__init__()
+        config = hub.config
+        self.hub = hub
+        self.user: StreamUser | None = None
+        self.listener: object = None
+        self.local = local
+        self.local_port = local_port
+        self.remote = remote
+        self.remote_port = remote_port
+        self.ports = local_port << 16 | remote_port  # the first word of a header that we send
+        self.key = 0
+        p = self.hub.out
+        p.src = local
+        p.dst = remote
+        p.proto = const.PROTO_TCP
+        self.pseudo = self.hub.ip.pseudo_out(p, 0)
+        self.state = tc.CLOSED
+
+        self.iss = iss
+        self.snd_una = iss
+        self.snd_nxt = iss
+        self.snd_max = iss
+        self.snd_wnd = 0
+        self.snd_wl1 = 0
+        self.snd_wl2 = 0
+        self.max_snd_wnd = 0
+        self.snd_wscale = 0
+        self.path_mtu = path_mtu
+        self.mss = tc.DEFAULT_MSS
+        self.sendq: SendQueue | None = None  # made at the first write
+        self.fin_queued = False
+        self.small_end = iss  # after the last segment that was smaller than the MSS: Nagle waits for its ACK
+        self.high = config.snd_high
+        self.low = config.snd_low
+        self.was_high = False
+        self.nodelay = config.nodelay
+
+        self.rtt = Rtt(config.rto_min)
+        self.cc: Congestion | None = None  # made when the handshake is done
+        self.timing = False  # one segment at a time is timed (RFC 6298 3)
+        self.rtt_seq = iss
+        self.rtt_at = 0
+        self.dupacks = 0
+        self.recovering = False  # fast recovery (RFC 6582)
+        self.recover = iss
+        self.inflate = 0  # bytes that duplicate ACKs say have left the network
+        self.partial = False  # a partial ACK has restarted the timer already
+        self.retries = 0
+        self.persisting = False  # t_rexmt is the persist timer (RFC 9293 3.8.6.1)
+        self.una_at = 0  # when snd_una last moved, or when sending began
+        self.retransmits = 0
+        self.syn_lost = False
+        self.soft_error: Exception | None = None  # what ICMP said: the better reason when we give up (RFC 9293 3.9.2.2)
+
+        self.irs = 0
+        self.rcv_nxt = 0
+        self.rcv_adv = 0
+        self.rcv_wscale = 0
+        self.rcv_buf = hub.rcv_buf
+        self.rcv_mss = tc.DEFAULT_MSS  # the largest segment seen: what "every second full-sized segment" means
+        self.adv_mss = path_mtu - tc.IP_TCP
+        self.ooo: Reassembly | None = None  # made at the first segment out of order
+        self.rx: list[bytes] | None = None  # what waits while paused
+        self.rx_bytes = 0
+        self.fin_at = 0
+        self.fin_seen = False  # a FIN has come, at fin_at; its turn may be later
+        self.paused = False
+        self.eof_owed = False
+        self.ack_now = False
+        self.unacked = 0  # bytes received since our last ACK
+        self.challenged_at = -tc.CHALLENGE_GAP
+
+        self.touched = False
+        self.orphan = False  # the user has closed
+        self.ended = False  # over, but for what the user has still to read
+        self.error: Exception | None = None
+        self.half = -1  # index in the table of half-open connections
+        self.heard = 0
+        self.t_rexmt = const.NEVER
+        self.t_ack = const.NEVER
+        self.t_keep = const.NEVER
+        self.t_end = const.NEVER
+        self.keep_idle = config.keepalive
+        self.keep_interval = config.keepalive_interval
+        self.keep_count = config.keepalive_count
+        self.keep_sent = 0
+
+    def become(self, new: int) -> None:
+        """Change the state, along an arrow of the diagram."""
+        old = self.state
+        if not state.ALLOWED[old] >> new & 1:
+            raise AssertionError(f"{state.name(old)} -> {state.name(new)} is no transition of RFC 9293 3.3.2")
+        mib = self.hub.mib
+        was = old == tc.ESTABLISHED or old == tc.CLOSE_WAIT
+        now_is = new == tc.ESTABLISHED or new == tc.CLOSE_WAIT
+        if was and not now_is:
+            mib.CurrEstab -= 1
+            if new == tc.CLOSED:
+                mib.EstabResets += 1
+        elif now_is and not was:
+            mib.CurrEstab += 1
+        elif new == tc.CLOSED and (old == tc.SYN_SENT or old == tc.SYN_RECEIVED):
+            mib.AttemptFails += 1
+        self.state = new
+
+    def rearm(self) -> None:
+        """Put the earliest deadline in the wheel."""
+        when = self.t_rexmt
+        if self.t_ack < when:
+            when = self.t_ack
+        if self.t_keep < when:
+            when = self.t_keep
+        if self.t_end < when:
+            when = self.t_end
+        if when == const.NEVER:
+            if self.next is not None:
+                self.hub.timers.cancel(self)
+        elif self.next is None or self.when != when:
+            self.hub.timers.arm(self, when)
+
+    def flush(self, now: int) -> None:
+        """The batch is over."""
+        raise NotImplementedError

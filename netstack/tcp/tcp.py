@@ -1,0 +1,82 @@
+"""The face of TCP (RFC 9293): `Tcp(ip, timers, rng)` on any internet layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from .. import const
+from ..cores import IpError, StreamUser
+from ..signatures import Ip, Rng
+from ..timers import Timers
+from .config import TcpConfig
+from .connection import Connection
+from .core import TcpCore
+from .listener import Accept, Listener
+from .mib import TcpExt, TcpMib
+
+I_co = TypeVar("I_co", bound=Ip, covariant=True)
+
+
+class Tcp(TcpCore, Generic[I_co]):
+    """Addresses and ports are ints, instants nanoseconds. `mib` and `ext` are the counters."""
+
+    __slots__ = ("_ip",)
+
+    def __init__(self, ip: I_co, timers: Timers, rng: Rng, config: TcpConfig | None = None) -> None:
+        super().__init__(ip, timers, rng, config or TcpConfig())
+        self._ip = ip
+        ip.attach(const.PROTO_TCP, self)
+
+    @property
+    def core(self) -> TcpCore:
+        return self
+
+    @property
+    def ip(self) -> I_co:
+        return self._ip
+
+    @property
+    def mib(self) -> TcpMib:
+        return self.hub.mib
+
+    @property
+    def ext(self) -> TcpExt:
+        return self.hub.ext
+
+    def listen(self, address: int, port: int, accept: Accept, backlog: int = 128) -> Listener:
+        """Accept connections to `port` of `address` (0: of all addresses; port 0: one is chosen).
+
+        `accept(connection)` is called when a handshake is done; it returns the connection's user, whose `connected` is called next, or
+        None to refuse. Raises AddressInUse, UsageError.
+        """
+        return self.bind(address, port, accept, backlog)
+
+    def connect(
+        self, local: int, local_port: int, remote: int, remote_port: int, user: StreamUser, now: int, nodelay: bool | None = None
+    ) -> Connection:
+        """Send a SYN; `user.connected` or `user.closed(Refused | TimedOut | Unreachable)` follows.
+
+        `local` 0: the internet layer chooses; `local_port` 0: one is chosen at random. Raises AddressInUse, Unreachable, NoBuffers, UsageError.
+        """
+        c = self.open(local, local_port, remote, remote_port, user, now)
+        if nodelay is not None:
+            c.set_nodelay(nodelay, now)
+        return c
+
+    def flush(self, now: int) -> None:
+        """The batch is over."""
+        self.settle(now)
+
+    def error(self, e: IpError, now: int) -> None:
+        """An ICMP error about one of our segments."""
+        self.icmp(e, now)
+
+    def connections(self) -> Iterable[Connection]:
+        """Those that exist now, half-open ones too, TIME-WAIT not."""
+        return self.all_connections()
+
+    def abort_all(self, now: int) -> None:
+        """Drop every connection, with a RST. Listeners stay."""
+        for c in self.all_connections():
+            c.abort(now)
