@@ -60,5 +60,5 @@ def test_links_between_pages_lead_somewhere(path):
 
 def test_test_modules_have_names_of_their_own():
     """There are no packages under tests/, so two modules of one name would hide each other."""
-    names = [path.name for path in TESTS if path.name != "conftest.py"]
+    names = [path.name for path in TESTS if path.name != "conftest.py"]  # those pytest loads by their folder
     assert sorted(names) == sorted(set(names))
