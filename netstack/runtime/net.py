@@ -73,6 +73,11 @@ class Net:
     def now(self) -> Instant:
         return self._crank.now()
 
+    @property
+    def failure(self) -> OSError | None:
+        """What took the device away; None while it works. The loop's exception handler is told when it happens."""
+        return self._crank.failure
+
     def _check(self) -> None:
         if self._closed:
             raise ClosedError("this net is closed")
