@@ -34,8 +34,8 @@ lint: $(VENV)/.ready
 bench: build
 	@$(PY) tests/bench/run.py $(ARGS)
 
-# the interpreter and the requirements; setup.py names them, so a change of it installs anew
-$(VENV)/.ready: setup.py pyproject.toml | $(PY)
+# the interpreter and the requirements; setup.py names them, so a change of it installs anew, as does a new back end
+$(VENV)/.ready: setup.py pyproject.toml $(wildcard backends/*/__init__.py) | $(PY)
 	@echo "make: installing requirements into $(VENV)"
 	@$(PY) -m pip install -q --disable-pip-version-check 'setuptools>=68' wheel 'cython>=3.1,<4'
 	@echo "make: building netstack in place"

@@ -14,6 +14,20 @@ cdef class FramePort:
     cdef Out out
     @cython.locals(p=Out)
     cpdef send(self, object frame, long long now)
+    cpdef send_out(self, Out p, long long now)
+
+
+cdef class TeeSink(FrameSink):
+    cdef object observer
+    cdef FrameSink sink
+    cdef void input(self, Frame f) except *
+    cdef void flush(self, long long now) except *
+
+
+cdef class TeePort(NetifCore):
+    cdef object observer
+    cdef NetifCore core
+    cdef void send(self, Out p, long long now) except *
 
 
 cdef class PyStreamUser(StreamUser):

@@ -49,6 +49,50 @@ class FramePort:
         self.core.send(p, now)
         p.data = None
 
+    def send_out(self, p: Out, now: int) -> None:
+        """Send a packet as the caller laid it out, with what it asks of the device."""
+        self.core.send(p, now)
+
+
+class Observer(Protocol):
+    """What `TeeSink` and `TeePort` call. Frame and Out are good only during the call, and not to be changed."""
+
+    def on_input(self, f: Frame, /) -> None: ...
+    def on_flush(self, now: int, /) -> None: ...
+    def on_send(self, p: Out, now: int, /) -> None: ...
+
+
+class TeeSink(FrameSink):
+    """Shows each frame to a Python object and passes the same frame on, whatever the device said about it."""
+
+    __slots__ = ("observer", "sink")
+
+    def __init__(self, observer: Observer, sink: FrameSink) -> None:
+        self.observer = observer
+        self.sink = sink
+
+    def input(self, f: Frame) -> None:
+        self.observer.on_input(f)
+        self.sink.input(f)
+
+    def flush(self, now: int) -> None:
+        self.sink.flush(now)
+        self.observer.on_flush(now)
+
+
+class TeePort(NetifCore):
+    """The same for what is sent: the object sees it first, and offloads stay as they are."""
+
+    __slots__ = ("core", "observer")
+
+    def __init__(self, observer: Observer, core: NetifCore) -> None:
+        self.observer = observer
+        self.core = core
+
+    def send(self, p: Out, now: int) -> None:
+        self.observer.on_send(p, now)
+        self.core.send(p, now)
+
 
 class StreamHandler(Protocol):
     """What `PyStreamUser` calls; see `cores.StreamUser` for when."""

@@ -33,9 +33,13 @@ class Pool:
         return Frame(self.size)
 
     def put(self, f: Frame) -> None:
-        """Take `f` back, now or, when it is kept or viewed, at a `reclaim` after its keepers have let go."""
+        """Take `f` back, now or, when it is kept or viewed, at a `reclaim` after its keepers have let go.
+
+        Beyond LENT_LIMIT a kept slab is forgotten: it is its keeper's, and the garbage collector's when he lets go.
+        """
         if f.kept or raw.shared(f.buf):
-            self.lent.append(f)
+            if len(self.lent) < LENT_LIMIT:
+                self.lent.append(f)
         elif len(self.free) < FREE_LIMIT:
             self.free.append(f)
 

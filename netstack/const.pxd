@@ -9,6 +9,7 @@ cdef extern from *:
     #define NETSTACK_SECOND 1000000000LL
     #define NETSTACK_NEVER 0x7FFFFFFFFFFFFFFFLL
     #define NETSTACK_MAC_BROADCAST 0xFFFFFFFFFFFFULL
+    #define NETSTACK_MAC_IP4_GROUPS 0x01005E000000ULL
     """
     const unsigned int M31 "NETSTACK_M31"
     const unsigned int M32 "NETSTACK_M32"
@@ -17,9 +18,11 @@ cdef extern from *:
     const long long SECOND "NETSTACK_SECOND"
     const long long NEVER "NETSTACK_NEVER"
     const unsigned long long MAC_BROADCAST "NETSTACK_MAC_BROADCAST"
+    const unsigned long long MAC_IP4_GROUPS "NETSTACK_MAC_IP4_GROUPS"
 
 cdef enum:
     M16 = 0xFFFF
+    TICK_SHIFT = 20
     HEADROOM = 160
     BATCH = 64
     UNICAST = 0
@@ -34,10 +37,35 @@ cdef enum:
     ETH_IPV4 = 0x0800
     ETH_ARP = 0x0806
     ETH_IPV6 = 0x86DD
+    NUD_INCOMPLETE = 0
+    NUD_REACHABLE = 1
+    NUD_STALE = 2
+    NUD_DELAY = 3
+    NUD_PROBE = 4
+    NUD_FAILED = 5
+    NUD_PERMANENT = 6
+    NUD_GONE = 7
+    ARP_NOTHING = 0
+    ARP_SEND = 1
+    ARP_PARK = 2
+    ARP_ASK = 3
+    ARP_VERIFY = 4
+    ARP_RELEASE = 5
+    ARP_REFUSE = 6
+    ARP_FAIL = 7
+    ARP_LOCKED = 8
     PROTO_ICMP = 1
     PROTO_IGMP = 2
     PROTO_TCP = 6
     PROTO_UDP = 17
+    ICMP_ECHO_REPLY = 0
+    ICMP_UNREACHABLE = 3
+    ICMP_SOURCE_QUENCH = 4
+    ICMP_REDIRECT = 5
+    ICMP_ECHO = 8
+    ICMP_TIME_EXCEEDED = 11
+    ICMP_PARAMETER_PROBLEM = 12
+    DATAGRAM_OVERHEAD = 128
     IP_DF = 0x4000
     IP_MF = 0x2000
     IP_OFFSET = 0x1FFF

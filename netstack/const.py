@@ -8,6 +8,8 @@ M16 = 0xFFFF
 M31 = 0x7FFFFFFF
 M32 = 0xFFFFFFFF
 
+TICK_SHIFT = 20  # a tick of the timer wheel is 2**20 ns, 1.05 ms
+
 # a packet on its way down: headers grow towards lower offsets from the end of `Out.hdr`
 HEADROOM = 160  # vnet_hdr 12 + Ethernet 14 + IPv4 with options 60 + TCP with options 60 = 146
 BATCH = 64  # frames handed up for each wake-up: amortises one loop iteration (perf.md), bounds the time away from it
@@ -28,14 +30,47 @@ OFFLOAD_TSO6 = 4
 
 ETH_HEADER = 14
 MAC_BROADCAST = 0xFFFFFFFFFFFF
+MAC_IP4_GROUPS = 0x01005E000000  # and the low 23 bits of the group (RFC 1112 6.4)
 ETH_IPV4 = 0x0800
 ETH_ARP = 0x0806
 ETH_IPV6 = 0x86DD
+
+# states of a neighbour (RFC 4861 7.3.2; PERMANENT and FAILED as in Linux)
+NUD_INCOMPLETE = 0
+NUD_REACHABLE = 1
+NUD_STALE = 2
+NUD_DELAY = 3
+NUD_PROBE = 4
+NUD_FAILED = 5
+NUD_PERMANENT = 6
+NUD_GONE = 7
+
+# what the neighbour cache tells its caller to do
+ARP_NOTHING = 0
+ARP_SEND = 1  # send the packet to n.mac
+ARP_PARK = 2  # keep the packet
+ARP_ASK = 3  # keep the packet, if there is one, and ask everybody
+ARP_VERIFY = 4  # ask the neighbour itself
+ARP_RELEASE = 5  # send what waited
+ARP_REFUSE = 6  # there is nobody: drop the packet
+ARP_FAIL = 7  # drop all that waited
+ARP_LOCKED = 8  # what was said is not believed
 
 PROTO_ICMP = 1
 PROTO_IGMP = 2
 PROTO_TCP = 6
 PROTO_UDP = 17
+
+# ICMP message types (RFC 792): the error ones are those of cores.IpError
+ICMP_ECHO_REPLY = 0
+ICMP_UNREACHABLE = 3
+ICMP_SOURCE_QUENCH = 4
+ICMP_REDIRECT = 5
+ICMP_ECHO = 8
+ICMP_TIME_EXCEEDED = 11
+ICMP_PARAMETER_PROBLEM = 12
+
+DATAGRAM_OVERHEAD = 128  # what a waiting datagram costs beside its bytes: the bytes object, the tuple, its place in the queue
 
 # IPv4 flags and fragment offset (RFC 791 3.1)
 IP_DF = 0x4000

@@ -38,6 +38,7 @@ cdef class LinkCore:
 
 cdef class NextHopCore:
     cdef void send(self, Out p, unsigned long long next_hop, long long now) except *
+    cdef void progress(self, unsigned long long next_hop, long long now) except *
 
 
 @cython.final

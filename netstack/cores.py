@@ -133,6 +133,9 @@ class NextHopCore:
         """`next_hop` is an internet address on the link, a multicast group, or 0xFFFFFFFF for any broadcast."""
         raise NotImplementedError
 
+    def progress(self, next_hop: int, now: int) -> None:
+        """A transport got an acknowledgement through `next_hop`: it lives and hears us. Whoever keeps no table ignores it."""
+
 
 class IpError:
     """An ICMP error about a packet that we sent, for the transport that sent it.

@@ -94,6 +94,10 @@ class NoBuffers(_WorldError):
 
 
 class MessageTooLong(_WorldError):
-    """The datagram does not fit."""
+    """The datagram does not fit; `mtu` says what would, where that is known, else 0."""
 
     errnum = errno.EMSGSIZE
+
+    def __init__(self, message: str = "", number: int | None = None, mtu: int = 0) -> None:
+        super().__init__(message, number)
+        self.mtu = mtu

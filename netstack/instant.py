@@ -4,7 +4,10 @@ Both are plain ints at run time and distinct to the checker. Cores take `now: In
 they care about; only the faces know where `now` comes from.
 """
 
+import math
 from typing import NewType
+
+from .errors import UsageError
 
 Instant = NewType("Instant", int)
 Duration = NewType("Duration", int)
@@ -25,17 +28,25 @@ def seconds(value: float) -> Duration:
 
 
 def parse_duration(text: str) -> Duration:
-    """`"20ms"`, `"1.5s"`, `"300us"`, `"0.02"` (seconds) as a duration. Raises ValueError on anything else."""
-    for unit, size in _UNITS:
-        number = text.removesuffix(unit)
-        if number != text and number[-1:].isdigit():
-            return Duration(round(float(number) * size))
-    return seconds(float(text))
+    """`"20ms"`, `"1.5s"`, `"300us"`, `"0.02"` (seconds) as a duration. Raises UsageError on anything else."""
+    number, unit = text, SECOND
+    for suffix, size in _UNITS:
+        if text.endswith(suffix):
+            number, unit = text.removesuffix(suffix), size
+            break
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value * unit):
+        raise UsageError(f"{text!r} is not a duration: write it like 20ms, 1.5s, 300us, or in seconds like 0.02")
+    return Duration(round(value * unit))
 
 
 def format_duration(value: int) -> str:
-    """A duration in the largest unit that leaves at least 1: `"1.5 ms"`."""
+    """A duration in the largest unit that leaves at least 1, to three digits: `"1.5 ms"`."""
     for unit, size in reversed(_UNITS):
         if abs(value) >= size:
-            return f"{value / size:.3g} {unit}"
+            number = value / size
+            return f"{number:.3g} {unit}" if abs(number) < 999.5 else f"{number:.0f} {unit}"
     return "0 s"

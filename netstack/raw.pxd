@@ -24,7 +24,7 @@ cdef extern from *:
 
 
 cdef inline uint8_t *at(bytearray b, Py_ssize_t o, Py_ssize_t n) except NULL:
-    if o < 0 or n < 0 or o + n > len(b):
+    if o < 0 or n < 0 or n > len(b) - o:  # not o + n > len(b): the sum of two large ones is negative in C
         raise IndexError("past the end")
     return <uint8_t *>PyByteArray_AS_STRING(b) + o
 
@@ -87,7 +87,7 @@ cdef inline int fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t where, P
     cdef Py_buffer v
     cdef uint8_t *p = at(b, o, n)
     PyObject_GetBuffer(data, &v, PyBUF_SIMPLE)
-    if where < 0 or where + n > v.len:
+    if where < 0 or n > v.len - where:
         PyBuffer_Release(&v)
         raise IndexError("past the end")
     memcpy(p, <uint8_t *>v.buf + where, n)
@@ -101,7 +101,7 @@ cdef inline bytes piece(object data, Py_ssize_t o, Py_ssize_t n):
     if type(data) is bytes and o == 0 and n == len(<bytes>data):
         return <bytes>data
     PyObject_GetBuffer(data, &v, PyBUF_SIMPLE)
-    if o < 0 or n < 0 or o + n > v.len:
+    if o < 0 or n < 0 or n > v.len - o:
         PyBuffer_Release(&v)
         raise IndexError("past the end")
     try:
@@ -155,7 +155,7 @@ cdef inline int csum_of(object data, Py_ssize_t o, Py_ssize_t n, uint32_t start)
     cdef Py_buffer v
     cdef int r
     PyObject_GetBuffer(data, &v, PyBUF_SIMPLE)
-    if o < 0 or n < 0 or o + n > v.len:
+    if o < 0 or n < 0 or n > v.len - o:
         PyBuffer_Release(&v)
         raise IndexError("past the end")
     r = fold(<uint64_t>be16(<uint16_t>fold(sum32(<uint8_t *>v.buf + o, n))) + start)

@@ -22,6 +22,11 @@ def _check(b: bytearray, o: int, n: int) -> None:
         raise IndexError("past the end")
 
 
+def _plain(data: bytes) -> "bytes | bytearray | memoryview":
+    """Any contiguous buffer, counted in bytes: a view of an array of words counts words."""
+    return data if isinstance(data, (bytes, bytearray)) else memoryview(data).cast("B")
+
+
 def g8(b: bytearray, o: int) -> int:
     _check(b, o, 1)
     return b[o]
@@ -69,31 +74,34 @@ def take(b: bytearray, o: int, n: int) -> bytes:
 def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     """Copy into a buffer of the application's, as much as fits; returns how much that was."""
     _check(b, o, n)
-    k = min(n, len(dst))
-    dst[:k] = memoryview(b)[o : o + k]
+    view = memoryview(dst).cast("B")
+    k = min(n, len(view))
+    view[:k] = memoryview(b)[o : o + k]
     return k
 
 
 def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     """Copy `n` bytes of `data` (any buffer), from `at`, into `b` at `o`."""
     _check(b, o, n)
-    if at < 0 or at + n > len(data):
+    view = memoryview(_plain(data))
+    if at < 0 or at + n > len(view):
         raise IndexError("past the end")
-    b[o : o + n] = memoryview(data)[at : at + n]
+    b[o : o + n] = view[at : at + n]
 
 
 def piece(data: bytes, o: int, n: int) -> bytes:
     """`n` bytes of any buffer, from `o`, as bytes; the object itself when that is all of it."""
-    if o < 0 or n < 0 or o + n > len(data):
+    view = _plain(data)
+    if o < 0 or n < 0 or o + n > len(view):
         raise IndexError("past the end")
-    if n == len(data) and type(data) is bytes:
+    if n == len(view) and type(data) is bytes:
         return data
-    return bytes(memoryview(data)[o : o + n])
+    return bytes(memoryview(view)[o : o + n])
 
 
 def size(data: bytes) -> int:
     """Length in bytes of any contiguous buffer."""
-    return len(data) if isinstance(data, (bytes, bytearray)) else memoryview(data).nbytes
+    return len(_plain(data))
 
 
 def shared(b: bytearray) -> bool:
@@ -126,9 +134,10 @@ def csum(b: bytearray, o: int, n: int, start: int) -> int:
 
 def csum_of(data: bytes, o: int, n: int, start: int) -> int:
     """`csum` over any buffer."""
-    if o < 0 or n < 0 or o + n > len(data):
+    view = _plain(data)
+    if o < 0 or n < 0 or o + n > len(view):
         raise IndexError("past the end")
-    v = int.from_bytes(bytes(memoryview(data)[o : o + n]) + (b"\0" if n & 1 else b""), "big")
+    v = int.from_bytes(bytes(memoryview(view)[o : o + n]) + (b"\0" if n & 1 else b""), "big")
     return fold(start + ((v % 0xFFFF or 0xFFFF) if v else 0))
 
 

@@ -100,6 +100,11 @@ class Ip(Protocol):
     def is_local(self, address: int, /) -> bool:
         """Is this one of our own unicast addresses?"""
 
+    def join(self, group: int, /) -> None:
+        """Receive what is sent to a multicast group, until as many `leave` as `join` were called."""
+
+    def leave(self, group: int, /) -> None: ...
+
 
 # -- what services need of a transport: the only signatures that wait ---------------------------------------------------------
 

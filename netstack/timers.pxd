@@ -34,13 +34,13 @@ cdef class Timers:
     cdef void detach(self, Timer t) except *
     cdef void unlink(self, Timer t) except *
     cpdef long long next_deadline(self) except *
-    @cython.locals(far=int, head=Timer, t=Timer)
+    @cython.locals(far=int, head=Timer, t=Timer, start="long long")
     cdef void find_soonest(self) except *
-    @cython.locals(at="long long", far=int, start="long long")
-    cdef void consider(self, unsigned long long bits, int shift) except *
+    @cython.locals(at="long long", far=int)
+    cdef long long turn(self, unsigned long long bits, int shift) except *
     @cython.locals(target="long long", due=Timer, t=Timer)
     cpdef void run(self, long long now) except *
-    @cython.locals(stop="long long", far=int, turn="long long")
+    @cython.locals(stop="long long", far=int)
     cdef long long next_stop(self, long long target) except *
     cdef void cascade(self) except *
     @cython.locals(head=Timer, t=Timer, moving=list)

@@ -12,7 +12,6 @@ wake-up for each slot that was ever reached.
 
 from . import const, raw
 
-SHIFT = 20
 LEVELS = 4
 
 
@@ -56,7 +55,7 @@ class Timers:
     __slots__ = ("bits0", "bits1", "bits2", "bits3", "count", "heads", "soonest", "stale", "tick")
 
     def __init__(self, now: int) -> None:
-        self.tick = now >> SHIFT
+        self.tick = now >> const.TICK_SHIFT
         self.heads: list[Timer] = []
         for _ in range(64 * LEVELS):
             head = Timer()
@@ -86,7 +85,7 @@ class Timers:
             self.unlink(t)
 
     def place(self, t: Timer) -> None:
-        tick = t.when >> SHIFT
+        tick = t.when >> const.TICK_SHIFT
         if tick < self.tick:
             tick = self.tick  # overdue: the next run takes it
         delta = tick - self.tick
@@ -136,7 +135,10 @@ class Timers:
     def unlink(self, t: Timer) -> None:
         self.detach(t)
         self.count -= 1
-        if t.when <= self.soonest:
+        if not self.count:
+            self.soonest = const.NEVER
+            self.stale = False
+        elif t.when <= self.soonest:
             self.stale = True
 
     def next_deadline(self) -> int:
@@ -158,23 +160,25 @@ class Timers:
                 if t.when < self.soonest:
                     self.soonest = t.when
                 t = t.next
-        self.consider(self.bits1, 6)
-        self.consider(self.bits2, 12)
-        self.consider(self.bits3, 18)
+        start = min(self.turn(self.bits1, 6), self.turn(self.bits2, 12), self.turn(self.bits3, 18))
+        if start != const.NEVER and start << const.TICK_SHIFT < self.soonest:
+            self.soonest = start << const.TICK_SHIFT
 
-    def consider(self, bits: int, shift: int) -> None:
-        """The start of the next slot of an upper level, if it is earlier than what was found. The slot under the hand is the
-        farthest one: its timers of this turn were taken down when the hand came to it."""
+    def turn(self, bits: int, shift: int) -> int:
+        """The tick at which the hand of an upper level comes to its next filled slot, NEVER if it holds none. The slot under the
+        hand is the farthest one: its timers of this turn were taken down when the hand came to it."""
         at = self.tick >> shift
         far = raw.first_from(bits, (at + 1) & 63)
-        if far >= 0:
-            start = (at + 1 + far) << shift << SHIFT
-            if start < self.soonest:
-                self.soonest = start
+        if far < 0:
+            return const.NEVER
+        return (at + 1 + far) << shift
 
     def run(self, now: int) -> None:
-        """Fire all that is due at `now`. A timer armed from within for `now` or before fires at the next call."""
-        target = now >> SHIFT
+        """Fire all that is due at `now`. A timer armed from within for `now` or before fires at the next call.
+
+        What an `expire` raises comes out; the timers that were due with it fire at the next call.
+        """
+        target = now >> const.TICK_SHIFT
         if not self.count:
             if target > self.tick:
                 self.tick = target
@@ -188,30 +192,28 @@ class Timers:
                 self.cascade()
             self.collect(due, self.tick & 63, now)
         self.stale = True
-        while due.next is not due:
-            t = due.next
-            self.detach(t)
-            self.count -= 1
-            t.expire(now)
+        try:
+            while due.next is not due:
+                t = due.next
+                self.detach(t)
+                self.count -= 1
+                t.expire(now)
+        finally:  # one that raised must not silence the others: they fire at the next run
+            while due.next is not due:
+                t = due.next
+                self.detach(t)
+                self.place(t)
 
     def next_stop(self, target: int) -> int:
-        """The next tick with something to do: a filled slot of level 0, or the turn of its wheel while upper levels hold timers."""
-        stop = target
+        """The next tick with something to do: a filled slot of level 0, or one of an upper level to take down."""
+        stop = min(target, self.turn(self.bits1, 6), self.turn(self.bits2, 12), self.turn(self.bits3, 18))
         far = raw.first_from(self.bits0, (self.tick + 1) & 63)
         if far >= 0 and self.tick + 1 + far < stop:
             stop = self.tick + 1 + far
-        if self.bits1 or self.bits2 or self.bits3:
-            turn = (self.tick | 63) + 1
-            if not self.bits1:
-                turn = (self.tick | 4095) + 1
-                if not self.bits2:
-                    turn = (self.tick | 262143) + 1
-            if turn < stop:
-                stop = turn
         return stop
 
     def cascade(self) -> None:
-        """The hand of level 0 has gone round: take the timers of the next slot above down, and so on up."""
+        """The hand of level 0 has gone round: take the timers of the slot above down, and so on up."""
         if not self.tick & 262143:
             self.descend(3, self.tick >> 18 & 63)
         if not self.tick & 4095:

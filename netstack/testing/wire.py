@@ -14,14 +14,16 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from typing import Unpack
+from os import PathLike
+from typing import BinaryIO, Unpack
 
-from .. import const
+from .. import const, pcap
 from ..address import Mac
 from ..errors import UsageError
 from ..instant import Instant
 from ..netif import FrameNetif
 from ..signatures import Rng
+from .capture import CaptureFile
 from .faults import FaultArguments, FaultMib, Faults, Line
 
 # A host that never polls must not eat the test machine: 65,536 frames of 1500 bytes are 100 MB.
@@ -55,6 +57,8 @@ class Wire:
         self._order = itertools.count()
         self._cuts: set[frozenset[str]] = set()
         self._tamper: Tamper | None = None
+        self._capture: CaptureFile | None = None
+        self._numbers: dict[str, int] = {}
 
     @property
     def ports(self) -> "tuple[WirePort, ...]":
@@ -76,7 +80,20 @@ class Wire:
             raise UsageError(f"{mac} is a group address: a port needs an address of its own, like 02:00:00:00:00:01")
         port = WirePort(self, name, mac, promiscuous)
         self._ports.append(port)
+        if self._capture is not None:
+            self._numbers[name] = self._capture.interface(name, self.ethernet)
         return port
+
+    def capture(self, target: "str | PathLike[str] | BinaryIO", epoch: int = 0) -> CaptureFile:
+        """Write every frame into a pcapng file, on the interface of its sender, at the instant it was sent.
+
+        What befell a frame is its comment. `epoch` nanoseconds are added to every instant. `close` closes the file.
+        """
+        if self._capture is not None:
+            raise UsageError("this wire is captured already: one file has all of it")
+        self._capture = CaptureFile(target, epoch)
+        self._numbers = {port.name: self._capture.interface(port.name, self.ethernet) for port in self._ports}
+        return self._capture
 
     def cut(self, a: str, b: str) -> None:
         """No frame passes between the ports `a` and `b` any more; those on their way still arrive."""
@@ -91,9 +108,12 @@ class Wire:
         self._tamper = function
 
     def close(self) -> None:
-        """Take every port off."""
+        """Take every port off, and close the capture."""
         for port in self.ports:
             port.close()
+        if self._capture is not None:
+            self._capture.close()
+            self._capture = None
 
     def _pair(self, a: str, b: str) -> frozenset[str]:
         names = [port.name for port in self._ports]
@@ -108,9 +128,16 @@ class Wire:
             if tampered != frame:
                 self.mib.Tampered += 1
             if tampered is None:
+                if self._capture is not None:
+                    self._capture.frame(self._numbers[sender.name], now, frame, pcap.OUTBOUND, "dropped: by the test")
                 return
             frame = tampered
-        for arrival, copy in sender.line.carry(frame, now)[0]:
+        arrivals, fate = sender.line.carry(frame, now)
+        if self._capture is not None:
+            # as it arrives, if it does: a flipped bit can be seen, and the comment says which
+            shown = arrivals[0][1] if arrivals else frame
+            self._capture.frame(self._numbers[sender.name], now, shown, pcap.OUTBOUND, fate)
+        for arrival, copy in arrivals:
             for port in self._receivers(sender, copy):
                 port.enqueue(arrival, next(self._order), copy)
 

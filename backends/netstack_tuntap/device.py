@@ -1,0 +1,263 @@
+"""Making and configuring a tun or tap device, with the kernel's refusals turned into sentences that say what to do.
+
+python-pytun makes the device and sets its addresses; reading and writing is `core.py`'s, on the same descriptor. What pytun
+does not wrap (vnet header, offloads, asking about a descriptor that somebody else opened) is an ioctl here.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import socket
+import struct
+from typing import Any
+
+import attrs
+
+from netstack import const
+from netstack.address import Cidr, Mac
+from netstack.errors import NetstackError, UsageError
+
+from . import sysio
+
+NAME_LIMIT = 15  # IFNAMSIZ is 16, with the NUL
+
+# linux/if_tun.h
+IFF_TUN = 0x0001
+IFF_TAP = 0x0002
+IFF_NO_PI = 0x1000
+IFF_VNET_HDR = 0x4000
+TUNGETIFF = 0x800454D2
+TUNSETOFFLOAD = 0x400454D0
+TUNSETVNETHDRSZ = 0x400454D8
+TUN_F_CSUM = 1
+TUN_F_TSO4 = 2
+
+# linux/sockios.h
+SIOCGIFFLAGS = 0x8913
+SIOCGIFMTU = 0x8921
+SIOCGIFHWADDR = 0x8927
+IFF_UP = 1
+
+
+class NotAllowed(NetstackError, PermissionError):
+    """The kernel wants a privilege that this process lacks; the message has the command that makes it unnecessary."""
+
+
+class DeviceUnavailable(NetstackError, OSError):
+    """The device can't be opened or set up; the message says why and what to do."""
+
+
+@attrs.frozen
+class Handle:
+    """An open device: what `core.TapCore` and the faces need to know."""
+
+    fd: int
+    name: str
+    mtu: int
+    hwaddr: bytes  # of the kernel's end; b"" when there is none or nobody knows
+    vnet: int  # length of the vnet header, or 0
+    offload: int  # OFFLOAD_* flags
+    owner: Any  # the pytun object, which closes the descriptor; None when it was given to us
+
+    def close(self) -> None:
+        if self.owner is not None:
+            self.owner.close()
+        else:
+            os.close(self.fd)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for what can't be the name of an interface; the empty one lets the kernel choose."""
+    if len(os.fsencode(name)) > NAME_LIMIT:
+        raise UsageError(f"{name!r} is too long for the name of an interface: use at most {NAME_LIMIT} bytes, like tap0")
+    if name in (".", "..") or any(c in "/:\0" or c.isspace() for c in name):
+        raise UsageError(f"{name!r} can't be the name of an interface: leave out slashes, colons and spaces, like tap0")
+
+
+def create(name: str, mode: str, offload: bool) -> Handle:
+    """Make the device `name` of `mode` "tap" or "tun", or open the one that is there. Raises the errors above, UsageError."""
+    check_name(name)
+    try:
+        import pytun  # type: ignore[import-untyped, import-not-found, unused-ignore]  # a C extension without stubs
+    except ImportError:
+        raise DeviceUnavailable(errno.ENOSYS, "tun and tap devices need python-pytun: pip install python-pytun") from None
+    flags = (IFF_TAP if mode == "tap" else IFF_TUN) | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
+    try:
+        device = pytun.TunTapDevice(name=name, flags=flags)
+    except pytun.Error as error:
+        raise _refusal(error, name, mode) from None
+    try:
+        fd = device.fileno()
+        _prepare(fd)
+        vnet, features = _ask_offloads(fd) if offload else (0, 0)
+        actual = str(device.name)
+        return Handle(fd, actual, _mtu(actual), _hwaddr(actual) if mode == "tap" else b"", vnet, features, device)
+    except BaseException:
+        device.close()
+        raise
+
+
+def adopt(fd: int, mode: str, name: "str | None", mtu: "int | None") -> Handle:
+    """Take over a descriptor that somebody opened: a tun or tap device, or a socket that keeps message boundaries.
+
+    Raises UsageError when it is a device of the other mode, or a socket without a `name`. The device must have been opened
+    with IFF_NO_PI, which nobody can ask: in the kernel's answer IFF_NOFILTER has the same bit.
+    """
+    try:
+        # 40 bytes: struct ifreq, the interface's name and its flags
+        answer = fcntl.ioctl(fd, TUNGETIFF, bytes(40))
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise UsageError(f"descriptor {fd} is not open: give one of an open {mode} device") from None
+        if name is None:
+            raise UsageError(f"descriptor {fd} is no {mode} device: give name= if it is a socket that carries frames") from None
+        _prepare(fd)
+        return Handle(fd, name, mtu or 1500, b"", 0, 0, None)
+    flags = struct.unpack_from("=H", answer, 16)[0]
+    actual = os.fsdecode(answer[:16].partition(b"\0")[0])
+    if not flags & (IFF_TAP if mode == "tap" else IFF_TUN):
+        raise UsageError(f"descriptor {fd} is {actual}, which is no {mode} device: use {'Tun' if mode == 'tap' else 'Tap'}.from_fd")
+    _prepare(fd)
+    vnet, features = _ask_offloads(fd) if flags & IFF_VNET_HDR else (0, 0)
+    try:
+        return Handle(fd, name or actual, mtu or _mtu(actual), _hwaddr(actual) if mode == "tap" else b"", vnet, features, None)
+    except DeviceUnavailable:
+        # opened in another network namespace: the descriptor works, questions by name don't
+        return Handle(fd, name or actual, mtu or 1500, b"", vnet, features, None)
+
+
+def configure(handle: Handle, mode: str, mtu: "int | None", host: "Cidr | None", persist: bool, up: bool) -> Handle:
+    """Set up the kernel's end. What is already as it should be is not touched, so that it needs no privilege."""
+    device, name = handle.owner, handle.name
+    if mtu is not None and mtu != handle.mtu:
+        try:
+            device.mtu = mtu
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                raise UsageError(f"mtu={mtu} is not possible on {name}: write a number from 68 to 65521") from None
+            raise _not_set_up(error, name, f"sudo ip link set {name} mtu {mtu}") from None
+        handle = attrs.evolve(handle, mtu=mtu)
+    if persist:
+        try:
+            device.persist(True)
+        except OSError as error:
+            raise _not_set_up(error, name, f"sudo ip tuntap add dev {name} mode {mode} user $USER") from None
+    if host is not None and not _has_address(device, host):
+        try:
+            device.addr = str(host.address)
+            device.netmask = _netmask(host)
+        except OSError as error:
+            raise _not_set_up(error, name, f"sudo ip addr add {host} dev {name} && sudo ip link set {name} up") from None
+    if up and not _ask(name, SIOCGIFFLAGS)[0] & IFF_UP:
+        try:
+            device.up()
+        except OSError as error:
+            raise _not_set_up(error, name, f"sudo ip link set {name} up") from None
+    return handle
+
+
+def stack_mac(name: str, hwaddr: bytes) -> Mac:
+    """The stack's own address on this device: locally administered, and the same for as long as the device is.
+
+    The stack is another host than the kernel, on the other end of the cable, so it must not have the kernel's `hwaddr`. That
+    one goes into the hash, so that devices of one name on two machines of one network differ.
+    """
+    digest = hashlib.blake2s(b"netstack\0" + os.fsencode(name) + b"\0" + hwaddr, digest_size=5).digest()
+    mac = b"\x02" + digest
+    return Mac(int.from_bytes(mac, "big") ^ (mac == hwaddr))
+
+
+def _prepare(fd: int) -> None:
+    os.set_blocking(fd, False)
+    os.set_inheritable(fd, False)
+
+
+def _ask_offloads(fd: int) -> tuple[int, int]:
+    """Length of the vnet header, and as many offloads as this kernel takes."""
+    try:
+        fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("=i", sysio.VNET))
+    except OSError as error:
+        raise DeviceUnavailable(
+            error.errno, f"this kernel does not take a vnet header ({error.strerror}): open without offload"
+        ) from None
+    for wanted, features in (
+        (TUN_F_CSUM | TUN_F_TSO4, const.OFFLOAD_CSUM | const.OFFLOAD_TSO4),
+        (TUN_F_CSUM, const.OFFLOAD_CSUM),
+    ):
+        try:
+            fcntl.ioctl(fd, TUNSETOFFLOAD, wanted)
+        except OSError:
+            continue
+        return sysio.VNET, features
+    return sysio.VNET, 0
+
+
+def _ask(name: str, request: int) -> tuple[int, bytes]:
+    """What the kernel says of the interface `name`: the value as a number, as two bytes or four, and whole."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as questioner:
+        try:
+            answer = fcntl.ioctl(questioner, request, struct.pack("16s24x", os.fsencode(name)))
+        except OSError as error:
+            raise DeviceUnavailable(error.errno, f"{name} does not answer: {error.strerror}") from None
+    number: int = struct.unpack_from("=H" if request == SIOCGIFFLAGS else "=i", answer, 16)[0]
+    return number, answer[16:]
+
+
+def _mtu(name: str) -> int:
+    return _ask(name, SIOCGIFMTU)[0]
+
+
+def _hwaddr(name: str) -> bytes:
+    return _ask(name, SIOCGIFHWADDR)[1][2:8]
+
+
+def _netmask(host: Cidr) -> str:
+    return ".".join(map(str, host.mask.to_bytes(4, "big")))
+
+
+def _has_address(device: Any, host: Cidr) -> bool:
+    try:
+        return bool(device.addr == str(host.address) and device.netmask == _netmask(host))
+    except OSError:  # EADDRNOTAVAIL: it has none
+        return False
+
+
+def _exists(name: str) -> bool:
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
+
+
+def _refusal(error: OSError, name: str, mode: str) -> NetstackError:
+    """Why the device could not be opened, and what would help."""
+    shown = name or f"a {mode} device"
+    make = f"sudo ip tuntap add dev {name or mode + '0'} mode {mode} user $USER && sudo ip link set {name or mode + '0'} up"
+    number = error.errno or errno.EIO
+    if number == errno.EPERM and name and _exists(name):
+        again = f"sudo ip tuntap del dev {name} mode {mode} && {make}"
+        return NotAllowed(number, f"{name} belongs to another user: make it yours with: {again}")
+    if number == errno.EPERM:
+        return NotAllowed(number, f"making {shown} needs the capability CAP_NET_ADMIN: make it once, for yourself, with: {make}")
+    if number == errno.EACCES:
+        return NotAllowed(
+            number, f"/dev/net/tun may not be opened, so {shown} can't be: allow it with: sudo chmod 666 /dev/net/tun"
+        )
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
+        return DeviceUnavailable(
+            number,
+            f"/dev/net/tun is missing, so {shown} can't be opened: sudo modprobe tun (a container needs --device /dev/net/tun)",
+        )
+    if number == errno.EBUSY:
+        return DeviceUnavailable(number, f"{shown} is in use by another program: end that one, or choose another name")
+    if number == errno.EINVAL and name and _exists(name):
+        return DeviceUnavailable(number, f"{name} is there and is no {mode} device with one queue: choose another name")
+    return DeviceUnavailable(number, f"{shown} can't be opened: {error.strerror or error}")
+
+
+def _not_set_up(error: OSError, name: str, command: str) -> NetstackError:
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return NotAllowed(error.errno, f"setting up {name} needs the capability CAP_NET_ADMIN: do it once with: {command}")
+    return DeviceUnavailable(error.errno or errno.EIO, f"{name} can't be set up ({error.strerror or error}): try: {command}")

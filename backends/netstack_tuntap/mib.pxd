@@ -1,0 +1,7 @@
+cimport cython
+from netstack.counters cimport Group
+
+
+@cython.final
+cdef class TapMib(Group):
+    cdef public long long InFrames, OutFrames, InTruncated, InTooShort, InBadGso, OutNoRoom, OutDown, OutGone, OutRefused

@@ -1,0 +1,29 @@
+"""Counters of a tap or tun device, beside those of the link above it."""
+
+from netstack.counters import Group
+
+
+class TapMib(Group):
+    MEANING = {
+        "InFrames": "frames read",
+        "OutFrames": "frames written",
+        "InTruncated": "dropped: longer than a slab, so its end is missing",
+        "InTooShort": "dropped: shorter than its vnet header",
+        "InBadGso": "dropped: a super-segment of a kind that was not asked for",
+        "OutNoRoom": "dropped: the device's queue was full",
+        "OutDown": "dropped: the interface is down",
+        "OutGone": "dropped: the device is closed, or was removed",
+        "OutRefused": "dropped: the kernel refused the frame",
+    }
+    __slots__ = tuple(MEANING)
+
+    def __init__(self) -> None:
+        self.InFrames = 0
+        self.OutFrames = 0
+        self.InTruncated = 0
+        self.InTooShort = 0
+        self.InBadGso = 0
+        self.OutNoRoom = 0
+        self.OutDown = 0
+        self.OutGone = 0
+        self.OutRefused = 0

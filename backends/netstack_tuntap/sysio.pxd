@@ -1,0 +1,102 @@
+# The twin of sysio.py: the same calls as inline C.
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from libc.errno cimport errno
+from libc.stdint cimport uint8_t, uint16_t
+from libc.string cimport memcpy
+
+cdef extern from "<errno.h>":
+    const int INTR "EINTR"
+    const int AGAIN "EAGAIN"
+    const int NOBUFS "ENOBUFS"
+    const int IO "EIO"
+    const int BADFD "EBADFD"
+    const int BADF "EBADF"
+    const int NODEV "ENODEV"
+    const int NXIO "ENXIO"
+    const int NETDOWN "ENETDOWN"
+    const int PIPE "EPIPE"
+
+cdef extern from "<unistd.h>":
+    Py_ssize_t c_read "read"(int fd, void *buf, size_t n)
+
+cdef extern from "<sys/uio.h>":
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+    Py_ssize_t c_writev "writev"(int fd, const iovec *v, int n)
+
+cdef enum:
+    VNET = 12
+    NEEDS_CSUM = 1
+    DATA_VALID = 2
+    GSO_NONE = 0
+    GSO_TCPV4 = 1
+
+
+cdef inline Py_ssize_t read(int fd, bytearray b) except? -9999:
+    cdef Py_ssize_t size = len(b), n
+    while True:
+        n = c_read(fd, PyByteArray_AS_STRING(b), size)
+        if n >= 0:
+            return n
+        if errno != INTR:
+            return -errno
+
+
+cdef inline Py_ssize_t write2(int fd, bytearray hdr, Py_ssize_t off, object data, Py_ssize_t o, Py_ssize_t n) except? -9999:
+    cdef iovec v[2]
+    cdef Py_buffer view
+    cdef Py_ssize_t size = len(hdr), r
+    cdef int parts = 1
+    if off < 0 or off > size:
+        raise IndexError("past the end")
+    v[0].iov_base = PyByteArray_AS_STRING(hdr) + off
+    v[0].iov_len = size - off
+    if n and data is not None:
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        if o < 0 or n < 0 or o + n > view.len:
+            PyBuffer_Release(&view)
+            raise IndexError("past the end")
+        v[1].iov_base = <uint8_t *>view.buf + o
+        v[1].iov_len = n
+        parts = 2
+    while True:
+        r = c_writev(fd, v, parts)
+        if r >= 0:
+            break
+        if errno != INTR:
+            r = -errno
+            break
+    if parts == 2:
+        PyBuffer_Release(&view)
+    return r
+
+
+cdef inline (int, int, int) get_vnet(bytearray b, Py_ssize_t o) except *:
+    cdef uint8_t *p
+    cdef uint16_t gso_size
+    if o < 0 or o + 12 > len(b):
+        raise IndexError("past the end")
+    p = <uint8_t *>PyByteArray_AS_STRING(b) + o
+    memcpy(&gso_size, p + 4, 2)
+    return p[0], p[1], gso_size
+
+
+cdef inline int put_vnet(
+    bytearray b, Py_ssize_t o, int flags, int gso_type, int hdr_len, int gso_size, int start, int offset
+) except -1:
+    cdef uint8_t *p
+    cdef uint16_t w[5]
+    if o < 0 or o + 12 > len(b):
+        raise IndexError("past the end")
+    p = <uint8_t *>PyByteArray_AS_STRING(b) + o
+    w[0] = <uint16_t>hdr_len
+    w[1] = <uint16_t>gso_size
+    w[2] = <uint16_t>start
+    w[3] = <uint16_t>offset
+    w[4] = 0
+    p[0] = <uint8_t>flags
+    p[1] = <uint8_t>gso_type
+    memcpy(p + 2, w, 10)
+    return 0

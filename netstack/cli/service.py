@@ -1,0 +1,47 @@
+"""Running a service until somebody ends it."""
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from .options import open_net
+
+if TYPE_CHECKING:
+    from ..runtime.asyncio import Net
+
+Serving = Callable[["Net"], AbstractAsyncContextManager[str]]
+
+
+def run_service(args: argparse.Namespace, serving: Serving) -> int:
+    """Open the net of `args`, enter `serving(net)`, print the line that it gives, and wait for SIGTERM or SIGINT.
+
+    Gives the exit status. Raises what opening and listening raise.
+    """
+    return asyncio.run(_serve(args, serving))
+
+
+async def _serve(args: argparse.Namespace, serving: Serving) -> int:
+    stop = stop_event()
+    async with open_net(args) as net, serving(net) as line:
+        print(f"{line} ({', '.join(net.addresses)} on {net.netif.name}); end with Ctrl-C or SIGTERM", flush=True)
+        await stop.wait()
+    return 0
+
+
+def stop_event() -> asyncio.Event:
+    """An event that the first SIGTERM or SIGINT sets. A second SIGINT ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        if stop.is_set():
+            os._exit(130)  # the user has waited enough; nothing of ours outlives the process
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    return stop

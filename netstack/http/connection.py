@@ -1,0 +1,272 @@
+"""One server-side connection, without the connection: bytes and instants in, events, bytes and deadlines out.
+
+The turn of it, for each request:
+
+    events = receive_data(bytes, now)          RequestHead, Body …, End, and never anything of the next request
+    bytes = send(ResponseHead(…), date)        then send(Body(…)) …, send(End()); or all at once: respond(…)
+    events = next_request(now)                 when `reusable`: what the client has pipelined meanwhile, or nothing yet
+
+On a `Refusal`, send what `refuse` gives and close. On `Closed`, close. Before each wait for bytes ask `next_deadline(now)`; when it
+has come, `handle_timeout(now)`.
+
+Pipelining costs nothing and needs no queue of responses: the next request is not looked at before this response is whole, so they
+can't come out of order, and one connection never keeps more than one handler busy.
+
+A response may end before its request does. Then the rest of the body is read and dropped, up to a bound (`draining`), so that the
+connection can be used again; beyond the bound it must close.
+"""
+
+from ..errors import UsageError
+from ..instant import Duration, Instant
+from .config import HttpConfig
+from .events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead, Sent
+from .reader import Reader
+from .state import REQUEST, RESPONSE, Client, Server, Step, survives
+from .writer import Writer, status_line
+
+
+class ServerConnection:
+    """See the module. Raises nothing on what the client sends; UsageError on steps out of turn."""
+
+    __slots__ = (
+        "client", "server", "config", "requests",
+        "_reader", "_writer", "_method", "_minor", "_keep_alive", "_last", "_owes_continue",
+        "_deadline", "_wait_from", "_allowance", "_progress", "_unread", "_drained",
+    )  # fmt: skip
+
+    def __init__(self, config: HttpConfig, now: Instant) -> None:
+        self.config = config
+        self.client = Client.IDLE
+        self.server = Server.IDLE
+        self.requests = 0
+        self._reader = Reader(config.limits)
+        self._writer = Writer()
+        self._method = ""
+        self._minor = 1
+        self._keep_alive = True
+        self._last = False
+        self._owes_continue = False
+        self._deadline = Instant(now + config.header_timeout)  # of the header section, or of the idle wait before it
+        self._wait_from: Instant | None = None  # the wait for a body that goes on, and what it may still take
+        self._allowance = config.body_timeout
+        self._progress = 0
+        self._unread: int | None = 0  # of a sized request body
+        self._drained = 0
+
+    # -- what the client sends ------------------------------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes, now: Instant) -> list[Event]:
+        """Bytes that came; b"" when the client has ended its side.
+
+        More than `limits.pipeline` bytes beyond the request that is being served are a UsageError: don't receive while
+        `wants_data` is False.
+        """
+        if self.client is Client.DONE and self._reader.buffered + len(data) > max(self.config.limits.pipeline, len(data)):
+            raise UsageError("the request being served is complete: answer it, then receive (`wants_data` says when)")
+        if self._wait_from is not None:
+            self._allowance = Duration(self._allowance - (now - self._wait_from))
+            self._wait_from = None
+        was_reading_head = self._reader.mid_head
+        events = self._follow(self._reader.feed(data))
+        if self.client is Client.IDLE and not was_reading_head and self._reader.mid_head and self.requests:
+            self._deadline = Instant(now + self.config.header_timeout)
+        return events
+
+    def next_request(self, now: Instant) -> list[Event]:
+        """On to the next request of a `reusable` connection; what came of it already."""
+        if not self.reusable:
+            raise UsageError("this connection can't serve another request: close it")
+        self._step(Step.NEXT)
+        events = self._follow(self._reader.resume())
+        timeout = self.config.header_timeout if self._reader.mid_head else self.config.idle_timeout
+        self._deadline = Instant(now + timeout)
+        return events
+
+    def _follow(self, events: list[Event]) -> list[Event]:
+        """Take the steps that the events mean."""
+        kept: list[Event] = []
+        for event in events:
+            if isinstance(event, Body):
+                self._owes_continue = False
+                size = len(event.data)
+                self._progress += size
+                if self._unread is not None:
+                    self._unread -= size
+                if self._progress >= self.config.body_progress:
+                    self._progress = 0
+                    self._allowance = self.config.body_timeout
+                if self.server is Server.DONE:
+                    self._drained += size
+                    if self._drained > self.config.limits.drain:
+                        self._keep_alive = False
+                    continue
+            elif isinstance(event, RequestHead):
+                self._step(Step.HEAD)
+                self.requests += 1
+                self._method = event.method
+                self._minor = event.version[1]
+                self._keep_alive = event.keep_alive and self.requests < self.config.requests
+                self._owes_continue = event.expects_continue
+                self._unread = event.length
+                self._allowance = self.config.body_timeout
+                self._progress = self._drained = 0
+            elif isinstance(event, End):
+                self._owes_continue = False
+                self._step(Step.END)
+                if self.server is Server.DONE:
+                    continue
+            elif isinstance(event, Refusal):
+                if self.server is Server.IDLE:
+                    self._method, self._minor = "", 1  # nothing is known of this request: what is remembered is the last one's
+                self._step(Step.REFUSE)
+            else:
+                self._step(Step.EOF)
+            kept.append(event)
+        return kept
+
+    # -- what we send -------------------------------------------------------------------------------------------------------
+
+    def send(self, event: Sent, date: bytes = b"") -> bytes:
+        """The bytes of `event`, which may be none. `date` goes into a `ResponseHead`, unless it has one of its own."""
+        if isinstance(event, Body):
+            if self.server is not Server.BODY:
+                raise UsageError("a body follows the head of a response")
+            return self._writer.body(event.data)
+        if isinstance(event, ResponseHead):
+            self._check(Step.START)
+            # RFC 9110 10.1.1: who answers at once instead of asking for the body can't know whether it comes
+            keep_alive = self._keep_alive and not self._last and not self._owes_continue and self.client is not Client.BROKEN
+            data = self._writer.start(event, self._method, self._minor, keep_alive, date)
+            self._keep_alive = not self._writer.close
+            self._step(Step.START)
+            return data
+        if isinstance(event, End):
+            if event.trailers:
+                raise UsageError("trailers are not sent")
+            self._check(Step.FINISH)
+            data = self._writer.finish()
+            self._step(Step.FINISH)
+            if self.client is Client.BODY and (self._unread or 0) > self.config.limits.drain:
+                self._keep_alive = False
+            return data
+        self._check(Step.INTERIM)
+        if not 100 <= event.status < 200 or event.status == 101:
+            raise UsageError(f"an interim response is one of 1xx and does not switch protocols: not {event.status}")
+        self._owes_continue = False
+        if not self._minor:
+            return b""  # RFC 9110 15.2: a client of HTTP/1.0 must not be sent any
+        return status_line(event.status) + b"\r\n"
+
+    def respond(self, head: ResponseHead, data: bytes, date: bytes = b"") -> bytes:
+        """A whole response at once. `head.length` is `len(data)`."""
+        parts = self.send(head, date)
+        try:
+            return parts + self.send(Body(data)) + self.send(End())
+        except UsageError:
+            self.close()
+            raise
+
+    def refuse(self, refusal: Refusal, date: bytes = b"") -> bytes:
+        """The response to a `Refusal`, or nothing where one has begun: then only closing tells the client. Then close."""
+        if self.server is not Server.OWED:
+            return b""
+        text = status_line(refusal.status)[9:-2] + b"\n" + refusal.reason.encode() + b"\n"
+        fields = (("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close"))
+        return self.respond(ResponseHead(refusal.status, fields, len(text)), text, date)
+
+    def last(self) -> None:
+        """No request after this one: the next head that is sent says so."""
+        self._last = True
+
+    def close(self) -> None:
+        """Nothing more is read or sent."""
+        self._step(Step.CLOSE)
+        self._reader.stop()
+
+    # -- where it stands -----------------------------------------------------------------------------------------------------
+
+    @property
+    def wants_data(self) -> bool:
+        """Would more bytes lead to anything?"""
+        return self.client is Client.IDLE or self.client is Client.BODY
+
+    @property
+    def owes_continue(self) -> bool:
+        """The client waits for `Interim(100)`, and has not begun its body anyway. Send it before waiting for the body."""
+        return self._owes_continue and self.server is Server.OWED
+
+    @property
+    def silent(self) -> bool:
+        """The response that has begun has no body, whatever is sent: HEAD, 204, 304."""
+        return self._writer.silent
+
+    @property
+    def begun(self) -> bool:
+        """Some of the response has gone, and not all: nothing else can be answered."""
+        return self.server in (Server.BODY, Server.CLOSED)
+
+    @property
+    def draining(self) -> bool:
+        """The response is whole, the request isn't, and it is worth while to wait for the rest."""
+        return self.server is Server.DONE and self.client is Client.BODY and self._keep_alive and not self._last
+
+    @property
+    def reusable(self) -> bool:
+        """Both sides are done, and another request may come."""
+        return self.server is Server.DONE and survives(self._keep_alive and not self._last, self.client)
+
+    @property
+    def idle(self) -> bool:
+        """Between two requests, with nothing of the next one here."""
+        return self.client is Client.IDLE and not self._reader.mid_head
+
+    @property
+    def unread(self) -> bool:
+        """Are there bytes of the client that nobody will read? Closing at once would reset the response on its way."""
+        return self.client in (Client.BODY, Client.BROKEN) or self._reader.buffered > 0
+
+    # -- time ---------------------------------------------------------------------------------------------------------------
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        """Until when to wait for bytes, for a wait that begins `now`. None: it isn't the client for whom we wait.
+
+        Header sections and idling have fixed deadlines. A body has an allowance, which runs down only while we wait: a handler
+        that takes its time between two reads is not the client's fault.
+        """
+        if self.client is Client.IDLE:
+            return self._deadline
+        if self.client is Client.BODY:
+            if self._wait_from is None:
+                self._wait_from = now
+            return Instant(self._wait_from + self._allowance)
+        return None
+
+    def handle_timeout(self, now: Instant) -> list[Event]:
+        """What the deadline means, or nothing when it has not come."""
+        deadline = self.next_deadline(now)
+        if deadline is None or now < deadline:
+            return []
+        event: Event
+        if self.idle:
+            event = Closed()
+        elif self.client is Client.IDLE:
+            event = Refusal(408, "The header section took too long.")
+        else:
+            event = Refusal(408, "The body came too slowly.")
+        self._reader.stop()
+        return self._follow([event])
+
+    # -- steps --------------------------------------------------------------------------------------------------------------
+
+    def _check(self, step: Step) -> None:
+        if step not in RESPONSE[self.server]:
+            raise UsageError(f"{step.name} is out of turn: this side of the connection is {self.server.name}")
+
+    def _step(self, step: Step) -> None:
+        """Both machines take the step, each where its table has it: at least one has."""
+        request, response = REQUEST[self.client].get(step), RESPONSE[self.server].get(step)
+        assert request is not None or response is not None, (step, self.client, self.server)
+        if request is not None:
+            self.client = request
+        if response is not None:
+            self.server = response

@@ -1,0 +1,76 @@
+"""What a connection says and hears: small frozen values, the same words in both directions.
+
+Bytes from the peer become `RequestHead`, then `Body` any number of times, then `End`. What can't become that is one `Refusal`,
+after which the connection says nothing more. `Closed` is an orderly end between two requests. We answer with any number of
+`Interim`, a `ResponseHead`, `Body` any number of times, and `End`.
+"""
+
+from typing import TypeAlias
+
+from attrs import frozen
+
+RawFields = tuple[tuple[bytes, bytes], ...]
+"""Field names in lower case and values without the white space around them, in the order of arrival."""
+
+Version = tuple[int, int]
+
+
+@frozen
+class RequestHead:
+    """The request line and the header section (RFC 9112 3, 5)."""
+
+    method: str
+    target: str  # as it stood in the request line
+    version: Version  # (1, 0) or (1, 1): a higher minor version is read as 1.1 (RFC 9110 2.5)
+    fields: RawFields
+    length: int | None  # of the body, or None when it comes in chunks
+    keep_alive: bool  # the client's wish (RFC 9112 9.3)
+    expects_continue: bool  # it waits for a 100 before it sends the body (RFC 9110 10.1.1)
+
+
+@frozen
+class Body:
+    """Some bytes of the body, at least one."""
+
+    data: bytes
+
+
+@frozen
+class End:
+    """The message is complete; `trailers` stand only after a chunked body (RFC 9110 6.5)."""
+
+    trailers: RawFields = ()
+
+
+@frozen
+class Refusal:
+    """What came is not a request that we take: answer `status`, if nothing was answered yet, and close."""
+
+    status: int
+    reason: str  # one short sentence of ours: nothing of the peer's bytes is in it
+    truncated: bool = False  # all that came was lawful, and then the stream ended
+
+
+@frozen
+class Closed:
+    """The client ended its side between two requests, or an idle connection came to its time."""
+
+
+@frozen
+class Interim:
+    """A 1xx response (RFC 9110 15.2): the real one follows."""
+
+    status: int = 100
+
+
+@frozen
+class ResponseHead:
+    """Status and fields of a response; the writer adds the framing, `Connection` and `Date`."""
+
+    status: int
+    fields: tuple[tuple[str, str], ...] = ()
+    length: int | None = None  # of the body that follows; None where it isn't known: chunks, or the end of the stream
+
+
+Event: TypeAlias = RequestHead | Body | End | Refusal | Closed
+Sent: TypeAlias = Interim | ResponseHead | Body | End

@@ -1,0 +1,139 @@
+"""The asyncio face: `netstack.open` and the `Net` that it gives.
+
+    async with netstack.open("tap:tap0", addresses=["10.79.0.2/24"]) as net:
+        reader, writer = await net.open_connection("10.79.0.1", 80)
+
+A `Net` owns all that it starts: listeners, connections, handler tasks, timers, the device. Leaving the block ends them, gives
+what was written and closed a moment to be delivered, and leaves nothing behind on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import attrs
+
+from ..address import Cidr, Ip4
+from ..errors import UsageError
+from ..instant import Instant
+from ..plugins import Spec, open_netif
+from ..signatures import Netif, Rng
+from ..stack import Stack, StackConfig
+from .net import Net
+
+
+class Opening:
+    """What `netstack.open` gives: enter it to have the net, leave it to be rid of it."""
+
+    def __init__(self, netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> None:
+        self._netif = netif
+        self._addresses = addresses
+        self._options = options
+        self._net: Net | None = None
+
+    async def __aenter__(self) -> Net:
+        loop = asyncio.get_running_loop()
+        spec = Spec.parse(self._netif) if isinstance(self._netif, str) else None
+        plan = Plan.merge(spec, self._addresses, self._options)
+        device = open_netif(plan.spec) if plan.spec is not None else self._netif
+        assert not isinstance(device, str)
+        try:
+            device = plan.wrap(device)
+            now = Instant(int(loop.time() * 1e9))
+            stack = Stack(
+                device, now=now, rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=self._options.get("config")
+            )
+        except BaseException:
+            device.close()
+            raise
+        self._net = Net(stack, loop)
+        self._net.start()
+        try:
+            await self._net.wait_addresses()
+        except BaseException:
+            await self._net.aclose()
+            raise
+        return self._net
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        assert self._net is not None
+        await self._net.aclose()
+
+
+@attrs.frozen
+class Plan:
+    """Arguments and SPEC together; what is said in both places must not differ, and arguments win over nothing."""
+
+    spec: Spec | None
+    addresses: list[Cidr]
+    gateway: Ip4 | None
+    pcap: str | None
+    fault: str | None
+    rng: Rng
+
+    @classmethod
+    def merge(cls, spec: Spec | None, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
+        taken: dict[str, tuple[str, ...]] = {}
+        if spec is not None:
+            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed")
+
+        def one(key: str) -> str | None:
+            said = options.get(key)
+            written = taken.get(key, ())
+            if len(written) > 1:
+                raise UsageError(f"{key} stands {len(written)} times in the netif: give it once")
+            return str(said) if said is not None else (written[0] if written else None)
+
+        chosen = list(addresses) or taken.get("address", ())
+        cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse(cidr) for cidr in chosen]
+        if not cidrs:
+            raise UsageError("the host needs an address: give addresses=['10.79.0.2/24'], or write tap:tap0?address=10.79.0.2/24")
+        gateway = one("gateway")
+        seed = one("seed")
+        rng: Rng = random.SystemRandom() if seed is None else random.Random(seed)
+        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng)
+
+    def wrap(self, device: Netif) -> Netif:
+        """Faults next to the device, the capture above them: it shows what the stack saw."""
+        if self.fault:
+            from ..testing.faults import Faults
+            from ..testing.netifs import FaultInjector
+
+            device = FaultInjector(device, Faults.parse(self.fault))
+        if self.pcap:
+            from ..testing.netifs import Capture
+
+            device = Capture(device, self.pcap)
+        return device
+
+
+def open(
+    netif: str | Netif,
+    *,
+    addresses: Sequence[str | Cidr] = (),
+    gateway: str | None = None,
+    pcap: str | None = None,
+    fault: str | None = None,
+    seed: int | None = None,
+    config: StackConfig | None = None,
+) -> Opening:
+    """A host of its own on `netif`, for as long as the `async with` block runs.
+
+    netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif
+    addresses  own addresses with prefix lengths, "10.79.0.2/24"; at least one, here or in the SPEC
+    gateway    where everything else goes
+    pcap       a file that gets every frame the stack sees, as pcapng
+    fault      what to do to the traffic: "loss=0.01,delay=20ms,seed=7"
+    seed       makes chance repeatable (initial sequence numbers, ports); only for tests
+
+    Raises UsageError for what can't be, OSError where the device can't be had.
+    """
+    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config}
+    return Opening(netif, addresses, options)
+
+
+__all__ = ["Net", "Opening", "open"]

@@ -1,0 +1,121 @@
+"""The turn of the crank, the same under every event loop.
+
+The core never waits, so a runtime owes it very little: a clock, one armed deadline, and a call when frames wait. `Crank` is
+what turns a stack with those; `asyncio.py` supplies them from an event loop.
+
+    frames ready, or a deadline -> timers, one batch of frames, flush -> re-arm the one deadline if it moved
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ..instant import NEVER, Instant
+from ..stack import Stack
+
+
+class Reactor(Protocol):
+    """What a crank needs of an event loop."""
+
+    def now(self) -> Instant:
+        """Nanoseconds on a clock that never goes back."""
+
+    def arm(self, when: Instant, /) -> None:
+        """Call `Crank.on_deadline` at `when`, in place of any instant asked for before."""
+
+    def disarm(self) -> None:
+        """Forget the deadline."""
+
+    def soon(self) -> None:
+        """Call `Crank.on_frames` soon, once, from the loop."""
+
+    def watch(self, fd: int, /) -> None:
+        """Call `Crank.on_frames` whenever `fd` is readable."""
+
+    def unwatch(self, fd: int, /) -> None: ...
+
+
+class Crank:
+    """Turns one stack. `failure` is the error that took the device away, if one did; `on_failure` is told once."""
+
+    __slots__ = ("_armed", "_fd", "_reactor", "_running", "after_turn", "failure", "on_failure", "stack")
+
+    def __init__(self, stack: Stack, reactor: Reactor, on_failure: Callable[[OSError], None]) -> None:
+        self.stack = stack
+        self.failure: OSError | None = None
+        self.on_failure = on_failure
+        self.after_turn: Callable[[], None] | None = None
+        self._reactor = reactor
+        self._armed = NEVER
+        self._running = False
+        self._fd: int | None = None
+
+    def start(self) -> None:
+        netif = self.stack.netif
+        self._running = True
+        self._fd = netif.fileno()
+        if self._fd is not None:
+            self._reactor.watch(self._fd)
+        netif.set_waker(self._reactor.soon)
+        self._reactor.soon()
+
+    def stop(self) -> None:
+        """Let go of the loop. The stack stays as it is."""
+        if not self._running:
+            return
+        self._running = False
+        self.stack.netif.set_waker(None)
+        if self._fd is not None:
+            self._reactor.unwatch(self._fd)
+            self._fd = None
+        self._reactor.disarm()
+        self._armed = NEVER
+
+    def now(self) -> Instant:
+        return self._reactor.now()
+
+    def on_frames(self) -> None:
+        """Frames wait: hand up one batch. The loop comes back for more, so that other work gets its turn."""
+        if not self._running:
+            return
+        try:
+            more = self.stack.netif.poll(self._reactor.now())
+        except OSError as error:
+            self._fail(error)
+            return
+        if more and self._fd is None:
+            self._reactor.soon()
+        self.rearm()
+        if self.after_turn is not None:
+            self.after_turn()
+
+    def on_deadline(self) -> None:
+        """Timers are due. Loops may wake a hair early, and a core must never see that."""
+        if not self._running:
+            return
+        now = Instant(max(self._armed, self._reactor.now()))
+        self._armed = NEVER
+        try:
+            more = self.stack.run(now)
+        except OSError as error:
+            self._fail(error)
+            return
+        if more and self._fd is None:
+            self._reactor.soon()
+        self.rearm()
+        if self.after_turn is not None:
+            self.after_turn()
+
+    def rearm(self) -> None:
+        """Move the loop's one timer, but only to an earlier instant: a late wake-up is a fault, an early one a trifle."""
+        deadline = self.stack.next_deadline()
+        if deadline < self._armed and self._running:
+            self._armed = Instant(deadline)
+            self._reactor.arm(self._armed)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = error
+        self.stop()
+        self.stack.tcp.abort_all(self._reactor.now())
+        self.on_failure(error)

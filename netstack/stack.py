@@ -1,0 +1,160 @@
+"""The wiring: the only file that names every concrete layer.
+
+A `Stack` is one host on one device. It does nothing by itself: somebody calls `run(now)` when `next_deadline()` has come or
+frames wait, and that is all that a runtime, a virtual clock or a test has to know.
+
+    device            Netif
+    link              Ethif + Arp, or PointToPoint where the device has no link addresses
+    internet          Ipv4 + Icmp
+    transports        Udp, Tcp
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from .address import Cidr, Ip4, Mac, ip4_text
+from .counters import Group
+from .errors import AddressInUse, UsageError
+from .ethif.arp import Arp
+from .ethif.ethif import Ethif
+from .ethif.pointtopoint import PointToPoint
+from .instant import NEVER, Instant
+from .ipv4.ipv4 import Ipv4, Ipv4Config
+from .signatures import Link, Netif, NextHop, Rng
+from .tcp.config import TcpConfig
+from .tcp.tcp import Tcp
+from .timers import Timers
+from .udp.udp import Udp
+
+
+@attrs.frozen
+class StackConfig:
+    """Settings of the layers. `probe` asks the link whether an address is free before using it (RFC 5227), for about 5 s."""
+
+    probe: bool = False
+    ip: Ipv4Config = attrs.field(factory=Ipv4Config)
+    tcp: TcpConfig = attrs.field(factory=TcpConfig)
+
+
+class Stack:
+    """One host: addresses on a device, and the transports above them."""
+
+    def __init__(
+        self,
+        netif: Netif,
+        *,
+        now: Instant,
+        rng: Rng,
+        addresses: Iterable[Cidr] = (),
+        gateway: Ip4 | None = None,
+        config: StackConfig | None = None,
+    ) -> None:
+        self.config = config or StackConfig()
+        self.netif = netif
+        self.timers = Timers(now)
+        self.addresses: list[Cidr] = []
+        self.arp: Arp[Ethif[Netif]] | None = None
+        link: Link
+        hop: NextHop
+        if netif.mac is None:
+            self.link: Ethif[Netif] | PointToPoint[Netif] = PointToPoint(netif)
+            link, hop = self.link, self.link.next_hop
+        else:
+            self.link = eth = Ethif(netif)
+            self.arp = Arp(eth, self.timers, rng, now=now)
+            link, hop = eth, self.arp
+        self.ip: Ipv4[Link, NextHop] = Ipv4(link, hop, self.timers, rng, self.config.ip)
+        self.icmp = self.ip.icmp
+        self.udp = Udp(self.ip, rng)
+        self.tcp = Tcp(self.ip, self.timers, rng, self.config.tcp)
+        self.tentative: set[int] = set()
+        self.on_addresses: Callable[[OSError | None], None] | None = None
+        if self.arp is not None:
+            self.arp.on_unreachable = self.ip.neighbour_failed
+            self.arp.on_ready = self._address_free
+            self.arp.on_lost = self._address_lost
+        for cidr in addresses:
+            self.add_address(cidr, now)
+        if gateway is not None:
+            self.set_gateway(gateway)
+
+    def add_address(self, cidr: Cidr, now: Instant) -> None:
+        """Be `cidr.address` on the device's network: at once, or after probing for it. Announced to the neighbours (RFC 5227)."""
+        self.ip.add_address(cidr)
+        self.addresses.append(cidr)
+        if self.arp is not None:
+            if self.config.probe:
+                self.tentative.add(int(cidr.address))
+            self.arp.add_address(int(cidr.address), now, probe=self.config.probe)
+
+    def remove_address(self, cidr: Cidr) -> None:
+        """No longer be `cidr.address`. Connections that use it find out by their time-outs."""
+        if self.arp is not None:
+            self.arp.remove_address(int(cidr.address))
+        self._forget_address(int(cidr.address))
+
+    def _forget_address(self, ip: int) -> None:
+        self.addresses = [cidr for cidr in self.addresses if int(cidr.address) != ip]
+        self.ip.remove_address(ip)
+
+    def _address_free(self, ip: int, now: int) -> None:
+        self.tentative.discard(ip)
+        if not self.tentative and self.on_addresses is not None:
+            self.on_addresses(None)
+
+    def _address_lost(self, ip: int, mac: int, now: int) -> None:
+        """Somebody else has the address (RFC 5227 2.1.1, 2.4)."""
+        self.tentative.discard(ip)
+        self._forget_address(ip)
+        if self.on_addresses is not None:
+            self.on_addresses(AddressInUse(f"{ip4_text(ip)} belongs to {Mac(mac)}: choose another address"))
+
+    def set_gateway(self, gateway: Ip4) -> None:
+        """Send what is not for the own networks to `gateway`. Raises UsageError when it is on none of them."""
+        if self.arp is not None and not any(gateway in cidr for cidr in self.addresses):
+            networks = ", ".join(map(str, self.addresses)) or "no address at all"
+            raise UsageError(f"the gateway {gateway} is on none of the host's networks ({networks}): give one that is")
+        self.ip.set_gateway(int(gateway))
+
+    # -- the crank --------------------------------------------------------------------------------------------------------
+
+    def run(self, now: Instant) -> bool:
+        """Do all that is due at `now`: timers first, then at most one batch of frames. True when more frames wait."""
+        self.timers.run(now)
+        self.tcp.flush(now)
+        return self.netif.poll(now)
+
+    def next_deadline(self) -> int:
+        """When `run` must be called at the latest, frames apart; NEVER when nothing is pending."""
+        deadline = self.timers.next_deadline()
+        device = self.netif.next_deadline()
+        return deadline if device is None or deadline < device else device
+
+    def idle(self) -> bool:
+        """Does nothing but arriving frames move this host?"""
+        return self.next_deadline() == NEVER
+
+    def close(self, now: Instant) -> None:
+        """Reset what is open and let the device go."""
+        self.tcp.abort_all(now)
+        self.netif.close()
+
+    # -- what operators read ----------------------------------------------------------------------------------------------
+
+    def groups(self) -> dict[str, Group]:
+        """Every MIB group by the kernel's name for it."""
+        groups: dict[str, Group] = {"Link": self.link.mib}
+        if self.arp is not None:
+            groups["Arp"] = self.arp.mib
+        return groups | {"Ip": self.ip.mib, "Icmp": self.icmp.mib, "Udp": self.udp.mib, "Tcp": self.tcp.mib, "TcpExt": self.tcp.ext}
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """`{"Ip": {"InReceives": 12, …}, …}`: a snapshot."""
+        return {name: group.snapshot() for name, group in self.groups().items()}
+
+    def meanings(self) -> dict[str, dict[str, str]]:
+        """What each counter counts."""
+        return {name: group.MEANING for name, group in self.groups().items()}

@@ -1,0 +1,42 @@
+cimport cython
+cimport netstack.const as const
+cimport netstack.raw as raw
+from netstack.cores cimport DatagramUser, Frame, IpCore, IpError, Out, PacketSink
+from netstack.udp.mib cimport UdpMib
+
+
+cdef class UdpPort:
+    cdef UdpCore core
+    cdef readonly unsigned long long local, remote
+    cdef readonly int local_port, remote_port
+    cdef readonly bint reuse, closed
+    cdef readonly DatagramUser user
+    cdef readonly list groups
+    @cython.locals(n=Py_ssize_t)
+    cpdef send(self, object data, long long address, long long port, long long now, int ttl=*, int tos=*, bint df=*)
+    cdef bint takes(self, unsigned long long dst, unsigned long long src, int sport) except? 0
+
+
+cdef class UdpCore(PacketSink):
+    cdef readonly object ip
+    cdef IpCore below
+    cdef readonly UdpMib mib
+    cdef readonly int offload
+    cdef Out out
+    cdef readonly dict ports, bound, connected
+    cdef unsigned long long key0, dst0
+    cdef UdpPort port0
+    cdef void forget(self) except *
+    @cython.locals(key="unsigned long long", u=UdpPort)
+    cdef UdpPort look_up(self, unsigned long long src, unsigned long long dst, int sport, int dport)
+    @cython.locals(m=UdpMib, b=bytearray, o=Py_ssize_t, have=Py_ssize_t, sport=int, dport=int, length=int, check=int,
+                   key="unsigned long long", u=UdpPort)
+    cdef void input(self, Frame f) except *
+    @cython.locals(off=Py_ssize_t, end=Py_ssize_t, found=bint, u=UdpPort)
+    cdef void spread(self, Frame f, int sport, int dport) except *
+    cdef void flush(self, long long now) except *
+    @cython.locals(quote=bytes, sport=int, dport=int, u=UdpPort)
+    cdef void error(self, IpError e, long long now) except *
+    @cython.locals(p=Out, local="unsigned long long", o=Py_ssize_t, s="unsigned int")
+    cdef void transmit(self, UdpPort u, object data, Py_ssize_t n, unsigned long long address, int port, long long now,
+                       int ttl, int tos, bint df) except *

@@ -1,0 +1,152 @@
+"""What every test may use: the seed, a network namespace of its own, and an honest account of what did not run.
+
+    seed            an int; from --seed, else different in each run; printed when a test that uses it fails
+    netns           a network namespace with `ip` and /dev/net/tun working in it; the host's network is never touched
+    needs_tap       mark: the test talks to a real kernel through a tap, in a namespace (`netns` implies it)
+    needs("curl")   mark: the test runs these programs
+"""
+
+import functools
+import os
+import secrets
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+import netstack
+
+INSTALL = {"ip": "iproute2", "ping": "iputils-ping", "unshare": "util-linux", "nsenter": "util-linux"}  # program: Debian package
+
+# a shared machine may sleep in the middle of an example; what bounds an example is pytest-timeout
+hypothesis.settings.register_profile("netstack", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("netstack")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, help="the seed of tests that roll dice; a failing run prints its own")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*programs): runs these programs")
+    config.addinivalue_line("markers", "needs_tap: talks to a real kernel through a tap device in a network namespace")
+    if config.option.seed is None:
+        config.option.seed = secrets.randbits(32)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    info = netstack.build_info()
+    expected = os.environ.get("NETSTACK_EXPECT")
+    return [
+        f"netstack: the {info.build} build on Python {info.python}" + (f" (expected: {expected})" if expected else ""),
+        f"seed: {config.option.seed} (--seed)",
+    ]
+
+
+# -- what this machine can do ------------------------------------------------------------------------------------------------
+
+
+def missing_program(name: str) -> str:
+    """Why `name` can't be run, and what to do; an empty string when it can."""
+    if shutil.which(name):
+        return ""
+    return f"{name} is not installed: make tools, or install {INSTALL.get(name, name)}"
+
+
+def namespace_command() -> list[str]:
+    """The command that runs another in a network namespace of its own: as root, or rootless in a user namespace too."""
+    return ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+
+
+@functools.cache
+def tap_problem() -> str:
+    """Why no tap can be made in a namespace here, and what to do; an empty string when one can."""
+    for program in ("unshare", "nsenter", "ip"):
+        if problem := missing_program(program):
+            return problem
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "/dev/net/tun can't be opened: modprobe tun; in a container pass --device /dev/net/tun"
+    probe = [*namespace_command(), "ip", "tuntap", "add", "dev", "probe0", "mode", "tap"]
+    done = subprocess.run(probe, capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
+        return f"no tap in a network namespace ({said}): run as root, or allow unprivileged user namespaces"
+    return ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        problems = [missing_program(name) for mark in item.iter_markers("needs") for name in mark.args]
+        if item.get_closest_marker("needs_tap") or "netns" in getattr(item, "fixturenames", ()):
+            problems.append(tap_problem())
+        for problem in dict.fromkeys(filter(None, problems)):
+            item.add_marker(pytest.mark.skip(reason=problem))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Nothing is skipped in silence: how many, why, and how to get them."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    if reasons:
+        terminalreporter.section("not run")
+        for reason, count in reasons.most_common():
+            terminalreporter.line(f"{count:5}  {reason}")
+
+
+# -- fixtures ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The seed for this test's `random.Random`."""
+    return int(request.config.option.seed)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed and "seed" in getattr(item, "fixturenames", ()):
+        report.sections.append(("seed", f"repeat this run with --seed {item.config.option.seed}"))
+    return report
+
+
+class Namespace:
+    """A network namespace that lives as long as the test. `prefix` runs a command inside it."""
+
+    def __init__(self) -> None:
+        # the holder ends with this process, whatever ends it: its standard input is our pipe
+        self.holder = subprocess.Popen(
+            [*namespace_command(), "sh", "-c", "ip link set lo up && echo ready && exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.holder.stdout is not None
+        assert self.holder.stdout.readline() == "ready\n", "the namespace did not come up"
+        user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        self.prefix = ["nsenter", "--target", str(self.holder.pid), *user, "--net", "--"]
+
+    def run(self, *command: str, timeout: float = 30, check: bool = False) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside, and wait for it."""
+        return subprocess.run([*self.prefix, *command], capture_output=True, text=True, timeout=timeout, check=check)
+
+    def start(self, *command: str, **options: object) -> "subprocess.Popen[str]":
+        """Start a command inside. The caller ends it."""
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+        return subprocess.Popen([*self.prefix, *command], **pipes)  # type: ignore[call-overload,no-any-return]  # options vary
+
+    def close(self) -> None:
+        self.holder.communicate()
+
+
+@pytest.fixture
+def netns() -> Iterator[Namespace]:
+    """A network namespace of the test's own, loopback up."""
+    namespace = Namespace()
+    yield namespace
+    namespace.close()

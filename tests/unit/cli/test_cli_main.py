@@ -1,0 +1,83 @@
+"""The command line: mistakes are one sentence, and the exit status says whose they were."""
+
+import subprocess
+import sys
+
+import pytest
+
+from netstack.cli import COMMANDS, main
+
+
+def complaint(capsys, *words):
+    """Exit status of `netstack words…` and what it said on standard error."""
+    status = main(words)
+    return status, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sevre"], "'sevre' is not a command: there are demo, serve"),
+        (["serve", "--port", "99999"], "'99999' is not a port: write a number from 1 to 65535"),
+        (["serve", "--port", "http"], "'http' is not a port"),
+        (["serve", "--root", "/no/such/folder"], "/no/such/folder is not a folder"),
+        (["serve", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["ping"], "required: HOST"),
+        (["ping", "10.0.0.1", "-c", "0"], "'0' is not a count"),
+        (["ping", "10.0.0.1", "-i", "-1"], "-i"),
+        (["ping", "10.0.0.1", "-i", "nan"], "'nan' is not a time"),
+        (["ping", "10.0.0.1", "-s", "70000"], "ask for 0 to 65507 bytes"),
+        (["demo", "--mode", "magic"], "invalid choice: 'magic'"),
+        (["demo", "--net", "10.0.0.0/31"], "has no room for two hosts"),
+        (["demo", "--net", "10.0.0/8"], "is not an IPv4 address"),
+    ],
+)
+def test_a_mistake_is_answered_with_one_sentence_and_status_2(capsys, words, said):
+    status, err = complaint(capsys, *words)
+    assert status == 2
+    assert said in err
+    assert err.startswith("netstack")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["ping 10.0.0.1", "serve", "smallservers"])
+def test_without_a_device_the_command_says_how_to_name_one(capsys, monkeypatch, command):
+    monkeypatch.delenv("NETSTACK", raising=False)
+    status, err = complaint(capsys, *command.split())
+    assert status == 2
+    assert "on which device? Say --netif tap:tap0" in err
+
+
+def test_the_environment_names_the_device_and_the_command_line_wins(capsys, monkeypatch):
+    monkeypatch.setenv("NETSTACK", "nonsense:x?address=10.0.0.2/24")
+    assert "'nonsense'" in complaint(capsys, "ping", "10.0.0.1")[1]
+    assert "'rubbish'" in complaint(capsys, "ping", "10.0.0.1", "--netif", "rubbish:y", "--address", "10.0.0.2/24")[1]
+
+
+def test_a_missing_address_is_one_sentence(capsys):
+    status, err = complaint(capsys, "ping", "10.0.0.1", "--netif", "tap:nstest0")
+    assert status == 2
+    assert "address" in err
+    assert err.count("\n") == 1
+
+
+def test_no_command_shows_all_of_them_and_is_a_mistake(capsys):
+    status, err = complaint(capsys)
+    assert status == 2
+    assert all(name in err for name in COMMANDS)
+
+
+def test_version_and_help_are_no_mistakes(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("netstack 0.")
+    for command in COMMANDS:
+        assert main([command, "--help"]) == 0
+        assert "usage: netstack" in capsys.readouterr().out
+
+
+def test_a_command_loads_only_what_it_needs():
+    code = "import sys; from netstack.cli import main; main(['--version']); print(*(m for m in sys.modules if 'netstack.' in m))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split("\n", 1)[1].split())
+    assert "netstack.cli" in loaded
+    assert not {name for name in loaded if name.startswith(("netstack.cli.", "netstack.runtime", "netstack.tcp"))}

@@ -1,0 +1,38 @@
+"""Which room may say what: the pure ones neither wait nor look at a clock, and the faces name no runtime."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import netstack.http
+
+ROOMS = Path(netstack.http.__file__).parent
+FACES = {"message", "session", "server", "files", "page"}
+WAITING = {"asyncio", "trio", "anyio", "threading", "time", "socket", "select", "selectors", "random", "ssl", "concurrent"}
+WORLD = WAITING | {"os", "logging", "io", "pathlib"}
+
+
+@pytest.mark.parametrize("path", sorted(ROOMS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_room_imports_only_what_its_floor_allows(path: Path) -> None:
+    face = path.stem in FACES
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        for name in names:
+            assert name.split(".")[0] not in (WAITING if face else WORLD), f"{path.name} imports {name}"
+        if not face:
+            assert not isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith), f"{path.name} waits"
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and not face and path.stem != "__init__":
+            assert node.module not in FACES, f"{path.name} imports a face"
+
+
+def test_the_public_names_are_there() -> None:
+    for name in netstack.http.__all__:
+        assert getattr(netstack.http, name).__name__ == name
+    with pytest.raises(AttributeError, match="Nothing"):
+        netstack.http.Nothing  # type: ignore[attr-defined]  # noqa: B018
