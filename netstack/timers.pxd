@@ -5,6 +5,7 @@ cimport netstack.raw as raw
 
 cdef class Timer:
     cdef public long long when
+    cdef long long placed
     cdef int level, slot
     cdef Timer prev, next
     cpdef bint armed(self) noexcept
@@ -34,7 +35,7 @@ cdef class Timers:
     cdef void detach(self, Timer t) except *
     cdef void unlink(self, Timer t) except *
     cpdef long long next_deadline(self) except *
-    @cython.locals(far=int, head=Timer, t=Timer, start="long long")
+    @cython.locals(far=int, tick="long long", head=Timer, t=Timer, start="long long")
     cdef void find_soonest(self) except *
     @cython.locals(at="long long", far=int)
     cdef long long turn(self, unsigned long long bits, int shift) except *
@@ -45,5 +46,7 @@ cdef class Timers:
     cdef void cascade(self) except *
     @cython.locals(head=Timer, t=Timer, moving=list)
     cdef void descend(self, int level, int slot) except *
+    @cython.locals(head=Timer, t=Timer, after=Timer)
+    cdef void pass_on(self, long long tick) except *
     @cython.locals(head=Timer, t=Timer, found=list)
-    cdef void collect(self, Timer due, int slot, long long now) except *
+    cdef void collect(self, Timer due, long long now) except *

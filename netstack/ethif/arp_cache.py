@@ -16,7 +16,7 @@ entries never change.
 no shelf takes from another: *asked*, addresses that we are looking for (a flood of packets with forged local sources makes us
 answer ghosts: the oldest ghost goes, since a real neighbour answers within a millisecond); *heard*, hosts that asked for us and
 that we never sent to (a flood of forged requests: the oldest goes); *known*, neighbours that we send to (second chance: an entry
-used since the hand last passed stays). Static entries stand outside.
+used again since the hand last passed stays). Static entries stand outside.
 
 *Fill the queues.* Packets wait for an unresolved neighbour, at most QUEUE_BYTES and QUEUE_PACKETS: one TCP super-segment, or
 all 45 fragments of the largest datagram (Linux counts bytes for the same reason; three packets, the old rule, lose the
@@ -282,7 +282,7 @@ class Cache:
             shelf = None
         elif n.state == const.NUD_INCOMPLETE or n.state == const.NUD_FAILED:
             shelf = self.asked
-        elif n.state == const.NUD_STALE and not n.touched:
+        elif n.state == const.NUD_STALE and not n.touched and n.shelf is not self.known:
             shelf = self.heard_only
         else:
             shelf = self.known
@@ -299,6 +299,7 @@ class Cache:
             self.make_room(shelf, HEARD_LIMIT)
         else:
             self.make_room(shelf, KNOWN_LIMIT)
+            n.touched = False  # being sent to once, on arrival, is no claim to stay: a flood of newcomers replaces newcomers
         shelf[n.ip] = n
 
     def make_room(self, shelf: "dict[int, Neighbour]", limit: int) -> None:

@@ -222,7 +222,7 @@ class ArpCore(NextHopCore):
         except WireError:
             mib.InBadFormat += 1
             return
-        if a.sha != f.lsrc or a.sha == 0 or a.sha >> 40 & 1:
+        if a.sha != f.lsrc or a.sha == 0:  # the link has refused groups as sources
             mib.InBadSource += 1
             return
         if not is_host(a.spa) and not a.is_probe:

@@ -43,16 +43,20 @@ class RequestBody:
     __slots__ = ("_next",)
 
     def __init__(self, next_piece: Callable[[], Awaitable[bytes]]) -> None:
-        self._next = next_piece
+        self._next: Callable[[], Awaitable[bytes]] | None = next_piece
 
     def __aiter__(self) -> "RequestBody":
         return self
 
     async def __anext__(self) -> bytes:
-        piece = await self._next()
+        piece = await self._next() if self._next is not None else b""
         if not piece:
             raise StopAsyncIteration
         return piece
+
+    def detach(self) -> None:
+        """The response is whole: who kept this body must not read the next one from it."""
+        self._next = None
 
     async def read(self, limit: int = 1 << 20) -> bytes:
         """All of it. Raises HttpError(413) when it has more than `limit` bytes."""

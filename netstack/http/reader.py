@@ -17,6 +17,7 @@ late.
 """
 
 import re
+from collections.abc import Callable
 from enum import IntEnum
 
 import httptools
@@ -60,8 +61,11 @@ class _Sink:
         self.pairs.append((name.lower(), value.strip(b" \t")))
 
 
-def split_fields(section: bytes) -> RawFields:
-    """A header or trailer section, each line with its CRLF, as pairs. Raises `Refused` where it is not RFC 9112 5's grammar."""
+def split_fields(section: bytes, blame: Callable[[RawFields], object] = len) -> RawFields:
+    """A header or trailer section, each line with its CRLF, as pairs. Raises `Refused` where it is not RFC 9112 5's grammar.
+
+    Where llhttp refuses what is lawful line by line, `blame` is given the pairs, and may raise a `Refused` that says more.
+    """
     if not section:
         return ()
     if _FIELDS.fullmatch(section) is None:
@@ -72,6 +76,8 @@ def split_fields(section: bytes) -> RawFields:
     except httptools.HttpParserUpgrade:
         pass  # it leaves what follows an upgrade to others, and so do we
     except httptools.HttpParserError:
+        lines = (line.partition(b":") for line in section.split(b"\r\n")[:-1])
+        blame(tuple((name.lower(), value.strip(b" \t")) for name, _, value in lines))
         raise Refused(400, "The header fields contradict each other.") from None
     return tuple(sink.pairs)
 
@@ -218,7 +224,7 @@ class Reader:
                 raise Refused(431, "The header section is too long.")
             self._seen = len(buffer) - at
             return False
-        fields = split_fields(buffer[at + 2 : end + 2])
+        fields = split_fields(buffer[at + 2 : end + 2], self._head)
         if len(fields) > self._limits.header_count:
             raise Refused(431, "There are too many header fields.")
         self._at = end + 4

@@ -40,7 +40,7 @@ class Environment:
 class Session:
     """One connection, from its first byte to its last. `run` it in its own task."""
 
-    __slots__ = ("stream", "since", "conn", "_env", "_events", "_refusal", "_lost", "serving", "_discarding")
+    __slots__ = ("stream", "since", "conn", "_env", "_events", "_refusal", "_lost", "serving")
 
     def __init__(self, stream: Stream, environment: Environment) -> None:
         self.stream = stream
@@ -51,7 +51,6 @@ class Session:
         self._events: deque[Event] = deque()
         self._refusal: Refusal | None = None  # came while a handler was reading its body
         self._lost: Exception | None = None  # the stream's own failure
-        self._discarding = False
 
     async def run(self) -> None:
         """Serve until either side is done. The stream is left to who opened it, or aborted where a response was cut off."""
@@ -145,7 +144,7 @@ class Session:
         """Of the request's body; b"" at its end."""
         if self._refusal is not None:
             raise BrokenError(self._refusal.reason)
-        if self._discarding or not self._body_left():
+        if not self._body_left():
             return b""
         event = await self._next_event()
         if isinstance(event, Body):
@@ -164,8 +163,8 @@ class Session:
         """From the head of a request to the end of its response. False when the stream was aborted or refused."""
         env = self._env
         env.mib.Requests += 1
-        self._discarding = False
-        request = Request(head, RequestBody(self._next_piece), self.stream.remote_address, self.stream.local_address)
+        body = RequestBody(self._next_piece)
+        request = Request(head, body, self.stream.remote_address, self.stream.local_address)
         try:
             response = await env.handler(request)
         except HttpError as error:
@@ -195,7 +194,7 @@ class Session:
                 return False
             await self._send(self.conn.refuse(Refusal(500, "The response could not be written."), env.date()))
         finally:
-            self._discarding = True
+            body.detach()
         env.mib.Responses += 1
         return True
 

@@ -41,13 +41,20 @@ cdef class NullLink(LinkCore):
     cdef void send(self, Out p, int ethertype, unsigned long long dst, long long now) except *
 
 
+cdef class LinkTap(LinkCore):
+    cdef readonly list sent
+    cdef void send(self, Out p, int ethertype, unsigned long long dst, long long now) except *
+
+
 cdef class NullTimer(Timer):
     cdef readonly long long fired
     cdef void expire(self, long long now) except *
 
 
-@cython.locals(n=Py_ssize_t, i=Py_ssize_t, step="long long", when="long long", t=NullTimer)
+@cython.locals(n=Py_ssize_t, i=Py_ssize_t, step="long long", when="long long")
 cpdef rearm(Timers wheel, list timers, long long now, int rounds, long long spread)
+@cython.locals(step="long long", when="long long")
+cpdef rearm_one(Timers wheel, NullTimer timer, long long now, long count, long long spread)
 @cython.locals(p=Out)
 cpdef send_many(NextHopCore core, unsigned long long next_hop, long count, long long now)
 @cython.locals(f=Frame, n=Py_ssize_t)

@@ -107,6 +107,18 @@ class NullLink(LinkCore):
         self.count += 1
 
 
+class LinkTap(LinkCore):
+    """A link that keeps what it is given: (bytes, EtherType, destination, l4, csum_off, gso) for each packet."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, int, int, int, int, int]] = []
+
+    def send(self, p: Out, ethertype: int, dst: int, now: int) -> None:
+        self.sent.append((p.tobytes(), ethertype, dst, p.l4, p.csum_off, p.gso))
+
+
 class NullTimer(Timer):
     """A deadline that does nothing when it comes but count."""
 
@@ -129,6 +141,15 @@ def rearm(wheel: Timers, timers: list[NullTimer], now: int, rounds: int, spread:
         for i in range(n):
             when += step
             wheel.arm(timers[i], when)
+
+
+def rearm_one(wheel: Timers, timer: NullTimer, now: int, count: int, spread: int) -> None:
+    """Move one timer `count` times, as a busy connection does: the loop of a benchmark."""
+    step = spread // count
+    when = now
+    for _ in range(count):
+        when += step
+        wheel.arm(timer, when)
 
 
 def send_many(core: NextHopCore, next_hop: int, count: int, now: int) -> None:

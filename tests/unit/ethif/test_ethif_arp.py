@@ -1,5 +1,7 @@
 """ARP finding neighbours, keeping them and giving them up."""
 
+import random
+
 import pytest
 from ethif_world import ALL, OTHER, OTHER_IP, OWN, OWN_IP, PEER, PEER_IP, SECOND, Device, Host, arp_of
 
@@ -10,6 +12,7 @@ from netstack.ethif import arp_cache
 from netstack.ethif.arp import Arp, ArpConfig
 from netstack.ethif.arp_wire import REPLY, REQUEST, ArpPacket
 from netstack.ethif.pointtopoint import PointToPoint
+from netstack.testing.ports import HopPort, LinkTap, SinkPort
 from netstack.timers import Timers
 
 ASK = bytes.fromhex("ffffffffffff 020000000001 0806 0001 0800 06 04 0001 020000000001 0a000001 000000000000 0a000002")
@@ -62,16 +65,51 @@ def test_packets_to_two_neighbours_in_turn_find_each(host):
     assert [(frame[5], frame[14:]) for frame in host.device.take()] == [(2, b"0"), (3, b"1"), (2, b"2"), (3, b"3")]
 
 
-def test_what_a_waiting_packet_asks_of_the_device_is_kept():
-    """A super-segment that had to wait still is one: the device cuts it and completes its checksum."""
-    host = Host()
-    host.send(bytes(20000), head=b"\x45" + bytes(39), l4=140, csum_off=16, gso=1460)
+def test_a_super_segment_that_had_to_wait_leaves_whole(host):
+    host.send(bytes(20000), head=b"\x45" + bytes(39), gso=1460)
     host.reply()
     ask, whole = host.device.take()
     assert ask == ASK
     assert whole[14:15] == b"\x45"
-    assert len(whole) == 14 + 40 + 20000  # dropped as OutTooLong if gso were lost
+    assert len(whole) == 14 + 40 + 20000
     assert host.link.mib.OutTooLong == 0
+
+
+class TappedLink:
+    """A signatures.Link that shows what ARP asks of it."""
+
+    mac = Mac(OWN)
+    mtu = 1500
+    offload = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4
+
+    def __init__(self):
+        self.core = LinkTap()
+
+    def attach(self, ethertype, sink):
+        self.rx = SinkPort(sink)
+
+
+def test_what_a_waiting_packet_asks_of_the_device_is_kept():
+    """The device cuts it and completes its checksum later as it would have done at once."""
+    link = TappedLink()
+    arp = Arp(link, Timers(0), random.Random(1))
+    arp.add_address(OWN_IP, 0)
+    port = HopPort(arp.core)
+    asked = {"head": bytes(range(40)), "l4": 140, "csum_off": 16, "gso": 1460}
+    port.send(b"payload", PEER_IP, 0, OWN_IP, **asked)
+    arp.add_static(PEER_IP, PEER, 0)
+    port.send(b"payload", PEER_IP, 0, OWN_IP, **asked)
+    waited, at_once = [packet for packet in link.core.sent if packet[1] == const.ETH_IPV4]
+    assert waited == at_once == (bytes(range(40)) + b"payload", const.ETH_IPV4, PEER, 140, 16, 1460)
+
+
+def test_the_payload_may_be_changed_while_its_packet_waits(host):
+    """What a queue keeps is a copy, except of bytes, which nobody can change."""
+    payload = bytearray(b"packet")
+    host.send(payload)
+    payload[:] = b"change"
+    host.reply()
+    assert host.device.take() == [ASK, PACKET]
 
 
 def test_the_question_is_asked_three_times_a_second_apart_and_then_the_neighbour_has_failed(host):

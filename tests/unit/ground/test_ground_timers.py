@@ -197,12 +197,25 @@ def test_arming_again_moves_the_deadline_both_ways():
     world = World(0)
     world.arm(0, SECOND)
     world.arm(0, 5 * SECOND)
-    assert SECOND < world.wheel.next_deadline() <= 5 * SECOND
+    assert world.wheel.next_deadline() <= 5 * SECOND  # or earlier: it waits in its old slot, and the hand passes it on
     world.run(2 * SECOND)
     assert world.fired == []
+    assert 2 * SECOND < world.wheel.next_deadline() <= 5 * SECOND
     world.arm(0, 3 * SECOND)
     world.run(3 * SECOND)
     assert world.fired == [0]
+
+
+@pytest.mark.parametrize("far", [2 * TICK, 5 * SECOND, 3600 * SECOND])
+def test_when_the_soonest_deadline_goes_the_next_one_takes_its_place(far):
+    world = World(0, 2)
+    world.arm(0, TICK)
+    world.arm(1, far)
+    world.cancel(0)
+    assert TICK < world.wheel.next_deadline() <= far
+    world.arm(0, TICK)
+    world.arm(0, 7200 * SECOND)
+    assert TICK < world.wheel.next_deadline() <= far
 
 
 def test_cancelling_twice_or_an_idle_timer_does_nothing():

@@ -110,6 +110,7 @@ def test_a_redirect_never_leads_to_another_host(root: Path) -> None:
         "/loop",
         "/pipe",
         "/%ff%fe",
+        "/sibling/secret.txt",
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -118,6 +119,9 @@ def test_there_is_no_way_out_of_the_root(root: Path, path: str, method: str) -> 
     (root / "outfolder").symlink_to("..")
     (root / "loop").symlink_to("loop")
     os.mkfifo(root / "pipe")
+    (root / "sibling").symlink_to("../rootless")  # its real path begins like the root's
+    (root / "less").mkdir()
+    (root / "less" / "secret.txt").write_text("secret")
     status, _, body = Site(root).ask(path, method)
     assert status == 404
     assert b"secret" not in body

@@ -162,7 +162,7 @@ HOSTILE: list[tuple[str, bytes, int]] = [
     ("CL other digits", request("Content-Length: \u0665".encode(), body=b"hello"), 400),
     ("CL too large", request(b"Content-Length: 1001"), 413),
     ("CL overflow", request(b"Content-Length: " + b"9" * 19), 413),
-    ("CL overflow of llhttp", request(b"Content-Length: " + b"9" * 60), 400),
+    ("CL overflow of llhttp", request(b"Content-Length: " + b"9" * 60), 413),
     ("TE twice", request(CHUNKED, CHUNKED, body=b"0\r\n\r\n"), 400),
     ("TE chunked, chunked", request(b"Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n"), 400),
     ("TE identity", request(b"Transfer-Encoding: identity"), 400),
@@ -197,6 +197,7 @@ HOSTILE: list[tuple[str, bytes, int]] = [
     ("chunk too large", request(CHUNKED, body=b"3e9\r\n"), 413),
     ("chunks too large together", request(CHUNKED, body=b"3e8\r\n" + b"x" * 1000 + b"\r\n1\r\nx\r\n"), 413),
     ("chunk bare LF after size", request(CHUNKED, body=b"5\nhello\r\n0\r\n\r\n"), 400),
+    ("chunk bare LF instead of a digit", request(CHUNKED, body=b"55\nhello\r\n0\r\n\r\n"), 400),
     ("chunk bare LF after data", request(CHUNKED, body=b"5\r\nhello\n0\r\n\r\n"), 400),
     ("chunk bare CR after data", request(CHUNKED, body=b"5\r\nhello\r0\r\n\r\n"), 400),
     ("chunk longer than its size", request(CHUNKED, body=b"4\r\nhello\r\n0\r\n\r\n"), 400),
@@ -319,6 +320,19 @@ def test_nothing_that_follows_a_refused_request_is_ever_read() -> None:
             events = read(data + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
             assert sum(isinstance(event, RequestHead) for event in events) <= 1, name
             assert not any(isinstance(event, RequestHead) and event.target == "/smuggled" for event in events), name
+
+
+def test_contradictions_are_named_and_not_left_to_llhttp() -> None:
+    reasons = {name: read(data)[-1] for name, data, _ in HOSTILE}
+    assert reasons["CL and TE"] == Refusal(400, "There are both Content-Length and Transfer-Encoding.")
+    assert reasons["TE and CL"] == reasons["CL and TE"]
+    assert reasons["CL twice, equal"] == Refusal(400, "There is more than one Content-Length.")
+    assert reasons["CL list"] == Refusal(400, "Content-Length is not a number.")
+    assert reasons["TE twice"] == Refusal(400, "There is more than one Transfer-Encoding.")
+    assert reasons["TE identity"] == Refusal(400, "Transfer-Encoding is not chunked.")
+    # the one that is left to it: white space that it reads as part of the coding's name
+    lone = read(request(b"Transfer-Encoding: chunked \t", body=b"0\r\n\r\n"))
+    assert lone == [Refusal(400, "The header fields contradict each other.")]
 
 
 def test_lines_are_refused_as_soon_as_they_are_too_long() -> None:

@@ -180,6 +180,17 @@ def test_an_unread_body_is_dropped_and_the_connection_goes_on() -> None:
     assert sent.count(b"HTTP/1.1 200 OK") == 2
 
 
+def test_a_body_that_a_handler_kept_does_not_eat_the_next_request() -> None:
+    kept = []
+
+    async def handler(request: Request) -> Response:
+        kept.append(request.body)
+        return Response.text((await kept[0].read()).decode() if len(kept) > 1 else "")
+
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+    assert ask(handler, request, request).count(b"Content-Length: 0\r\n") == 2
+
+
 def test_a_large_unread_body_ends_the_connection_after_a_little_reading() -> None:
     stack, server = serve(hello)
     stream = stack.client(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n", b"x" * 9_000_000)
