@@ -150,7 +150,7 @@ class Transmitter(Tcb):
             if self.fin_queued and off + n < self.snd_wnd:
                 flags |= const.FIN
                 end = serial.add(end, 1)
-        if n < self.mss:
+        if n % self.mss:
             self.small_end = end
         if self.snd_max == self.snd_una:
             self.una_at = now

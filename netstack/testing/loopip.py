@@ -20,7 +20,7 @@ from ..checksum import pseudo_ip4
 from ..cores import Frame, IpCore, IpError, Out, PacketSink
 from ..errors import MessageTooLong, Unreachable
 
-SLAB = 65536
+SLAB = 65536 + 1024  # the largest datagram and the headers below it
 
 
 @attrs.frozen

@@ -72,8 +72,23 @@ class TcpPair:
 
         self.server.tcp.listen(0, port, accept)
 
-    def connect(self, recorder: Recorder, port: int = 80) -> Connection:
-        return self.client.tcp.connect(0, 0, self.server.ip.address, port, recorder.user, self.now)
+    def connect(self, recorder: Recorder, port: int = 80, local_port: int = 0) -> Connection:
+        """A connection from the client."""
+        return self.client.tcp.connect(0, local_port, self.server.ip.address, port, recorder.user, self.now)
+
+    def force_iss(self, client: int, server: int, local_port: int = 40000, port: int = 80) -> None:
+        """The next connection between these ports begins at these sequence numbers, or a little further on, by the time that the SYN takes."""
+        ends = ((self.client, local_port, self.server, port, client), (self.server, port, self.client, local_port, server))
+        for host, here, other, there, want in ends:
+            hub = host.tcp.hub
+            hub.iss_bias = 0
+            hub.iss_bias = want - hub.iss(host.ip.address, here, other.ip.address, there, self.now)
+
+    def cut(self) -> None:
+        """Nothing arrives any more."""
+        for host in self.hosts:
+            host.line = Line(Faults(loss=1.0), random.Random(0), 0)
+        self._flying.clear()
 
     def call_later(self, after: int, action: Callable[[], object]) -> None:
         """`action()` in `after` nanoseconds."""

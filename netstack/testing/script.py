@@ -117,11 +117,11 @@ class TcpScript:
 
     # -- opening ----------------------------------------------------------------------------------------------------------------
 
-    def force_iss(self) -> None:
-        """The next connection between our ports and the peer's begins at `local_iss`."""
+    def force_iss(self, port: int | None = None) -> None:
+        """The next connection between our port and the peer's begins at `local_iss`."""
         hub = self.tcp.hub
         hub.iss_bias = 0
-        hub.iss_bias = self.local_iss - hub.iss(self.local, self.local_port, self.peer, self.peer_port, self.now)
+        hub.iss_bias = self.local_iss - hub.iss(self.local, self.local_port, self.peer, port or self.peer_port, self.now)
 
     def listen(self, port: int = 80, refuse: bool = False, backlog: int = 128) -> Listener:
         def accept(conn: Connection) -> StreamUser | None:
@@ -212,7 +212,7 @@ class TcpScript:
     ) -> None:
         """The peer sends a segment, a batch of its own unless `flush` is False. `window` is in bytes."""
         if "S" in flags:
-            self.force_iss()
+            self.force_iss(port)
         segment = self.segment(flags, seq, ack, data, window, mss, wscale, options, urgent, port)
         self.send_raw(segment.encode(self.peer, self.local), gso=gso)
         if flush:
@@ -281,10 +281,6 @@ class TcpScript:
             self.now = max(self.now, deadline)
             self.timers.run(self.now)
         self.now = end
-
-    def next_timer(self) -> int:
-        """In how many nanoseconds the stack wants to be woken, found without waking it before; NEVER - now when it does not."""
-        return self.timers.next_deadline() - self.now
 
     def run_to_timer(self) -> int:
         """Let time pass until a timer has made the stack send something, or none is left; returns how long that took."""
