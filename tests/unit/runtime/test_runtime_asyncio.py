@@ -8,8 +8,9 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import netstack
 import pytest
+
+import netstack
 from netstack.errors import BrokenError, BusyError, ClosedError, Refused, TimedOut, UsageError
 from netstack.instant import MILLISECOND, SECOND, Duration
 from netstack.netif import FrameNetif
