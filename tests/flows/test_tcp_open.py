@@ -6,9 +6,9 @@ import pytest
 
 from netstack.errors import AddressInUse, NoBuffers, Refused, TimedOut, Unreachable, UsageError
 from netstack.instant import MILLISECOND, SECOND
-from netstack.testing.script import Recorder, TcpScript
 from netstack.tcp.config import TcpConfig
 from netstack.tcp.wire import Segment, mss_option, wscale_option
+from netstack.testing.script import Recorder, TcpScript
 
 Make = Callable[..., TcpScript]
 
