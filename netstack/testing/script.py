@@ -139,6 +139,8 @@ class TcpScript:
         """The stack connects to the peer's `port`."""
         self.local_port, self.peer_port = local_port, port
         self.force_iss()
+        if self.user.events or self.accepted:
+            self.user = Recorder()
         self._conn = self.tcp.connect(0, local_port, self.peer, port, self.user.user, self.now, nodelay)
         return self._conn
 

@@ -311,7 +311,7 @@ def measure(action: Callable[[], object]) -> int:
 
 
 def test_an_idle_connection_costs_a_kilobyte_or_so() -> None:
-    """A quarter of a million of them in 256 MB, compiled; plain Python's objects cost three times as much."""
+    """Compiled; plain Python's objects cost three times as much."""
     pair = TcpPair()
     user = Recorder().user
     pair.server.tcp.listen(0, 80, lambda conn: user)
@@ -344,4 +344,4 @@ def test_a_time_wait_is_much_smaller_than_a_connection() -> None:
 
     cycle()
     assert len(pair.client.tcp.hub.waits) == 200
-    assert measure(cycle) / 200 < 500
+    assert measure(cycle) / 200 < (500 if build_info().build == "compiled" else 1000)
