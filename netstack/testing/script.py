@@ -115,7 +115,7 @@ class TcpScript:
         self.packets.append(packet)
         self.sent.append(Segment.decode(packet.data))
 
-    # -- opening ----------------------------------------------------------------------------------------------------------------
+    # -- opening --------------------------------------------------------------------------------------------------------------
 
     def force_iss(self, port: int | None = None) -> None:
         """The next connection between our port and the peer's begins at `local_iss`."""
@@ -165,7 +165,7 @@ class TcpScript:
         self.expect("A", seq=1, ack=1)
         return self.conn
 
-    # -- the script -------------------------------------------------------------------------------------------------------------
+    # -- the script -----------------------------------------------------------------------------------------------------------
 
     def segment(
         self,

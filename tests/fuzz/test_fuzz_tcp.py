@@ -106,8 +106,10 @@ def test_anything_may_arrive(seed: int, round: int) -> None:
             conns = list(peer.tcp.connections())
             if conns and rng.random() < 0.7:
                 conn = rng.choice(conns)
-                quote = Segment(conn.local_port, conn.remote_port, near(rng, conn.snd_una), 0, 16, 0).encode(peer.local, peer.peer)[:8]
-            error = IpError(rng.choice((3, 4, 11, 12)), rng.randrange(16), peer.local, peer.peer, quote, rng.choice((0, 68, 600, 1400)), 1)
+                ours = Segment(conn.local_port, conn.remote_port, near(rng, conn.snd_una), 0, 16, 0)
+                quote = ours.encode(peer.local, peer.peer)[:8]
+            kind, mtu = rng.choice((3, 4, 11, 12)), rng.choice((0, 68, 600, 1400))
+            error = IpError(kind, rng.randrange(16), peer.local, peer.peer, quote, mtu, 1)
             peer.ip.inject_error(const.PROTO_TCP, error, peer.now)
     peer.flush()
     for conn in peer.tcp.connections():
@@ -141,7 +143,8 @@ def test_random_bytes_are_no_segments(seed: int, round: int) -> None:
     peer.listen()
     for _ in range(2000):
         peer.ip.trusted = rng.random() < 0.7
-        peer.send_raw(rng.randbytes(rng.randrange(80)), src=rng.choice((peer.peer, rng.getrandbits(32))), cast=rng.choice((0, 0, 0, 1, 2)))
+        source = rng.choice((peer.peer, rng.getrandbits(32)))
+        peer.send_raw(rng.randbytes(rng.randrange(80)), src=source, cast=rng.choice((0, 0, 0, 1, 2)))
     peer.flush()
     assert len(peer.tcp.hub.half) <= 2000
     peer.advance(200 * SECOND)

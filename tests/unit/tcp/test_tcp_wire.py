@@ -1,5 +1,7 @@
 """The segment as a value, and the options of a SYN."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,10 +68,8 @@ def test_decoding_is_total(data: bytes) -> None:
         segment = Segment.decode(data)
     except WireError:
         return
-    try:
+    with contextlib.suppress(WireError):
         segment.option(2)
-    except WireError:
-        pass
     assert str(segment)
 
 
@@ -114,7 +114,8 @@ def test_the_options_that_we_send_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize(
-    ("announced", "mtu", "mss"), [(1460, 1500, 1460), (9000, 1500, 1460), (0, 1500, 536), (1, 1500, 88), (1460, 100, 88), (0, 576, 536)]
+    ("announced", "mtu", "mss"),
+    [(1460, 1500, 1460), (9000, 1500, 1460), (0, 1500, 536), (1, 1500, 88), (1460, 100, 88), (0, 576, 536)],
 )
 def test_the_mss_that_is_sent(announced: int, mtu: int, mss: int) -> None:
     assert send_mss(announced, mtu) == mss
