@@ -61,6 +61,10 @@ def sweep(keep: set[str]) -> None:
 class BuildExt(build_ext):
     """Translates and compiles what is older than its sources; in `auto`, where that fails, leaves everything pure."""
 
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
     def run(self) -> None:
         inplace = self.inplace  # the base class changes it for a while
         if inplace:

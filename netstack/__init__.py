@@ -2,14 +2,14 @@
 
 The map of the house, from the top:
 
-    open, Net            a stack on a device, for asyncio                             netstack.runtime.asyncio
-    http                 HTTP/1.1 server, files, pages                                netstack.http
-    testing              wires in memory, faults, virtual clocks                      netstack.testing
-    stack                the wiring of all layers: the only file that names them all  netstack.stack
-    tcp, udp, ipv4, ethif                                                             the layers
-    signatures, cores    what a layer needs of the one below: for mypy, and for C
-    errors, address, instant                                                          the small values
-    build_info           is this the compiled build?
+    open, Net                  a host of one's own on a device, for asyncio         runtime/
+    http                       an HTTP/1.1 server, files, pages
+    testing                    wires in memory, faults, virtual clocks, captures
+    stack                      the wiring: the only file that names every layer
+    tcp  udp  ipv4  ethif      the layers
+    signatures  cores          what a layer needs of the one below: for mypy, and for C
+    errors  address  instant   the small values
+    build_info                 is this the compiled build?
 
 Names come lazily: `import netstack` reads this file and one more.
 """
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from .errors import UsageError as UsageError
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
+    from .runtime.asyncio import open as open
+    from .runtime.net import Net as Net
 
 _ERRORS = (
     "Aborted",
@@ -63,7 +65,7 @@ _ERRORS = (
 )
 _WHERE = {
     "open": "runtime.asyncio",
-    "Net": "runtime.asyncio",
+    "Net": "runtime.net",
     "BuildInfo": "_build",
     "build_info": "_build",
     **dict.fromkeys(("Cidr", "Ip4", "Mac"), "address"),

@@ -24,7 +24,7 @@ import attrs
 from ..address import Cidr, Ip4, ip4_text
 from ..errors import UsageError
 from .namespace import enter_rootless, may_configure_network
-from .service import stop_event
+from .service import stop_event, stop_without_device
 from .web import about_build, demo_page, http_server
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
                 raise
             print(f"No tap device here: {error.strerror or error}\n")
         return asyncio.run(in_memory(plan))
-    except NoPage as error:
+    except Gone as error:
         print(f"netstack: {error}", file=sys.stderr)
         return 1
 
@@ -138,7 +138,10 @@ async def on_a_tap(plan: Plan, rootless: bool) -> int:
         if plan.once:
             return 0 if answer.complete else 1
         print(what_to_try(host, rootless), flush=True)
+        stop_without_device(net, stop)
         await show_counters(net, stop)
+        if net.failure is not None:
+            raise Gone(f"the demo ends: {net.failure.strerror or net.failure}")
     return 0
 
 
@@ -252,8 +255,12 @@ async def fetch_across(net: "Net", host: str) -> "Answer":
 # -- the page ------------------------------------------------------------------------------------------------------------------
 
 
-class NoPage(Exception):
-    """The client got no answer; the message says why."""
+class Gone(Exception):
+    """The demo can't go on; the message says why."""
+
+
+class NoPage(Gone):
+    """The client got no answer."""
 
 
 @attrs.frozen

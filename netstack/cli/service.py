@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .options import open_net
 
@@ -27,9 +27,24 @@ def run_service(args: argparse.Namespace, serving: Serving) -> int:
 async def _serve(args: argparse.Namespace, serving: Serving) -> int:
     stop = stop_event()
     async with open_net(args) as net, serving(net) as line:
+        stop_without_device(net, stop)
         print(f"{line} ({', '.join(net.addresses)} on {net.netif.name}); end with Ctrl-C or SIGTERM", flush=True)
         await stop.wait()
+        if net.failure is not None:
+            raise net.failure
     return 0
+
+
+def stop_without_device(net: "Net", stop: asyncio.Event) -> None:
+    """Set `stop` when the device of `net` is gone; `net.failure` says why."""
+
+    def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if net.failure is not None and context.get("exception") is net.failure:
+            stop.set()
+        else:
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(handler)
 
 
 def stop_event() -> asyncio.Event:

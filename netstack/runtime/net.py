@@ -23,7 +23,7 @@ from .streams import TcpStream, UdpSocket, wait_for
 from .transports import TcpTransport, UdpTransport
 
 CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
-LINGER = Duration(3 * SECOND)  # how long leaving waits for closed connections to deliver what they hold: a few round trips and an RTO
+LINGER = Duration(3 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
 BACKLOG = 128
 
 
@@ -73,6 +73,11 @@ class Net:
     def now(self) -> Instant:
         return self._crank.now()
 
+    @property
+    def failure(self) -> OSError | None:
+        """What took the device away; None while it works. The loop's exception handler is told when it happens."""
+        return self._crank.failure
+
     def _check(self) -> None:
         if self._closed:
             raise ClosedError("this net is closed")
@@ -114,7 +119,12 @@ class Net:
         self._crank.rearm()
 
     async def create_server(
-        self, protocol_factory: Callable[[], asyncio.BaseProtocol], host: str | None = None, port: int = 0, *, backlog: int = BACKLOG
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | None = None,
+        port: int = 0,
+        *,
+        backlog: int = BACKLOG,
     ) -> Server:
         """Listen on `port` of `host` (all own addresses without one; port 0 chooses one). Raises AddressInUse."""
         self._check()
@@ -253,7 +263,10 @@ class Net:
     bind_datagrams = udp
 
     async def create_datagram_endpoint(
-        self, protocol_factory: Callable[[], asyncio.DatagramProtocol], local_addr: Address | None = None, remote_addr: Address | None = None
+        self,
+        protocol_factory: Callable[[], asyncio.DatagramProtocol],
+        local_addr: Address | None = None,
+        remote_addr: Address | None = None,
     ) -> tuple[UdpTransport, asyncio.DatagramProtocol]:
         """asyncio's `create_datagram_endpoint` through this net."""
         self._check()

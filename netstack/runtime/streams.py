@@ -160,7 +160,10 @@ class TcpStream:
         return chunk
 
     async def send_all(self, data: bytes, timeout: Duration | None = None) -> None:
-        """Returns when the stack has taken all of `data` and is below its bound. Raises TimedOut, BrokenError, ClosedError, BusyError."""
+        """Returns when the stack has taken all of `data` and is below its bound.
+
+        Raises TimedOut, BrokenError, ClosedError, BusyError.
+        """
         if self._closed:
             raise ClosedError("this stream is closed")
         if self._writer is not None:

@@ -32,7 +32,9 @@ class SocketView:
     family = socket.AF_INET
     proto = 0
 
-    def __init__(self, kind: int, local: tuple[str, int], remote: tuple[str, int] | None, conn: Connection | None, crank: Crank) -> None:
+    def __init__(
+        self, kind: int, local: tuple[str, int], remote: tuple[str, int] | None, conn: Connection | None, crank: Crank
+    ) -> None:
         self.type = kind
         self._local = local
         self._remote = remote
@@ -192,8 +194,10 @@ class TcpTransport(asyncio.Transport):
             return None
 
     def _fatal(self, error: BaseException) -> None:
-        context = {"message": "Fatal error: protocol callback failed.", "exception": error, "transport": self, "protocol": self._protocol}
-        self._loop.call_exception_handler(context)
+        message = "Fatal error: protocol callback failed."
+        self._loop.call_exception_handler(
+            {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
+        )
         self._closing = True
         if self._conn is not None:
             self._conn.abort(self._crank.now())

@@ -140,6 +140,15 @@ def test_a_second_stack_on_the_tap_is_one_sentence_and_status_1(netns, running, 
     assert done.stderr.count("\n") == 1
 
 
+def test_a_device_that_is_taken_away_ends_the_service_with_a_sentence(netns, running, tmp_path):
+    server = running("serve", "--netif", TAP, "--root", str(tmp_path))
+    netns.run("ip", "link", "del", "nst0", check=True)
+    _, err = server.process.communicate(timeout=20)
+    assert server.process.returncode == 1
+    assert "the device is gone" in err
+    assert err.count("\n") == 1
+
+
 def test_ping_reports_as_ping_does(netns):
     words = ["ping", KERNEL, "-c", "3", "-i", "0.05", "-s", "100", "--netif", TAP]
     done = netns.run(sys.executable, "-m", "netstack", *words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+
 from netstack.errors import PeerReset, Refused, TimedOut, Unreachable
 from netstack.instant import MILLISECOND, SECOND
 from netstack.testing.net import Endpoint, World
@@ -19,7 +20,14 @@ WIRES = {
     "reordering": {"reorder": 0.2, "delay": 5 * MILLISECOND, "jitter": 3 * MILLISECOND},
     "duplicating": {"duplicate": 0.3, "delay": 1 * MILLISECOND},
     "corrupting": {"corrupt": 0.05, "delay": 1 * MILLISECOND},
-    "all at once": {"loss": 0.05, "reorder": 0.1, "duplicate": 0.1, "corrupt": 0.02, "delay": 10 * MILLISECOND, "jitter": 5 * MILLISECOND},
+    "all at once": {
+        "loss": 0.05,
+        "reorder": 0.1,
+        "duplicate": 0.1,
+        "corrupt": 0.02,
+        "delay": 10 * MILLISECOND,
+        "jitter": 5 * MILLISECOND,
+    },
     "narrow": {"mtu": 576, "delay": 1 * MILLISECOND},
 }
 

@@ -1,0 +1,32 @@
+"""The examples of the README do what it says."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from netstack.cli import COMMANDS, build_parser
+
+README = (Path(__file__).resolve().parents[3] / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_example_in_memory_runs():
+    (block,) = (block for block in BLOCKS if "two_hosts" in block)
+    names = {}
+    exec(compile(block, "README.md", "exec"), names)
+    asyncio.run(asyncio.wait_for(names["two_hosts"](), 30))
+
+
+def test_the_first_example_is_short_and_uses_what_there_is():
+    block = BLOCKS[0]
+    assert block.count("\n") <= 20
+    compile(block, "README.md", "exec")
+    assert "netstack.open(" in block
+
+
+def test_every_command_line_in_the_readme_parses():
+    lines = re.findall(r"^ {4}netstack (.+?)(?: +#.*)?$", README, re.MULTILINE)
+    assert {line.split()[0] for line in lines} == set(COMMANDS)
+    for line in lines:
+        words = [word.strip("'") for word in line.split()]
+        build_parser(words[0]).parse_args(words)
