@@ -43,7 +43,7 @@ class TcpCore(PacketSink):
         self.hub = Demux(ip, timers, rng, config)
         self.reset_at = -const.SECOND  # the bucket of tokens as an instant: the next token's, were none saved
 
-    # -- in ---------------------------------------------------------------------------------------------------------------------
+    # -- in -------------------------------------------------------------------------------------------------------------------
 
     def input(self, f: Frame) -> None:
         hub = self.hub
@@ -190,7 +190,7 @@ class TcpCore(PacketSink):
             reason = Refused() if port else Unreachable(f"a router on the way said so: ICMP type {e.type}, code {e.code}")
             c.icmp(hard, reason, seq, now)
 
-    # -- the user's calls -------------------------------------------------------------------------------------------------------
+    # -- the user's calls -----------------------------------------------------------------------------------------------------
 
     def mtu_for(self, remote: int, now: int) -> int:
         """The path MTU, within what our arithmetic takes: at least the smallest MSS and headers, at most 16 bits."""
@@ -226,5 +226,6 @@ class TcpCore(PacketSink):
         return self.hub.listen(address, port, accept, backlog)
 
     def all_connections(self) -> list[Connection]:
-        """Those that exist, TIME-WAIT not counted."""
-        return [entry for table in self.hub.tables.values() for entry in table.values() if isinstance(entry, Connection)]
+        unread = [c for c in self.hub.unread if isinstance(c, Connection)]
+        live = [entry for table in self.hub.tables.values() for entry in table.values() if isinstance(entry, Connection)]
+        return live + unread

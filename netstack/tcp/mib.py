@@ -1,4 +1,4 @@
-"""Counters of TCP: `TcpMib` as /proc/net/snmp has them, `TcpExt` as /proc/net/netstat, our own names for what Linux lumps together."""
+"""Counters of TCP: `TcpMib` as in /proc/net/snmp; `TcpExt` as in /proc/net/netstat, and our own for what Linux lumps together."""
 
 from ..counters import Group
 

@@ -20,6 +20,8 @@ cdef class Hub:
     cdef Out out
     cdef bint batch
     cdef readonly list todo
+    cdef readonly dict unread
+    cdef int too_long
     cdef readonly long long rcv_buf
     cdef readonly int wscale
     cdef void touch(self, Tcb c) except *

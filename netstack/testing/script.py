@@ -115,7 +115,7 @@ class TcpScript:
         self.packets.append(packet)
         self.sent.append(Segment.decode(packet.data))
 
-    # -- opening ----------------------------------------------------------------------------------------------------------------
+    # -- opening --------------------------------------------------------------------------------------------------------------
 
     def force_iss(self, port: int | None = None) -> None:
         """The next connection between our port and the peer's begins at `local_iss`."""
@@ -139,6 +139,8 @@ class TcpScript:
         """The stack connects to the peer's `port`."""
         self.local_port, self.peer_port = local_port, port
         self.force_iss()
+        if self.user.events or self.accepted:
+            self.user = Recorder()
         self._conn = self.tcp.connect(0, local_port, self.peer, port, self.user.user, self.now, nodelay)
         return self._conn
 
@@ -163,7 +165,7 @@ class TcpScript:
         self.expect("A", seq=1, ack=1)
         return self.conn
 
-    # -- the script -------------------------------------------------------------------------------------------------------------
+    # -- the script -----------------------------------------------------------------------------------------------------------
 
     def segment(
         self,

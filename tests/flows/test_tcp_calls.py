@@ -108,7 +108,7 @@ def test_a_fault_in_a_callback_flies_and_leaves_the_stack_in_order(peer: TcpScri
     peer.expect("A", ack=7)
 
 
-# -- keep-alive: RFC 9293 3.8.4 -------------------------------------------------------------------------------------------------------
+# -- keep-alive: RFC 9293 3.8.4 -----------------------------------------------------------------------------------------------
 
 
 def test_an_idle_connection_sends_nothing_by_default(peer: TcpScript) -> None:
@@ -174,7 +174,7 @@ def test_keep_alive_can_be_configured_and_switched_off(script: Make) -> None:
     assert peer.timers.count == 0
 
 
-# -- what can be asked -----------------------------------------------------------------------------------------------------------------
+# -- what can be asked --------------------------------------------------------------------------------------------------------
 
 
 def test_info_says_where_the_connection_is(peer: TcpScript) -> None:

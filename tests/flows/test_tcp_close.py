@@ -559,7 +559,7 @@ def test_writing_after_the_end_says_whose_end_it_was(peer: TcpScript) -> None:
         conn.write(b"x", peer.now)
 
 
-# -- a paused user reads what came before the end ------------------------------------------------------------------------------
+# -- a paused user reads what came before the end -----------------------------------------------------------------------------
 
 
 def test_a_paused_user_still_gets_data_and_end_after_time_wait(peer: TcpScript) -> None:
@@ -594,3 +594,21 @@ def test_a_paused_user_gets_the_end_when_it_resumes(peer: TcpScript) -> None:
     assert peer.user.events == ["connected"]
     conn.resume(peer.now)
     assert peer.user.events == ["connected", "eof"]
+
+
+def test_what_is_over_but_unread_still_counts_and_can_be_aborted(script: Make) -> None:
+    """Or a peer could fill a paused user's windows again and again, outside of every bound."""
+    peer = script(config=TcpConfig(max_connections=1))
+    conn = peer.establish()
+    conn.pause(peer.now)
+    conn.shutdown(peer.now)
+    peer.send("FPA", seq=1, ack=2, data=b"unread")
+    peer.advance(61 * SECOND)
+    assert gone(peer) and list(peer.tcp.connections()) == [conn]
+    peer.take()
+    peer.send("S", seq=0, port=40001)
+    peer.expect_nothing()
+    peer.tcp.abort_all(peer.now)
+    assert isinstance(peer.user.error, Aborted) and list(peer.tcp.connections()) == []
+    peer.send("S", seq=0, port=40001)
+    peer.expect("SA")
