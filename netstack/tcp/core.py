@@ -36,6 +36,15 @@ def plateau(mtu: int) -> int:
     return 0
 
 
+def reason(e: IpError) -> Exception:
+    """What the user is told."""
+    if e.type == UNREACHABLE and e.code == 3:
+        return Refused()
+    if e.reporter == e.src:
+        return Unreachable("nobody answers for the next hop on the way there")
+    return Unreachable(f"a router on the way said so: ICMP type {e.type}, code {e.code}")
+
+
 class TcpCore(PacketSink):
     __slots__ = ("hub", "reset_at")
 
@@ -185,10 +194,9 @@ class TcpCore(PacketSink):
         if e.type == UNREACHABLE and e.code == FRAGMENTATION_NEEDED:
             c.too_big(e.mtu or plateau(c.path_mtu), seq, now)
         elif e.type != SOURCE_QUENCH:
-            hard = e.type == UNREACHABLE and e.code in HARD_CODES
-            port = e.type == UNREACHABLE and e.code == 3
-            reason = Refused() if port else Unreachable(f"a router on the way said so: ICMP type {e.type}, code {e.code}")
-            c.icmp(hard, reason, seq, now)
+            # our own internet layer is no rumour from the network: when it says that nobody answers for the next hop, that is hard
+            hard = e.type == UNREACHABLE and (e.code in HARD_CODES or e.reporter == e.src)
+            c.icmp(hard, reason(e), seq, now)
 
     # -- the user's calls -----------------------------------------------------------------------------------------------------
 

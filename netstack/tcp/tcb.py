@@ -24,7 +24,7 @@ that the running batch has touched.
 
 from .. import const, raw
 from ..cores import Out, StreamUser
-from ..errors import MessageTooLong, NoBuffers, Unreachable
+from ..errors import MessageTooLong
 from ..signatures import Ip, Rng
 from ..timers import Timer, Timers
 from . import const as tc
@@ -116,7 +116,7 @@ class Hub:
             self.ext.OutFailed += 1
             self.too_long = error.mtu or self.face.mtu_for(dst, now)
             return False
-        except (Unreachable, NoBuffers):
+        except OSError:  # no route, no buffers, a device in trouble: a dead one says so itself, when it is polled
             self.ext.OutFailed += 1
             self.too_long = 0
             return False

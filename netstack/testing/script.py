@@ -292,8 +292,8 @@ class TcpScript:
             self.timers.run(self.now)
         return self.now - begin
 
-    def icmp(self, type: int, code: int, seq: int, mtu: int = 0) -> None:
-        """An ICMP error arrives that quotes a segment of ours at relative `seq`."""
+    def icmp(self, type: int, code: int, seq: int, mtu: int = 0, reporter: int | None = None) -> None:
+        """An ICMP error arrives, from the peer or from `reporter`, that quotes a segment of ours at relative `seq`."""
         quote = Segment(self.local_port, self.peer_port, (self.local_iss + seq) & const.M32, 0, const.ACK, 0)
-        error = IpError(type, code, self.local, self.peer, quote.encode(self.local, self.peer)[:8], mtu, self.peer)
+        error = IpError(type, code, self.local, self.peer, quote.encode(self.local, self.peer)[:8], mtu, reporter or self.peer)
         self.ip.inject_error(const.PROTO_TCP, error, self.now)

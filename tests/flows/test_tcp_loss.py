@@ -358,6 +358,14 @@ def test_a_soft_icmp_error_ends_nothing_and_is_the_reason_when_we_give_up(peer: 
     assert isinstance(peer.user.error, Unreachable)
 
 
+def test_our_own_hosts_word_that_nobody_is_there_ends_a_connection_attempt(peer: TcpScript) -> None:
+    """No rumour from the network: ARP has given up. As Linux, in seconds and not in two minutes."""
+    peer.connect()
+    peer.icmp(3, 1, seq=0, reporter=peer.local)
+    assert isinstance(peer.user.error, Unreachable)
+    assert peer.timers.count == 0 and not peer.tcp.hub.tables
+
+
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 9, 10, 13])
 def test_no_icmp_error_ends_an_established_connection(peer: TcpScript, code: int) -> None:
     """RFC 5927 5.2; gVisor: TCPEstablishedUnreachable."""
