@@ -11,7 +11,6 @@ It knows nothing of the stack: what it shows comes through `Status`.
 
 import hashlib
 import html
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
@@ -19,7 +18,7 @@ from typing import Protocol
 
 from ..instant import SECOND
 from .message import Handler, HttpError, Request, Response
-from .page_html import CSS, PAGE, SCRIPT
+from .page_html import CSS, PAGE, SCRIPT, connection_table, count_text, counter_table, uptime_text
 
 _MOST = 1 << 40  # of /bytes/N: it costs no memory, and a client that wants more can ask twice
 _PERIOD = 1048573  # prime, so that a block lost, doubled or moved shows wherever blocks have an even size
@@ -44,7 +43,7 @@ class Status(Protocol):
         """Group to name to what it counts: each group's `MEANING`."""
 
     def connections(self) -> Sequence[Mapping[str, object]]:
-        """One mapping for each, with the same keys in the same order: they become the columns."""
+        """One mapping for each, with the same keys: those of page_html.COLUMNS are drawn, all are in /stats.json."""
 
 
 @lru_cache(maxsize=1)
@@ -89,7 +88,7 @@ class DemoPage:
         path = request.path
         if path == "/":
             _allow(request, "GET", "HEAD")
-            return Response.html(self.render(), headers=_HEADERS)
+            return Response.html(self.render(request.host), headers=_HEADERS)
         if path == "/stats.json":
             _allow(request, "GET", "HEAD")
             return Response.json(self.stats(), headers=_HEADERS)
@@ -119,36 +118,22 @@ class DemoPage:
             "connections": [dict(each) for each in self._status.connections()],
         }
 
-    def render(self) -> str:
-        """The page with the numbers of this moment in it: it says the same without its script."""
-        stats = self.stats()
-        rows = []
-        meanings = self._status.meanings()
-        for group, values in self._status.counters().items():
-            rows.append(f'<tr><th colspan="3" scope="rowgroup">{html.escape(group)}</th></tr>')
-            for name, value in values.items():
-                meaning = meanings.get(group, {}).get(name, "")
-                cells = (name, f"{value:,}", meaning)
-                zero = "" if value else ' class="zero"'
-                rows.append(f"<tr{zero}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
-        connections = [{key: str(value) for key, value in each.items()} for each in self._status.connections()]
-        columns = list(connections[0]) if connections else []
-        head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
-        body = ""
-        for each in connections:
-            body += "<tr>" + "".join(f"<td>{html.escape(each.get(column, ''))}</td>" for column in columns) + "</tr>"
-        # "</script>" in a name would end the script: JSON may escape every "<"
+    def render(self, host: str) -> str:
+        """The page with the numbers of this moment in it, for one who asked for `host`: it says the same without its script."""
+        connections = self._status.connections()
+        addresses = self._status.addresses()
         return PAGE.format(
             css=CSS,
-            script=SCRIPT.replace("STATS", json.dumps(stats).replace("<", "\\u003c")),
+            script=SCRIPT,
             netif=html.escape(self._netif or "a network device"),
-            addresses=html.escape(", ".join(self._status.addresses()) or "no address"),
+            addresses=html.escape(", ".join(addresses) or "none"),
             build=html.escape(self._build or "unknown"),
-            uptime=f"{stats['uptime']} s",
-            requests=self._requests,
-            counters="\n".join(rows),
-            columns=head,
-            connections=body,
+            uptime=uptime_text((self._clock() - self._since) // SECOND),
+            requests=f"{self._requests:,}",
+            count=count_text(len(connections)),
+            connections=connection_table(connections),
+            counters=counter_table(self._status.counters(), self._status.meanings()),
+            host=html.escape(host or "".join(addresses[:1]).partition("/")[0]),
         )
 
 

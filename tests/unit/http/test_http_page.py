@@ -9,14 +9,17 @@ from http_world import ScriptedStack, serve
 
 from netstack.http.mib import HttpMib
 from netstack.http.page import DemoPage, FixedBytes, fixed_bytes
+from netstack.http.page_html import round_trip_text, uptime_text
 from netstack.http.server import HttpServer
 
+ZERO_CELL = '<td class="n">0</td>'
 EVIL = "</script><script>alert(1)</script>"
 
 
 class FakeStatus:
-    def __init__(self) -> None:
+    def __init__(self, open: int = 1) -> None:
         self.mib = HttpMib()
+        self.open = open
 
     def addresses(self) -> list[str]:
         return ["192.0.2.1/24"]
@@ -28,11 +31,12 @@ class FakeStatus:
         return {"http": HttpMib.MEANING}
 
     def connections(self) -> list[dict[str, object]]:
-        return [{"remote": "192.0.2.2:5", "state": "ESTABLISHED", "note": EVIL}]
+        row = {"remote": f"192.0.2.2:{EVIL}", "state": "ESTABLISHED", "srtt": 2_340_000, "cwnd": -1, "snd_wnd": 64512}
+        return [row | {"note": "raw"}] * self.open
 
 
-def site() -> tuple[ScriptedStack, HttpServer[ScriptedStack]]:
-    status = FakeStatus()
+def site(open: int = 1) -> tuple[ScriptedStack, HttpServer[ScriptedStack]]:
+    status = FakeStatus(open)
     clock = ScriptedStack().clock
     return serve(DemoPage(status, clock=clock, netif="tap0", build="compiled"))
 
@@ -57,7 +61,7 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
         scripts = 0
 
         def handle_starttag(self, tag: str, attrs: object) -> None:
-            if tag not in ("meta", "link", "br"):
+            if tag not in ("meta", "link", "br", "input"):
                 self.open.append(tag)
             self.scripts += tag == "script"
 
@@ -71,13 +75,48 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere() -> None:
     assert parser.scripts == 1, "a name broke out of its place"
 
 
+def page(open: int = 1) -> str:
+    stack, _ = site(open)
+    return stack.client(b"GET / HTTP/1.1\r\nHost: 10.0.0.9:8\r\n\r\n", b"").sent.partition(b"\r\n\r\n")[2].decode()
+
+
+def test_connections_are_written_for_people_and_what_is_not_drawn_stays_in_the_json() -> None:
+    text = page()
+    assert "<td>ESTABLISHED</td>" in text
+    assert [re.sub("<.*?>", "", cell) for cell in re.findall('<td class="n">.*?</td>', text)][:3] == ["2.34 ms", "-", "64,512"]
+    assert "raw" not in text
+    assert "None at this moment." in page(open=0)
+
+
+def test_a_crowd_of_connections_is_counted_and_not_all_drawn() -> None:
+    text = page(open=5000)
+    assert "5,000, of which 100 are shown" in text
+    assert text.count("ESTABLISHED") == 100
+
+
+def test_counters_of_0_can_be_hidden_and_a_group_of_nothing_else_too() -> None:
+    text = page()
+    assert f'<tbody class="zero"><tr><th colspan="3" scope="rowgroup">http</th></tr><tr class="zero">{ZERO_CELL}' in text
+    assert '<tbody><tr><th colspan="3" scope="rowgroup">&lt;/script&gt;' in text
+
+
+def test_what_to_try_names_the_host_that_was_asked_for() -> None:
+    assert "curl -T million http://10.0.0.9:8/sha256" in page()
+
+
+def test_times_are_short_and_in_the_unit_that_fits() -> None:
+    assert [uptime_text(n) for n in (0, 59, 200, 7300, 90000)] == ["0 s", "59 s", "3 min 20 s", "2 h 1 min", "1 d 1 h"]
+    times = [round_trip_text(n) for n in (1, 1000, 999_400, 1_500_000, 999_900_000, 2_000_000_000)]
+    assert times == ["under 1 µs", "1 µs", "999 µs", "1.5 ms", "999 ms", "2 s"]
+
+
 def test_the_numbers_come_as_json_too() -> None:
     status, head, body = get(b"GET /stats.json HTTP/1.1\r\nHost: a\r\n\r\n")
     stats = json.loads(body)
     assert status == 200
     assert stats["requests"] == 1
     assert stats["counters"]["http"]["Refused"] == 0
-    assert stats["connections"][0]["note"] == EVIL
+    assert stats["connections"][0]["note"] == "raw"
     assert b"Content-Type: application/json" in head
 
 
