@@ -11,6 +11,7 @@ this package.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from .errors import UsageError
 from .signatures import Netif
@@ -43,32 +44,37 @@ def open_netif(spec: Spec | str) -> Netif:
 def find(kind: str) -> Factory:
     """The factory called `kind`: built in, registered, or written in full as `my.package:factory`. Raises UsageError."""
     if ":" in kind:
-        return _load(kind, kind)
+        return _factory(kind, kind)
     if kind in BUILT_IN:
-        return _load(kind, BUILT_IN[kind])
-    registered = _registered()
-    if kind in registered:
-        return _load(kind, registered[kind])
-    there = ", ".join(sorted({*BUILT_IN, *registered}))
+        _find_checkout(BUILT_IN[kind].partition(":")[0])
+        return _factory(kind, BUILT_IN[kind])
+    others = registered(GROUP)
+    if kind in others:
+        return _factory(kind, others[kind])
+    there = ", ".join(sorted({*BUILT_IN, *others}))
     raise UsageError(f"there is no kind of device called {kind!r}: there are {there}, or write my.package:factory:{kind}")
 
 
-def _registered() -> dict[str, str]:
+def registered(group: str) -> dict[str, str]:
+    """Name and `module:object` of every entry point of a group."""
     from importlib.metadata import entry_points
 
-    return {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    return {entry.name: entry.value for entry in entry_points(group=group)}
 
 
-def _load(kind: str, where: str) -> Factory:
+def load(kind: str, where: str) -> Any:
+    """The object `module:name`; `kind` is what the user called it. Raises UsageError."""
     from importlib import import_module
 
     module, _, name = where.partition(":")
     try:
-        if kind in BUILT_IN:
-            _find_checkout(module)
-        factory: Factory = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module's name at all
         raise UsageError(f"{kind} can't be loaded from {where}: {error}") from error
+
+
+def _factory(kind: str, where: str) -> Factory:
+    factory: Factory = load(kind, where)
     return factory
 
 

@@ -3,7 +3,6 @@ cimport netstack.const as const
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 from netstack.cores cimport Frame, StreamUser
-from netstack.tcp.congestion.reno cimport Reno
 from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.options cimport Options, send_mss
 from netstack.tcp.handle cimport Handle

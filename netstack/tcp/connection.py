@@ -20,7 +20,7 @@ from ..cores import Frame, StreamUser
 from ..errors import Refused, TimedOut
 from ..instant import SECOND
 from . import const as tc
-from .congestion.reno import Reno
+from .congestion import registry
 from .handle import ConnInfo as ConnInfo
 from .handle import Handle
 from .options import Options, send_mss
@@ -240,7 +240,8 @@ class Connection(Handle):
         self.snd_una = self.snd_nxt = serial.add(self.iss, 1)
         self.small_end = self.snd_una
         self.una_at = now
-        self.cc = Reno(self.mss)
+        self.cc = registry.make(self.congestion, self.mss)
+        self.sent_at = now
         self.cc.on_start(self.mss, self.syn_lost)
         if self.timing:
             self.rtt.sample(now - self.rtt_at)

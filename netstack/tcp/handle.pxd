@@ -34,5 +34,7 @@ cdef class Handle(Receiver):
     cpdef void resume(self, long long now) except *
     cpdef void set_marks(self, long long low, long long high) except *
     cpdef void set_nodelay(self, bint on, long long now) except *
+    @cython.locals(new=Congestion)
+    cpdef void set_congestion(self, object name) except *
     cpdef void set_keepalive(self, long long idle, long long interval, int count, long long now) except *
     cpdef bint lingers(self) except *

@@ -10,6 +10,7 @@ from .. import const, raw, serial
 from ..errors import Aborted, BrokenError, ClosedError, PeerReset, Refused
 from . import const as tc
 from . import state
+from .congestion import registry
 from .queues import SendQueue
 from .receive import Receiver
 
@@ -24,6 +25,7 @@ class ConnInfo:
     rto: int
     cwnd: int
     ssthresh: int
+    congestion: str
     in_flight: int
     unsent: int
     retransmits: int
@@ -238,6 +240,15 @@ class Handle(Receiver):
         if on:
             self.kick(now)
 
+    def set_congestion(self, name: str) -> None:
+        """Control congestion by the strategy called `name` (congestion/registry.py) from now on; in the middle of a connection it
+        goes on from the windows of the one before. Raises UsageError, and nothing has changed."""
+        new = registry.make(name, self.mss)
+        if self.cc is not None:
+            new.adopt(self.cc.cwnd, self.cc.ssthresh)
+            self.cc = new
+        self.congestion = name
+
     def set_keepalive(self, idle: int, interval: int, count: int, now: int) -> None:
         """After `idle` ns of silence probe each `interval` ns, end with TimedOut after `count` without answer. `idle` 0: off."""
         self.keep_idle = idle
@@ -276,6 +287,7 @@ class Handle(Receiver):
             rto=self.rtt.rto(),
             cwnd=-1 if cc is None else cc.cwnd,
             ssthresh=-1 if cc is None else cc.ssthresh,
+            congestion=self.congestion,
             in_flight=serial.sub(self.snd_max, self.snd_una),
             unsent=self.pending(),
             retransmits=self.retransmits,

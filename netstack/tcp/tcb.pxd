@@ -53,7 +53,8 @@ cdef class Tcb(Timer):
     cdef readonly long long high, low
     cdef readonly Rtt rtt
     cdef readonly Congestion cc
-    cdef long long rtt_at, una_at
+    cdef readonly object congestion
+    cdef long long rtt_at, una_at, sent_at
     cdef readonly int dupacks, retries
     cdef readonly long long inflate, retransmits
     cdef readonly object soft_error, error

@@ -30,6 +30,7 @@ from ..timers import Timer, Timers
 from . import const as tc
 from . import state
 from .config import TcpConfig
+from .congestion import registry
 from .congestion.base import Congestion
 from .mib import TcpExt, TcpMib
 from .queues import Reassembly, SendQueue
@@ -64,6 +65,7 @@ class Hub:
         self.timers = timers
         self.rng = rng
         self.config = config
+        registry.find(config.congestion)  # an unknown name is refused here, and not when a SYN has come
         self.mib = TcpMib()
         self.ext = TcpExt()
         self.out = Out()
@@ -163,7 +165,7 @@ class Tcb(Timer):
         "sendq", "fin_queued", "small_end", "high", "low", "was_high", "nodelay",
         # recovery
         "rtt", "cc", "timing", "rtt_seq", "rtt_at", "dupacks", "recovering", "recover", "inflate", "partial", "retries",
-        "persisting", "una_at", "retransmits", "syn_lost", "soft_error",
+        "congestion", "sent_at", "persisting", "una_at", "retransmits", "syn_lost", "soft_error",
         # receive sequence space
         "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_buf", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
         "paused", "eof_owed", "ack_now", "unacked", "challenged_at",
@@ -211,7 +213,9 @@ class Tcb(Timer):
         self.nodelay = config.nodelay
 
         self.rtt = Rtt(config.rto_min)
-        self.cc: Congestion | None = None  # made when the handshake is done
+        self.cc: Congestion | None = None  # made when the handshake is done …
+        self.congestion = config.congestion  # … by this name
+        self.sent_at = 0  # when new data was last sent: congestion control is told of idle times
         self.timing = False  # one segment at a time is timed (RFC 6298 3)
         self.rtt_seq = iss
         self.rtt_at = 0

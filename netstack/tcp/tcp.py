@@ -10,6 +10,7 @@ from ..cores import IpError, StreamUser
 from ..signatures import Ip, Rng
 from ..timers import Timers
 from .config import TcpConfig
+from .congestion import registry
 from .connection import Connection
 from .core import TcpCore
 from .listener import Accept, Listener
@@ -53,16 +54,29 @@ class Tcp(TcpCore, Generic[I_co]):
         return self.bind(address, port, accept, backlog)
 
     def connect(
-        self, local: int, local_port: int, remote: int, remote_port: int, user: StreamUser, now: int, nodelay: bool | None = None
+        self,
+        local: int,
+        local_port: int,
+        remote: int,
+        remote_port: int,
+        user: StreamUser,
+        now: int,
+        nodelay: bool | None = None,
+        congestion: str | None = None,
     ) -> Connection:
         """Send a SYN; `user.connected` or `user.closed(Refused | TimedOut | Unreachable)` follows.
 
-        `local` 0: the internet layer chooses; `local_port` 0: one is chosen at random.
+        `local` 0: the internet layer chooses; `local_port` 0: one is chosen at random. `nodelay` and `congestion` stand above the
+        configuration.
         Raises AddressInUse, Unreachable, NoBuffers, UsageError.
         """
+        if congestion is not None:
+            registry.find(congestion)  # refused before anything is sent
         c = self.open(local, local_port, remote, remote_port, user, now)
         if nodelay is not None:
             c.set_nodelay(nodelay, now)
+        if congestion is not None:
+            c.set_congestion(congestion)
         return c
 
     def flush(self, now: int) -> None:

@@ -94,11 +94,13 @@ class Transmitter(Tcb):
         length = self.pending()
         if length == 0 and not self.fin_queued:
             return
+        if self.snd_max == self.snd_una and length:
+            self.cc.on_restart(now - self.sent_at, self.rtt.rto(), now)  # type: ignore[union-attr]  # there from ESTABLISHED on
         mss = self.mss
         largest = mss
         if self.hub.offload & const.OFFLOAD_TSO4:
             largest = (const.M16 - 120) // mss * mss  # 120: both headers with all their options
-        window = self.cc.cwnd + self.inflate  # type: ignore[union-attr]  # there from ESTABLISHED on
+        window = self.cc.cwnd + self.inflate  # type: ignore[union-attr]
         if self.snd_wnd < window:
             window = self.snd_wnd
         while True:
@@ -166,6 +168,7 @@ class Transmitter(Tcb):
             self.timing = True
             self.rtt_at = now
             self.rtt_seq = end
+        self.sent_at = now
         self.snd_nxt = end
         if serial.lt(self.snd_max, end):
             self.snd_max = end
@@ -218,7 +221,7 @@ class Transmitter(Tcb):
         restart = True
         if not self.recovering:
             self.inflate = 0
-            self.cc.on_ack(acked, flight, now)  # type: ignore[union-attr]
+            self.cc.on_ack(acked, flight, self.rtt.srtt, now)  # type: ignore[union-attr]
         elif serial.le(self.recover, ack):
             self.recovering = False
             self.inflate = 0
