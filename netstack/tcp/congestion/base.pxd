@@ -7,7 +7,7 @@ cdef class Congestion:
     cdef readonly long long cwnd, ssthresh
     cdef readonly int mss
     cdef bint careful
-    cdef long long peak, round
+    cdef long long peak, peak_at
     cdef void adopt(self, long long cwnd, long long ssthresh) except *
     cdef void on_start(self, int mss, bint syn_was_lost) except *
     cdef void on_mss(self, int mss) except *
@@ -18,7 +18,7 @@ cdef class Congestion:
     cdef void on_timeout(self, long long flight, long long now) except *
     @cython.locals(restart="long long", known="long long")
     cdef void on_restart(self, long long idle, long long rto, long long now) except *
-    cdef bint used(self, long long acked, long long flight) except *
+    cdef bint used(self, long long flight, long long now) except *
     @cython.locals(grow="long long", room="long long")
     cdef void slow_start(self, long long acked) except *
     @cython.locals(least="long long", ssthresh="long long")

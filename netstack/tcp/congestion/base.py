@@ -28,7 +28,7 @@ UNLIMITED = 1 << 40  # ssthresh "arbitrarily high" (RFC 5681 3.1)
 class Congestion:
     """A strategy. All windows are bytes, `now` and durations nanoseconds; `flight` is what was in flight before the event."""
 
-    __slots__ = ("careful", "cwnd", "mss", "name", "peak", "round", "ssthresh")
+    __slots__ = ("careful", "cwnd", "mss", "name", "peak", "peak_at", "ssthresh")
 
     def __init__(self, mss: int) -> None:
         self.name = ""  # the one by which it was chosen
@@ -36,8 +36,8 @@ class Congestion:
         self.ssthresh = UNLIMITED
         self.cwnd = initial_window(mss)
         self.careful = False  # slow start after a time-out
-        self.peak = 0  # the most that was in flight in this round …
-        self.round = 0  # … which ends when so many bytes more have been acknowledged
+        self.peak = 0  # the most that was in flight in this batch of ACKs …
+        self.peak_at = -1  # … all of which came at this instant
 
     def adopt(self, cwnd: int, ssthresh: int) -> None:
         """Take the place of another strategy, where that one stood."""
@@ -76,7 +76,6 @@ class Congestion:
 
     def on_restart(self, idle: int, rto: int, now: int) -> None:
         """New data is about to leave, nothing is in flight, and data was last sent `idle` ago."""
-        self.round = 0
         if idle <= rto:
             return
         # RFC 5681 4.1: after so long there is no ACK clock, and the path may be another. What it carried is remembered, for slow
@@ -90,16 +89,15 @@ class Congestion:
 
     # -- what strategies share ------------------------------------------------------------------------------------------------
 
-    def used(self, acked: int, flight: int) -> bool:
-        """Has the window been used in this round, so that it may grow? Half of it counts as all (RFC 7661 4.3): a writer that
-        doesn't fill it has not shown that the path carries more. `flight` alone would not do: when the ACKs of a whole window
-        are read in one batch, it falls and falls, and nothing is sent meanwhile."""
-        if self.round <= 0:
+    def used(self, flight: int, now: int) -> bool:
+        """Has the window been used, so that it may grow? Half of it counts as all (RFC 7661 4.3): a writer that doesn't fill it has
+        not shown that the path carries more. The flight of this ACK alone would not do: when the ACKs of a whole window are
+        read in one batch, it falls and falls, and nothing is sent meanwhile."""
+        if now != self.peak_at:
+            self.peak_at = now
             self.peak = flight
-            self.round = flight
         elif flight > self.peak:
             self.peak = flight
-        self.round -= acked
         return 2 * self.peak >= self.cwnd and self.cwnd < tc.CWND_MAX
 
     def slow_start(self, acked: int) -> None:
@@ -124,7 +122,6 @@ class Congestion:
         least = 2 * self.mss
         ssthresh = flight * tenths // 10
         self.ssthresh = ssthresh if ssthresh > least else least
-        self.round = 0
 
 
 def initial_window(mss: int) -> int:

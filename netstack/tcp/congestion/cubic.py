@@ -67,7 +67,7 @@ class Cubic(Congestion):
             self.w_max = self.cwnd
 
     def on_ack(self, acked: int, flight: int, srtt: int, now: int) -> None:
-        if not self.used(acked, flight):
+        if not self.used(flight, now):
             self.hold(now)  # 4.2, 5.8: t doesn't run while the application is the limit
             return
         if self.cwnd < self.ssthresh:

@@ -11,7 +11,7 @@ class Reno(Congestion):
         self.acked = 0  # bytes acknowledged since cwnd last grew, in congestion avoidance
 
     def on_ack(self, acked: int, flight: int, srtt: int, now: int) -> None:
-        if not self.used(acked, flight):
+        if not self.used(flight, now):
             return
         if self.cwnd < self.ssthresh:
             self.slow_start(acked)
