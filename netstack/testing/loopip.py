@@ -18,7 +18,7 @@ from ..address import Ip4
 from ..buffers import Pool
 from ..checksum import pseudo_ip4
 from ..cores import Frame, IpCore, IpError, Out, PacketSink
-from ..errors import MessageTooLong, Unreachable, UsageError
+from ..errors import MessageTooLong, Unreachable
 
 SLAB = 65536 + 1024  # the largest datagram and the headers below it
 
@@ -63,11 +63,6 @@ class LoopIp(IpCore):
         if not self.routed:
             raise Unreachable()
         return self.address
-
-    def join(self, group: int) -> None:
-        raise UsageError("there are no groups on this internet layer: TCP is for two")
-
-    leave = join
 
     def mtu_for(self, dst: int, now: int) -> int:
         return self.mtu
