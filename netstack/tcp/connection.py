@@ -31,7 +31,7 @@ _OPTIONS = Options()  # filled and read within one call
 class Connection(Handle):
     __slots__ = ()
 
-    # -- a segment: RFC 9293 3.10.7.4 -------------------------------------------------------------------------------------------
+    # -- a segment: RFC 9293 3.10.7.4 -----------------------------------------------------------------------------------------
 
     def input(self, f: Frame, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
         """`f.off` to `f.end` is the text; `field` the window as it stands in the header, whose length is `hl`."""
@@ -171,7 +171,7 @@ class Connection(Handle):
         if wnd > self.max_snd_wnd:
             self.max_snd_wnd = wnd
 
-    # -- opening ----------------------------------------------------------------------------------------------------------------
+    # -- opening --------------------------------------------------------------------------------------------------------------
 
     def take_syn(self, f: Frame, seq: int, field: int, hl: int) -> None:
         """The peer's SYN: its options, its sequence number, its window."""
@@ -257,7 +257,11 @@ class Connection(Handle):
         if self.listener is not None:
             self.hub.graduate(self)
             accept: Callable[[Connection], StreamUser | None] = self.listener.accept  # type: ignore[attr-defined]  # a Listener
-            user = accept(self)
+            try:
+                user = accept(self)
+            except BaseException:  # the program's fault flies, and leaves no connection without a user behind
+                self.abort(now)
+                raise
             if self.state == tc.CLOSED:
                 return  # aborted from inside `accept`
             if user is None:
@@ -265,11 +269,12 @@ class Connection(Handle):
                 self.end(None, now)
                 return
             self.user = user
-        if self.fin_queued:
-            self.become(tc.FIN_WAIT_1)  # shutdown while connecting
-        self.user.connected(now)  # type: ignore[union-attr]  # active opens have one from the start
+        if self.fin_queued and self.state == tc.ESTABLISHED:
+            self.become(tc.FIN_WAIT_1)  # shutdown while connecting; from inside `accept` it is done already
+        if not self.orphan:
+            self.user.connected(now)  # type: ignore[union-attr]  # active opens have one from the start
 
-    # -- the turn of the crank --------------------------------------------------------------------------------------------------
+    # -- the turn of the crank ------------------------------------------------------------------------------------------------
 
     def flush(self, now: int) -> None:
         """The batch is over: send what is allowed, acknowledge what came, tell the writer, set the timer."""
@@ -315,18 +320,19 @@ class Connection(Handle):
             self.t_keep = due if due > now else now + self.keep_interval
             return
         if self.keep_sent >= self.keep_count:
-            self.fail(TimedOut(f"{self.keep_sent} keep-alive probes were not answered in {self.keep_interval / SECOND:g} s each"), now)
+            every = self.keep_interval / SECOND
+            self.fail(TimedOut(f"{self.keep_sent} keep-alive probes, one each {every:g} s, were not answered"), now)
             return
         self.keep_sent += 1
         self.hub.ext.TCPKeepAlive += 1
         self.t_keep = now + self.keep_interval
         self.emit(const.ACK, serial.add(self.snd_una, -1), None, 0, 0, now)
 
-    # -- ICMP -------------------------------------------------------------------------------------------------------------------
+    # -- ICMP -----------------------------------------------------------------------------------------------------------------
 
     def icmp(self, hard: bool, error: Exception, seq: int, now: int) -> None:
-        """An ICMP error about a segment of ours at `seq` (RFC 5927): believed only when that is in flight; hard ones end a connection
-        attempt and nothing else."""
+        """An ICMP error about a segment of ours at `seq` (RFC 5927): believed only when that is in flight; hard ones end a
+        connection attempt and nothing else."""
         if not serial.between(self.snd_una, seq, self.snd_max):
             self.hub.ext.OutOfWindowIcmps += 1
             return

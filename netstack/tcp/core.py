@@ -36,6 +36,15 @@ def plateau(mtu: int) -> int:
     return 0
 
 
+def reason(e: IpError) -> Exception:
+    """What the user is told."""
+    if e.type == UNREACHABLE and e.code == 3:
+        return Refused()
+    if e.reporter == e.src:
+        return Unreachable("nobody answers for the next hop on the way there")
+    return Unreachable(f"a router on the way said so: ICMP type {e.type}, code {e.code}")
+
+
 class TcpCore(PacketSink):
     __slots__ = ("hub", "reset_at")
 
@@ -43,7 +52,7 @@ class TcpCore(PacketSink):
         self.hub = Demux(ip, timers, rng, config)
         self.reset_at = -const.SECOND  # the bucket of tokens as an instant: the next token's, were none saved
 
-    # -- in ---------------------------------------------------------------------------------------------------------------------
+    # -- in -------------------------------------------------------------------------------------------------------------------
 
     def input(self, f: Frame) -> None:
         hub = self.hub
@@ -94,7 +103,7 @@ class TcpCore(PacketSink):
         hub = self.hub
         ext = hub.ext
         n = f.end - f.off
-        iss = -1
+        tw: TimeWait | None = None
         if isinstance(entry, TimeWait):
             tw = entry
             verdict = tw.input(seq, flags, n, f.now)
@@ -102,9 +111,6 @@ class TcpCore(PacketSink):
                 hub.linger(tw, f.now)
             if verdict != 1 or hub.listener_for(f.dst, ports & const.M16) is None:
                 return
-            ext.TWRecycled += 1
-            iss = tw.successor_iss()
-            hub.forget(tw)
         if flags & const.RST:
             ext.InStray += 1
             return
@@ -125,13 +131,22 @@ class TcpCore(PacketSink):
         if flags & const.FIN or ports >> 16 == 0:
             ext.InBadSyn += 1  # scanners' segments; Linux drops SYN,FIN too
             return
+        try:
+            mtu = self.mtu_for(f.src, f.now)
+        except Unreachable:
+            ext.InNoRoute += 1
+            return
         if not hub.admit(listener, f.now):
             return
         local_port = ports & const.M16
         remote_port = ports >> 16
-        if iss < 0:
+        if tw is None:
             iss = hub.iss(f.dst, local_port, f.src, remote_port, f.now)
-        c = Connection(hub, f.dst, local_port, f.src, remote_port, self.mtu_for(f.src, f.now), iss)
+        else:  # not before now: a SYN that leads nowhere must not end the wait
+            ext.TWRecycled += 1
+            iss = tw.successor_iss()
+            hub.forget(tw)
+        c = Connection(hub, f.dst, local_port, f.src, remote_port, mtu, iss)
         hub.insert(c)
         hub.embryo(c)
         hub.mib.PassiveOpens += 1
@@ -185,12 +200,11 @@ class TcpCore(PacketSink):
         if e.type == UNREACHABLE and e.code == FRAGMENTATION_NEEDED:
             c.too_big(e.mtu or plateau(c.path_mtu), seq, now)
         elif e.type != SOURCE_QUENCH:
-            hard = e.type == UNREACHABLE and e.code in HARD_CODES
-            port = e.type == UNREACHABLE and e.code == 3
-            reason = Refused() if port else Unreachable(f"a router on the way said so: ICMP type {e.type}, code {e.code}")
-            c.icmp(hard, reason, seq, now)
+            # our own internet layer is no rumour from the network: when it says that nobody answers for the next hop, that is hard
+            hard = e.type == UNREACHABLE and (e.code in HARD_CODES or e.reporter == e.src)
+            c.icmp(hard, reason(e), seq, now)
 
-    # -- the user's calls -------------------------------------------------------------------------------------------------------
+    # -- the user's calls -----------------------------------------------------------------------------------------------------
 
     def mtu_for(self, remote: int, now: int) -> int:
         """The path MTU, within what our arithmetic takes: at least the smallest MSS and headers, at most 16 bits."""
@@ -226,5 +240,6 @@ class TcpCore(PacketSink):
         return self.hub.listen(address, port, accept, backlog)
 
     def all_connections(self) -> list[Connection]:
-        """Those that exist, TIME-WAIT not counted."""
-        return [entry for table in self.hub.tables.values() for entry in table.values() if isinstance(entry, Connection)]
+        unread = [c for c in self.hub.unread if isinstance(c, Connection)]
+        live = [entry for table in self.hub.tables.values() for entry in table.values() if isinstance(entry, Connection)]
+        return live + unread

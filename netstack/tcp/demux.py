@@ -5,10 +5,10 @@ front of both look-ups. An entry is a `Connection` or a `TimeWait`.
 
 What strangers can fill, and what happens then:
 
-    half-open connections   `max_half_open`; a SYN flood replaces entries *at random*. A flooder who sends r SYNs a second at n entries
-                            leaves an honest handshake of t seconds alive with probability (1 - 1/n)**(r*t): 37 % at 100,000 a second,
-                            1024 entries and 10 ms. Dropping the new SYN instead would leave it n/(r*63) of a chance.
-    connections             `max_connections`; SYNs are dropped
+    half-open connections   `max_half_open`; a SYN flood replaces entries *at random*. A flooder who sends r SYNs a second to n
+                            entries leaves an honest handshake of t seconds alive with probability (1 - 1/n)**(r*t): 37 % at
+                            100,000 a second, 1024 entries and 10 ms. Were new SYNs dropped instead, it had n/(r*63) of a chance.
+    connections             `max_connections`; SYNs are dropped. What is over, but not yet read by a paused user, counts
     TIME-WAIT               `max_time_wait`; the oldest ends early
 """
 
@@ -54,7 +54,7 @@ class Demux(Hub):
         self.secret = rng.getrandbits(128).to_bytes(16, "big")
         self.iss_bias = 0  # added to each ISS: a door for tests that want sequence numbers to wrap
 
-    # -- the tables -------------------------------------------------------------------------------------------------------------
+    # -- the tables -----------------------------------------------------------------------------------------------------------
 
     def find(self, local: int, key: int) -> "Timer | None":
         """The entry for a segment to `local`; `key` is the remote address and the header's first word."""
@@ -110,7 +110,7 @@ class Demux(Hub):
         del self.waits[wait]
         self.drop(wait.local, wait.key)
 
-    # -- half-open connections --------------------------------------------------------------------------------------------------
+    # -- half-open connections ------------------------------------------------------------------------------------------------
 
     def embryo(self, c: Connection) -> None:
         """`c` has begun by a SYN."""
@@ -139,13 +139,13 @@ class Demux(Hub):
             ext.TCPReqQFullDrop += 1
             ext.ListenDrops += 1
             victim.end(None, now)
-        elif self.count >= self.config.max_connections:
+        elif self.count + len(self.unread) >= self.config.max_connections:
             ext.SynDropped += 1
             ext.ListenDrops += 1
             return False
         return True
 
-    # -- listeners --------------------------------------------------------------------------------------------------------------
+    # -- listeners ------------------------------------------------------------------------------------------------------------
 
     def listener_for(self, address: int, port: int) -> "Listener | None":
         here = self.listeners.get(port)
@@ -178,7 +178,7 @@ class Demux(Hub):
         for c in [c for c in self.half if c.listener is listener]:
             c.end(None, now)
 
-    # -- ports and sequence numbers ---------------------------------------------------------------------------------------------
+    # -- ports and sequence numbers -------------------------------------------------------------------------------------------
 
     def free_port(self) -> int:
         """For a listener: a dynamic port on which nobody listens."""
@@ -205,6 +205,6 @@ class Demux(Hub):
         return serial.add(int.from_bytes(digest, "big"), now // ISS_TICK + self.iss_bias)
 
     def room(self) -> None:
-        if self.count >= self.config.max_connections:
+        if self.count + len(self.unread) >= self.config.max_connections:
             self.ext.TCPAbortOnMemory += 1
             raise NoBuffers(f"there are {self.count} connections already: raise max_connections or close some")

@@ -40,10 +40,10 @@ class ConnInfo:
 class Handle(Receiver):
     __slots__ = ()
 
-    # -- ends -------------------------------------------------------------------------------------------------------------------
+    # -- ends -----------------------------------------------------------------------------------------------------------------
 
     def end(self, error: Exception | None, now: int) -> None:
-        """CLOSED: out of the tables, all queues forgotten, the user told, unless a paused one has still to read what came before."""
+        """CLOSED: out of the tables, all queues forgotten, and the user told, unless it has paused and has still to read."""
         if self.state == tc.CLOSED:
             return
         if self.state != tc.TIME_WAIT:
@@ -71,13 +71,18 @@ class Handle(Receiver):
         self.eof_owed = False
 
     def to_read(self) -> bool:
-        """Has the user still to be given something?"""
+        """The protocol is over. Has the user still to be given something? Then it counts as a connection until it was."""
         self.ended = True
-        return self.rx_bytes > 0 or self.eof_owed
+        if self.rx_bytes == 0 and not self.eof_owed:
+            return False
+        self.hub.unread[self] = None
+        return True
 
     def tell(self, error: Exception | None, now: int) -> None:
         """The user's last call, once."""
         user = self.user
+        if self.ended:
+            self.hub.unread.pop(self, None)
         if user is not None:
             self.user = None
             user.closed(error, now)
@@ -87,8 +92,8 @@ class Handle(Receiver):
             self.tell(None, now)
 
     def delivered(self, now: int) -> None:
-        """Our FIN is acknowledged, and with it all that was written. A user who has closed has nothing more to learn; the peer's FIN is
-        waited for a while."""
+        """Our FIN is acknowledged, and with it all that was written. A user who has closed has nothing more to learn; the peer's
+        FIN is waited for a while."""
         if self.orphan:
             self.t_end = now + self.hub.config.fin_timeout
             self.tell(None, now)
@@ -126,7 +131,7 @@ class Handle(Receiver):
         else:
             self.end(PeerReset(), now)
 
-    # -- the user's calls: RFC 9293 3.10.1-3.10.6 -------------------------------------------------------------------------------
+    # -- the user's calls: RFC 9293 3.10.1-3.10.6 -----------------------------------------------------------------------------
 
     def check_writable(self) -> None:
         if self.error is not None and not isinstance(self.error, Aborted):
@@ -171,7 +176,8 @@ class Handle(Receiver):
         self.kick(now)
 
     def close(self, now: int) -> None:
-        """The user goes away: of its methods only `closed` will be called, with None as soon as all that was written is acknowledged.
+        """The user goes away: of its methods only `closed` will be called, with None as soon as all that was written has been
+        acknowledged.
 
         Where unread data waits, or comes later, the peer gets a RST and `closed` an Aborted. A connection that was never
         established is forgotten at once, with Aborted.
@@ -233,7 +239,7 @@ class Handle(Receiver):
             self.kick(now)
 
     def set_keepalive(self, idle: int, interval: int, count: int, now: int) -> None:
-        """After `idle` ns of silence probe each `interval` ns, and end with TimedOut after `count` without answer. `idle` 0: off."""
+        """After `idle` ns of silence probe each `interval` ns, end with TimedOut after `count` without answer. `idle` 0: off."""
         self.keep_idle = idle
         self.keep_interval = interval
         self.keep_count = count

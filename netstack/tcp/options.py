@@ -77,7 +77,8 @@ def put_syn(b: bytearray, end: int, mss: int, wscale: int) -> int:
 
 
 def send_mss(announced: int, mtu: int) -> int:
-    """The payload of our largest segment (RFC 9293 3.7.1), from the peer's option (0: none, or a zero that can't be meant) and the MTU."""
+    """The payload of our largest segment (RFC 9293 3.7.1), from the peer's option (0: none, or a zero that can't be meant) and
+    the MTU."""
     mss = announced if announced else tc.DEFAULT_MSS
     if mss > mtu - tc.IP_TCP:
         mss = mtu - tc.IP_TCP

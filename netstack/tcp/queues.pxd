@@ -33,7 +33,7 @@ cdef class Reassembly:
     cdef Py_ssize_t limit
     cdef readonly list pieces
     cdef readonly Py_ssize_t nbytes
-    @cython.locals(pieces=list, end="unsigned int", i=Py_ssize_t, left=Piece, left_end="unsigned int", gone=Py_ssize_t, right=Piece, n=Py_ssize_t)
+    @cython.locals(pieces=list, end="unsigned int", i=Py_ssize_t, left=Piece, left_end="unsigned int", gone=Py_ssize_t, before=Py_ssize_t, right=Piece, n=Py_ssize_t)
     cpdef Py_ssize_t insert(self, unsigned int seq, bytes data) except -2
     @cython.locals(first=Piece, n=Py_ssize_t, old=Py_ssize_t)
     cpdef bytes pop(self, unsigned int rcv_nxt)

@@ -139,7 +139,8 @@ class Reassembly:
         self.nbytes = 0
 
     def insert(self, seq: int, data: bytes) -> int:
-        """Keep `data`, which begins at `seq`, but for what is there already. Returns how many bytes are new, -1 when the list is full."""
+        """Keep `data`, which begins at `seq`, but for what is there already. Returns how many bytes are new, -1 when the list is
+        full."""
         pieces = self.pieces
         end = serial.add(seq, len(data))
         i = len(pieces)
@@ -156,6 +157,7 @@ class Reassembly:
                 data = raw.piece(data, serial.sub(left_end, seq), serial.sub(end, left_end))
                 seq = left_end
         gone = 0
+        before = self.nbytes
         while i + gone < len(pieces):
             right = pieces[i + gone]
             if serial.le(end, right.seq):
@@ -175,19 +177,19 @@ class Reassembly:
             if serial.add(left.seq, len(left.data)) == seq and len(left.data) + n <= tc.JOIN:
                 left.data = left.data + data
                 self.nbytes += n
-                return n
+                return self.nbytes - before
         if i < len(pieces):
             right = pieces[i]
             if right.seq == serial.add(seq, n) and len(right.data) + n <= tc.JOIN:
                 right.data = data + right.data
                 right.seq = seq
                 self.nbytes += n
-                return n
+                return self.nbytes - before
         if len(pieces) >= self.limit:
             return -1
         pieces.insert(i, Piece(seq, data))
         self.nbytes += n
-        return n
+        return self.nbytes - before
 
     def pop(self, rcv_nxt: int) -> "bytes | None":
         """The bytes from `rcv_nxt` on, if they are there. Pieces that lie before it are forgotten."""

@@ -29,7 +29,7 @@ class Receiver(Transmitter):
     def enter_time_wait(self, now: int) -> None:
         raise NotImplementedError
 
-    # -- the window -------------------------------------------------------------------------------------------------------------
+    # -- the window -----------------------------------------------------------------------------------------------------------
 
     def offer(self) -> int:
         """The window field of the next segment. The right edge never moves left, and moves right by a segment or half of the buffer
@@ -57,7 +57,7 @@ class Receiver(Transmitter):
         grow = self.rcv_buf - self.rx_bytes - serial.sub(self.rcv_adv, self.rcv_nxt)
         return grow >= 2 * self.rcv_mss or 2 * grow >= self.rcv_buf
 
-    # -- text -------------------------------------------------------------------------------------------------------------------
+    # -- text -----------------------------------------------------------------------------------------------------------------
 
     def text(self, f: Frame, seq: int, fin: bool, now: int) -> None:
         """The seventh and eighth step of RFC 9293 3.10.7.4 for an acceptable segment: its text is `f.off` to `f.end`."""
@@ -95,6 +95,8 @@ class Receiver(Transmitter):
         if n:
             self.rcv_nxt = serial.add(seq, n)
             self.unacked += n
+            if now - self.vouched_at >= tc.VOUCH_GAP:
+                self.vouch(now)
             if self.unacked >= 2 * self.rcv_mss:
                 self.ack_now = True  # every second full-sized segment (RFC 5681 4.2)
             if self.paused or self.rx_bytes:
@@ -157,7 +159,7 @@ class Receiver(Transmitter):
             self.eof_owed = False
             self.tell_eof(now)
 
-    # -- FIN --------------------------------------------------------------------------------------------------------------------
+    # -- FIN ------------------------------------------------------------------------------------------------------------------
 
     def take_fin(self, now: int) -> None:
         """RCV.NXT has reached the peer's FIN (RFC 9293 3.10.7.4, eighth step)."""
@@ -177,6 +179,7 @@ class Receiver(Transmitter):
             self.enter_time_wait(now)
         if self.rx_bytes or self.paused:
             self.eof_owed = True
+            self.finish(now)
         else:
             self.tell_eof(now)
 

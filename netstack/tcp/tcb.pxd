@@ -20,6 +20,8 @@ cdef class Hub:
     cdef Out out
     cdef bint batch
     cdef readonly list todo
+    cdef readonly dict unread
+    cdef int too_long
     cdef readonly long long rcv_buf
     cdef readonly int wscale
     cdef void touch(self, Tcb c) except *
@@ -62,7 +64,7 @@ cdef class Tcb(Timer):
     cdef readonly Reassembly ooo
     cdef list rx
     cdef bint fin_seen, eof_owed, ack_now, touched
-    cdef long long unacked, challenged_at
+    cdef long long unacked, challenged_at, vouched_at
     cdef Py_ssize_t half
     cdef long long heard, t_rexmt, t_ack, t_keep, t_end, keep_idle, keep_interval
     cdef int keep_count, keep_sent
@@ -70,4 +72,5 @@ cdef class Tcb(Timer):
     cdef void become(self, int new) except *
     @cython.locals(when="long long")
     cdef void rearm(self) except *
+    cdef void vouch(self, long long now) except *
     cdef void flush(self, long long now) except *

@@ -24,7 +24,7 @@ that the running batch has touched.
 
 from .. import const, raw
 from ..cores import Out, StreamUser
-from ..errors import MessageTooLong, NoBuffers, Unreachable
+from ..errors import MessageTooLong
 from ..signatures import Ip, Rng
 from ..timers import Timer, Timers
 from . import const as tc
@@ -52,6 +52,8 @@ class Hub:
         "rng",
         "timers",
         "todo",
+        "too_long",
+        "unread",
         "wscale",
     )
 
@@ -65,8 +67,10 @@ class Hub:
         self.mib = TcpMib()
         self.ext = TcpExt()
         self.out = Out()
+        self.too_long = 0  # the MTU that the last segment did not fit
         self.batch = False  # input since the last flush: sending waits for the flush
         self.todo: list[Tcb] = []
+        self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
         self.rcv_buf = config.rcv_buf
         self.wscale = 0  # the smallest shift with which the header's 16 bits can offer all of the buffer (RFC 7323 2.3)
         while self.rcv_buf >> self.wscale > const.M16:
@@ -79,8 +83,9 @@ class Hub:
             self.todo.append(c)
 
     def ship(self, hl: int, src: int, dst: int, pseudo: int, data: bytes | None, o: int, n: int, gso: int, now: int) -> bool:
-        """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0. False when it could not
-        leave: as good as lost on the way. `pseudo` is the sum of the pseudo-header without the length."""
+        """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0. `pseudo` is the sum of
+        the pseudo-header without the length. False when it could not leave: as good as lost on the way; `too_long` is then the
+        MTU that it did not fit, or 0."""
         p = self.out
         off = const.HEADROOM - hl
         p.off = off
@@ -107,8 +112,13 @@ class Hub:
         self.mib.OutSegs += (n + gso - 1) // gso if gso else 1
         try:
             self.ip.send(p, now)
-        except (Unreachable, MessageTooLong, NoBuffers):
+        except MessageTooLong as error:
             self.ext.OutFailed += 1
+            self.too_long = error.mtu or self.face.mtu_for(dst, now)
+            return False
+        except OSError:  # no route, no buffers, a device in trouble: a dead one says so itself, when it is polled
+            self.ext.OutFailed += 1
+            self.too_long = 0
             return False
         finally:
             p.data = None
@@ -152,11 +162,11 @@ class Tcb(Timer):
         "iss", "snd_una", "snd_nxt", "snd_max", "snd_wnd", "snd_wl1", "snd_wl2", "max_snd_wnd", "snd_wscale", "mss", "path_mtu",
         "sendq", "fin_queued", "small_end", "high", "low", "was_high", "nodelay",
         # recovery
-        "rtt", "cc", "timing", "rtt_seq", "rtt_at", "dupacks", "recovering", "recover", "inflate", "partial", "retries", "persisting",
-        "una_at", "retransmits", "syn_lost", "soft_error",
+        "rtt", "cc", "timing", "rtt_seq", "rtt_at", "dupacks", "recovering", "recover", "inflate", "partial", "retries",
+        "persisting", "una_at", "retransmits", "syn_lost", "soft_error",
         # receive sequence space
         "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_buf", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
-        "paused", "eof_owed", "ack_now", "unacked", "challenged_at",
+        "paused", "eof_owed", "ack_now", "unacked", "challenged_at", "vouched_at",
         # the turn of the crank
         "touched", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end", "keep_idle", "keep_interval",
         "keep_count", "keep_sent",
@@ -234,6 +244,7 @@ class Tcb(Timer):
         self.ack_now = False
         self.unacked = 0  # bytes received since our last ACK
         self.challenged_at = -tc.CHALLENGE_GAP
+        self.vouched_at = -tc.VOUCH_GAP  # when the layer below was last told that the way works
 
         self.touched = False
         self.orphan = False  # the user has closed
@@ -282,6 +293,12 @@ class Tcb(Timer):
                 self.hub.timers.cancel(self)
         elif self.next is None or self.when != when:
             self.hub.timers.arm(self, when)
+
+    def vouch(self, now: int) -> None:
+        """The peer has acknowledged or sent something new, so the way there works: neighbours in use need not be asked (RFC 4861
+        7.3.1). Callers look at `vouched_at` first."""
+        self.vouched_at = now
+        self.hub.ip.progress(self.remote, now)
 
     def flush(self, now: int) -> None:
         """The batch is over."""

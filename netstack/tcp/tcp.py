@@ -47,8 +47,8 @@ class Tcp(TcpCore, Generic[I_co]):
     def listen(self, address: int, port: int, accept: Accept, backlog: int = 128) -> Listener:
         """Accept connections to `port` of `address` (0: of all addresses; port 0: one is chosen).
 
-        `accept(connection)` is called when a handshake is done; it returns the connection's user, whose `connected` is called next, or
-        None to refuse. Raises AddressInUse, UsageError.
+        `accept(connection)` is called when a handshake is done; it returns the connection's user, whose `connected` is called
+        next, or None to refuse. Raises AddressInUse, UsageError.
         """
         return self.bind(address, port, accept, backlog)
 
@@ -57,7 +57,8 @@ class Tcp(TcpCore, Generic[I_co]):
     ) -> Connection:
         """Send a SYN; `user.connected` or `user.closed(Refused | TimedOut | Unreachable)` follows.
 
-        `local` 0: the internet layer chooses; `local_port` 0: one is chosen at random. Raises AddressInUse, Unreachable, NoBuffers, UsageError.
+        `local` 0: the internet layer chooses; `local_port` 0: one is chosen at random.
+        Raises AddressInUse, Unreachable, NoBuffers, UsageError.
         """
         c = self.open(local, local_port, remote, remote_port, user, now)
         if nodelay is not None:
@@ -73,7 +74,7 @@ class Tcp(TcpCore, Generic[I_co]):
         self.icmp(e, now)
 
     def connections(self) -> Iterable[Connection]:
-        """Those that exist now, half-open ones too, TIME-WAIT not."""
+        """Those that exist now: half-open ones too, and those that are over but for what a paused user has still to read."""
         return self.all_connections()
 
     def abort_all(self, now: int) -> None:

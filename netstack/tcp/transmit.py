@@ -29,7 +29,7 @@ class Transmitter(Tcb):
         """Give the connection up (connection.py)."""
         raise NotImplementedError
 
-    # -- one segment ------------------------------------------------------------------------------------------------------------
+    # -- one segment ----------------------------------------------------------------------------------------------------------
 
     def emit(self, flags: int, seq: int, data: bytes | None, o: int, n: int, now: int) -> None:
         """Send one segment, or one super-segment. Whatever it carries, it acknowledges: ACKs that were owed are paid."""
@@ -41,7 +41,9 @@ class Transmitter(Tcb):
         self.ack_now = False
         self.unacked = 0
         self.t_ack = const.NEVER
-        hub.ship(tc.HEADER, self.local, self.remote, self.pseudo, data, o, n, self.mss if n > self.mss else 0, now)
+        sent = hub.ship(tc.HEADER, self.local, self.remote, self.pseudo, data, o, n, self.mss if n > self.mss else 0, now)
+        if not sent and n and hub.too_long:
+            self.shrink(hub.too_long, now)  # another connection has learnt the path's MTU
 
     def emit_syn(self, now: int) -> None:
         """SYN, or SYN,ACK in SYN-RECEIVED: with our MSS, and with window scaling unless the peer's SYN came without it. The window
@@ -79,7 +81,7 @@ class Transmitter(Tcb):
             self.local, self.remote, self.ports, self.snd_max, self.rcv_nxt, const.RST | const.ACK, 0, now
         )  # fmt: skip
 
-    # -- new data ---------------------------------------------------------------------------------------------------------------
+    # -- new data -------------------------------------------------------------------------------------------------------------
 
     def pending(self) -> int:
         """Bytes in the send queue, sent or not."""
@@ -92,14 +94,16 @@ class Transmitter(Tcb):
         length = self.pending()
         if length == 0 and not self.fin_queued:
             return
-        mss = self.mss
-        largest = mss
-        if self.hub.offload & const.OFFLOAD_TSO4:
-            largest = (const.M16 - 120) // mss * mss  # 120: both headers with all their options
+        mss = 0
+        largest = 0
         window = self.cc.cwnd + self.inflate  # type: ignore[union-attr]  # there from ESTABLISHED on
         if self.snd_wnd < window:
             window = self.snd_wnd
         while True:
+            if mss != self.mss:  # at first, and when a segment did not fit the path
+                largest = mss = self.mss
+                if self.hub.offload & const.OFFLOAD_TSO4 and 2 * mss <= const.M16 - 120:
+                    largest = (const.M16 - 120) // mss * mss  # 120: both headers with all their options
             off = serial.sub(self.snd_nxt, self.snd_una)
             left = length - off
             if left < 0 or (left == 0 and not self.fin_queued):
@@ -121,6 +125,9 @@ class Transmitter(Tcb):
                 elif n > mss and n % mss and (n < left or not self.may_send_small(n % mss, n % mss)):
                     n -= n % mss
             self.send_at(off, n, length, now)
+            if self.mss != mss:
+                self.output(now)  # it did not fit the path: cut anew
+                return
         self.watch(length, now)
 
     def may_send_small(self, n: int, left: int) -> bool:
@@ -184,7 +191,7 @@ class Transmitter(Tcb):
                 self.una_at = now
             self.t_rexmt = now + self.rtt.rto()
 
-    # -- acknowledgements -------------------------------------------------------------------------------------------------------
+    # -- acknowledgements -----------------------------------------------------------------------------------------------------
 
     def acknowledged(self, ack: int, now: int) -> bool:
         """SND.UNA < ack =< SND.MAX. True when our FIN is acknowledged by it."""
@@ -196,6 +203,8 @@ class Transmitter(Tcb):
             self.sendq.release(acked)
         self.snd_una = ack
         self.una_at = now
+        if now - self.vouched_at >= tc.VOUCH_GAP:
+            self.vouch(now)
         if serial.lt(self.snd_nxt, ack):
             self.snd_nxt = ack
         if serial.lt(self.small_end, ack):  # old marks are moved along, or they would lie in the future half a turn later
@@ -279,7 +288,7 @@ class Transmitter(Tcb):
         self.emit(const.ACK | fin | (const.PSH if q.n == q.length else 0), self.snd_una, q.data, q.o, q.n, now)
         q.drop()
 
-    # -- timers -----------------------------------------------------------------------------------------------------------------
+    # -- timers ---------------------------------------------------------------------------------------------------------------
 
     def overdue(self, now: int) -> bool:
         """Has the user time-out passed (RFC 9293 3.8.3)?"""
@@ -329,8 +338,8 @@ class Transmitter(Tcb):
         self.output(now)
 
     def persist_timeout(self, now: int) -> None:
-        """The persist timer fired. The peer may keep its window shut for ever as long as it answers (RFC 9293 3.8.6.1), but not to a
-        user who has closed: that is the sockstress attack."""
+        """The persist timer fired. The peer may keep its window shut as long as it answers (RFC 9293 3.8.6.1), but not to a user
+        who has closed: that is the sockstress attack."""
         self.retries += 1
         config = self.hub.config
         if self.retries > (config.orphan_retries if self.orphan else config.retries) or self.overdue(now):
@@ -361,7 +370,7 @@ class Transmitter(Tcb):
         self.t_rexmt = now + self.rtt.rto()
         self.send_piece(n, fin, now)
 
-    # -- the path ---------------------------------------------------------------------------------------------------------------
+    # -- the path -------------------------------------------------------------------------------------------------------------
 
     def shrink(self, mtu: int, now: int) -> bool:
         """A router could not forward our segments. False when `mtu` is not believed (RFC 5927 7)."""

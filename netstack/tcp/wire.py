@@ -94,7 +94,10 @@ def checksum_ok(data: bytes, src: int, dst: int) -> bool:
 
 
 def quoted(quote: bytes) -> tuple[int, int, int]:
-    """Ports and sequence number of one of our segments, from the eight bytes or more that an ICMP error quotes. Raises WireError."""
+    """Ports and sequence number of one of our segments, from the eight bytes or more that an ICMP error quotes.
+
+    Raises WireError.
+    """
     if len(quote) < 8:
         raise WireError(f"{len(quote)} bytes of quote where eight are the least (RFC 792)")
     sport, dport, seq = _QUOTE.unpack_from(quote)

@@ -18,7 +18,7 @@ from ..address import Ip4
 from ..buffers import Pool
 from ..checksum import pseudo_ip4
 from ..cores import Frame, IpCore, IpError, Out, PacketSink
-from ..errors import MessageTooLong, Unreachable, UsageError
+from ..errors import MessageTooLong, Unreachable
 
 SLAB = 65536 + 1024  # the largest datagram and the headers below it
 
@@ -50,7 +50,7 @@ class LoopIp(IpCore):
         self._sinks: dict[int, PacketSink] = {}
         self._pool = Pool(SLAB)
 
-    # -- the Ip signature ---------------------------------------------------------------------------------------------------
+    # -- the Ip signature -----------------------------------------------------------------------------------------------------
 
     @property
     def core(self) -> IpCore:
@@ -64,25 +64,26 @@ class LoopIp(IpCore):
             raise Unreachable()
         return self.address
 
-    def join(self, group: int) -> None:
-        raise UsageError("there are no groups on this internet layer: TCP is for two")
-
-    leave = join
-
     def mtu_for(self, dst: int, now: int) -> int:
         return self.mtu
 
     def is_local(self, address: int) -> bool:
         return address == self.address
 
-    # -- IpCore -------------------------------------------------------------------------------------------------------------
+    def join(self, group: int) -> None:
+        """Everything that is injected arrives anyway."""
+
+    def leave(self, group: int) -> None:
+        pass
+
+    # -- IpCore ---------------------------------------------------------------------------------------------------------------
 
     def send(self, p: Out, now: int) -> None:
         if not self.routed:
             raise Unreachable()
         size = p.length()
         if size + 20 > self.mtu and not p.gso:
-            raise MessageTooLong()
+            raise MessageTooLong(mtu=self.mtu)
         data = p.tobytes()
         if p.csum_off:
             check = raw.csum_of(data, 0, len(data), 0) ^ const.M16  # the field holds the sum of the pseudo-header
@@ -98,7 +99,7 @@ class LoopIp(IpCore):
     def unreachable(self, f: Frame, code: int) -> None:
         self.unreachables.append(code)
 
-    # -- for the test -------------------------------------------------------------------------------------------------------
+    # -- for the test ---------------------------------------------------------------------------------------------------------
 
     def inject(self, src: int, dst: int, proto: int, data: bytes, now: int, cast: int = 0, gso: int = 0) -> None:
         """A datagram arrives. `flush` ends the batch."""

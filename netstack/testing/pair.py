@@ -30,7 +30,9 @@ from .script import START, Recorder
 class Host:
     """One end: its `ip`, its `tcp`, and the line that leads away from it."""
 
-    def __init__(self, address: str, timers: Timers, line: Line, rng: random.Random, config: TcpConfig, mtu: int, offload: int) -> None:
+    def __init__(
+        self, address: str, timers: Timers, line: Line, rng: random.Random, config: TcpConfig, mtu: int, offload: int
+    ) -> None:
         self.line = line
         self.ip = LoopIp(address, self._leave, mtu, offload)
         self.ip.trusted = bool(offload)
@@ -77,7 +79,8 @@ class TcpPair:
         return self.client.tcp.connect(0, local_port, self.server.ip.address, port, recorder.user, self.now)
 
     def force_iss(self, client: int, server: int, local_port: int = 40000, port: int = 80) -> None:
-        """The next connection between these ports begins at these sequence numbers, or a little further on, by the time that the SYN takes."""
+        """The next connection between these ports begins at these sequence numbers, or a little further on by the time that the
+        SYN takes."""
         ends = ((self.client, local_port, self.server, port, client), (self.server, port, self.client, local_port, server))
         for host, here, other, there, want in ends:
             hub = host.tcp.hub

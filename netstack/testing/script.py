@@ -115,7 +115,7 @@ class TcpScript:
         self.packets.append(packet)
         self.sent.append(Segment.decode(packet.data))
 
-    # -- opening ----------------------------------------------------------------------------------------------------------------
+    # -- opening --------------------------------------------------------------------------------------------------------------
 
     def force_iss(self, port: int | None = None) -> None:
         """The next connection between our port and the peer's begins at `local_iss`."""
@@ -139,6 +139,8 @@ class TcpScript:
         """The stack connects to the peer's `port`."""
         self.local_port, self.peer_port = local_port, port
         self.force_iss()
+        if self.user.events or self.accepted:
+            self.user = Recorder()
         self._conn = self.tcp.connect(0, local_port, self.peer, port, self.user.user, self.now, nodelay)
         return self._conn
 
@@ -163,7 +165,7 @@ class TcpScript:
         self.expect("A", seq=1, ack=1)
         return self.conn
 
-    # -- the script -------------------------------------------------------------------------------------------------------------
+    # -- the script -----------------------------------------------------------------------------------------------------------
 
     def segment(
         self,
@@ -290,8 +292,8 @@ class TcpScript:
             self.timers.run(self.now)
         return self.now - begin
 
-    def icmp(self, type: int, code: int, seq: int, mtu: int = 0) -> None:
-        """An ICMP error arrives that quotes a segment of ours at relative `seq`."""
+    def icmp(self, type: int, code: int, seq: int, mtu: int = 0, reporter: int | None = None) -> None:
+        """An ICMP error arrives, from the peer or from `reporter`, that quotes a segment of ours at relative `seq`."""
         quote = Segment(self.local_port, self.peer_port, (self.local_iss + seq) & const.M32, 0, const.ACK, 0)
-        error = IpError(type, code, self.local, self.peer, quote.encode(self.local, self.peer)[:8], mtu, self.peer)
+        error = IpError(type, code, self.local, self.peer, quote.encode(self.local, self.peer)[:8], mtu, reporter or self.peer)
         self.ip.inject_error(const.PROTO_TCP, error, self.now)

@@ -16,7 +16,7 @@ from netstack.testing.script import TcpScript
 Make = Callable[..., TcpScript]
 
 
-# -- RFC 5961 -----------------------------------------------------------------------------------------------------------------------
+# -- RFC 5961 -----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_reset_exactly_at_rcv_nxt_resets(peer: TcpScript) -> None:
@@ -123,7 +123,7 @@ def test_two_confused_stacks_do_not_answer_each_other_for_ever(peer: TcpScript) 
     assert len(peer.take()) == 1
 
 
-# -- floods -------------------------------------------------------------------------------------------------------------------------
+# -- floods -------------------------------------------------------------------------------------------------------------------
 
 
 def flood(peer: TcpScript, count: int, rng: random.Random) -> None:

@@ -273,6 +273,18 @@ def test_time_wait_says_where_it_is_to_old_segments_at_a_limited_rate(peer: TcpS
     peer.expect("A", seq=2, ack=2)
 
 
+def test_a_syn_that_leads_nowhere_does_not_end_time_wait(peer: TcpScript) -> None:
+    """A forged SYN,FIN, or one that a full listener drops, must not open the ports to old segments."""
+    time_wait(peer)
+    peer.send("SF", seq=100)
+    assert peer.tcp.ext.InBadSyn == 1
+    peer.tcp.hub.listeners[80][0].waiting = 1 << 30
+    peer.send("S", seq=100)
+    assert peer.tcp.ext.ListenOverflows == 1
+    peer.expect_nothing()
+    assert len(peer.tcp.hub.waits) == 1 and peer.tcp.ext.TWRecycled == 0
+
+
 def test_a_new_syn_ends_time_wait_when_its_number_is_beyond(peer: TcpScript) -> None:
     """RFC 9293 3.10.7.4 (MAY-2), RFC 1122 4.2.2.13; gVisor: TCPTimeWaitNewSyn, StackTimeWaitReuse."""
     time_wait(peer)
@@ -559,7 +571,7 @@ def test_writing_after_the_end_says_whose_end_it_was(peer: TcpScript) -> None:
         conn.write(b"x", peer.now)
 
 
-# -- a paused user reads what came before the end ------------------------------------------------------------------------------
+# -- a paused user reads what came before the end -----------------------------------------------------------------------------
 
 
 def test_a_paused_user_still_gets_data_and_end_after_time_wait(peer: TcpScript) -> None:
@@ -594,3 +606,21 @@ def test_a_paused_user_gets_the_end_when_it_resumes(peer: TcpScript) -> None:
     assert peer.user.events == ["connected"]
     conn.resume(peer.now)
     assert peer.user.events == ["connected", "eof"]
+
+
+def test_what_is_over_but_unread_still_counts_and_can_be_aborted(script: Make) -> None:
+    """Or a peer could fill a paused user's windows again and again, outside of every bound."""
+    peer = script(config=TcpConfig(max_connections=1))
+    conn = peer.establish()
+    conn.pause(peer.now)
+    conn.shutdown(peer.now)
+    peer.send("FPA", seq=1, ack=2, data=b"unread")
+    peer.advance(61 * SECOND)
+    assert gone(peer) and list(peer.tcp.connections()) == [conn]
+    peer.take()
+    peer.send("S", seq=0, port=40001)
+    peer.expect_nothing()
+    peer.tcp.abort_all(peer.now)
+    assert isinstance(peer.user.error, Aborted) and list(peer.tcp.connections()) == []
+    peer.send("S", seq=0, port=40001)
+    peer.expect("SA")

@@ -1,6 +1,7 @@
 """Loss: RFC 6298, RFC 5681 3.2, RFC 6582, RFC 3042, and giving up."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -29,7 +30,7 @@ def seq(i: int) -> int:
     return 1 + i * MSS
 
 
-# -- the retransmission timer -----------------------------------------------------------------------------------------------------
+# -- the retransmission timer -------------------------------------------------------------------------------------------------
 
 
 def test_unacknowledged_data_is_retransmitted_with_exponential_backoff(peer: TcpScript) -> None:
@@ -42,7 +43,7 @@ def test_unacknowledged_data_is_retransmitted_with_exponential_backoff(peer: Tcp
         waits.append(peer.run_to_timer())
         peer.expect("A", seq=1, data=b"abc")
     assert waits[0] == pytest.approx(200 * MILLISECOND, abs=2 * MILLISECOND)
-    assert all(1.9 < b / a < 2.1 for a, b in zip(waits, waits[1:], strict=False))
+    assert all(1.9 < b / a < 2.1 for a, b in pairwise(waits))
     assert peer.tcp.ext.TCPTimeouts == 5 and peer.tcp.mib.RetransSegs == 5 == conn.info().retransmits
 
 
@@ -195,7 +196,7 @@ def test_the_floor_of_the_time_out_can_be_chosen(script: Make) -> None:
     assert peer.run_to_timer() == pytest.approx(20 * MILLISECOND, abs=2 * MILLISECOND)
 
 
-# -- fast retransmit and recovery ---------------------------------------------------------------------------------------------------
+# -- fast retransmit and recovery ---------------------------------------------------------------------------------------------
 
 
 def test_three_duplicate_acks_retransmit_the_missing_segment(peer: TcpScript) -> None:
@@ -334,7 +335,7 @@ def test_every_segment_lost_once_arrives(peer: TcpScript) -> None:
     assert acked == len(data)
 
 
-# -- ICMP: RFC 5927, RFC 9293 3.9.2.2 -------------------------------------------------------------------------------------------------
+# -- ICMP: RFC 5927, RFC 9293 3.9.2.2 -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [2, 3, 9, 10, 13])
@@ -355,6 +356,14 @@ def test_a_soft_icmp_error_ends_nothing_and_is_the_reason_when_we_give_up(peer: 
     while not peer.user.closed:
         peer.advance(SECOND)
     assert isinstance(peer.user.error, Unreachable)
+
+
+def test_our_own_hosts_word_that_nobody_is_there_ends_a_connection_attempt(peer: TcpScript) -> None:
+    """No rumour from the network: ARP has given up. As Linux, in seconds and not in two minutes."""
+    peer.connect()
+    peer.icmp(3, 1, seq=0, reporter=peer.local)
+    assert isinstance(peer.user.error, Unreachable)
+    assert peer.timers.count == 0 and not peer.tcp.hub.tables
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 9, 10, 13])
@@ -416,3 +425,14 @@ def test_source_quench_is_ignored(peer: TcpScript) -> None:
     peer.icmp(4, 0, seq=1)
     peer.expect_nothing()
     assert peer.conn.soft_error is None
+
+
+def test_a_path_mtu_that_another_connection_has_learnt_is_used_at_once(peer: TcpScript) -> None:
+    """The internet layer refuses what does not fit: the segment is cut anew, not waited for."""
+    conn = peer.establish(wscale=7, window=1 << 20)
+    peer.ip.mtu = 1000
+    conn.write(bytes(3000), peer.now)
+    assert sizes(peer) == [960, 960, 960, 120]
+    assert conn.info().mss == 960 and conn.unsent == 3000
+    peer.send("A", seq=1, ack=3001)
+    assert conn.unsent == 0 and peer.timers.count == 0

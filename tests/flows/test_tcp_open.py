@@ -1,6 +1,7 @@
 """Opening connections: RFC 9293 3.5, 3.10.1, 3.10.7.1-3."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -497,7 +498,8 @@ def test_a_closed_listener_forgets_half_open_connections_and_keeps_the_others(pe
 
 def test_connecting_validates_what_it_is_given(peer: TcpScript) -> None:
     user = Recorder().user
-    for local_port, remote, port in ((0, peer.peer, 0), (0, peer.peer, 65536), (70000, peer.peer, 80), (0, 0xE0000001, 80), (0, 0xFFFFFFFF, 80)):
+    wrong = ((0, peer.peer, 0), (0, peer.peer, 65536), (70000, peer.peer, 80), (0, 0xE0000001, 80), (0, 0xFFFFFFFF, 80), (0, 5, 80))
+    for local_port, remote, port in wrong:
         with pytest.raises(UsageError):
             peer.tcp.connect(0, local_port, remote, port, user, peer.now)
     with pytest.raises(UsageError):
@@ -525,7 +527,7 @@ def test_ephemeral_ports_are_dynamic_unpredictable_and_free(peer: TcpScript) -> 
     """RFC 6056 3.3.1, RFC 6335 6; gVisor: ConnectAvoidsBoundPorts."""
     ports = [peer.tcp.connect(0, 0, peer.peer, 80, Recorder().user, peer.now).local_port for _ in range(64)]
     assert len(set(ports)) == 64 and min(ports) >= 49152
-    steps = {(b - a) % 16384 for a, b in zip(ports, ports[1:], strict=False)}
+    steps = {(b - a) % 16384 for a, b in pairwise(ports)}
     assert len(steps) > 40, "neighbours would be predictable"
 
 

@@ -72,7 +72,7 @@ def test_a_transfer_over_a_perfect_wire(near: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_transfer_over_a_bad_wire(near: int, seed: int) -> None:
-    """2 % loss, duplicates, reordering, corruption: Reno with NewReno's partial ACKs survives it without a time-out for each loss."""
+    """2 % loss, duplicates, reordering, corruption: NewReno's partial ACKs survive it without a time-out for each loss."""
     faults = Faults(loss=0.02, duplicate=0.02, reorder=0.02, reorder_by=3 * MILLISECOND, corrupt=0.005, delay=2 * MILLISECOND)
     pair = TcpPair(faults, seed=seed)
     took, _, _ = transfer(pair, 400_000, near)
@@ -165,7 +165,7 @@ def test_a_wire_that_is_cut_ends_every_connection() -> None:
 
 
 class Party:
-    """A user who does random things: writes, pauses, resumes, ends, closes, aborts. Half of them close only when the stream is over."""
+    """A user who does random things: writes, pauses, resumes, ends; closes and aborts when it is rude."""
 
     def __init__(self, pair: TcpPair, rng: random.Random, rude: bool) -> None:
         self.pair = pair
@@ -311,7 +311,7 @@ def measure(action: Callable[[], object]) -> int:
 
 
 def test_an_idle_connection_costs_a_kilobyte_or_so() -> None:
-    """A quarter of a million of them in 256 MB, compiled; plain Python's objects cost three times as much."""
+    """Compiled; plain Python's objects cost three times as much."""
     pair = TcpPair()
     user = Recorder().user
     pair.server.tcp.listen(0, 80, lambda conn: user)
@@ -344,4 +344,4 @@ def test_a_time_wait_is_much_smaller_than_a_connection() -> None:
 
     cycle()
     assert len(pair.client.tcp.hub.waits) == 200
-    assert measure(cycle) / 200 < 500
+    assert measure(cycle) / 200 < (500 if build_info().build == "compiled" else 1000)

@@ -241,7 +241,7 @@ def test_a_segment_without_ack_is_dropped(peer: TcpScript) -> None:
     assert peer.user.received == b"" and peer.tcp.ext.InNoAck == 1
 
 
-# -- pausing and the window ----------------------------------------------------------------------------------------------------
+# -- pausing and the window ---------------------------------------------------------------------------------------------------
 
 
 def test_a_paused_reader_closes_the_window_and_resuming_opens_it(script: Make) -> None:
@@ -390,7 +390,7 @@ def test_small_segments_that_wait_for_a_paused_user_are_joined(peer: TcpScript) 
     assert peer.user.events.count("data") == 2
 
 
-# -- what is no segment of ours --------------------------------------------------------------------------------------------------
+# -- what is no segment of ours -----------------------------------------------------------------------------------------------
 
 
 def test_a_wrong_checksum_is_counted_and_dropped(peer: TcpScript) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_an_idle_application_does_not_grow_the_window(peer: TcpScript) -> None:
     assert conn.info().cwnd == before
 
 
-# -- Nagle ----------------------------------------------------------------------------------------------------------------------
+# -- Nagle --------------------------------------------------------------------------------------------------------------------
 
 
 def test_nagle_holds_a_small_segment_while_a_small_one_is_in_flight(peer: TcpScript) -> None:
@@ -175,7 +176,7 @@ def test_writes_in_a_batch_leave_together_after_it(peer: TcpScript) -> None:
     peer.expect_nothing()
 
 
-# -- silly windows --------------------------------------------------------------------------------------------------------------
+# -- silly windows ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_silly_window_is_not_used_until_the_override_timer_fires(peer: TcpScript) -> None:
@@ -220,7 +221,7 @@ def test_an_old_segment_does_not_update_the_window(peer: TcpScript) -> None:
     assert conn.info().snd_wnd == 6000
 
 
-# -- zero-window probes ---------------------------------------------------------------------------------------------------------
+# -- zero-window probes -------------------------------------------------------------------------------------------------------
 
 
 def test_zero_window_is_probed_with_backoff(peer: TcpScript) -> None:
@@ -232,7 +233,7 @@ def test_zero_window_is_probed_with_backoff(peer: TcpScript) -> None:
     for _ in range(6):
         waits.append(peer.run_to_timer())
         peer.expect("A", seq=1, data=b"h")
-    assert all(1.9 < b / a < 2.1 for a, b in zip(waits, waits[1:], strict=False))
+    assert all(1.9 < b / a < 2.1 for a, b in pairwise(waits))
     assert peer.tcp.ext.TCPWinProbe == 6
 
 
@@ -332,7 +333,7 @@ def test_data_is_received_while_the_peers_window_is_shut(peer: TcpScript) -> Non
     peer.expect("A", seq=1, ack=2001)
 
 
-# -- the queue ------------------------------------------------------------------------------------------------------------------
+# -- the queue ----------------------------------------------------------------------------------------------------------------
 
 
 def test_segments_that_span_writes_are_joined(peer: TcpScript) -> None:
@@ -416,7 +417,7 @@ def test_an_empty_write_sends_nothing(peer: TcpScript) -> None:
     assert peer.timers.next_deadline() == NEVER
 
 
-# -- offload --------------------------------------------------------------------------------------------------------------------
+# -- offload ------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_device_that_segments_gets_super_segments(script: Make) -> None:

@@ -45,7 +45,8 @@ DATAGRAMS = """
 import socket, sys
 peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 peer.settimeout(5)
-if sys.argv[3:]:
+if sys.argv[3:]:  # to be answered with silence
+    peer.settimeout(1)
     peer.bind(("", int(sys.argv[3])))
 peer.connect((sys.argv[1], int(sys.argv[2])))
 for size in (0, 1, 1472, 9000):

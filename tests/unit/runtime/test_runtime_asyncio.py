@@ -180,16 +180,22 @@ class Recorder(asyncio.Protocol):
             self.lost.set_result(exc)
 
 
+async def record(net: Any, port: int) -> list[Recorder]:
+    """Listen on `port`; a recorder for each connection appears in the list."""
+    recorders: list[Recorder] = []
+
+    def make() -> Recorder:
+        recorders.append(Recorder())
+        return recorders[-1]
+
+    await net.create_server(make, port=port)
+    return recorders
+
+
 @on_loop
 async def test_a_protocol_sees_its_life_in_order() -> None:
     async with two_nets() as (a, b):
-        servers: list[Recorder] = []
-
-        def make() -> Recorder:
-            servers.append(Recorder())
-            return servers[-1]
-
-        await b.create_server(make, port=5)
+        servers = await record(b, 5)
         transport, client = await a.create_connection(Recorder, "10.0.0.2", 5)
         assert transport.get_extra_info("peername") == ("10.0.0.2", 5)
         assert transport.get_extra_info("sockname")[0] == "10.0.0.1"
@@ -206,13 +212,7 @@ async def test_a_protocol_sees_its_life_in_order() -> None:
 @on_loop
 async def test_a_writer_that_outruns_its_peer_is_paused_and_resumed() -> None:
     async with two_nets() as (a, b):
-        servers: list[Recorder] = []
-
-        def make() -> Recorder:
-            servers.append(Recorder())
-            return servers[-1]
-
-        await b.create_server(make, port=5)
+        servers = await record(b, 5)
         transport, client = await a.create_connection(Recorder, "10.0.0.2", 5)
         while not servers or not servers[0].transport:
             await asyncio.sleep(0)
@@ -231,13 +231,7 @@ async def test_a_writer_that_outruns_its_peer_is_paused_and_resumed() -> None:
 @on_loop
 async def test_a_reset_reaches_the_protocol_as_connection_reset() -> None:
     async with two_nets() as (a, b):
-        made: list[Recorder] = []
-
-        def make() -> Recorder:
-            made.append(Recorder())
-            return made[-1]
-
-        await b.create_server(make, port=5)
+        made = await record(b, 5)
         _, client = await a.create_connection(Recorder, "10.0.0.2", 5)
         client.transport.write(b"x")
         while not made or not made[0].data:
