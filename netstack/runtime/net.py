@@ -23,7 +23,7 @@ from .streams import TcpStream, UdpSocket, wait_for
 from .transports import TcpTransport, UdpTransport
 
 CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
-LINGER = Duration(3 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
+LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
 BACKLOG = 128
 
 
