@@ -115,6 +115,14 @@ class Cidr:
             raise UsageError(f"{text!r} is not an address with a prefix: write it like 10.79.0.2/24")
         return cls(Ip4.parse(address), int(length) if slash else 32)
 
+    @classmethod
+    def parse_whole(cls, text: str) -> Cidr:
+        """The same, where the length must be said: of an address without its network nobody else is within reach."""
+        cidr = cls.parse(text)
+        if "/" not in text:
+            raise UsageError(f"{text} has no prefix length: write the network too, like {text}/24")
+        return cidr
+
     @property
     def mask(self) -> int:
         return (0xFFFFFFFF << (32 - self.length)) & 0xFFFFFFFF

@@ -59,6 +59,7 @@ cdef class IpCore:
     cdef unsigned int pseudo_in(self, Frame f) except? 0xFFFFFFFF
     cdef unsigned int pseudo_out(self, Out p, Py_ssize_t length) except? 0xFFFFFFFF
     cdef void unreachable(self, Frame f, int code) except *
+    cdef void progress(self, unsigned long long dst, long long now) except *
 
 
 cdef class StreamUser:

@@ -111,6 +111,7 @@ class NetifCore:
     __slots__ = ()
 
     def send(self, p: Out, now: int) -> None:
+        """An OSError counts as a frame lost on the way: a device that is gone must say so in `poll`."""
         raise NotImplementedError
 
 
@@ -193,6 +194,9 @@ class IpCore:
     def unreachable(self, f: Frame, code: int) -> None:
         """Answer `f` with an ICMP destination unreachable of this code, if it may be answered (RFC 1122 3.2.2)."""
         raise NotImplementedError
+
+    def progress(self, dst: int, now: int) -> None:
+        """`dst` has acknowledged something new, or sent it: the way there works. Whoever keeps no neighbours ignores it."""
 
 
 class StreamUser:

@@ -139,8 +139,10 @@ class Stack:
 
     def close(self, now: Instant) -> None:
         """Reset what is open and let the device go."""
-        self.tcp.abort_all(now)
-        self.netif.close()
+        try:
+            self.tcp.abort_all(now)
+        finally:
+            self.netif.close()
 
     # -- what operators read ----------------------------------------------------------------------------------------------
 
@@ -149,7 +151,8 @@ class Stack:
         groups: dict[str, Group] = {"Link": self.link.mib}
         if self.arp is not None:
             groups["Arp"] = self.arp.mib
-        return groups | {"Ip": self.ip.mib, "Icmp": self.icmp.mib, "Udp": self.udp.mib, "Tcp": self.tcp.mib, "TcpExt": self.tcp.ext}
+        groups |= {"Ip": self.ip.mib, "Icmp": self.icmp.mib, "Igmp": self.ip.igmp.mib}
+        return groups | {"Udp": self.udp.mib, "Tcp": self.tcp.mib, "TcpExt": self.tcp.ext}
 
     def counters(self) -> dict[str, dict[str, int]]:
         """`{"Ip": {"InReceives": 12, …}, …}`: a snapshot."""

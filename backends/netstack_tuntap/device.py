@@ -4,6 +4,7 @@ python-pytun makes the device and sets its addresses; reading and writing is `co
 does not wrap (vnet header, offloads, asking about a descriptor that somebody else opened) is an ioctl here.
 """
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -90,7 +91,7 @@ def create(name: str, mode: str, offload: bool) -> Handle:
     try:
         fd = device.fileno()
         _prepare(fd)
-        vnet, features = _ask_offloads(fd) if offload else (0, 0)
+        vnet, features = _ask_offloads(fd) if offload else _refuse_offloads(fd)
         actual = str(device.name)
         return Handle(fd, actual, _mtu(actual), _hwaddr(actual) if mode == "tap" else b"", vnet, features, device)
     except BaseException:
@@ -119,7 +120,7 @@ def adopt(fd: int, mode: str, name: "str | None", mtu: "int | None") -> Handle:
     if not flags & (IFF_TAP if mode == "tap" else IFF_TUN):
         raise UsageError(f"descriptor {fd} is {actual}, which is no {mode} device: use {'Tun' if mode == 'tap' else 'Tap'}.from_fd")
     _prepare(fd)
-    vnet, features = _ask_offloads(fd) if flags & IFF_VNET_HDR else (0, 0)
+    vnet, features = _ask_offloads(fd) if flags & IFF_VNET_HDR else _refuse_offloads(fd)
     try:
         return Handle(fd, name or actual, mtu or _mtu(actual), _hwaddr(actual) if mode == "tap" else b"", vnet, features, None)
     except DeviceUnavailable:
@@ -191,6 +192,14 @@ def _ask_offloads(fd: int) -> tuple[int, int]:
             continue
         return sysio.VNET, features
     return sysio.VNET, 0
+
+
+def _refuse_offloads(fd: int) -> tuple[int, int]:
+    """A device that persists keeps the offloads that its last user took: without a vnet header to say so, the kernel would hand
+    out segments that lack their checksum, which TCP must drop."""
+    with contextlib.suppress(OSError):  # EINVAL where the kernel has none to refuse
+        fcntl.ioctl(fd, TUNSETOFFLOAD, 0)
+    return 0, 0
 
 
 def _ask(name: str, request: int) -> tuple[int, bytes]:

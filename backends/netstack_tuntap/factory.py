@@ -48,4 +48,4 @@ def _mtu(options: Mapping[str, str]) -> "int | None":
 
 
 def _host(options: Mapping[str, str]) -> "Cidr | None":
-    return Cidr.parse(options["host"]) if "host" in options else None
+    return Cidr.parse_whole(options["host"]) if "host" in options else None

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
                 check_free(plan)
                 return asyncio.run(on_a_tap(plan, rootless=mode == "rootless"))
         except OSError as error:
-            if args.mode is not None:
+            if args.mode is not None or error.filename is not None:  # the file of --pcap, which memory would not help
                 raise
             print(f"No tap device here: {error.strerror or error}\n")
         return asyncio.run(in_memory(plan))
@@ -94,6 +94,8 @@ class Plan:
         net = Cidr.parse(args.net)
         if net.length > 30:
             raise UsageError(f"--net {args.net} has no room for two hosts: give one with a prefix of up to /30")
+        if not 1 <= net.network >> 24 <= 223 or net.network >> 24 == 127:
+            raise UsageError(f"--net {args.net} has no addresses for hosts: give a private one, like 10.79.0.0/24")
         hosts = [Cidr(Ip4(net.network + n), net.length) for n in (1, 2)]
         return cls(args.tap, hosts[0], hosts[1], args.once, args.pcap)
 
@@ -129,7 +131,7 @@ async def on_a_tap(plan: Plan, rootless: bool) -> int:
         http_server(net, demo_page(net), 80),
     ):
         where = "in a namespace of our own" if rootless else "on this machine"
-        print(f"{plan.tap}, a tap device {where}: the kernel is {plan.kernel.address}, our stack is {host}")
+        print(f"{net.netif.name}, a tap device {where}: the kernel is {plan.kernel.address}, our stack is {host}")
         print(f"(the {about_build()})\n", flush=True)
         answer = await fetch_or_stop(stop, fetch_through_kernel(host, rootless))
         if answer is None:

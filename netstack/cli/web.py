@@ -7,16 +7,18 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from .._build import build_info
-from ..instant import SECOND, Duration
+from ..instant import MILLISECOND, SECOND, Duration
 
 if TYPE_CHECKING:
     from ..http.message import Handler
     from ..runtime.asyncio import Net
 
+GRACE = Duration(800 * MILLISECOND)  # with the net's own LINGER less than 3 s: who says Ctrl-C does not want to wait for a download
+
 
 @asynccontextmanager
 async def http_server(net: "Net", handler: "Handler", port: int) -> AsyncIterator[None]:
-    """`handler` on `port` of all addresses of `net`; requests in flight end before this does."""
+    """`handler` on `port` of all addresses of `net`; requests in flight have GRACE to end before this does."""
     from ..http.server import HttpServer
 
     async def sleep(duration: Duration) -> None:
@@ -27,7 +29,7 @@ async def http_server(net: "Net", handler: "Handler", port: int) -> AsyncIterato
     try:
         yield
     finally:
-        await server.aclose()
+        await server.aclose(GRACE)
 
 
 def demo_page(net: "Net") -> "Handler":

@@ -101,10 +101,14 @@ class EthifCore(LinkCore):
         if not p.gso and p.length() > self._mtu:
             self._mib.OutTooLong += 1
             return
-        self._mib.OutFrames += 1
         p.off -= const.ETH_HEADER
         raw.put_eth(p.hdr, p.off, dst, self.own, ethertype)
-        self.below.send(p, now)
+        try:
+            self.below.send(p, now)
+        except OSError:  # lost, as on any wire; that the device is gone, whoever polls it will hear
+            self._mib.OutErrors += 1
+            return
+        self._mib.OutFrames += 1
 
 
 class PointToPointRx(Demux):
@@ -143,8 +147,12 @@ class PointToPointCore(LinkCore):
         if not p.gso and p.length() > self._mtu:
             self._mib.OutTooLong += 1
             return
+        try:
+            self.below.send(p, now)
+        except OSError:  # as above
+            self._mib.OutErrors += 1
+            return
         self._mib.OutFrames += 1
-        self.below.send(p, now)
 
 
 class DirectHop(NextHopCore):

@@ -13,6 +13,7 @@ class LinkMib(Group):
         "InOwnEcho": "dropped: our own source address came back",
         "InUnknownType": "dropped: an EtherType that nobody handles",
         "OutTooLong": "dropped: longer than the device carries",
+        "OutErrors": "lost: the device raised an error",
     }
     __slots__ = tuple(MEANING)
 
@@ -25,6 +26,7 @@ class LinkMib(Group):
         self.InOwnEcho = 0
         self.InUnknownType = 0
         self.OutTooLong = 0
+        self.OutErrors = 0
 
 
 class ArpMib(Group):

@@ -53,6 +53,8 @@ cdef class Ipv4Core(IpCore):
     @cython.locals(path=Path)
     cdef unsigned int pseudo_out(self, Out p, Py_ssize_t length) except? 0xFFFFFFFF
     cdef void unreachable(self, Frame f, int code) except *
+    @cython.locals(path=Path)
+    cdef void progress(self, unsigned long long dst, long long now) except *
     @cython.locals(sink=PacketSink)
     cdef void deliver_error(self, int proto, IpError e, long long now) except *
     cpdef neighbour_failed(self, unsigned long long next_hop, bytes packet, long long now)
@@ -60,7 +62,9 @@ cdef class Ipv4Core(IpCore):
     cdef void loop_back(self, Out p, long long now) except *
     @cython.locals(todo=Py_ssize_t, n=Py_ssize_t, f=Frame)
     cdef void deliver_local(self, long long now) except *
-    @cython.locals(sink=PacketSink, e=IpError)
+    @cython.locals(e=IpError)
+    cdef void tell_ourselves(self, long long now) except *
+    @cython.locals(sink=PacketSink)
     cdef void flush(self, long long now) except *
     @cython.locals(idle=bint, t=Partial, deadline="long long", g=Frame)
     cdef void collect(self, Ipv4Rx rx, Frame f, Py_ssize_t ihl, int frag, int ident) except *

@@ -215,6 +215,13 @@ class Ipv4Core(IpCore):
     def unreachable(self, f: Frame, code: int) -> None:
         self.reporter.report(f, const.ICMP_UNREACHABLE, code, 0)
 
+    def progress(self, dst: int, now: int) -> None:
+        path: Path | None = self.path0
+        if dst != self.dst0:
+            path = self.paths.get(dst)
+        if path is not None and path.interface is not None:
+            path.interface.next_hop.progress(path.next_hop, now)
+
     def deliver_error(self, proto: int, e: IpError, now: int) -> None:
         """An ICMP error about a datagram of ours, for whoever sent it."""
         sink: PacketSink | None = self.sinks.get(proto)
@@ -247,8 +254,21 @@ class Ipv4Core(IpCore):
         self.loop.append((p.tobytes(), p.gso))
         self.loop_bytes += n
 
+    def tell_ourselves(self, now: int) -> None:
+        """What waits now. What it causes waits for the next turn, or a program that answers each error with another try would
+        keep us here; a fault in it leaves the rest to that turn, too."""
+        try:
+            for _ in range(len(self.failed)):
+                proto, e = self.failed.popleft()
+                self.deliver_error(proto, e, now)
+            self.deliver_local(now)
+        finally:
+            if self.loop or self.failed:
+                self.timers.arm(self.loop_timer, now)
+            else:
+                self.timers.cancel(self.loop_timer)
+
     def deliver_local(self, now: int) -> None:
-        """Those that wait now; what they cause waits for the next turn."""
         todo = len(self.loop)
         while todo > 0:
             todo -= 1
@@ -269,18 +289,11 @@ class Ipv4Core(IpCore):
                 self.loop_rx.input(f)
             finally:
                 self.pool.put(f)
-        if self.loop:
-            self.timers.arm(self.loop_timer, now)
-        else:
-            self.timers.cancel(self.loop_timer)
 
     def flush(self, now: int) -> None:
         """A batch of some interface is over, or there is something to tell ourselves."""
-        while self.failed:
-            proto, e = self.failed.popleft()
-            self.deliver_error(proto, e, now)
-        if self.loop:
-            self.deliver_local(now)
+        if self.failed or self.loop:
+            self.tell_ourselves(now)
         for sink in self.attached:
             sink.flush(now)
         self.pool.reclaim()

@@ -89,9 +89,9 @@ class Plan:
             return str(said) if said is not None else (written[0] if written else None)
 
         chosen = list(addresses) or taken.get("address", ())
-        cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse(cidr) for cidr in chosen]
+        cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse_whole(cidr) for cidr in chosen]
         if not cidrs:
-            raise UsageError("the host needs an address: give addresses=['10.79.0.2/24'], or write tap:tap0?address=10.79.0.2/24")
+            raise UsageError("the host needs an address: give one like 10.79.0.2/24, or write tap:tap0?address=10.79.0.2/24")
         gateway = one("gateway")
         seed = one("seed")
         rng: Rng = random.SystemRandom() if seed is None else random.Random(seed)

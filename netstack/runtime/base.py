@@ -84,11 +84,19 @@ class Crank:
         except OSError as error:
             self._fail(error)
             return
+        except BaseException:
+            self._turn_again()
+            raise
         if more and self._fd is None:
             self._reactor.soon()
         self.rearm()
         if self.after_turn is not None:
             self.after_turn()
+
+    def _turn_again(self) -> None:
+        """A fault has ended a batch early. The loop hears of it; the next turn, at once, sends what the batch owed."""
+        self._armed = self._reactor.now()
+        self._reactor.arm(self._armed)
 
     def on_deadline(self) -> None:
         """Timers are due. Loops may wake a hair early, and a core must never see that."""
@@ -101,6 +109,9 @@ class Crank:
         except OSError as error:
             self._fail(error)
             return
+        except BaseException:
+            self._turn_again()
+            raise
         if more and self._fd is None:
             self._reactor.soon()
         self.rearm()

@@ -23,7 +23,7 @@ from .streams import TcpStream, UdpSocket, wait_for
 from .transports import TcpTransport, UdpTransport
 
 CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
-LINGER = Duration(3 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
+LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
 BACKLOG = 128
 
 
@@ -134,8 +134,15 @@ class Net:
             server.detach()
             self._transport_lost(transport)
 
-        def accept(conn: Connection) -> StreamUser:
-            transport = TcpTransport(self._crank, self._loop, protocol_factory(), lost)
+        def accept(conn: Connection) -> StreamUser | None:
+            try:
+                protocol = protocol_factory()
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # the program's fault costs this connection, as in asyncio
+                self._loop.call_exception_handler({"message": "protocol_factory() failed for a connection", "exception": error})
+                return None
+            transport = TcpTransport(self._crank, self._loop, protocol, lost)
             transport.bind(conn)
             self._transports.add(transport)
             server.attach()

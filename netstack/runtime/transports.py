@@ -351,8 +351,14 @@ class UdpTransport(asyncio.DatagramTransport):
             self._loop.call_exception_handler({"message": "datagram_received() failed", "exception": error, "transport": self})
 
     def on_error(self, error: Exception, address: int, port: int, now: int) -> None:
-        if not self._closing and isinstance(self._protocol, asyncio.DatagramProtocol):
+        if self._closing or not isinstance(self._protocol, asyncio.DatagramProtocol):
+            return
+        try:
             self._protocol.error_received(error)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as fault:
+            self._loop.call_exception_handler({"message": "error_received() failed", "exception": fault, "transport": self})
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         if self._closing or self._port is None:

@@ -258,7 +258,11 @@ class Connection(Handle):
         if self.listener is not None:
             self.hub.graduate(self)
             accept: Callable[[Connection], StreamUser | None] = self.listener.accept  # type: ignore[attr-defined]  # a Listener
-            user = accept(self)
+            try:
+                user = accept(self)
+            except BaseException:  # the program's fault flies, and leaves no connection without a user behind
+                self.abort(now)
+                raise
             if self.state == tc.CLOSED:
                 return  # aborted from inside `accept`
             if user is None:
@@ -266,9 +270,10 @@ class Connection(Handle):
                 self.end(None, now)
                 return
             self.user = user
-        if self.fin_queued:
-            self.become(tc.FIN_WAIT_1)  # shutdown while connecting
-        self.user.connected(now)  # type: ignore[union-attr]  # active opens have one from the start
+        if self.fin_queued and self.state == tc.ESTABLISHED:
+            self.become(tc.FIN_WAIT_1)  # shutdown while connecting; from inside `accept` it is done already
+        if not self.orphan:
+            self.user.connected(now)  # type: ignore[union-attr]  # active opens have one from the start
 
     # -- the turn of the crank ------------------------------------------------------------------------------------------------
 

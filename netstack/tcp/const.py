@@ -30,6 +30,7 @@ JOIN = 2048  # queues copy chunks together up to this size: two neighbours hold 
 
 DELAYED_ACK = 40_000_000  # ns. RFC 9293 3.8.6.3 allows 500 ms; Linux's floor is 40, and peers have been tuned to that
 CHALLENGE_GAP = 500_000_000  # ns between two challenge ACKs of one connection, as Linux's tcp_invalid_ratelimit
+VOUCH_GAP = 500_000_000  # ns: how often a connection says that its way works; below the second for which ARP then believes no other
 
 # RFC 6298: 2.1; 5.7, a SYN had to be retransmitted, so the first guess was too short; 2.5 allows 60 s and more, Linux has 120
 RTO_INITIAL = 1_000_000_000

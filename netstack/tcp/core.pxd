@@ -14,7 +14,7 @@ cdef class TcpCore(PacketSink):
     cdef long long reset_at
     @cython.locals(hub=Demux, mib=TcpMib, b=bytearray, o=Py_ssize_t, have=Py_ssize_t, ports="unsigned int", seq="unsigned int", ack="unsigned int", offset_flags=int, field=int, hl=int, flags=int, key="unsigned long long", c=Connection)
     cdef void input(self, Frame f) except *
-    @cython.locals(hub=Demux, ext=TcpExt, n=Py_ssize_t, iss="long long", top="unsigned long long", local_port=int, remote_port=int, c=Connection, tw=TimeWait)
+    @cython.locals(hub=Demux, ext=TcpExt, n=Py_ssize_t, mtu=int, iss="unsigned int", top="unsigned long long", local_port=int, remote_port=int, c=Connection, tw=TimeWait)
     cdef void no_connection(self, Frame f, object entry, unsigned int ports, unsigned int seq, unsigned int ack, int flags, int field, int hl) except *
     @cython.locals(now="long long", swapped="unsigned int")
     cdef void reset(self, Frame f, unsigned int ports, unsigned int seq, unsigned int ack, int flags, Py_ssize_t n) except *

@@ -103,7 +103,7 @@ class TcpCore(PacketSink):
         hub = self.hub
         ext = hub.ext
         n = f.end - f.off
-        iss = -1
+        tw: TimeWait | None = None
         if isinstance(entry, TimeWait):
             tw = entry
             verdict = tw.input(seq, flags, n, f.now)
@@ -111,9 +111,6 @@ class TcpCore(PacketSink):
                 hub.linger(tw, f.now)
             if verdict != 1 or hub.listener_for(f.dst, ports & const.M16) is None:
                 return
-            ext.TWRecycled += 1
-            iss = tw.successor_iss()
-            hub.forget(tw)
         if flags & const.RST:
             ext.InStray += 1
             return
@@ -134,13 +131,22 @@ class TcpCore(PacketSink):
         if flags & const.FIN or ports >> 16 == 0:
             ext.InBadSyn += 1  # scanners' segments; Linux drops SYN,FIN too
             return
+        try:
+            mtu = self.mtu_for(f.src, f.now)
+        except Unreachable:
+            ext.InNoRoute += 1
+            return
         if not hub.admit(listener, f.now):
             return
         local_port = ports & const.M16
         remote_port = ports >> 16
-        if iss < 0:
+        if tw is None:
             iss = hub.iss(f.dst, local_port, f.src, remote_port, f.now)
-        c = Connection(hub, f.dst, local_port, f.src, remote_port, self.mtu_for(f.src, f.now), iss)
+        else:  # not before now: a SYN that leads nowhere must not end the wait
+            ext.TWRecycled += 1
+            iss = tw.successor_iss()
+            hub.forget(tw)
+        c = Connection(hub, f.dst, local_port, f.src, remote_port, mtu, iss)
         hub.insert(c)
         hub.embryo(c)
         hub.mib.PassiveOpens += 1

@@ -68,6 +68,7 @@ class TcpExt(Group):
         "InNotUnicast": "dropped: to a broadcast or multicast address",
         "InBadSource": "dropped: a source that can't be one, or our own address and port (LAND)",
         "InBadSyn": "dropped: SYN with FIN or from port 0",
+        "InNoRoute": "SYNs dropped: there is no way back to their sender",
         "InStray": "dropped: no connection, and nothing that deserves an answer",
         "InNoAck": "dropped: no ACK bit where it must be",
         "InBadAck": "acknowledges what was never sent, or too old (RFC 5961 5)",
@@ -117,6 +118,7 @@ class TcpExt(Group):
         self.InNotUnicast = 0
         self.InBadSource = 0
         self.InBadSyn = 0
+        self.InNoRoute = 0
         self.InStray = 0
         self.InNoAck = 0
         self.InBadAck = 0

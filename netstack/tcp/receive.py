@@ -95,6 +95,8 @@ class Receiver(Transmitter):
         if n:
             self.rcv_nxt = serial.add(seq, n)
             self.unacked += n
+            if now - self.vouched_at >= tc.VOUCH_GAP:
+                self.vouch(now)
             if self.unacked >= 2 * self.rcv_mss:
                 self.ack_now = True  # every second full-sized segment (RFC 5681 4.2)
             if self.paused or self.rx_bytes:

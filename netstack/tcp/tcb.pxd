@@ -65,7 +65,7 @@ cdef class Tcb(Timer):
     cdef readonly Reassembly ooo
     cdef list rx
     cdef bint fin_seen, eof_owed, ack_now, touched
-    cdef long long unacked, challenged_at
+    cdef long long unacked, challenged_at, vouched_at
     cdef Py_ssize_t half
     cdef long long heard, t_rexmt, t_ack, t_keep, t_end, keep_idle, keep_interval
     cdef int keep_count, keep_sent
@@ -73,4 +73,5 @@ cdef class Tcb(Timer):
     cdef void become(self, int new) except *
     @cython.locals(when="long long")
     cdef void rearm(self) except *
+    cdef void vouch(self, long long now) except *
     cdef void flush(self, long long now) except *

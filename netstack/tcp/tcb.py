@@ -168,7 +168,7 @@ class Tcb(Timer):
         "congestion", "sent_at", "persisting", "una_at", "retransmits", "syn_lost", "soft_error",
         # receive sequence space
         "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_buf", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
-        "paused", "eof_owed", "ack_now", "unacked", "challenged_at",
+        "paused", "eof_owed", "ack_now", "unacked", "challenged_at", "vouched_at",
         # the turn of the crank
         "touched", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end", "keep_idle", "keep_interval",
         "keep_count", "keep_sent",
@@ -248,6 +248,7 @@ class Tcb(Timer):
         self.ack_now = False
         self.unacked = 0  # bytes received since our last ACK
         self.challenged_at = -tc.CHALLENGE_GAP
+        self.vouched_at = -tc.VOUCH_GAP  # when the layer below was last told that the way works
 
         self.touched = False
         self.orphan = False  # the user has closed
@@ -296,6 +297,12 @@ class Tcb(Timer):
                 self.hub.timers.cancel(self)
         elif self.next is None or self.when != when:
             self.hub.timers.arm(self, when)
+
+    def vouch(self, now: int) -> None:
+        """The peer has acknowledged or sent something new, so the way there works: neighbours in use need not be asked (RFC 4861
+        7.3.1). Callers look at `vouched_at` first."""
+        self.vouched_at = now
+        self.hub.ip.progress(self.remote, now)
 
     def flush(self, now: int) -> None:
         """The batch is over."""

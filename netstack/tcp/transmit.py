@@ -96,14 +96,16 @@ class Transmitter(Tcb):
             return
         if self.snd_max == self.snd_una and length:
             self.cc.on_restart(now - self.sent_at, self.rtt.rto(), now)  # type: ignore[union-attr]  # there from ESTABLISHED on
-        mss = self.mss
-        largest = mss
-        if self.hub.offload & const.OFFLOAD_TSO4:
-            largest = (const.M16 - 120) // mss * mss  # 120: both headers with all their options
+        mss = 0
+        largest = 0
         window = self.cc.cwnd + self.inflate  # type: ignore[union-attr]
         if self.snd_wnd < window:
             window = self.snd_wnd
         while True:
+            if mss != self.mss:  # at first, and when a segment did not fit the path
+                largest = mss = self.mss
+                if self.hub.offload & const.OFFLOAD_TSO4 and 2 * mss <= const.M16 - 120:
+                    largest = (const.M16 - 120) // mss * mss  # 120: both headers with all their options
             off = serial.sub(self.snd_nxt, self.snd_una)
             left = length - off
             if left < 0 or (left == 0 and not self.fin_queued):
@@ -204,6 +206,8 @@ class Transmitter(Tcb):
             self.sendq.release(acked)
         self.snd_una = ack
         self.una_at = now
+        if now - self.vouched_at >= tc.VOUCH_GAP:
+            self.vouch(now)
         if serial.lt(self.snd_nxt, ack):
             self.snd_nxt = ack
         if serial.lt(self.small_end, ack):  # old marks are moved along, or they would lie in the future half a turn later

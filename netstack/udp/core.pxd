@@ -27,9 +27,10 @@ cdef class UdpCore(PacketSink):
     cdef unsigned long long key0, dst0
     cdef UdpPort port0
     cdef void forget(self) except *
+    # ports that are shifted are unsigned: a high one would spread its sign over the address
     @cython.locals(key="unsigned long long", u=UdpPort)
-    cdef UdpPort look_up(self, unsigned long long src, unsigned long long dst, int sport, int dport)
-    @cython.locals(m=UdpMib, b=bytearray, o=Py_ssize_t, have=Py_ssize_t, sport=int, dport=int, length=int, check=int,
+    cdef UdpPort look_up(self, unsigned long long src, unsigned long long dst, unsigned int sport, unsigned int dport)
+    @cython.locals(m=UdpMib, b=bytearray, o=Py_ssize_t, have=Py_ssize_t, sport="unsigned int", dport="unsigned int", length=int, check=int,
                    key="unsigned long long", u=UdpPort)
     cdef void input(self, Frame f) except *
     @cython.locals(off=Py_ssize_t, end=Py_ssize_t, found=bint, u=UdpPort)

@@ -60,6 +60,43 @@ def test_abort_from_inside_accept(peer: TcpScript) -> None:
     assert not peer.tcp.hub.tables and peer.timers.count == 0
 
 
+def test_a_fault_inside_accept_flies_and_leaves_no_connection_without_a_user(peer: TcpScript) -> None:
+    def accept(conn: object) -> None:
+        raise RuntimeError("the program's")
+
+    peer.local_port = 80
+    peer.tcp.listen(0, 80, accept)  # type: ignore[arg-type]  # never returns
+    peer.send("S", seq=0)
+    peer.expect("SA")
+    with pytest.raises(RuntimeError):
+        peer.send("PA", seq=1, ack=1, data=b"abc")
+    peer.expect("RA")
+    assert not peer.tcp.hub.tables and peer.timers.count == 0
+    peer.flush()
+    peer.send("PA", seq=4, ack=1, data=b"def")
+    peer.expect("R")
+
+
+@pytest.mark.parametrize("call", ["shutdown", "close"])
+def test_shutdown_and_close_from_inside_accept(peer: TcpScript, call: str) -> None:
+    listener = peer.listen()
+    accept = listener.accept
+
+    def and_go(conn: object) -> object:
+        getattr(conn, call)(peer.now)
+        return accept(conn)  # type: ignore[arg-type]
+
+    listener.accept = and_go  # type: ignore[assignment]
+    peer.send("S", seq=0)
+    peer.expect("SA")
+    peer.send("A", seq=1, ack=1)
+    peer.expect("FA", seq=1)
+    assert peer.user.events == (["connected"] if call == "shutdown" else []), "who has closed hears only the end"
+    peer.send("FA", seq=1, ack=2)
+    peer.expect("A", ack=2)
+    assert peer.user.closed and peer.user.error is None
+
+
 def test_a_listener_that_closes_itself_from_inside_accept(peer: TcpScript) -> None:
     listener = peer.listen()
     accept = listener.accept

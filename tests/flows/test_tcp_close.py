@@ -273,6 +273,18 @@ def test_time_wait_says_where_it_is_to_old_segments_at_a_limited_rate(peer: TcpS
     peer.expect("A", seq=2, ack=2)
 
 
+def test_a_syn_that_leads_nowhere_does_not_end_time_wait(peer: TcpScript) -> None:
+    """A forged SYN,FIN, or one that a full listener drops, must not open the ports to old segments."""
+    time_wait(peer)
+    peer.send("SF", seq=100)
+    assert peer.tcp.ext.InBadSyn == 1
+    peer.tcp.hub.listeners[80][0].waiting = 1 << 30
+    peer.send("S", seq=100)
+    assert peer.tcp.ext.ListenOverflows == 1
+    peer.expect_nothing()
+    assert len(peer.tcp.hub.waits) == 1 and peer.tcp.ext.TWRecycled == 0
+
+
 def test_a_new_syn_ends_time_wait_when_its_number_is_beyond(peer: TcpScript) -> None:
     """RFC 9293 3.10.7.4 (MAY-2), RFC 1122 4.2.2.13; gVisor: TCPTimeWaitNewSyn, StackTimeWaitReuse."""
     time_wait(peer)

@@ -85,3 +85,10 @@ def test_the_way_into_the_rootless_namespace_is_the_one_it_prints(netns):
     finally:
         demo.send_signal(signal.SIGINT)
         demo.communicate(timeout=20)
+
+
+def test_a_capture_that_cannot_be_written_is_not_taken_for_a_missing_device(netns, tmp_path):
+    done = netns.run(*DEMO, "--once", "--pcap", str(tmp_path / "no" / "x.pcapng"))
+    assert done.returncode == 1
+    assert "x.pcapng: No such file or directory" in done.stderr
+    assert done.stdout == ""

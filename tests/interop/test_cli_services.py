@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,33 @@ def test_serve_listens_on_the_port_that_was_asked_for(netns, running, tmp_path):
     assert netns.run("curl", "-sS", f"http://{STACK}:8080/", check=True).stdout == "here"
     assert netns.run("curl", "-sS", "-m", "5", f"http://{STACK}/").returncode == 7  # refused, not ignored
     assert server.end(signal.SIGINT) == (0, "")
+
+
+@pytest.mark.needs("curl")
+@pytest.mark.parametrize("direction", [["-o", "/dev/null"], ["-T", "big.bin"]], ids=["download", "upload"])
+def test_a_slow_client_does_not_keep_the_service_from_ending(netns, running, tmp_path, direction):
+    (tmp_path / "big.bin").write_bytes(bytes(20_000_000))
+    server = running("serve", "--netif", TAP, "--root", str(tmp_path), "--upload")
+    curl = netns.start("curl", "-sS", "--limit-rate", "1M", *direction, f"http://{STACK}/big.bin", cwd=tmp_path)
+    while "ESTAB" not in netns.run("ss", "-tn", check=True).stdout:
+        assert curl.poll() is None
+    began = time.monotonic()
+    assert server.end() == (0, "")
+    assert time.monotonic() - began < 3
+    _, err = curl.communicate(timeout=20)
+    assert curl.returncode == 56, err  # cut, and the client knows it
+    assert [path.name for path in tmp_path.iterdir()] == ["big.bin"]
+
+
+@pytest.mark.needs("curl", "ip")
+def test_offloads_of_the_last_user_of_a_tap_are_not_ours(netns, running, tmp_path):
+    (tmp_path / "index.html").write_text("here")
+    netns.run("ip", "tuntap", "add", "dev", "nst0", "mode", "tap", check=True)  # it stays when we go
+    words = ["ping", KERNEL, "-c", "1", "--netif", f"{TAP}&offload=yes"]
+    netns.run(sys.executable, "-m", "netstack", *words, check=True)
+    server = running("serve", "--netif", TAP, "--root", str(tmp_path))
+    assert netns.run("curl", "-sS", "-m", "5", f"http://{STACK}/", check=True).stdout == "here"
+    assert server.end() == (0, "")
 
 
 def test_the_small_servers_echo_discard_and_generate(netns, running):

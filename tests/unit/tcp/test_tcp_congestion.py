@@ -405,7 +405,7 @@ def test_reno_responds_to_loss_as_published(distance: int, each: int) -> None:
 
 @pytest.mark.parametrize(
     ("milliseconds", "distance", "each", "table"),
-    [(100, 100, 1, 12), (100, 1000, 1, 38), (100, 10_000, 2, 187), (100, 100_000, 32, 1054), (10, 10_000, 2, 120), (10, 1000, 1, 38)],
+    [(100, 100, 1, 12), (100, 1000, 1, 38), (100, 10_000, 2, 187), (100, 100_000, 32, 1054), (10, 10_000, 2, 120)],
 )
 def test_cubic_responds_to_loss_as_published(milliseconds: int, distance: int, each: int, table: int) -> None:
     """RFC 9438 5.1: the formula, and the numbers of its two tables."""

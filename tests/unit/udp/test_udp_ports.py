@@ -191,6 +191,15 @@ def test_a_connected_port_hears_its_peer_alone() -> None:
     assert connected.got == [] and world.udp.mib.NoPorts == 1
 
 
+def test_high_ports_of_several_peers_are_told_apart() -> None:
+    """In C a high port must not spread its sign over the address beside it."""
+    world = World()
+    peers = {B: world.keeper(53, remote=(B, 40000)), B + 1: world.keeper(53, remote=(B + 1, 40000))}
+    for src in (B, B + 1, B, B + 2):
+        world.receive(packet(b"hi", sport=40000, src=src))
+    assert [len(keeper.got) for keeper in peers.values()] == [2, 1] and world.udp.mib.NoPorts == 1
+
+
 def test_broadcast_and_multicast_reach_every_port_that_wants_them() -> None:
     world = World()
     one, two = world.keeper(53, reuse=True), world.keeper(53, reuse=True)
