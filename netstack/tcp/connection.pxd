@@ -1,5 +1,6 @@
 cimport cython
 cimport netstack.const as const
+cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 from netstack.cores cimport Frame, StreamUser
@@ -13,6 +14,7 @@ cdef Options _OPTIONS
 cdef class Connection(Handle):
     @cython.locals(now="long long", n=Py_ssize_t, length="long long")
     cdef void input(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
+    cdef bint timestamps(self, Frame f, int hl, long long length, long long now) except *
     @cython.locals(ahead="unsigned int", wnd="unsigned int")
     cdef bint acceptable(self, unsigned int seq, long long length) except *
     @cython.locals(ext=TcpExt)

@@ -15,7 +15,7 @@ Departures, all of them common practice:
 
 from collections.abc import Callable
 
-from .. import const, serial
+from .. import const, raw, serial
 from ..cores import Frame, StreamUser
 from ..errors import Refused, TimedOut
 from ..instant import SECOND
@@ -53,6 +53,11 @@ class Connection(Handle):
             seq = serial.add(seq, 1)
             length -= 1
 
+        # before all else, PAWS (RFC 7323 5.3 R1)
+        self.ts_seen = False
+        if self.ts_on and hl > tc.HEADER and not flags & const.RST and not self.timestamps(f, hl, length, now):
+            return
+
         # first, check sequence number
         if seq != self.rcv_nxt and not self.acceptable(seq, length):
             self.unacceptable(flags, length, now)
@@ -66,6 +71,11 @@ class Connection(Handle):
                 self.hub.ext.InBlindRst += 1
                 self.challenge(now)
             return
+
+        # RFC 7323 4.3: what we echo is the timestamp of the segment that the ACK which we owe is for
+        if self.ts_seen and serial.le(seq, self.last_ack_sent):
+            self.ts_recent = self.tsval
+            self.ts_recent_at = now
 
         # third, security: none. fourth, check the SYN bit (RFC 5961 4)
         if flags & const.SYN:
@@ -100,6 +110,29 @@ class Connection(Handle):
                     self.kill(now)
                     return
                 self.text(f, seq, (flags & const.FIN) != 0, now)
+
+    def timestamps(self, f: Frame, hl: int, length: int, now: int) -> bool:
+        """Read the option into `tsval` and `tsecr`. False when they are older than the last: the segment is dropped. A segment that
+        lacks them, though they were agreed upon, is taken as it is: some middleboxes strip them (RFC 7323 3.2 allows both)."""
+        if hl == tc.HEADER + tc.TS_SPACE and raw.g32(f.buf, f.off - 12) == tc.TS_WORD:
+            self.tsval = raw.g32(f.buf, f.off - 8)
+            self.tsecr = raw.g32(f.buf, f.off - 4)
+        else:
+            _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
+            if _OPTIONS.tsval < 0:
+                return True
+            self.tsval = _OPTIONS.tsval
+            self.tsecr = _OPTIONS.tsecr
+        self.ts_seen = True
+        # after 24 days of silence the peer's clock may have gone half round: what is recent is not known (RFC 7323 5.5)
+        if serial.lt(self.tsval, self.ts_recent) and now - self.ts_recent_at <= tc.TS_STALE:
+            self.hub.ext.PAWSEstab += 1
+            if length:
+                self.ack_now = True
+            else:
+                self.challenge(now)
+            return False
+        return True
 
     def acceptable(self, seq: int, length: int) -> bool:
         """Is any of it in the window (RFC 9293 3.10.7.4, the four cases)? A segment exactly at RCV.NXT is never asked: at a shut
@@ -180,6 +213,15 @@ class Connection(Handle):
         if 0 < _OPTIONS.mss < tc.MIN_MSS:
             ext.TinyMss += 1
         self.mss = send_mss(_OPTIONS.mss, self.path_mtu)
+        if self.ts_on and _OPTIONS.tsval >= 0:
+            self.ts_seen = True
+            self.tsval = self.ts_recent = _OPTIONS.tsval
+            self.tsecr = _OPTIONS.tsecr
+            self.ts_recent_at = f.now
+            self.ts_space = tc.TS_SPACE
+            self.mss -= tc.TS_SPACE  # the MSS option speaks of segments without options (RFC 6691)
+        else:
+            self.ts_on = False
         if _OPTIONS.wscale < 0:
             self.snd_wscale = 0
             self.rcv_wscale = -1  # not to be offered in a SYN,ACK; `offer` takes it as 0
@@ -187,13 +229,15 @@ class Connection(Handle):
             self.snd_wscale = _OPTIONS.wscale
             self.rcv_wscale = self.hub.wscale
         self.irs = seq
-        self.rcv_nxt = serial.add(seq, 1)
+        self.rcv_nxt = self.last_ack_sent = serial.add(seq, 1)
         self.rcv_adv = serial.add(self.rcv_nxt, self.rcv_buf if self.rcv_buf < const.M16 else const.M16)
         self.open_window(seq, 0, field)
 
     def passive_open(self, listener: object, f: Frame, seq: int, field: int, hl: int) -> None:
         """A SYN to a listener (RFC 9293 3.10.7.2, third step)."""
         self.listener = listener
+        if self.ts_on:
+            self.ts_offset = self.hub.ts_offset(self)
         self.take_syn(f, seq, field, hl)
         self.become(tc.SYN_RECEIVED)
         self.emit_syn(f.now)
@@ -202,6 +246,8 @@ class Connection(Handle):
     def active_open(self, user: StreamUser, now: int) -> None:
         self.user = user
         self.rcv_wscale = self.hub.wscale
+        if self.ts_on:
+            self.ts_offset = self.hub.ts_offset(self)
         self.become(tc.SYN_SENT)
         self.emit_syn(now)
         self.rearm()
@@ -245,7 +291,7 @@ class Connection(Handle):
         self.cc.on_start(self.mss, self.syn_lost)
         if self.timing:
             self.rtt.sample(now - self.rtt_at)
-        else:
+        elif not self.ts_seen or not self.echo(now):
             self.rtt.handshake_was_lossy()
         self.timing = False
         self.retries = 0

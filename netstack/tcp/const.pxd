@@ -7,6 +7,8 @@ cdef extern from *:
     #define NETSTACK_TCP_RTO_INITIAL 1000000000LL
     #define NETSTACK_TCP_RTO_AFTER_SYN_LOSS 3000000000LL
     #define NETSTACK_TCP_RTO_MAX 120000000000LL
+    #define NETSTACK_TCP_TS_TICK 1000000LL
+    #define NETSTACK_TCP_TS_STALE 2073600000000000LL
     """
     const long long DELAYED_ACK "NETSTACK_TCP_DELAYED_ACK"
     const long long CHALLENGE_GAP "NETSTACK_TCP_CHALLENGE_GAP"
@@ -14,6 +16,8 @@ cdef extern from *:
     const long long RTO_INITIAL "NETSTACK_TCP_RTO_INITIAL"
     const long long RTO_AFTER_SYN_LOSS "NETSTACK_TCP_RTO_AFTER_SYN_LOSS"
     const long long RTO_MAX "NETSTACK_TCP_RTO_MAX"
+    const long long TS_TICK "NETSTACK_TCP_TS_TICK"
+    const long long TS_STALE "NETSTACK_TCP_TS_STALE"
 
 cdef enum:
     CLOSED = 0
@@ -33,6 +37,8 @@ cdef enum:
     DEFAULT_MSS = 536
     MIN_MTU = 552
     IP_TCP = 40
+    TS_WORD = 0x0101080A
+    TS_SPACE = 12
     DUPACKS = 3
     JOIN = 2048
     CWND_MAX = 1073741824

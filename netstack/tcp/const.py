@@ -23,6 +23,9 @@ FLAGS = 0x3F  # the control bits of RFC 793; CWR and ECE are not looked at (no E
 MIN_MSS = 88
 DEFAULT_MSS = 536  # RFC 9293 3.7.1: what IPv4 peers without the option are sent
 MIN_MTU = 552  # RFC 5927 7 and Linux's min_pmtu: a "fragmentation needed" below it is a lie or a wreck, and ignored
+TS_WORD = 0x0101080A  # NOP NOP TIMESTAMPS 10: how everybody lays the option out (RFC 7323 appendix A)
+TS_SPACE = 12
+
 IP_TCP = 40  # IPv4 and TCP headers without options: the MTU minus this is the MSS (RFC 9293 3.7.1)
 
 DUPACKS = 3  # RFC 5681 3.2
@@ -36,5 +39,8 @@ VOUCH_GAP = 500_000_000  # ns: how often a connection says that its way works; b
 RTO_INITIAL = 1_000_000_000
 RTO_AFTER_SYN_LOSS = 3_000_000_000
 RTO_MAX = 120_000_000_000
+
+TS_TICK = 1_000_000  # ns: RFC 7323 5.4 allows 1 ms to 1 s
+TS_STALE = 2_073_600_000_000_000  # ns: 24 days, less than half a turn of the fastest clock (RFC 7323 5.5)
 
 CWND_MAX = 1 << 30  # beyond any window that scaling can name (RFC 7323 2.3)

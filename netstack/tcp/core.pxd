@@ -6,7 +6,10 @@ from netstack.cores cimport Frame, IpError, PacketSink, StreamUser
 from netstack.tcp.connection cimport Connection
 from netstack.tcp.demux cimport Demux, key_of
 from netstack.tcp.mib cimport TcpExt, TcpMib
+from netstack.tcp.options cimport Options
 from netstack.tcp.timewait cimport TimeWait
+
+cdef Options _OPTIONS
 
 
 cdef class TcpCore(PacketSink):

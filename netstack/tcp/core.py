@@ -14,6 +14,7 @@ from .config import TcpConfig
 from .connection import Connection
 from .demux import Demux, key_of
 from .listener import Accept, Listener
+from .options import Options
 from .timewait import TimeWait
 from .wire import quoted
 
@@ -26,6 +27,9 @@ HARD_CODES = frozenset((2, 3, 9, 10, 13))  # protocol, port; network, host and c
 FRAGMENTATION_NEEDED = 4
 SOURCE_QUENCH = 4  # ICMP type, to be ignored (RFC 6633)
 PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006, 576)  # RFC 1191 7: for routers that don't say the next MTU
+
+
+_OPTIONS = Options()  # filled and read within one call
 
 
 def plateau(mtu: int) -> int:
@@ -106,7 +110,8 @@ class TcpCore(PacketSink):
         tw: TimeWait | None = None
         if isinstance(entry, TimeWait):
             tw = entry
-            verdict = tw.input(seq, flags, n, f.now)
+            _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
+            verdict = tw.input(seq, flags, n, _OPTIONS.tsval, f.now)
             if verdict == 2:
                 hub.linger(tw, f.now)
             if verdict != 1 or hub.listener_for(f.dst, ports & const.M16) is None:

@@ -41,4 +41,5 @@ cdef class Demux(Hub):
     cdef object listener_for(self, unsigned long long address, int port)
     @cython.locals(c=Connection)
     cpdef void unlisten(self, object listener, long long now) except *
+    cdef unsigned int ts_offset(self, Tcb c) except *
     cpdef unsigned int iss(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port, long long now) except *

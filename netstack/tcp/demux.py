@@ -204,6 +204,12 @@ class Demux(Hub):
         digest = hashlib.blake2s(four, key=self.secret, digest_size=4).digest()
         return serial.add(int.from_bytes(digest, "big"), now // ISS_TICK + self.iss_bias)
 
+    def ts_offset(self, c: Tcb) -> int:
+        """RFC 7323 5.4: a clock that starts elsewhere for each connection tells nobody how long we have been up, nor which
+        connections are one host's. A successor between the same four goes on where this one was: TIME-WAIT needs it (RFC 6191)."""
+        four = b"ts %x %x %x %x" % (c.local, c.local_port, c.remote, c.remote_port)
+        return int.from_bytes(hashlib.blake2s(four, key=self.secret, digest_size=4).digest(), "big")
+
     def room(self) -> None:
         if self.count + len(self.unread) >= self.config.max_connections:
             self.ext.TCPAbortOnMemory += 1

@@ -61,6 +61,7 @@ class TcpExt(Group):
         "TCPTimeWaitOverflow": "TIME-WAITs cut short at the bound on their number",
         "TW": "TIME-WAITs that lasted to their end",
         "TWRecycled": "TIME-WAITs ended by a new connection",
+        "PAWSEstab": "segments dropped: their timestamp is older than the last (RFC 7323 5)",
         "TCPReqQFullDrop": "half-open connections dropped at random to make room for a SYN",
         # ours
         "InTooShort": "dropped: shorter than a header",
@@ -112,6 +113,7 @@ class TcpExt(Group):
         self.TCPTimeWaitOverflow = 0
         self.TW = 0
         self.TWRecycled = 0
+        self.PAWSEstab = 0
         self.TCPReqQFullDrop = 0
         self.InTooShort = 0
         self.InBadOffset = 0

@@ -13,7 +13,8 @@ cdef class Options:
     cpdef bint parse(self, bytearray b, Py_ssize_t o, Py_ssize_t end) except *
 
 
-cpdef int put_syn(bytearray b, Py_ssize_t end, int mss, int wscale) except -1
+@cython.locals(o=Py_ssize_t, n=int)
+cpdef int put_syn(bytearray b, Py_ssize_t end, int mss, int wscale, bint ts, unsigned int tsval, unsigned int tsecr) except -1
 
 @cython.locals(mss=int)
 cpdef int send_mss(int announced, int mtu) noexcept

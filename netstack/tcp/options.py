@@ -1,6 +1,6 @@
 """TCP options (RFC 9293 3.2): parsed into one reused object, written straight into the header.
 
-Timestamps and SACK are read, so that nothing stumbles over them, and not yet answered.
+SACK blocks are skipped, and not yet used.
 """
 
 from .. import raw
@@ -66,14 +66,19 @@ class Options:
         return True
 
 
-def put_syn(b: bytearray, end: int, mss: int, wscale: int) -> int:
-    """Write the options of a SYN so that they end at `end`; `wscale` -1 leaves it out. Returns how many bytes, a multiple of 4."""
-    if wscale < 0:
-        raw.p32(b, end - 4, 0x02040000 | mss)
-        return 4
-    raw.p32(b, end - 8, 0x02040000 | mss)
-    raw.p32(b, end - 4, 0x01030300 | wscale)
-    return 8
+def put_syn(b: bytearray, end: int, mss: int, wscale: int, ts: bool, tsval: int, tsecr: int) -> int:
+    """Write the options of a SYN so that they end at `end`; `wscale` -1 and `ts` False leave theirs out. Returns how many bytes, a
+    multiple of 4."""
+    n = 4 + (12 if ts else 0) + (4 if wscale >= 0 else 0)
+    o = end - n
+    raw.p32(b, o, 0x02040000 | mss)
+    if ts:
+        raw.p32(b, o + 4, tc.TS_WORD)
+        raw.p32(b, o + 8, tsval)
+        raw.p32(b, o + 12, tsecr)
+    if wscale >= 0:
+        raw.p32(b, end - 4, 0x01030300 | wscale)
+    return n
 
 
 def send_mss(announced: int, mtu: int) -> int:

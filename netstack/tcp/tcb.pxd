@@ -1,6 +1,7 @@
 cimport cython
 cimport netstack.const as const
 cimport netstack.raw as raw
+cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 from netstack.cores cimport IpCore, Out, StreamUser
 from netstack.tcp.congestion.base cimport Congestion
@@ -30,6 +31,7 @@ cdef class Hub:
     @cython.locals(p=Out)
     cdef void bare(self, unsigned long long src, unsigned long long dst, unsigned int ports, unsigned int seq, unsigned int ack, unsigned int flags, unsigned int wnd, long long now) except *
     cdef void remove(self, Tcb c) except *
+    cdef unsigned int ts_offset(self, Tcb c) except *
     cdef void graduate(self, Tcb c) except *
     cdef void rest(self, Tcb c, long long now) except *
     cdef void forget(self, Timer tw) except *
@@ -54,10 +56,16 @@ cdef class Tcb(Timer):
     cdef readonly Rtt rtt
     cdef readonly Congestion cc
     cdef readonly object congestion
-    cdef long long rtt_at, una_at, sent_at
+    cdef long long rtt_at, una_at, sent_at, rexmt_at
     cdef readonly int dupacks, retries
     cdef readonly long long inflate, retransmits
     cdef readonly object soft_error, error
+    cdef readonly bint ts_on
+    cdef bint ts_seen
+    cdef int ts_space
+    cdef readonly unsigned int ts_offset, ts_recent
+    cdef long long ts_recent_at
+    cdef unsigned int tsval, tsecr, last_ack_sent
     cdef readonly unsigned int irs, rcv_nxt, rcv_adv
     cdef unsigned int fin_at
     cdef readonly int rcv_wscale, rcv_mss, adv_mss
@@ -71,6 +79,7 @@ cdef class Tcb(Timer):
     cdef int keep_count, keep_sent
     @cython.locals(old=int, mib=TcpMib, was=bint, now_is=bint)
     cdef void become(self, int new) except *
+    cdef unsigned int ts_now(self, long long now) noexcept
     @cython.locals(when="long long")
     cdef void rearm(self) except *
     cdef void vouch(self, long long now) except *

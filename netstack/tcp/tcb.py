@@ -22,7 +22,7 @@ Sequence numbers lie on a circle: they are compared by `serial` and by nothing e
 that the running batch has touched.
 """
 
-from .. import const, raw
+from .. import const, raw, serial
 from ..cores import Out, StreamUser
 from ..errors import MessageTooLong
 from ..signatures import Ip, Rng
@@ -141,6 +141,10 @@ class Hub:
         """`c` is CLOSED: forget it."""
         raise NotImplementedError
 
+    def ts_offset(self, c: "Tcb") -> int:
+        """Where the timestamps of `c` begin: known to nobody else, the same for each connection between the same four."""
+        raise NotImplementedError
+
     def graduate(self, c: "Tcb") -> None:
         """`c` has completed its handshake: it is no longer half-open."""
         raise NotImplementedError
@@ -165,7 +169,9 @@ class Tcb(Timer):
         "sendq", "fin_queued", "small_end", "high", "low", "was_high", "nodelay",
         # recovery
         "rtt", "cc", "timing", "rtt_seq", "rtt_at", "dupacks", "recovering", "recover", "inflate", "partial", "retries",
-        "congestion", "sent_at", "persisting", "una_at", "retransmits", "syn_lost", "soft_error",
+        "congestion", "sent_at", "persisting", "una_at", "rexmt_at", "retransmits", "syn_lost", "soft_error",
+        # timestamps
+        "ts_on", "ts_space", "ts_offset", "ts_recent", "ts_recent_at", "ts_seen", "tsval", "tsecr", "last_ack_sent",
         # receive sequence space
         "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_buf", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
         "paused", "eof_owed", "ack_now", "unacked", "challenged_at", "vouched_at",
@@ -227,9 +233,20 @@ class Tcb(Timer):
         self.retries = 0
         self.persisting = False  # t_rexmt is the persist timer (RFC 9293 3.8.6.1)
         self.una_at = 0  # when snd_una last moved, or when sending began
+        self.rexmt_at = 0  # when something was last sent again
         self.retransmits = 0
         self.syn_lost = False
         self.soft_error: Exception | None = None  # what ICMP said: the better reason when we give up (RFC 9293 3.9.2.2)
+
+        self.ts_on = config.timestamps  # offered, then agreed upon (RFC 7323 3.2)
+        self.ts_space = 0  # bytes of options in every segment
+        self.ts_offset = 0
+        self.ts_recent = 0  # what we echo …
+        self.ts_recent_at = 0  # … and when it came
+        self.ts_seen = False  # the segment that is being looked at has timestamps: these
+        self.tsval = 0
+        self.tsecr = 0
+        self.last_ack_sent = 0
 
         self.irs = 0
         self.rcv_nxt = 0
@@ -282,6 +299,10 @@ class Tcb(Timer):
         elif new == tc.CLOSED and (old == tc.SYN_SENT or old == tc.SYN_RECEIVED):
             mib.AttemptFails += 1
         self.state = new
+
+    def ts_now(self, now: int) -> int:
+        """The timestamp clock."""
+        return serial.add(self.ts_offset, now // tc.TS_TICK)
 
     def rearm(self) -> None:
         """Put the earliest deadline in the wheel."""

@@ -5,11 +5,13 @@ those of a new connection between the same ports.
 
     RST     ignored: it could end the wait early (TIME-WAIT assassination, RFC 1337)
     SYN     beyond what was received: a new connection, whose ISS lies beyond what we sent (RFC 9293 3.10.7.4, RFC 1122 4.2.2.13)
+            with timestamps, these decide, and sequence numbers only where they are equal (RFC 6191 2)
+    PAWS    what has an older timestamp is acknowledged like others, and otherwise ignored (RFC 7323 5.3)
     FIN     acknowledged, and the wait begins anew
     others  acknowledged when they carry something or lie outside of the window, at most twice a second
 """
 
-from .. import const, serial
+from .. import const, raw, serial
 from ..timers import Timer
 from . import const as tc
 from .tcb import Tcb
@@ -18,7 +20,10 @@ REUSE_GAP = 65536 + 2  # how far the ISS of the successor is beyond SND.NXT, as 
 
 
 class TimeWait(Timer):
-    __slots__ = ("answered_at", "hub", "key", "local", "ports", "rcv_nxt", "remote", "snd_nxt", "wnd", "wscale")
+    __slots__ = (
+        "answered_at", "hub", "key", "local", "ports", "rcv_nxt", "remote", "snd_nxt", "ts_offset", "ts_on", "ts_recent", "wnd",
+        "wscale",
+    )  # fmt: skip
 
     def __init__(self, c: Tcb) -> None:
         super().__init__()
@@ -34,15 +39,28 @@ class TimeWait(Timer):
         self.rcv_nxt = c.rcv_nxt
         self.wscale = c.rcv_wscale
         self.wnd = serial.sub(c.rcv_adv, c.rcv_nxt)
+        self.ts_on = c.ts_on
+        self.ts_offset = c.ts_offset
+        self.ts_recent = c.ts_recent
         self.answered_at = -tc.CHALLENGE_GAP
 
-    def input(self, seq: int, flags: int, n: int, now: int) -> int:
-        """A segment with `n` bytes of text. Returns 1 when it begins a new connection, 2 when the wait begins anew, else 0."""
+    def input(self, seq: int, flags: int, n: int, tsval: int, now: int) -> int:
+        """A segment with `n` bytes of text and this timestamp, -1 for none.
+
+        Returns 1 when it begins a new connection, 2 when the wait begins anew, else 0."""
         if flags & const.RST:
             self.hub.ext.InTimeWaitRst += 1
             return 0
+        newer = False
+        if self.ts_on and tsval >= 0:
+            ts = tsval  # unsigned
+            if serial.lt(ts, self.ts_recent):
+                self.hub.ext.PAWSEstab += 1
+                self.answer(now)
+                return 0
+            newer = ts != self.ts_recent
         if flags & const.SYN:
-            if not flags & const.ACK and serial.lt(self.rcv_nxt, seq):
+            if not flags & const.ACK and (newer or serial.lt(self.rcv_nxt, seq)):
                 return 1
             self.answer(now)
             return 0
@@ -64,7 +82,19 @@ class TimeWait(Timer):
         wnd = self.wnd >> self.wscale
         if wnd > const.M16:
             wnd = const.M16
-        self.hub.bare(self.local, self.remote, self.ports, self.snd_nxt, self.rcv_nxt, const.ACK, wnd, now)
+        hub = self.hub
+        p = hub.out
+        hl = tc.HEADER
+        if self.ts_on:
+            hl += tc.TS_SPACE
+            raw.p32(p.hdr, const.HEADROOM - 12, tc.TS_WORD)
+            raw.p32(p.hdr, const.HEADROOM - 8, serial.add(self.ts_offset, now // tc.TS_TICK))
+            raw.p32(p.hdr, const.HEADROOM - 4, self.ts_recent)
+        raw.put5(p.hdr, const.HEADROOM - hl, self.ports, self.snd_nxt, self.rcv_nxt, (hl << 26) | (const.ACK << 16) | wnd, 0)
+        p.src = self.local
+        p.dst = self.remote
+        p.proto = const.PROTO_TCP
+        hub.ship(hl, self.local, self.remote, hub.ip.pseudo_out(p, 0), None, 0, 0, 0, now)
 
     def successor_iss(self) -> int:
         """Where the sequence numbers of a connection that takes our place shall begin."""

@@ -11,7 +11,7 @@ from netstack.tcp.tcb cimport Hub, Tcb
 cdef class Transmitter(Tcb):
     cdef unsigned int offer(self) except *
     cdef void fail(self, object error, long long now) except *
-    @cython.locals(hub=Hub, wnd="unsigned int", sent=bint)
+    @cython.locals(hub=Hub, hdr=bytearray, hl="unsigned int", wnd="unsigned int", sent=bint)
     cdef void emit(self, unsigned int flags, unsigned int seq, object data, Py_ssize_t o, Py_ssize_t n, long long now) except *
     @cython.locals(hub=Hub, passive=bint, wnd="unsigned int", hl="unsigned int", flags="unsigned int", ack="unsigned int")
     cdef void emit_syn(self, long long now) except *
@@ -27,6 +27,8 @@ cdef class Transmitter(Tcb):
     cdef void watch(self, long long length, long long now) except *
     @cython.locals(acked="unsigned int", flight="unsigned int", length="long long", fin=bint, restart=bint)
     cdef bint acknowledged(self, unsigned int ack, long long now) except *
+    @cython.locals(ticks="long long")
+    cdef bint echo(self, long long now) except *
     @cython.locals(mss=int)
     cdef void duplicate(self, long long now) except *
     @cython.locals(n="long long", sent="long long", fin="unsigned int")

@@ -35,23 +35,31 @@ class Transmitter(Tcb):
         """Send one segment, or one super-segment. Whatever it carries, it acknowledges: ACKs that were owed are paid."""
         hub = self.hub
         wnd = self.offer()
-        raw.put5(
-            hub.out.hdr, const.HEADROOM - tc.HEADER, self.ports, seq, self.rcv_nxt, (tc.HEADER << 26) | (flags << 16) | wnd, 0
-        )  # fmt: skip
+        hdr = hub.out.hdr
+        hl = tc.HEADER
+        if self.ts_on:
+            hl += tc.TS_SPACE
+            raw.p32(hdr, const.HEADROOM - 12, tc.TS_WORD)
+            raw.p32(hdr, const.HEADROOM - 8, self.ts_now(now))
+            raw.p32(hdr, const.HEADROOM - 4, self.ts_recent)
+        raw.put5(hdr, const.HEADROOM - hl, self.ports, seq, self.rcv_nxt, (hl << 26) | (flags << 16) | wnd, 0)
+        self.last_ack_sent = self.rcv_nxt
         self.ack_now = False
         self.unacked = 0
         self.t_ack = const.NEVER
-        sent = hub.ship(tc.HEADER, self.local, self.remote, self.pseudo, data, o, n, self.mss if n > self.mss else 0, now)
+        sent = hub.ship(hl, self.local, self.remote, self.pseudo, data, o, n, self.mss if n > self.mss else 0, now)
         if not sent and n and hub.too_long:
             self.shrink(hub.too_long, now)  # another connection has learnt the path's MTU
 
     def emit_syn(self, now: int) -> None:
-        """SYN, or SYN,ACK in SYN-RECEIVED: with our MSS, and with window scaling unless the peer's SYN came without it. The window
+        """SYN, or SYN,ACK in SYN-RECEIVED: with our MSS, and with what the peer's SYN did not lack. The window
         of a SYN is never scaled (RFC 7323 2.2)."""
         hub = self.hub
         passive = self.state == tc.SYN_RECEIVED
         wnd = self.rcv_buf if self.rcv_buf < const.M16 else const.M16
-        hl = tc.HEADER + put_syn(hub.out.hdr, const.HEADROOM, self.adv_mss, self.rcv_wscale)
+        hl = tc.HEADER + put_syn(
+            hub.out.hdr, const.HEADROOM, self.adv_mss, self.rcv_wscale, self.ts_on, self.ts_now(now), self.ts_recent
+        )  # fmt: skip
         flags = (const.SYN | const.ACK) if passive else const.SYN
         ack = self.rcv_nxt if passive else 0
         raw.put5(hub.out.hdr, const.HEADROOM - hl, self.ports, self.iss, ack, (hl << 26) | (flags << 16) | wnd, 0)
@@ -61,6 +69,7 @@ class Transmitter(Tcb):
             self.rtt_seq = serial.add(self.iss, 1)
         else:  # sent before: nobody can tell which one is answered (Karn)
             self.timing = False
+            self.rexmt_at = now
             self.syn_lost = True
             self.retransmits += 1
             hub.mib.RetransSegs += 1
@@ -164,6 +173,7 @@ class Transmitter(Tcb):
         if self.snd_max == self.snd_una:
             self.una_at = now
         if seq != self.snd_max:
+            self.rexmt_at = now
             self.retransmits += 1
             self.hub.mib.RetransSegs += 1
         elif not self.timing:
@@ -214,9 +224,12 @@ class Transmitter(Tcb):
             self.small_end = ack
         if serial.lt(self.recover, ack) and not self.recovering:
             self.recover = serial.add(ack, -1)
-        if self.timing and serial.le(self.rtt_seq, ack):
-            self.timing = False
-            self.rtt.sample(now - self.rtt_at)
+        if self.timing:
+            if serial.le(self.rtt_seq, ack):
+                self.timing = False
+                self.rtt.sample(now - self.rtt_at)
+        elif self.ts_seen:
+            self.echo(now)
         self.retries = 0
         self.dupacks = 0
         if self.persisting:
@@ -244,6 +257,21 @@ class Transmitter(Tcb):
         elif restart:
             self.t_rexmt = now + self.rtt.rto()  # RFC 6298 5.3
         return fin
+
+    def echo(self, now: int) -> bool:
+        """RTTM (RFC 7323 4): an echoed timestamp is a sample even when the segment had been sent again, so that back-off ends with
+        the first ACK. Where a segment is timed by our own clock, which is finer, that one is taken; the two never count the same
+        round trip twice (appendix G warns of it).
+
+        An echo from before the last retransmission is none: it is for the original, or else the original's ACK was lost, the
+        retransmission was an old duplicate, and 4.3 lets the peer echo what it did before. The difference then is the time-out and
+        not the path, and it would feed upon itself: on a path that loses every fifth ACK, round trips "grow" to minutes. False
+        when there was no sample: Karn's rule holds."""
+        ticks = serial.sub(self.ts_now(now), self.tsecr)
+        if ticks * tc.TS_TICK > tc.RTO_MAX or now - (ticks - 1) * tc.TS_TICK < self.rexmt_at:
+            return False
+        self.rtt.sample(ticks * tc.TS_TICK if ticks else tc.TS_TICK)
+        return True
 
     def duplicate(self, now: int) -> None:
         """A duplicate ACK as RFC 5681 2 defines it."""
@@ -274,6 +302,7 @@ class Transmitter(Tcb):
             n = self.mss
             fin = 0
         self.timing = False
+        self.rexmt_at = now
         self.retransmits += 1
         self.hub.mib.RetransSegs += 1
         self.hub.ext.TCPFastRetrans += 1
@@ -377,12 +406,12 @@ class Transmitter(Tcb):
 
     def shrink(self, mtu: int, now: int) -> bool:
         """A router could not forward our segments. False when `mtu` is not believed (RFC 5927 7)."""
-        if mtu < tc.MIN_MTU or mtu - tc.IP_TCP >= self.mss:
+        if mtu < tc.MIN_MTU or mtu - tc.IP_TCP - self.ts_space >= self.mss:
             self.hub.ext.PmtuIgnored += 1
             return False
         self.hub.ext.PmtuLowered += 1
         self.path_mtu = mtu
-        self.mss = mtu - tc.IP_TCP
+        self.mss = mtu - tc.IP_TCP - self.ts_space
         if self.cc is not None:
             self.cc.on_mss(self.mss)
         if self.state >= tc.ESTABLISHED and self.snd_max != self.snd_una:
