@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp.congestion import registry
-from netstack.tcp.congestion.base import Congestion
 from netstack.tcp.congestion.cubic import Cubic, ticks_to_climb
 from netstack.tcp.congestion.reno import Reno
 from netstack.testing.control import Driver
@@ -411,7 +410,3 @@ def test_cubic_responds_to_loss_as_published(milliseconds: int, distance: int, e
     """RFC 9438 5.1: the formula, and the numbers of its two tables."""
     assert cubic_response(1 / distance, milliseconds / 1000) == pytest.approx(table, rel=0.03)
     assert respond("cubic", milliseconds * MILLISECOND, distance, each) == pytest.approx(table, rel=0.15)
-
-
-def test_congestion_is_what_both_are() -> None:
-    assert issubclass(Reno, Congestion) and issubclass(Cubic, Congestion)
