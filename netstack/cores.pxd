@@ -46,6 +46,7 @@ cdef class IpError:
     cdef readonly int type, code, mtu
     cdef readonly unsigned long long src, dst, reporter
     cdef readonly bytes quote
+    cdef public bint believed
 
 
 cdef class PacketSink:

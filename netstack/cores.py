@@ -144,9 +144,10 @@ class IpError:
     type, code   of the ICMP message          mtu    next-hop MTU of a 'fragmentation needed', else 0
     src, dst     of *our* packet              quote  what the router quoted of its payload: at least 8 bytes
     reporter     who sent the error
+    believed     set by the transport that found what is quoted among what it has sent: a blind guess stays a rumour
     """
 
-    __slots__ = ("code", "dst", "mtu", "quote", "reporter", "src", "type")
+    __slots__ = ("believed", "code", "dst", "mtu", "quote", "reporter", "src", "type")
 
     def __init__(self, type: int, code: int, src: int, dst: int, quote: bytes, mtu: int, reporter: int) -> None:
         self.type = type
@@ -156,6 +157,7 @@ class IpError:
         self.quote = quote
         self.mtu = mtu
         self.reporter = reporter
+        self.believed = False
 
 
 class PacketSink:

@@ -1,9 +1,10 @@
 """ICMP (RFC 792, RFC 1122 3.2.2): echo both ways, errors out as far as they are allowed, errors in for whoever caused them.
 
 Errors that arrive are hearsay: anybody can send one. Believed is what quotes a datagram from one of our addresses; the transport
-then looks for the ports, and TCP for the sequence number (RFC 5927). A path MTU is learnt here, so the MTU is checked here: it
-must be below the length that it is said to have stopped, and not below 552, under which no honest path is and fragments get
-expensive (Linux's min_pmtu; RFC 5927 7.2). The IP layer itself never cuts by what was learnt, so a lie can make a connection
+then looks for the ports, and TCP for the sequence number (RFC 5927). A path MTU is learnt here, but only when the transport found
+what is quoted among what it has sent: a blind guess would slow down whoever connects to that host next. The MTU is checked here
+too: it must be below the length that it is said to have stopped, and not below 552, under which no honest path is and fragments
+get expensive (Linux's min_pmtu; RFC 5927 7.2). The IP layer itself never cuts by what was learnt, so a lie can make a connection
 slower and nothing else.
 
 Errors that leave are limited (RFC 1812 4.3.2.8): 1,000 a second, bursts of 50, as Linux does. Each costs a random part of the
@@ -289,9 +290,10 @@ class Icmp(PacketSink):
             if mtu < MIN_PATH_MTU or mtu >= total:
                 self.mib.InBadMtu += 1
                 return
-            core.path_mtus.learn(dst, mtu, f.now)
         e = IpError(kind, code, src, dst, raw.take(b, o + ihl, n - 8 - ihl), mtu, f.src)
         core.deliver_error(proto, e, f.now)
+        if mtu and e.believed:
+            core.path_mtus.learn(dst, mtu, f.now)
 
     def flush(self, now: int) -> None:
         pass
@@ -302,5 +304,8 @@ class Icmp(PacketSink):
         if quote[0] != const.ICMP_ECHO:
             return
         handlers = self.handlers.get(quote[4] << 8 | quote[5])
-        if handlers is not None and handlers[1] is not None:
+        if handlers is None:
+            return
+        e.believed = True
+        if handlers[1] is not None:
             handlers[1](e, quote[6] << 8 | quote[7], now)

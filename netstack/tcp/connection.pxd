@@ -34,4 +34,4 @@ cdef class Connection(Handle):
     @cython.locals(due="long long")
     cdef void keep_alive(self, long long now) except *
     cdef void icmp(self, bint hard, object error, unsigned int seq, long long now) except *
-    cdef void too_big(self, int mtu, unsigned int seq, long long now) except *
+    cdef bint too_big(self, int mtu, unsigned int seq, long long now) except -1

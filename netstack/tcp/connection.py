@@ -387,9 +387,11 @@ class Connection(Handle):
         if hard and self.state == tc.SYN_SENT:
             self.end(error, now)
 
-    def too_big(self, mtu: int, seq: int, now: int) -> None:
-        """A fragmentation needed (RFC 1191, RFC 5927 7)."""
+    def too_big(self, mtu: int, seq: int, now: int) -> bool:
+        """A fragmentation needed (RFC 1191, RFC 5927 7). False when what it quotes is not in flight."""
         if not serial.between(self.snd_una, seq, self.snd_max):
             self.hub.ext.OutOfWindowIcmps += 1
-        elif self.shrink(mtu, now):
+            return False
+        if self.shrink(mtu, now):
             self.kick(now)
+        return True

@@ -203,7 +203,7 @@ class TcpCore(PacketSink):
             return
         c = entry
         if e.type == UNREACHABLE and e.code == FRAGMENTATION_NEEDED:
-            c.too_big(e.mtu or plateau(c.path_mtu), seq, now)
+            e.believed = c.too_big(e.mtu or plateau(c.path_mtu), seq, now)
         elif e.type != SOURCE_QUENCH:
             # our own internet layer is no rumour from the network: when it says that nobody answers for the next hop, that is hard
             hard = e.type == UNREACHABLE and (e.code in HARD_CODES or e.reporter == e.src)

@@ -221,6 +221,7 @@ class UdpCore(PacketSink):
             self.mib.InErrorsUnmatched += 1
             return
         self.mib.InErrorsMatched += 1
+        e.believed = True
         u.user.error(exception_for(e), e.dst, dport, now)
 
     # -- out --------------------------------------------------------------------------------------------------------------

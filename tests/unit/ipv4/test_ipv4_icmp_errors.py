@@ -154,6 +154,15 @@ def test_a_path_mtu_is_learnt_for_ten_minutes() -> None:
     assert host.ip.mtu_for(FAR, host.now + 600 * S) == 1500
 
 
+def test_a_path_mtu_that_no_transport_recognises_is_not_learnt() -> None:
+    """RFC 5927 7: a blind liar quotes ports and sequence numbers that nobody used."""
+    host = Pinger()
+    for proto in (6, 17, 99):
+        host.report(3, 4, datagram(bytes(1400), A, FAR, proto), 600)
+    assert host.ip.icmp.mib.InDestUnreachs == 3
+    assert host.ip.mtu_for(FAR, host.now) == 1500
+
+
 @pytest.mark.parametrize(("size", "guess"), [(1472, 1492), (1464, 1006), (1000, 1006), (978, None), (100, None)])
 def test_a_router_that_gives_no_mtu_means_the_next_plateau(size: int, guess: int | None) -> None:
     host = Pinger()
