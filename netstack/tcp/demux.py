@@ -206,7 +206,9 @@ class Demux(Hub):
 
     def ts_offset(self, c: Tcb) -> int:
         """RFC 7323 5.4: a clock that starts elsewhere for each connection tells nobody how long we have been up, nor which
-        connections are one host's. A successor between the same four goes on where this one was, as TIME-WAIT wants it (RFC 6191)."""
+        connections are one host's.
+
+        A successor between the same four goes on where this one was, as TIME-WAIT wants it (RFC 6191)."""
         four = b"ts %x %x %x %x" % (c.local, c.local_port, c.remote, c.remote_port)
         return int.from_bytes(hashlib.blake2s(four, key=self.secret, digest_size=4).digest(), "big")
 
