@@ -16,6 +16,7 @@ class TcpConfig:
     nodelay: bool = False  # True: no Nagle (RFC 9293 3.7.4) on new connections
     congestion: str = "cubic"  # RFC 9438; or another of congestion/registry.py. An unknown name is refused by `Tcp`
     timestamps: bool = True  # RFC 7323: round trips from every ACK, and old segments known as such; 12 bytes in each segment
+    sack: bool = True  # RFC 2018: both sides say what came, and what is missing is sent again, that alone
     rto_min: int = 200 * MILLISECOND  # as Linux; see rtt.py
     syn_retries: int = 6  # 1+2+4+8+16+32+64 = 127 s until connect gives up (RFC 9293 3.8.3: at least 3 minutes; Linux 127 s)
     synack_retries: int = 5  # 63 s in the half-open table

@@ -18,7 +18,7 @@ cdef class Connection(Handle):
     @cython.locals(ahead="unsigned int", wnd="unsigned int")
     cdef bint acceptable(self, unsigned int seq, long long length) except *
     @cython.locals(ext=TcpExt)
-    cdef void unacceptable(self, int flags, long long length, long long now) except *
+    cdef void unacceptable(self, unsigned int seq, int flags, long long length, long long now) except *
     cdef void challenge(self, long long now) except *
     cdef bint check_ack(self, unsigned int seq, unsigned int ack, long long wnd, long long length, long long now) except *
     cdef void open_window(self, unsigned int seq, unsigned int ack, long long wnd) except *

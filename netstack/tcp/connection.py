@@ -60,7 +60,7 @@ class Connection(Handle):
 
         # first, check sequence number
         if seq != self.rcv_nxt and not self.acceptable(seq, length):
-            self.unacceptable(flags, length, now)
+            self.unacceptable(seq, flags, length, now)
             return
 
         # second, check the RST bit (RFC 5961 3)
@@ -143,7 +143,7 @@ class Connection(Handle):
             return ahead < wnd or (ahead == wnd and length == 0)
         return length > serial.sub(self.rcv_nxt, seq)
 
-    def unacceptable(self, flags: int, length: int, now: int) -> None:
+    def unacceptable(self, seq: int, flags: int, length: int, now: int) -> None:
         """Say where we are, and drop it. Empty segments are answered at a limited rate, or two confused peers would go on for ever;
         text and FIN are not, since whoever sends them again has missed our ACK."""
         ext = self.hub.ext
@@ -156,6 +156,8 @@ class Connection(Handle):
             self.challenge(now)
         elif length:
             self.ack_now = True
+            if serial.lt(seq, self.rcv_nxt):
+                self.twice(seq, serial.add(seq, length))
         else:
             self.challenge(now)
 
@@ -222,6 +224,7 @@ class Connection(Handle):
             self.mss -= tc.TS_SPACE  # the MSS option speaks of segments without options (RFC 6691)
         else:
             self.ts_on = False
+        self.sack_on = self.sack_on and _OPTIONS.sack_permitted
         if _OPTIONS.wscale < 0:
             self.snd_wscale = 0
             self.rcv_wscale = -1  # not to be offered in a SYN,ACK; `offer` takes it as 0

@@ -64,6 +64,7 @@ class Handle(Receiver):
         self.rearm()
         self.sendq = None
         self.ooo = None
+        self.sacks = None
         self.ack_now = False
         self.unacked = 0
 

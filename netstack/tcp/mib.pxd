@@ -14,7 +14,7 @@ cdef class TcpExt(Group):
     cdef public long long TCPTimeouts, TCPFastRetrans, TCPRenoRecovery, TCPChallengeACK, TCPSYNChallenge
     cdef public long long TCPACKSkippedChallenge, TCPOFOQueue, TCPOFODrop, TCPOFOMerge, TCPRcvCollapsed, TCPZeroWindowDrop
     cdef public long long TCPAbortOnData, TCPAbortOnTimeout, TCPAbortOnMemory, TCPKeepAlive, TCPWinProbe, TCPTimeWaitOverflow
-    cdef public long long TW, TWRecycled, TCPReqQFullDrop, PAWSEstab, InTooShort, InBadOffset, InNotUnicast, InBadSource, InBadSyn
-    cdef public long long InNoRoute
+    cdef public long long TW, TWRecycled, TCPReqQFullDrop, PAWSEstab, TCPDSACKOldSent, TCPDSACKOfoSent
+    cdef public long long InTooShort, InBadOffset, InNotUnicast, InBadSource, InBadSyn, InNoRoute
     cdef public long long InStray, InNoAck, InBadAck, InUnacceptable, InBlindRst, InTimeWaitRst, RstLimited, SynDropped
     cdef public long long HalfOpenTimeouts, OutFailed, TinyMss, PmtuLowered, PmtuIgnored, PersistGiveUps

@@ -62,6 +62,8 @@ class TcpExt(Group):
         "TW": "TIME-WAITs that lasted to their end",
         "TWRecycled": "TIME-WAITs ended by a new connection",
         "PAWSEstab": "segments dropped: their timestamp is older than the last (RFC 7323 5)",
+        "TCPDSACKOldSent": "D-SACKs sent for data that had been acknowledged",
+        "TCPDSACKOfoSent": "D-SACKs sent for data that was queued out of order",
         "TCPReqQFullDrop": "half-open connections dropped at random to make room for a SYN",
         # ours
         "InTooShort": "dropped: shorter than a header",
@@ -114,6 +116,8 @@ class TcpExt(Group):
         self.TW = 0
         self.TWRecycled = 0
         self.PAWSEstab = 0
+        self.TCPDSACKOldSent = 0
+        self.TCPDSACKOfoSent = 0
         self.TCPReqQFullDrop = 0
         self.InTooShort = 0
         self.InBadOffset = 0

@@ -14,7 +14,7 @@ cdef class Options:
 
 
 @cython.locals(o=Py_ssize_t, n=int)
-cpdef int put_syn(bytearray b, Py_ssize_t end, int mss, int wscale, bint ts, unsigned int tsval, unsigned int tsecr) except -1
+cpdef int put_syn(bytearray b, Py_ssize_t end, int mss, int wscale, bint sack, bint ts, unsigned int tsval, unsigned int tsecr) except -1
 
 @cython.locals(mss=int)
 cpdef int send_mss(int announced, int mtu) noexcept

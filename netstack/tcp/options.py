@@ -1,6 +1,6 @@
 """TCP options (RFC 9293 3.2): parsed into one reused object, written straight into the header.
 
-SACK blocks are skipped, and not yet used.
+SACK blocks are written by sack.py.
 """
 
 from .. import raw
@@ -66,16 +66,18 @@ class Options:
         return True
 
 
-def put_syn(b: bytearray, end: int, mss: int, wscale: int, ts: bool, tsval: int, tsecr: int) -> int:
-    """Write the options of a SYN so that they end at `end`; `wscale` -1 and `ts` False leave theirs out. Returns how many bytes, a
-    multiple of 4."""
-    n = 4 + (12 if ts else 0) + (4 if wscale >= 0 else 0)
+def put_syn(b: bytearray, end: int, mss: int, wscale: int, sack: bool, ts: bool, tsval: int, tsecr: int) -> int:
+    """Write the options of a SYN so that they end at `end`; `wscale` -1, `sack` False and `ts` False leave theirs out.
+    Returns how many bytes, a multiple of 4."""
+    n = 4 + (12 if ts else 4 if sack else 0) + (4 if wscale >= 0 else 0)
     o = end - n
     raw.p32(b, o, 0x02040000 | mss)
     if ts:
-        raw.p32(b, o + 4, tc.TS_WORD)
+        raw.p32(b, o + 4, 0x0402080A if sack else tc.TS_WORD)
         raw.p32(b, o + 8, tsval)
         raw.p32(b, o + 12, tsecr)
+    elif sack:
+        raw.p32(b, o + 4, 0x01010402)
     if wscale >= 0:
         raw.p32(b, end - 4, 0x01030300 | wscale)
     return n

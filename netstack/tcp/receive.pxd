@@ -6,6 +6,7 @@ cimport netstack.tcp.const as tc
 from netstack.cores cimport Frame
 from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.queues cimport Reassembly
+from netstack.tcp.sack cimport Sacks
 from netstack.tcp.transmit cimport Transmitter
 
 
@@ -21,6 +22,7 @@ cdef class Receiver(Transmitter):
     cdef void text(self, Frame f, unsigned int seq, bint fin, long long now) except *
     @cython.locals(ext=TcpExt, new=Py_ssize_t)
     cdef void out_of_order(self, Frame f, unsigned int seq, Py_ssize_t n) except *
+    cdef void twice(self, unsigned int seq, unsigned int end) except *
     @cython.locals(data=bytes)
     cdef void fill(self, long long now) except *
     @cython.locals(rx=list, n=Py_ssize_t)

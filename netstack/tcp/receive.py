@@ -12,6 +12,7 @@ from .. import const, raw, serial
 from ..cores import Frame
 from . import const as tc
 from .queues import Reassembly
+from .sack import Sacks
 from .transmit import Transmitter
 
 
@@ -67,6 +68,8 @@ class Receiver(Transmitter):
             self.ack_now = True  # some of it is old: our ACK may have been lost
             if skip > n:
                 skip = n
+            if skip:
+                self.twice(seq, serial.add(seq, skip))
             f.off += skip
             n -= skip
             seq = serial.add(seq, skip)
@@ -119,6 +122,21 @@ class Receiver(Transmitter):
             ext.TCPOFOQueue += 1
             if new < n:
                 ext.TCPOFOMerge += 1
+            if self.sack_on:
+                if self.sacks is None:
+                    self.sacks = Sacks()
+                self.sacks.add(seq, serial.add(seq, n))
+                if new == 0:
+                    ext.TCPDSACKOfoSent += 1
+                    self.sacks.duplicate(seq, serial.add(seq, n))
+
+    def twice(self, seq: int, end: int) -> None:
+        """Text from `seq` to `end` that had been acknowledged has come again (RFC 2883 4.1)."""
+        if self.sack_on:
+            if self.sacks is None:
+                self.sacks = Sacks()
+            self.hub.ext.TCPDSACKOldSent += 1
+            self.sacks.duplicate(seq, end)
 
     def fill(self, now: int) -> None:
         """A hole may have been filled: hand over what follows."""
@@ -126,6 +144,8 @@ class Receiver(Transmitter):
         while self.ooo is not None:
             data = self.ooo.pop(self.rcv_nxt)
             if data is None:
+                if self.sacks is not None:
+                    self.sacks.advance(self.rcv_nxt)
                 return
             self.rcv_nxt = serial.add(self.rcv_nxt, len(data))
             if self.orphan:
@@ -170,6 +190,7 @@ class Receiver(Transmitter):
         if serial.lt(self.rcv_adv, self.rcv_nxt):
             self.rcv_adv = self.rcv_nxt
         self.ooo = None
+        self.sacks = None
         self.ack_now = True
         if self.state == tc.ESTABLISHED:
             self.become(tc.CLOSE_WAIT)

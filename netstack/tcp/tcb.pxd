@@ -8,6 +8,7 @@ from netstack.tcp.congestion.base cimport Congestion
 from netstack.tcp.mib cimport TcpExt, TcpMib
 from netstack.tcp.queues cimport Reassembly, SendQueue
 from netstack.tcp.rtt cimport Rtt
+from netstack.tcp.sack cimport Sacks
 from netstack.timers cimport Timer, Timers
 
 
@@ -62,6 +63,8 @@ cdef class Tcb(Timer):
     cdef readonly object soft_error, error
     cdef readonly bint ts_on
     cdef bint ts_seen
+    cdef readonly bint sack_on
+    cdef Sacks sacks
     cdef int ts_space
     cdef readonly unsigned int ts_offset, ts_recent
     cdef long long ts_recent_at

@@ -35,6 +35,7 @@ from .congestion.base import Congestion
 from .mib import TcpExt, TcpMib
 from .queues import Reassembly, SendQueue
 from .rtt import Rtt
+from .sack import Sacks
 
 
 class Hub:
@@ -172,6 +173,7 @@ class Tcb(Timer):
         "congestion", "sent_at", "persisting", "una_at", "rexmt_at", "retransmits", "syn_lost", "soft_error",
         # timestamps
         "ts_on", "ts_space", "ts_offset", "ts_recent", "ts_recent_at", "ts_seen", "tsval", "tsecr", "last_ack_sent",
+        "sack_on", "sacks",
         # receive sequence space
         "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_buf", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
         "paused", "eof_owed", "ack_now", "unacked", "challenged_at", "vouched_at",
@@ -247,6 +249,8 @@ class Tcb(Timer):
         self.tsval = 0
         self.tsecr = 0
         self.last_ack_sent = 0
+        self.sack_on = config.sack  # offered, then agreed upon
+        self.sacks: Sacks | None = None  # made at the first segment out of order, or come twice
 
         self.irs = 0
         self.rcv_nxt = 0

@@ -11,8 +11,8 @@ from netstack.tcp.tcb cimport Hub, Tcb
 cdef class Transmitter(Tcb):
     cdef unsigned int offer(self) except *
     cdef void fail(self, object error, long long now) except *
-    @cython.locals(hub=Hub, hdr=bytearray, hl="unsigned int", wnd="unsigned int", sent=bint)
-    cdef void emit(self, unsigned int flags, unsigned int seq, object data, Py_ssize_t o, Py_ssize_t n, long long now) except *
+    @cython.locals(hub=Hub, hdr=bytearray, hl="unsigned int", o=Py_ssize_t, size=int, wnd="unsigned int", sent=bint)
+    cdef void emit(self, unsigned int flags, unsigned int seq, object data, Py_ssize_t at, Py_ssize_t n, long long now) except *
     @cython.locals(hub=Hub, passive=bint, wnd="unsigned int", hl="unsigned int", flags="unsigned int", ack="unsigned int")
     cdef void emit_syn(self, long long now) except *
     @cython.locals(seq="unsigned int")

@@ -31,23 +31,28 @@ class Transmitter(Tcb):
 
     # -- one segment ----------------------------------------------------------------------------------------------------------
 
-    def emit(self, flags: int, seq: int, data: bytes | None, o: int, n: int, now: int) -> None:
+    def emit(self, flags: int, seq: int, data: bytes | None, at: int, n: int, now: int) -> None:
         """Send one segment, or one super-segment. Whatever it carries, it acknowledges: ACKs that were owed are paid."""
         hub = self.hub
         wnd = self.offer()
         hdr = hub.out.hdr
         hl = tc.HEADER
+        o = const.HEADROOM
+        if self.sacks is not None and self.sacks.due and n + 36 <= self.mss:  # 36: four blocks
+            size = self.sacks.put(hdr, o, 3 if self.ts_on else 4)
+            hl += size
+            o -= size
         if self.ts_on:
             hl += tc.TS_SPACE
-            raw.p32(hdr, const.HEADROOM - 12, tc.TS_WORD)
-            raw.p32(hdr, const.HEADROOM - 8, self.ts_now(now))
-            raw.p32(hdr, const.HEADROOM - 4, self.ts_recent)
+            raw.p32(hdr, o - 12, tc.TS_WORD)
+            raw.p32(hdr, o - 8, self.ts_now(now))
+            raw.p32(hdr, o - 4, self.ts_recent)
         raw.put5(hdr, const.HEADROOM - hl, self.ports, seq, self.rcv_nxt, (hl << 26) | (flags << 16) | wnd, 0)
         self.last_ack_sent = self.rcv_nxt
         self.ack_now = False
         self.unacked = 0
         self.t_ack = const.NEVER
-        sent = hub.ship(hl, self.local, self.remote, self.pseudo, data, o, n, self.mss if n > self.mss else 0, now)
+        sent = hub.ship(hl, self.local, self.remote, self.pseudo, data, at, n, self.mss if n > self.mss else 0, now)
         if not sent and n and hub.too_long:
             self.shrink(hub.too_long, now)  # another connection has learnt the path's MTU
 
@@ -58,7 +63,7 @@ class Transmitter(Tcb):
         passive = self.state == tc.SYN_RECEIVED
         wnd = self.rcv_buf if self.rcv_buf < const.M16 else const.M16
         hl = tc.HEADER + put_syn(
-            hub.out.hdr, const.HEADROOM, self.adv_mss, self.rcv_wscale, self.ts_on, self.ts_now(now), self.ts_recent
+            hub.out.hdr, const.HEADROOM, self.adv_mss, self.rcv_wscale, self.sack_on, self.ts_on, self.ts_now(now), self.ts_recent
         )  # fmt: skip
         flags = (const.SYN | const.ACK) if passive else const.SYN
         ack = self.rcv_nxt if passive else 0

@@ -50,7 +50,7 @@ def test_the_syn_on_the_wire_byte_for_byte(peer: TcpScript) -> None:
     assert data[4:8] == peer.local_iss.to_bytes(4, "big")
     assert data[8:16] == bytes.fromhex("00000000 a002 ffff")
     clock = (peer.now // MILLISECOND + peer.conn.ts_offset) % 2**32
-    assert data[20:] == bytes.fromhex("020405b4 0101080a") + clock.to_bytes(4, "big") + bytes.fromhex("00000000 01030303")
+    assert data[20:] == bytes.fromhex("020405b4 0402080a") + clock.to_bytes(4, "big") + bytes.fromhex("00000000 01030303")
     assert peer.packets[0].df
 
 

@@ -53,7 +53,7 @@ def agree(peer: TcpScript, tick: int = 0) -> Connection:
 def test_rfc7323_3_2_the_syn_offers_timestamps_that_echo_nothing(peer: TcpScript) -> None:
     peer.connect()
     syn = peer.expect("S")
-    assert syn.options[4:8] == bytes.fromhex("0101080a") and syn.options[12:16] == bytes(4)
+    assert syn.options[4:8] == bytes.fromhex("0402080a") and syn.options[12:16] == bytes(4)
 
 
 def test_rfc7323_3_2_every_segment_carries_them_once_agreed(peer: TcpScript) -> None:

@@ -107,12 +107,16 @@ def test_options_good_and_malformed(text: str, lawful: bool, mss: int, wscale: i
 
 def test_the_options_that_we_send_byte_for_byte() -> None:
     header = bytearray(40)
-    assert put_syn(header, 40, 1460, 7, False, 0, 0) == 8
+    assert put_syn(header, 40, 1460, 7, False, False, 0, 0) == 8
     assert header[32:] == bytes.fromhex("020405b401030307")
-    assert put_syn(header, 40, 536, -1, False, 0, 0) == 4
+    assert put_syn(header, 40, 536, -1, False, False, 0, 0) == 4
     assert header[36:] == bytes.fromhex("02040218")
-    assert put_syn(header, 40, 1460, 7, True, 0xFEDCBA98, 0x01020304) == 20
+    assert put_syn(header, 40, 1460, 7, False, True, 0xFEDCBA98, 0x01020304) == 20
     assert header[20:] == bytes.fromhex("020405b4 0101080a fedcba98 01020304 01030307")
+    assert put_syn(header, 40, 1460, 7, True, True, 0xFEDCBA98, 0x01020304) == 20
+    assert header[20:] == bytes.fromhex("020405b4 0402080a fedcba98 01020304 01030307")
+    assert put_syn(header, 40, 1460, -1, True, False, 0, 0) == 8
+    assert header[32:] == bytes.fromhex("020405b4 01010402")
 
 
 @pytest.mark.parametrize(
