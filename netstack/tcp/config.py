@@ -11,6 +11,9 @@ class TcpConfig:
     """Raises UsageError for a value that can't work."""
 
     rcv_buf: int = 262144  # bytes in the receive window: 256 KiB fill 100 Mbit/s over 20 ms; to be tuned by itself later
+    max_held: int = 67108864  # bytes that wait, in all connections together, for a hole to be filled or a user who has paused. A
+    # thousand peers with full windows and a hole at the front of each would hold 256 MiB otherwise, 65,536 of them 16 GiB. One
+    # window of `rcv_buf` may always be held
     snd_high: int = 262144  # unacknowledged bytes at which `write` says stop …
     snd_low: int = 65536  # … and at which `writable` says go on: one super-segment is left to send meanwhile
     nodelay: bool = False  # True: no Nagle (RFC 9293 3.7.4) on new connections

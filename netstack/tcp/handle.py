@@ -63,13 +63,14 @@ class Handle(Receiver):
         self.t_rexmt = self.t_ack = self.t_keep = self.t_end = const.NEVER
         self.rearm()
         self.sendq = None
-        self.ooo = None
+        self.forget_ooo()
         self.sacks = None
         self.ack_now = False
         self.unacked = 0
 
     def drop_rx(self) -> None:
         self.rx = None
+        self.hub.held -= self.rx_bytes
         self.rx_bytes = 0
         self.eof_owed = False
 

@@ -12,7 +12,7 @@ cdef class TcpMib(Group):
 cdef class TcpExt(Group):
     cdef public long long ListenOverflows, ListenDrops, EmbryonicRsts, OutOfWindowIcmps, LockDroppedIcmps, DelayedACKs
     cdef public long long TCPTimeouts, TCPFastRetrans, TCPRenoRecovery, TCPChallengeACK, TCPSYNChallenge
-    cdef public long long TCPACKSkippedChallenge, TCPOFOQueue, TCPOFODrop, TCPOFOMerge, TCPRcvCollapsed, TCPZeroWindowDrop
+    cdef public long long TCPACKSkippedChallenge, TCPOFOQueue, TCPOFODrop, TCPRcvQDrop, TCPOFOMerge, TCPRcvCollapsed, TCPZeroWindowDrop
     cdef public long long TCPAbortOnData, TCPAbortOnTimeout, TCPAbortOnMemory, TCPKeepAlive, TCPWinProbe, TCPTimeWaitOverflow
     cdef public long long TW, TWRecycled, TCPReqQFullDrop, PAWSEstab, TCPDSACKOldSent, TCPDSACKOfoSent
     cdef public long long InTooShort, InBadOffset, InNotUnicast, InBadSource, InBadSyn, InNoRoute

@@ -49,7 +49,8 @@ class TcpExt(Group):
         "TCPSYNChallenge": "challenge ACKs sent in answer to a SYN",
         "TCPACKSkippedChallenge": "challenge ACKs and ACKs of unacceptable segments not sent: the connection's rate limit",
         "TCPOFOQueue": "segments queued out of order",
-        "TCPOFODrop": "segments dropped: too many pieces out of order",
+        "TCPOFODrop": "segments dropped: too many pieces out of order, or too much held in all connections",
+        "TCPRcvQDrop": "segments dropped: their user has paused, and too much is held in all connections",
         "TCPOFOMerge": "out-of-order segments that overlapped what was queued",
         "TCPRcvCollapsed": "pieces copied together in queues",
         "TCPZeroWindowDrop": "bytes-carrying segments of which nothing fitted in the window",
@@ -104,6 +105,7 @@ class TcpExt(Group):
         self.TCPACKSkippedChallenge = 0
         self.TCPOFOQueue = 0
         self.TCPOFODrop = 0
+        self.TCPRcvQDrop = 0
         self.TCPOFOMerge = 0
         self.TCPRcvCollapsed = 0
         self.TCPZeroWindowDrop = 0

@@ -7,6 +7,7 @@ from netstack.cores cimport Frame
 from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.queues cimport Reassembly
 from netstack.tcp.sack cimport Sacks
+from netstack.tcp.tcb cimport Hub
 from netstack.tcp.transmit cimport Transmitter
 
 
@@ -20,11 +21,12 @@ cdef class Receiver(Transmitter):
     cdef bint window_update_due(self) except *
     @cython.locals(n=Py_ssize_t, skip=Py_ssize_t, ahead="unsigned int", room=Py_ssize_t, mss=int)
     cdef void text(self, Frame f, unsigned int seq, bint fin, long long now) except *
-    @cython.locals(ext=TcpExt, new=Py_ssize_t)
+    @cython.locals(hub=Hub, ext=TcpExt, new=Py_ssize_t)
     cdef void out_of_order(self, Frame f, unsigned int seq, Py_ssize_t n) except *
     cdef void twice(self, unsigned int seq, unsigned int end) except *
     @cython.locals(data=bytes)
     cdef void fill(self, long long now) except *
+    cdef void forget_ooo(self) except *
     @cython.locals(rx=list, n=Py_ssize_t)
     cdef void wait(self, bytes data) except *
     @cython.locals(data=bytes)

@@ -95,6 +95,10 @@ class Receiver(Transmitter):
                 self.out_of_order(f, seq, n)
             self.send_ack(now)  # at once, one for each segment: duplicates are what the sender counts (RFC 5681 4.2)
             return
+        if n and (self.paused or self.rx_bytes) and self.hub.held + n > self.hub.held_limit:
+            self.hub.ext.TCPRcvQDrop += 1  # what is not acknowledged will be sent again
+            self.ack_now = True
+            return
         if n:
             self.rcv_nxt = serial.add(seq, n)
             self.unacked += n
@@ -112,10 +116,16 @@ class Receiver(Transmitter):
             self.take_fin(now)
 
     def out_of_order(self, f: Frame, seq: int, n: int) -> None:
-        ext = self.hub.ext
+        hub = self.hub
+        ext = hub.ext
+        if hub.held + n > hub.held_limit:
+            ext.TCPOFODrop += 1
+            return
         if self.ooo is None:
             self.ooo = Reassembly(64 + self.rcv_buf // (tc.JOIN // 2))
+        hub.held -= self.ooo.nbytes
         new = self.ooo.insert(seq, raw.take(f.buf, f.off, n))
+        hub.held += self.ooo.nbytes
         if new < 0:
             ext.TCPOFODrop += 1
         else:
@@ -142,7 +152,9 @@ class Receiver(Transmitter):
         """A hole may have been filled: hand over what follows."""
         self.ack_now = True  # RFC 5681 4.2
         while self.ooo is not None:
+            self.hub.held -= self.ooo.nbytes
             data = self.ooo.pop(self.rcv_nxt)
+            self.hub.held += self.ooo.nbytes
             if data is None:
                 if self.sacks is not None:
                     self.sacks.advance(self.rcv_nxt)
@@ -156,6 +168,11 @@ class Receiver(Transmitter):
             else:
                 self.user.queued(data, now)  # type: ignore[union-attr]  # as above
 
+    def forget_ooo(self) -> None:
+        if self.ooo is not None:
+            self.hub.held -= self.ooo.nbytes
+            self.ooo = None
+
     def wait(self, data: bytes) -> None:
         """Keep `data` until the user resumes, in few objects."""
         rx = self.rx
@@ -163,6 +180,7 @@ class Receiver(Transmitter):
             rx = self.rx = []
         n = len(data)
         self.rx_bytes += n
+        self.hub.held += n
         if rx and len(rx[-1]) + n <= tc.JOIN:
             rx[-1] = rx[-1] + data
             self.hub.ext.TCPRcvCollapsed += 1
@@ -174,6 +192,7 @@ class Receiver(Transmitter):
         while self.rx and not self.paused and not self.orphan and self.user is not None:
             data = self.rx.pop(0)
             self.rx_bytes -= len(data)
+            self.hub.held -= len(data)
             self.user.queued(data, now)
         if not self.rx_bytes and self.eof_owed and not self.paused:
             self.eof_owed = False
@@ -189,7 +208,7 @@ class Receiver(Transmitter):
         self.rcv_nxt = serial.add(self.rcv_nxt, 1)
         if serial.lt(self.rcv_adv, self.rcv_nxt):
             self.rcv_adv = self.rcv_nxt
-        self.ooo = None
+        self.forget_ooo()
         self.sacks = None
         self.ack_now = True
         if self.state == tc.ESTABLISHED:

@@ -24,7 +24,7 @@ cdef class Hub:
     cdef readonly list todo
     cdef readonly dict unread
     cdef int too_long
-    cdef readonly long long rcv_buf
+    cdef readonly long long held, held_limit, rcv_buf
     cdef readonly int wscale
     cdef void touch(self, Tcb c) except *
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")

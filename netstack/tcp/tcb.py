@@ -46,6 +46,8 @@ class Hub:
         "config",
         "ext",
         "face",
+        "held",
+        "held_limit",
         "ip",
         "mib",
         "offload",
@@ -74,6 +76,8 @@ class Hub:
         self.batch = False  # input since the last flush: sending waits for the flush
         self.todo: list[Tcb] = []
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
+        self.held = 0  # bytes received that no user has got yet, in all connections
+        self.held_limit = max(config.max_held, config.rcv_buf)
         self.rcv_buf = config.rcv_buf
         self.wscale = 0  # the smallest shift with which the header's 16 bits can offer all of the buffer (RFC 7323 2.3)
         while self.rcv_buf >> self.wscale > const.M16:

@@ -25,7 +25,7 @@ cdef class Transmitter(Tcb):
     @cython.locals(o=Py_ssize_t, q=SendQueue, flags="unsigned int", seq="unsigned int", end="unsigned int")
     cdef void send_at(self, long long off, long long n, long long length, long long now) except *
     cdef void watch(self, long long length, long long now) except *
-    @cython.locals(acked="unsigned int", flight="unsigned int", length="long long", fin=bint, restart=bint)
+    @cython.locals(acked="long long", flight="unsigned int", length="long long", fin=bint, restart=bint)
     cdef bint acknowledged(self, unsigned int ack, long long now) except *
     @cython.locals(ticks="long long")
     cdef bint echo(self, long long now) except *

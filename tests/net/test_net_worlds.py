@@ -8,6 +8,8 @@ import pytest
 
 from netstack.errors import PeerReset, Refused, TimedOut, Unreachable
 from netstack.instant import MILLISECOND, SECOND
+from netstack.stack import StackConfig
+from netstack.tcp.config import TcpConfig
 from netstack.testing.net import Endpoint, World
 
 PAYLOAD = b"".join(hashlib.sha256(i.to_bytes(4, "big")).digest() for i in range(12500))  # 400,000 bytes
@@ -151,3 +153,35 @@ def test_a_reader_that_pauses_stops_the_writer_and_loses_nothing() -> None:
     server.conn.resume(world.now)
     world.run(until=lambda: server.is_closed and client.is_closed)
     assert bytes(server.received) == big
+
+
+def test_what_all_connections_hold_is_bounded_and_a_reader_is_served_meanwhile() -> None:
+    """Twenty users who have paused want a megabyte each; the stack holds 200,000 bytes for all, and loses none of anybody's."""
+    world = World(seed=3, delay=2 * MILLISECOND)
+    config = StackConfig(tcp=TcpConfig(rcv_buf=65536, max_held=200_000))
+    a, b = world.host("a"), world.host("b", config=config)
+    servers: list[Endpoint] = []
+
+    def make() -> Endpoint:
+        servers.append(Endpoint())
+        return servers[-1]
+
+    b.listen(80, make)
+    clients = [a.connect(b, 80, Endpoint(PAYLOAD)) for _ in range(20)]
+    world.run(until=lambda: len(servers) == 20)
+    for server in servers:
+        assert server.conn is not None
+        server.conn.pause(world.now)
+    world.rest(20 * SECOND)
+    hub = b.stack.tcp.hub
+    assert 100_000 < hub.held <= 200_000
+    assert b.stack.tcp.ext.TCPRcvQDrop > 0
+    reader = a.connect(b, 80, Endpoint(PAYLOAD))
+    world.run(until=lambda: reader.is_closed)
+    assert bytes(servers[20].received) == PAYLOAD
+    for server in servers[:20]:
+        assert server.conn is not None
+        server.conn.resume(world.now)
+    world.run(until=lambda: all(client.is_closed for client in clients))
+    assert all(bytes(server.received) == PAYLOAD for server in servers)
+    assert hub.held == 0
