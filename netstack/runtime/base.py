@@ -77,40 +77,26 @@ class Crank:
 
     def on_frames(self) -> None:
         """Frames wait: hand up one batch. The loop comes back for more, so that other work gets its turn."""
-        if not self._running:
-            return
-        try:
-            more = self.stack.netif.poll(self._reactor.now())
-        except OSError as error:
-            self._fail(error)
-            return
-        except BaseException:
-            self._turn_again()
-            raise
-        if more and self._fd is None:
-            self._reactor.soon()
-        self.rearm()
-        if self.after_turn is not None:
-            self.after_turn()
-
-    def _turn_again(self) -> None:
-        """A fault has ended a batch early. The loop hears of it; the next turn, at once, sends what the batch owed."""
-        self._armed = self._reactor.now()
-        self._reactor.arm(self._armed)
+        if self._running:
+            self._turn(self.stack.netif.poll, self._reactor.now())
 
     def on_deadline(self) -> None:
         """Timers are due. Loops may wake a hair early, and a core must never see that."""
-        if not self._running:
-            return
-        now = Instant(max(self._armed, self._reactor.now()))
-        self._armed = NEVER
+        if self._running:
+            now = Instant(max(self._armed, self._reactor.now()))
+            self._armed = NEVER
+            self._turn(self.stack.run, now)
+
+    def _turn(self, work: Callable[[Instant], bool], now: Instant) -> None:
         try:
-            more = self.stack.run(now)
+            more = work(now)
         except OSError as error:
             self._fail(error)
             return
         except BaseException:
-            self._turn_again()
+            # a fault has ended a batch early; the loop hears of it, and the next turn, at once, sends what the batch owed
+            self._armed = self._reactor.now()
+            self._reactor.arm(self._armed)
             raise
         if more and self._fd is None:
             self._reactor.soon()

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -321,7 +320,7 @@ def test_we_read_what_scapy_writes(tmp_path: Path) -> None:
             assert [packet.data for packet in read_packets(file)] == [bytes(frame) for frame in frames]
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
+@pytest.mark.needs("tshark")
 def test_wireshark_reads_what_we_write(tmp_path: Path) -> None:
     path = tmp_path / "ours.pcapng"
     path.write_bytes(ng_file())
