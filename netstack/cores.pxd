@@ -75,6 +75,3 @@ cdef class StreamUser:
 cdef class DatagramUser:
     cdef void datagram(self, Frame f, int sport, long long now) except *
     cdef void error(self, object e, unsigned long long address, int port, long long now) except *
-
-
-cpdef void need(Frame f, Py_ssize_t n) except *

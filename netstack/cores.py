@@ -15,7 +15,6 @@ Whoever wants to keep a Frame or an Out beyond the call copies what it needs: bo
 """
 
 from . import const
-from .errors import WireError
 
 
 class Frame:
@@ -242,9 +241,3 @@ class DatagramUser:
     def error(self, e: "Exception", address: int, port: int, now: int) -> None:
         """An ICMP error about a datagram to `address`, `port`."""
         raise NotImplementedError
-
-
-def need(f: Frame, n: int) -> None:
-    """Raise WireError unless `n` more bytes are there."""
-    if f.end - f.off < n:
-        raise WireError(f"{f.end - f.off} bytes where {n} are needed")

@@ -1,9 +1,9 @@
 """Requests and responses as handlers see them."""
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from functools import cached_property
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 from attrs import field, frozen
 
@@ -22,15 +22,6 @@ class HttpError(NetstackError):
         self.status = status
         self.reason = reason
         self.headers = Headers(headers)
-
-
-@runtime_checkable
-class SizedBody(Protocol):
-    """A response body that comes in pieces and whose length is known before: it gets a Content-Length instead of chunks."""
-
-    @property
-    def length(self) -> int: ...
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
 class RequestBody:
