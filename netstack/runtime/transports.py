@@ -86,8 +86,6 @@ class TcpTransport(asyncio.Transport):
         self._paused_reading = False
         self._paused_writing = False
         self._lost_writes = 0
-        tcp = crank.stack.config.tcp
-        self._limits = (tcp.snd_low, tcp.snd_high)
         self._made = False
         self._connected: asyncio.Future[None] | None = None
         self._extra: dict[str, Any] = {}
@@ -286,7 +284,7 @@ class TcpTransport(asyncio.Transport):
         return 0 if self._conn is None else self._conn.unsent
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self._limits
+        return self.connection.marks
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         if high is None:
@@ -295,7 +293,6 @@ class TcpTransport(asyncio.Transport):
             low = high // 4
         if not high >= low >= 0:
             raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._limits = (low, high)
         self.connection.set_marks(low, high)
 
     def abort(self) -> None:

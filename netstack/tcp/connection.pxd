@@ -22,7 +22,7 @@ cdef class Connection(Handle):
     cdef void challenge(self, long long now) except *
     cdef bint check_ack(self, unsigned int seq, unsigned int ack, long long wnd, long long length, long long now) except *
     cdef void open_window(self, unsigned int seq, unsigned int ack, long long wnd) except *
-    @cython.locals(ext=TcpExt)
+    @cython.locals(ext=TcpExt, most="long long")
     cdef void take_syn(self, Frame f, unsigned int seq, long long field, int hl) except *
     cdef void passive_open(self, object listener, Frame f, unsigned int seq, long long field, int hl) except *
     cdef void active_open(self, StreamUser user, long long now) except *

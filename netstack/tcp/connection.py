@@ -231,6 +231,9 @@ class Connection(Handle):
         else:
             self.snd_wscale = _OPTIONS.wscale
             self.rcv_wscale = self.hub.wscale
+        most = const.M16 << (self.rcv_wscale if self.rcv_wscale > 0 else 0)
+        if self.rcv_buf > most:
+            self.rcv_buf = most  # the peer doesn't scale
         self.irs = seq
         self.rcv_nxt = self.last_ack_sent = serial.add(seq, 1)
         self.rcv_adv = serial.add(self.rcv_nxt, self.rcv_buf if self.rcv_buf < const.M16 else const.M16)
@@ -335,7 +338,7 @@ class Connection(Handle):
             self.send_ack(now)
         elif self.unacked and self.t_ack == const.NEVER:
             self.t_ack = now + tc.DELAYED_ACK
-        if self.was_high and self.pending() <= self.low:
+        if self.was_high and self.pending() <= self.low_mark():
             self.was_high = False
             if self.user is not None and not self.orphan:
                 self.user.writable(now)

@@ -41,4 +41,9 @@ cdef enum:
     TS_SPACE = 12
     DUPACKS = 3
     JOIN = 2048
+    RCV_START = 65536
+    RCV_LEAST = 2048
+    SND_START = 262144
+    TUNE_AFTER = 8192
+    LEAST = 2048
     CWND_MAX = 1073741824

@@ -13,6 +13,7 @@ from . import state
 from .congestion import registry
 from .queues import SendQueue
 from .receive import Receiver
+from .tuning import Tuner, send_high, send_low
 
 
 @attrs.frozen
@@ -62,7 +63,9 @@ class Handle(Receiver):
         """No more timers, nothing more to send or to put in order."""
         self.t_rexmt = self.t_ack = self.t_keep = self.t_end = const.NEVER
         self.rearm()
-        self.sendq = None
+        if self.sendq is not None:
+            self.sendq.clear()
+            self.sendq = None
         self.forget_ooo()
         self.sacks = None
         self.ack_now = False
@@ -70,7 +73,7 @@ class Handle(Receiver):
 
     def drop_rx(self) -> None:
         self.rx = None
-        self.hub.held -= self.rx_bytes
+        self.hub.budget.refund(self.rx_bytes)
         self.rx_bytes = 0
         self.eof_owed = False
 
@@ -144,17 +147,17 @@ class Handle(Receiver):
             raise ClosedError("this side of the connection is closed: write before shutdown, close or abort")
 
     def write(self, data: bytes, now: int) -> bool:
-        """Queue `data`, by reference when it is bytes, and send what may be sent. True: go on; False: there are more unacknowledged
-        bytes than the high mark, wait for `writable`. Raises ClosedError, BrokenError."""
+        """Queue `data`, by reference when it is bytes, and send what may be sent. True: go on; False: there are as many unacknowledged
+        bytes as the high mark, or too many in all connections: wait for `writable`. Raises ClosedError, BrokenError."""
         self.check_writable()
         n = raw.size(data)
         q = self.sendq
         if q is None:
-            q = self.sendq = SendQueue()
+            q = self.sendq = SendQueue(self.hub.budget)
         if n:
             q.append(data if type(data) is bytes else bytes(data))
             self.kick(now)
-        if self.pending() >= self.high:
+        if self.pending() >= self.high_mark():
             self.was_high = True
             return False
         return True
@@ -217,13 +220,9 @@ class Handle(Receiver):
         """Hand over no more: what comes waits, and the window closes when `rcv_buf` bytes do."""
         self.paused = True
 
-    def resume(self, now: int) -> None:
-        """Hand over what waited, and open the window again."""
-        if not self.paused:
-            return
-        self.paused = False
-        self.hand_over(now)
-        if self.state != tc.CLOSED and self.state != tc.TIME_WAIT and self.window_update_due():
+    def open_window_again(self, now: int) -> None:
+        """Tell the peer of the room that there is, when it is worth a segment."""
+        if self.state >= tc.ESTABLISHED and self.state != tc.TIME_WAIT and self.window_update_due():
             self.ack_now = True
             if self.hub.batch:
                 self.hub.touch(self)
@@ -231,10 +230,70 @@ class Handle(Receiver):
                 self.send_ack(now)
                 self.rearm()
 
+    def resume(self, now: int) -> None:
+        """Hand over what waited, and open the window again."""
+        if not self.paused:
+            return
+        self.paused = False
+        self.hand_over(now)
+        self.tune(False, now)
+        self.open_window_again(now)
+
+    def set_rcv_buf(self, size: int, now: int) -> None:
+        """A receive buffer of this many bytes from now on, that no longer tunes itself; at least 2 KiB and one unit of the scaled
+        window, at most what the handshake's scale can name. A smaller one takes back nothing of what was offered."""
+        shift = self.shift()
+        least = max(tc.RCV_LEAST, 1 << shift)
+        size = max(least, min(size, const.M16 << shift))
+        offered = self.rx_bytes + serial.sub(self.rcv_adv, self.rcv_nxt)
+        self.rcv_buf = size
+        self.rcv_auto = False
+        self.tuner = None
+        if size < offered and self.state >= tc.ESTABLISHED:
+            self.tuner = Tuner(0, 0, 0, now)
+            self.tuner.promised = offered
+        self.open_window_again(now)
+
+    def high_mark(self) -> int:
+        """Unacknowledged bytes at which `write` says False now."""
+        hub = self.hub
+        high = self.high
+        if high < 0:
+            high = hub.config.snd_buf_max
+            if high > tc.SND_START // 4 and hub.budget.pressed:
+                high = tc.SND_START // 4
+            high = send_high(-1 if self.cc is None else self.cc.cwnd, high)
+        if high > tc.LEAST and not hub.budget.fits(0):
+            high = tc.LEAST
+        return high
+
+    def low_mark(self) -> int:
+        """Unacknowledged bytes at which `writable` is called now."""
+        high = self.high_mark()
+        if high == self.high:
+            return self.low
+        low = send_low(high)
+        return self.low if 0 <= self.low < low else low
+
     def set_marks(self, low: int, high: int) -> None:
-        """Bytes unacknowledged at which `writable` is called, and at which `write` says False."""
+        """Bytes unacknowledged at which `writable` is called, and at which `write` says False. From now on they don't tune themselves."""
         self.low = low
         self.high = high
+
+    @property
+    def marks(self) -> tuple[int, int]:
+        """The low and the high one, as they are now."""
+        return self.low_mark(), self.high_mark()
+
+    @property
+    def rcv_space(self) -> int:
+        """The most bytes that the user has consumed in one round trip; 0 before that was measured."""
+        return 0 if self.tuner is None else self.tuner.space
+
+    @property
+    def rcv_rtt(self) -> int:
+        """A round trip in nanoseconds, as the receiver sees it; 0 before it was measured."""
+        return 0 if self.tuner is None else self.tuner.rtt
 
     def set_nodelay(self, on: bool, now: int) -> None:
         """Nagle off, or on again. What it held back is sent."""

@@ -4,11 +4,13 @@ cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 from netstack.cores cimport IpCore, Out, StreamUser
+from netstack.tcp.budget cimport Budget
 from netstack.tcp.congestion.base cimport Congestion
 from netstack.tcp.mib cimport TcpExt, TcpMib
 from netstack.tcp.queues cimport Reassembly, SendQueue
 from netstack.tcp.rtt cimport Rtt
 from netstack.tcp.sack cimport Sacks
+from netstack.tcp.tuning cimport Tuner
 from netstack.timers cimport Timer, Timers
 
 
@@ -24,7 +26,8 @@ cdef class Hub:
     cdef readonly list todo
     cdef readonly dict unread
     cdef int too_long
-    cdef readonly long long held, held_limit, rcv_buf
+    cdef readonly Budget budget
+    cdef readonly long long rcv_buf, rcv_most
     cdef readonly int wscale
     cdef void touch(self, Tcb c) except *
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")
@@ -72,11 +75,15 @@ cdef class Tcb(Timer):
     cdef readonly unsigned int irs, rcv_nxt, rcv_adv
     cdef unsigned int fin_at
     cdef readonly int rcv_wscale, rcv_mss, adv_mss
-    cdef readonly long long rcv_buf, rx_bytes
+    cdef readonly long long rx_bytes
     cdef readonly Reassembly ooo
-    cdef list rx
+    cdef object rx
     cdef bint fin_seen, eof_owed, ack_now, touched
     cdef long long unacked, challenged_at, vouched_at
+    cdef readonly long long rcv_buf
+    cdef unsigned int rcv_ack
+    cdef unsigned char rcv_auto, again, shut
+    cdef readonly Tuner tuner
     cdef Py_ssize_t half
     cdef long long heard, t_rexmt, t_ack, t_keep, t_end, keep_idle, keep_interval
     cdef int keep_count, keep_sent

@@ -22,6 +22,8 @@ Sequence numbers lie on a circle: they are compared by `serial` and by nothing e
 that the running batch has touched.
 """
 
+from collections import deque
+
 from .. import const, raw, serial
 from ..cores import Out, StreamUser
 from ..errors import MessageTooLong
@@ -29,6 +31,7 @@ from ..signatures import Ip, Rng
 from ..timers import Timer, Timers
 from . import const as tc
 from . import state
+from .budget import Budget
 from .config import TcpConfig
 from .congestion import registry
 from .congestion.base import Congestion
@@ -36,6 +39,7 @@ from .mib import TcpExt, TcpMib
 from .queues import Reassembly, SendQueue
 from .rtt import Rtt
 from .sack import Sacks
+from .tuning import Tuner
 
 
 class Hub:
@@ -43,16 +47,16 @@ class Hub:
 
     __slots__ = (
         "batch",
+        "budget",
         "config",
         "ext",
         "face",
-        "held",
-        "held_limit",
         "ip",
         "mib",
         "offload",
         "out",
         "rcv_buf",
+        "rcv_most",
         "rng",
         "timers",
         "todo",
@@ -76,12 +80,17 @@ class Hub:
         self.batch = False  # input since the last flush: sending waits for the flush
         self.todo: list[Tcb] = []
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
-        self.held = 0  # bytes received that no user has got yet, in all connections
-        self.held_limit = max(config.max_held, config.rcv_buf)
-        self.rcv_buf = config.rcv_buf
-        self.wscale = 0  # the smallest shift with which the header's 16 bits can offer all of the buffer (RFC 7323 2.3)
-        while self.rcv_buf >> self.wscale > const.M16:
+        self.budget = Budget(config.memory_pressure, config.memory_max, self.ext)
+        self.rcv_most = config.rcv_buf_max if config.rcv_buf is None else config.rcv_buf
+        self.rcv_buf = min(tc.RCV_START, self.rcv_most) if config.rcv_buf is None else config.rcv_buf
+        self.wscale = 0  # the smallest shift with which the header's 16 bits can offer the largest buffer (RFC 7323 2.3)
+        while self.rcv_most >> self.wscale > const.M16:
             self.wscale += 1
+
+    @property
+    def held(self) -> int:
+        """Bytes in the queues of all connections."""
+        return self.budget.used
 
     def touch(self, c: "Tcb") -> None:
         """`flush` shall look at `c`."""
@@ -179,8 +188,10 @@ class Tcb(Timer):
         "ts_on", "ts_space", "ts_offset", "ts_recent", "ts_recent_at", "ts_seen", "tsval", "tsecr", "last_ack_sent",
         "sack_on", "sacks",
         # receive sequence space
-        "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_buf", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
+        "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
         "paused", "eof_owed", "ack_now", "unacked", "challenged_at", "vouched_at",
+        # windows and buffers
+        "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
         # the turn of the crank
         "touched", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end", "keep_idle", "keep_interval",
         "keep_count", "keep_sent",
@@ -219,8 +230,12 @@ class Tcb(Timer):
         self.sendq: SendQueue | None = None  # made at the first write
         self.fin_queued = False
         self.small_end = iss  # after the last segment that was smaller than the MSS: Nagle waits for its ACK
-        self.high = config.snd_high
-        self.low = config.snd_low
+        self.high = -1 if config.snd_high is None else config.snd_high  # -1: the marks tune themselves (tuning.py)
+        self.low = -1
+        if config.snd_low is not None:
+            self.low = config.snd_low
+        elif config.snd_high is not None:
+            self.low = config.snd_high // 4
         self.was_high = False
         self.nodelay = config.nodelay
 
@@ -260,11 +275,10 @@ class Tcb(Timer):
         self.rcv_nxt = 0
         self.rcv_adv = 0
         self.rcv_wscale = 0
-        self.rcv_buf = hub.rcv_buf
         self.rcv_mss = tc.DEFAULT_MSS  # the largest segment seen: what "every second full-sized segment" means
         self.adv_mss = path_mtu - tc.IP_TCP
         self.ooo: Reassembly | None = None  # made at the first segment out of order
-        self.rx: list[bytes] | None = None  # what waits while paused
+        self.rx: deque[bytes] | None = None  # what waits while paused
         self.rx_bytes = 0
         self.fin_at = 0
         self.fin_seen = False  # a FIN has come, at fin_at; its turn may be later
@@ -274,6 +288,13 @@ class Tcb(Timer):
         self.unacked = 0  # bytes received since our last ACK
         self.challenged_at = -tc.CHALLENGE_GAP
         self.vouched_at = -tc.VOUCH_GAP  # when the layer below was last told that the way works
+
+        self.rcv_buf = hub.rcv_buf  # the size of the window when nothing waits
+        self.rcv_auto = config.rcv_buf is None  # it follows what the reader consumes
+        self.rcv_ack = 0  # what the next segment acknowledges: RCV.NXT, or a few bytes less (receive.py, "Rounding")
+        self.again = False  # bytes have come again, some of which we had left unacknowledged
+        self.shut = False  # the last window that we offered was zero
+        self.tuner: Tuner | None = None  # made when something worth measuring has been received, or the buffer is made smaller
 
         self.touched = False
         self.orphan = False  # the user has closed
