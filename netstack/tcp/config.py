@@ -11,14 +11,15 @@ from . import const as tc
 class TcpConfig:
     """Raises UsageError for a value that can't work."""
 
-    rcv_buf: int | None = None  # bytes in the receive window of a new connection. None: 64 KiB, and then what its reader asks for …
+    rcv_buf: int | None = None  # bytes in the receive window of a new connection. None: 64 KiB, and then what its reader asks
+    # for (tuning.py) …
     rcv_buf_max: int = 16 << 20  # … up to this: 1.3 Gbit/s over 100 ms. It decides the window scale of every connection
     snd_high: int | None = None  # unacknowledged bytes at which `write` says stop. None: 256 KiB, and more as the congestion window
     # grows …
     snd_low: int | None = None  # … and at which `writable` says go on. None: a quarter of a fixed `snd_high`
     snd_buf_max: int = 16 << 20  # … up to this
     memory_pressure: int = 64 << 20  # bytes in the queues of all connections together at which no buffer grows any more …
-    memory_max: int = 128 << 20  # … and at which writers are told to stop, and what can't be delivered is dropped, to be sent again
+    memory_max: int = 128 << 20  # … and at which writers are told to stop, and what nobody takes is dropped, to be sent again
     # (budget.py). A thousand peers with full windows and a hole at the front of each would hold 16 GiB otherwise
     nodelay: bool = False  # True: no Nagle (RFC 9293 3.7.4) on new connections
     congestion: str = "cubic"  # RFC 9438; or another of congestion/registry.py. An unknown name is refused by `Tcp`
@@ -44,7 +45,7 @@ class TcpConfig:
             if size is not None and not tc.RCV_LEAST <= size <= 65535 << 14:
                 raise UsageError(f"{name}={size} is not a receive window: choose 2 KiB to 65535 << 14, what scaling can name")
         if self.snd_low is not None and self.snd_high is None:
-            raise UsageError(f"snd_low={self.snd_low} fixes half of the marks: give snd_high too, or neither for marks that tune themselves")
+            raise UsageError(f"snd_low={self.snd_low} needs a snd_high: give both, or neither for marks that tune themselves")
         if self.snd_high is not None and not 0 <= (self.snd_low or 0) <= self.snd_high:
             raise UsageError(f"snd_low={self.snd_low} must lie between 0 and snd_high={self.snd_high}")
         if self.snd_buf_max < tc.LEAST:

@@ -4,40 +4,15 @@ However a connection ends, `closed` is called once and nothing is called after i
 acknowledged, and that everything the peer sent has been handed over, unless the user had closed and did not want it.
 """
 
-import attrs
-
 from .. import const, raw, serial
 from ..errors import Aborted, BrokenError, ClosedError, PeerReset, Refused
 from . import const as tc
 from . import state
 from .congestion import registry
+from .info import ConnInfo, snapshot
 from .queues import SendQueue
 from .receive import Receiver
 from .tuning import Tuner, send_high, send_low
-
-
-@attrs.frozen
-class ConnInfo:
-    """A snapshot. Times in nanoseconds, windows and sizes in bytes; `srtt` is 0 and `cwnd` -1 while there is none yet."""
-
-    state: str
-    srtt: int
-    rttvar: int
-    rto: int
-    cwnd: int
-    ssthresh: int
-    congestion: str
-    in_flight: int
-    unsent: int
-    retransmits: int
-    snd_wnd: int
-    rcv_wnd: int
-    mss: int
-    rcv_mss: int
-    unread: int
-    out_of_order: int
-    recovering: bool
-    persisting: bool
 
 
 class Handle(Receiver):
@@ -63,6 +38,7 @@ class Handle(Receiver):
         """No more timers, nothing more to send or to put in order."""
         self.t_rexmt = self.t_ack = self.t_keep = self.t_end = const.NEVER
         self.rearm()
+        self.settle()
         if self.sendq is not None:
             self.sendq.clear()
             self.sendq = None
@@ -147,8 +123,9 @@ class Handle(Receiver):
             raise ClosedError("this side of the connection is closed: write before shutdown, close or abort")
 
     def write(self, data: bytes, now: int) -> bool:
-        """Queue `data`, by reference when it is bytes, and send what may be sent. True: go on; False: there are as many unacknowledged
-        bytes as the high mark, or too many in all connections: wait for `writable`. Raises ClosedError, BrokenError."""
+        """Queue `data`, by reference when it is bytes, and send what may be sent. True: go on; False: there are as many
+        unacknowledged bytes as the high mark, or too many in all connections: wait for `writable`. Raises ClosedError,
+        BrokenError."""
         self.check_writable()
         n = raw.size(data)
         q = self.sendq
@@ -276,7 +253,8 @@ class Handle(Receiver):
         return self.low if 0 <= self.low < low else low
 
     def set_marks(self, low: int, high: int) -> None:
-        """Bytes unacknowledged at which `writable` is called, and at which `write` says False. From now on they don't tune themselves."""
+        """Bytes unacknowledged at which `writable` is called, and at which `write` says False, instead of marks that tune
+        themselves."""
         self.low = low
         self.high = high
 
@@ -340,24 +318,5 @@ class Handle(Receiver):
         return self.pending() > 0 or self.state == tc.FIN_WAIT_1 or self.state == tc.CLOSING or self.state == tc.LAST_ACK
 
     def info(self) -> ConnInfo:
-        cc = self.cc
-        return ConnInfo(
-            state=state.name(self.state),
-            srtt=self.rtt.srtt,
-            rttvar=self.rtt.rttvar,
-            rto=self.rtt.rto(),
-            cwnd=-1 if cc is None else cc.cwnd,
-            ssthresh=-1 if cc is None else cc.ssthresh,
-            congestion=self.congestion,
-            in_flight=serial.sub(self.snd_max, self.snd_una),
-            unsent=self.pending(),
-            retransmits=self.retransmits,
-            snd_wnd=self.snd_wnd,
-            rcv_wnd=serial.sub(self.rcv_adv, self.rcv_nxt),
-            mss=self.mss,
-            rcv_mss=self.rcv_mss,
-            unread=self.rx_bytes,
-            out_of_order=0 if self.ooo is None else self.ooo.nbytes,
-            recovering=bool(self.recovering),
-            persisting=bool(self.persisting),
-        )
+        """What the kernel's TCP_INFO would tell, and more (info.py)."""
+        return snapshot(self)

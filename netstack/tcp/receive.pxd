@@ -8,26 +8,13 @@ from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.queues cimport Reassembly
 from netstack.tcp.sack cimport Sacks
 from netstack.tcp.tcb cimport Hub
-from netstack.tcp.transmit cimport Transmitter
-from netstack.tcp.tuning cimport Tuner
+from netstack.tcp.window cimport Window
 
 
-cdef class Receiver(Transmitter):
+cdef class Receiver(Window):
     cdef void kill(self, long long now) except *
     cdef void finish(self, long long now) except *
     cdef void enter_time_wait(self, long long now) except *
-    @cython.locals(size="long long", small="long long", unit="long long")
-    cdef long long room(self) except *
-    cdef int shift(self) noexcept
-    @cython.locals(shift=int, room="long long", wnd="long long", field="long long", edge="unsigned int", ext=TcpExt)
-    cdef unsigned int offer(self) except *
-    @cython.locals(grow="long long")
-    cdef bint worth(self, long long room, long long wnd, int shift, long long least) noexcept
-    @cython.locals(limit="long long", lent="long long", ack="unsigned int")
-    cdef void hold_back(self, long long window, long long wnd, long long unit) except *
-    cdef bint window_update_due(self) except *
-    @cython.locals(t=Tuner, want="long long", shift=int, most="long long")
-    cdef void tune(self, bint full, long long now) except *
     @cython.locals(n=Py_ssize_t, skip=Py_ssize_t, ahead="unsigned int", room=Py_ssize_t, mss=int, full=bint)
     cdef void text(self, Frame f, unsigned int seq, bint fin, long long now) except *
     @cython.locals(ext=TcpExt, left="long long")

@@ -1,8 +1,8 @@
-"""What arrives: text, in order or not; the FIN; the window that is offered; the user who can't take more.
+"""What arrives: text, in order or not; the FIN; the user who can't take more.
 
 What comes in order goes to the user at once, out of the slab, while it is still in the cache. Bytes wait in two places only: in
 `ooo` until the hole before them is filled, in `rx` while the user has said `pause`. Both lie within the window that was
-offered, so the peer can make us hold `rcv_buf` bytes and a bounded number of objects, and no more.
+offered (window.py) and are charged to the budget of the stack (budget.py).
 
 The user may do anything from inside a callback: write, close, abort, pause. So every variable is up to date before a callback,
 and what comes after one looks at the state again.
@@ -10,16 +10,15 @@ and what comes after one looks at the state again.
 
 from collections import deque
 
-from .. import const, raw, serial
+from .. import raw, serial
 from ..cores import Frame
 from . import const as tc
 from .queues import Reassembly
 from .sack import Sacks
-from .transmit import Transmitter
-from .tuning import Tuner
+from .window import Window
 
 
-class Receiver(Transmitter):
+class Receiver(Window):
     __slots__ = ()
 
     def kill(self, now: int) -> None:
@@ -32,104 +31,6 @@ class Receiver(Transmitter):
 
     def enter_time_wait(self, now: int) -> None:
         raise NotImplementedError
-
-    # -- the window -----------------------------------------------------------------------------------------------------------
-
-    def room(self) -> int:
-        """For how many bytes beyond RCV.NXT there is room. Less than nothing when the buffer has been made smaller."""
-        size = self.rcv_buf
-        if self.hub.budget.pressed and (self.rx_bytes or (self.ooo is not None and self.ooo.nbytes)):
-            small = 4 * self.rcv_mss  # as Linux does: three duplicates can still follow a loss
-            unit = 1 << self.shift()
-            if small < unit:
-                small = unit
-            if small < size:
-                size = small
-        return size - self.rx_bytes
-
-    def shift(self) -> int:
-        """By which the window is scaled."""
-        return self.rcv_wscale if self.rcv_wscale > 0 else 0
-
-    def offer(self) -> int:
-        """The window field of the next segment; `rcv_ack` becomes what it acknowledges. See "The window" above."""
-        shift = self.shift()
-        room = self.room()
-        wnd = serial.sub(self.rcv_adv, self.rcv_nxt)
-        field = (wnd + (1 << shift) - 1) >> shift
-        if self.worth(room, wnd, shift, self.rcv_mss):
-            field = room >> shift
-        if field > const.M16:
-            field = const.M16
-        self.rcv_ack = self.rcv_nxt
-        if shift and self.rx_bytes and self.rx_bytes + (field << shift) > self.rcv_buf and self.state < tc.CLOSE_WAIT:
-            self.hold_back(field << shift, wnd, 1 << shift)
-        self.again = False
-        edge = serial.add(self.rcv_ack, field << shift)
-        if serial.lt(self.rcv_adv, edge):
-            self.rcv_adv = edge
-        ext = self.hub.ext
-        if field == 0:
-            if not self.shut:
-                self.shut = True
-                ext.TCPToZeroWindowAdv += 1
-        else:
-            if self.shut:
-                self.shut = False
-                ext.TCPFromZeroWindowAdv += 1
-            if room <= 0:
-                ext.TCPWantZeroWindowAdv += 1
-        return field
-
-    def worth(self, room: int, wnd: int, shift: int, least: int) -> bool:
-        """Would the window, `wnd` now, grow by `least` bytes or by half of the buffer, could it be said in its unit?"""
-        if room <= wnd:
-            return False
-        grow = (room >> shift << shift) - wnd
-        return grow >= least or (grow > 0 and 2 * grow >= self.rcv_buf)
-
-    def hold_back(self, window: int, wnd: int, unit: int) -> None:
-        """The window can't be said without rounding it up to `window`, while data waits that fills the buffer. Shall the last bytes
-        be left unacknowledged instead?"""
-        limit = self.rcv_buf
-        if self.tuner is not None and self.tuner.promised > limit:
-            limit = self.tuner.promised
-        lent = limit if self.again else limit >> 3
-        if self.rx_bytes + window > limit + lent + unit:
-            ack = serial.add(self.rcv_nxt, wnd - window)
-            self.rcv_ack = self.last_ack_sent if serial.lt(ack, self.last_ack_sent) else ack
-            if self.rcv_ack != self.rcv_nxt:
-                self.hub.ext.AckHeldBack += 1
-
-    def window_update_due(self) -> bool:
-        """Would the window grow by enough to be worth a segment of its own? Bytes that were held back are."""
-        if self.unacked == 0 and self.last_ack_sent != self.rcv_nxt:
-            return True
-        return self.worth(self.room(), serial.sub(self.rcv_adv, self.rcv_nxt), self.shift(), 2 * self.rcv_mss)
-
-    def tune(self, full: bool, now: int) -> None:
-        """The user may have consumed something; `full`, a full-sized segment has come in order."""
-        t = self.tuner
-        if not self.rcv_auto:
-            return
-        if t is None:
-            if serial.sub(self.rcv_nxt, self.irs) >= tc.TUNE_AFTER:
-                self.tuner = Tuner(serial.add(self.rcv_nxt, -self.rx_bytes), self.rcv_adv, self.rtt.srtt, now)
-            return
-        if full:
-            if self.ts_seen:
-                if self.tsecr != t.echo:
-                    t.echoed(self.tsecr, self.ts_now(now))
-            elif not self.ts_on:
-                t.arrived(self.rcv_nxt, self.rcv_adv, now)
-        want = t.consumed(serial.add(self.rcv_nxt, -self.rx_bytes), now)
-        if want > self.rcv_buf and not self.hub.budget.pressed:
-            shift = self.shift()
-            most = const.M16 << shift
-            if most > self.hub.rcv_most:
-                most = self.hub.rcv_most
-            want = want >> shift << shift
-            self.rcv_buf = want if want < most else most
 
     # -- text -----------------------------------------------------------------------------------------------------------------
 
@@ -176,8 +77,8 @@ class Receiver(Transmitter):
             self.unacked += n
             if now - self.vouched_at >= tc.VOUCH_GAP:
                 self.vouch(now)
-            if self.unacked >= 2 * self.rcv_mss:
-                self.ack_now = True  # every second full-sized segment (RFC 5681 4.2)
+            if self.unacked >= 2 * self.rcv_mss or 2 * self.unacked >= self.rcv_buf:
+                self.ack_now = True  # every second full-sized segment (RFC 5681 4.2); sooner where one is half of the window
             if self.paused or self.rx_bytes:
                 self.wait(raw.take(f.buf, f.off, n))
             else:

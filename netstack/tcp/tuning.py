@@ -1,10 +1,10 @@
 """How large a connection's buffers are: what its reader consumes, and what its congestion window lets through.
 
-**Receive.** A window that is smaller than what the path carries in a round trip is what limits the connection; a larger one costs
-memory whenever the reader pauses. So the buffer follows the reader: `Tuner` measures how many bytes the user takes in one round trip,
-and says how much room that asks for.
+**Receive.** A window that is smaller than what the path carries in a round trip is what limits the connection; a larger one
+costs memory whenever the reader pauses. So the buffer follows the reader: `Tuner` measures how many bytes the user takes in
+one round trip, and says how much room that asks for.
 
-    twice      what was consumed, because a hole holds up one round trip of data while it is filled, and the next one comes behind it
+    twice      what was consumed, because a hole holds up a round trip of data while it is filled, and the next comes behind it
     up to three times that, as far as consumption itself has grown: a sender in slow start sends twice as much in the next round
                trip, and twice that in the one after, the first for which all of what we offer now can count
 
@@ -20,9 +20,9 @@ A receiver has no round trips of its own to time. It has three sources, the late
 All of them err by being too long when the sender had nothing to send. So a shorter sample is taken at once, and a longer one
 counts for an eighth. (Too long only makes the buffer larger; too short by half is within the factor of two.)
 
-**Send.** A writer should keep the congestion window full and no more: everything beyond is delay. Twice the window is written ahead of
-the ACKs, and the writer called back when three quarters of that are left, half a round trip of work. These marks are computed when
-somebody asks; there is nothing to keep.
+**Send.** A writer should keep the congestion window full and no more: everything beyond is delay. Twice the window is written
+ahead of the ACKs, and the writer called back when three quarters of that are left, half a round trip of work. These marks are
+computed when somebody asks; there is nothing to keep.
 
 Linux measures the same way (tcp_rcv_space_adjust, "dynamic right-sizing"; tcp_sndbuf_expand).
 """
