@@ -92,7 +92,8 @@ cdef class Tcb(Timer):
     cdef long long unacked, challenged_at, vouched_at
     cdef readonly long long rcv_buf
     cdef unsigned int rcv_ack
-    cdef unsigned char rcv_auto, again, shut
+    cdef readonly unsigned char rcv_auto
+    cdef unsigned char again, shut
     cdef readonly Tuner tuner
     cdef Py_ssize_t half
     cdef readonly long long heard, t_rexmt

@@ -18,7 +18,8 @@ A receiver has no round trips of its own to time. It has three sources, the late
     a window's worth       without timestamps: what lies beyond the edge that we offered was sent after that offer had arrived
 
 All of them err by being too long when the sender had nothing to send. So a shorter sample is taken at once, and a longer one
-counts for an eighth. (Too long only makes the buffer larger; too short by half is within the factor of two.)
+counts for an eighth, or for nothing when it is a window's worth: a larger window takes longer to arrive, which would make it
+larger still. (Too long makes the buffer larger than need be; too short by half is within the factor of two.)
 
 **Send.** A writer should keep the congestion window full and no more: everything beyond is delay. Twice the window is written
 ahead of the ACKs, and the writer called back when three quarters of that are left, half a round trip of work. These marks are
@@ -63,8 +64,8 @@ class Tuner:
     def arrived(self, rcv_nxt: int, edge: int, now: int) -> None:
         """Everything before `rcv_nxt` has come, and `edge` is offered."""
         if serial.lt(self.edge, rcv_nxt):
-            if now > self.edge_at:
-                self.sample(now - self.edge_at)
+            if now > self.edge_at and (self.rtt == 0 or now - self.edge_at < self.rtt):
+                self.rtt = now - self.edge_at
             self.edge = edge
             self.edge_at = now
 

@@ -129,8 +129,10 @@ class Window(Timekeeper):
                     t.echoed(self.tsecr, self.ts_now(now))
             elif not self.ts_on:
                 t.arrived(self.rcv_nxt, self.rcv_adv, now)
+        if self.hub.budget.pressed:
+            return  # what is consumed meanwhile is averaged later
         want = t.consumed(serial.add(self.rcv_nxt, -self.rx_bytes), now)
-        if want > self.rcv_buf and not self.hub.budget.pressed:
+        if want > self.rcv_buf:
             shift = self.shift()
             most = const.M16 << shift
             if most > self.hub.rcv_most:
