@@ -191,10 +191,11 @@ async def measure(face: str, options: argparse.Namespace) -> None:
                 f" for each with the crowd's answer; one every 75 s takes {share:.1f} % of a core"
             )
         else:
-            print(f"{face:8} {kind}   {each:7,.0f} bytes    idle: {spent:.1f} ms of processor time in {options.seconds:g} s", flush=True)
+            print(f"{face:8} {kind}   {each:7,.0f} bytes    idle: {spent:.1f} ms of processor time in {options.seconds:g} s")
         if options.sizes:
             sizes(next(iter(tcp.connections())))
-        os._exit(sys.stdout.flush() or 0)  # to reset them all is not what is measured
+        sys.stdout.flush()
+        os._exit(0)  # to reset them all is not what is measured
 
 
 def sizes(conn: object) -> None:
