@@ -91,7 +91,7 @@ def server(congestion: str) -> None:
     for port in (SINK, SOURCE):
         listener = socket.socket()
         listener.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, congestion.encode())  # inherited by what it accepts
-        listener.bind((FAR, port))
+        listener.bind(("", port))
         listener.listen(128)
         selector.register(listener, selectors.EVENT_READ, port)
     print("ready", flush=True)
@@ -131,6 +131,8 @@ def stack(congestion: str) -> None:
         async with netstack.open("tap:ours", addresses=[f"{STACK}/24"], config=config) as net, small_servers(net):
             print("ready", flush=True)
             await stop.wait()
+            counters = {f"{group}.{key}": n for group, keys in net.counters().items() for key, n in keys.items() if n}
+            print(json.dumps(counters))
 
     asyncio.run(serve())
 
@@ -176,6 +178,7 @@ def service(prefix: list[str], *words: str) -> Iterator[list[str]]:
 def measure(faults: str, options: argparse.Namespace) -> tuple[dict[str, list[float]], str]:
     """Mbit/s of each flow by group, and how late the wire was at the most."""
     near, far = Place(), Place()
+    told: list[str] = []
     me = __file__
     wire = ["-m", "netstack", "wire", "tap:left", "tap:right", "--fault", faults]
     if options.pcap:
@@ -193,15 +196,39 @@ def measure(faults: str, options: argparse.Namespace) -> tuple[dict[str, list[fl
             far.ip(f"addr add {FAR}/24 dev between")
             far.ip("link set between up")
             cc = options.congestion
-            with service(far.prefix, me, "server", cc), service(far.prefix, me, "stack", cc):
+            with contextlib.ExitStack() as services:
+                services.enter_context(service(far.prefix, me, "server", cc))
+                if options.twin:
+                    far.ip(f"addr add {STACK}/24 dev between")
+                else:
+                    told = services.enter_context(service(far.prefix, me, "stack", cc))
                 near.run("ping", "-q", "-c", "3", "-i", "0.2", STACK)
                 near.run("ping", "-q", "-c", "3", "-i", "0.2", FAR)
                 words = ("client", cc, str(options.flows), str(options.seconds))
                 output = near.run(sys.executable, me, *words, timeout=options.seconds + 60)
+                kernel = far.run("cat", "/proc/net/netstat", "/proc/net/snmp") if options.counters else ""
     finally:
         near.close()
         far.close()
+    if options.counters:
+        compare_counters(kernel, told)
     return json.loads(output), said[-1]
+
+
+def compare_counters(kernel: str, told: list[str]) -> None:
+    """What the far kernel and our stack counted of TCP, where either counted anything. Both had the same flows."""
+    lines = [line.split() for line in kernel.splitlines()]
+    theirs = {
+        f"{names[0]}{name}".replace(":", "."): int(value)
+        for names, values in zip(lines[::2], lines[1::2], strict=True)
+        if names[0] in ("Tcp:", "TcpExt:")
+        for name, value in zip(names[1:], values[1:], strict=True)
+    }
+    ours = json.loads(told[-1]) if told else {}
+    print(f"\n{'':42}{'kernel':>10}{'ours':>10}")
+    for key in sorted({*theirs, *ours}):
+        if key.startswith("Tcp") and (theirs.get(key) or ours.get(key)):
+            print(f"{key:42}{theirs.get(key, '-'):>10}{ours.get(key, 0 if key in theirs else '-'):>10}")
 
 
 def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float]:
@@ -231,6 +258,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rounds", type=int, default=1, help="each with another seed")
     parser.add_argument("--pcap", help="capture of the wire, of the last round")
+    parser.add_argument("--twin", action="store_true", help="a second group of the kernel's flows in place of ours: the noise")
+    parser.add_argument("--counters", action="store_true", help="what the two at the far end counted")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.inside:
