@@ -54,7 +54,9 @@ class Receiver(Transmitter):
         return field
 
     def window_update_due(self) -> bool:
-        """Would the window grow by enough to be worth a segment of its own?"""
+        """Would the window grow by enough to be worth a segment of its own? Never after the peer's FIN: it sends no more."""
+        if self.state >= tc.CLOSE_WAIT:
+            return False
         grow = self.rcv_buf - self.rx_bytes - serial.sub(self.rcv_adv, self.rcv_nxt)
         return grow >= 2 * self.rcv_mss or 2 * grow >= self.rcv_buf
 
