@@ -1,4 +1,4 @@
-"""Closing, in every state: what each call does there, FINs that are lost, and how long an end may take (RFC 9293 3.6, 3.8.3, 3.10.4)."""
+"""Closing in every state: what each call does there, FINs that are lost, how long an end may take (RFC 9293 3.6, 3.8.3, 3.10.4)."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -145,6 +145,19 @@ def test_rfc9293_3_6_two_fins_that_cross(peer: TcpScript, text: bytes) -> None:
     assert at.conn.state_name == "TIME-WAIT"
     peer.advance(60 * SECOND)
     assert gone(peer)
+
+
+def test_rfc9293_3_10_7_4_what_comes_in_one_batch_is_taken_one_after_the_other(peer: TcpScript) -> None:
+    """FIN-WAIT-1, then text, the peer's FIN, the ACK of ours and the FIN again, before we get to say anything."""
+    at = reach(peer, "FIN-WAIT-1")
+    peer.send("PA", seq=1, ack=1, data=b"one, ", flush=False)
+    peer.send("FPA", seq=6, ack=1, data=b"two", flush=False)
+    peer.send("A", seq=10, ack=2, flush=False)
+    peer.send("FPA", seq=6, ack=2, data=b"two", flush=False)
+    peer.flush()
+    assert peer.user.received == b"one, two" and peer.user.events.count("eof") == 1
+    assert at.conn.state_name == "TIME-WAIT"
+    assert all((segment.ack - peer.peer_iss) % 2**32 == 10 for segment in peer.take())
 
 
 def test_rfc9293_3_10_7_4_time_wait_comes_from_closing_only_with_the_ack_of_our_fin(peer: TcpScript) -> None:

@@ -1,4 +1,4 @@
-"""Opening, in detail: what a SYN says, what is believed before the handshake is done, and who is meant (RFC 9293 3.5, 3.7.1, 3.10.7)."""
+"""Opening: what a SYN says, what is believed before the handshake is done, and who is meant (RFC 9293 3.5, 3.7.1, 3.10.7)."""
 
 from collections.abc import Callable
 
@@ -113,6 +113,17 @@ def test_rfc7323_2_2_the_first_segment_after_the_handshake_scales_its_window(scr
     peer.send("SA", seq=0, ack=1, mss=1460, wscale=7, window=1000)
     ack = peer.expect("A", seq=1, ack=1)
     assert ack.window << shift[0] >= syn.window > ack.window
+
+
+def test_rfc7323_2_2_without_the_peers_option_an_active_open_does_not_scale_either(script: Make) -> None:
+    peer = script(config=TcpConfig(rcv_buf=1 << 18))
+    peer.connect()
+    assert peer.expect("S").option(3) is not None
+    peer.send("SA", seq=0, ack=1, mss=1460, window=40000)
+    assert peer.expect("A", seq=1, ack=1).window == 65535
+    assert peer.conn.info().snd_wnd == 40000
+    peer.send("PA", seq=1, ack=1, data=b"x", window=50000)
+    assert peer.conn.info().snd_wnd == 50000
 
 
 # -- SYN-SENT and SYN-RECEIVED ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ The peer's ACKs come a round trip of 20 ms after what they answer. Segments are 
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -143,9 +144,7 @@ def test_rfc3042_2_a_small_flight_grows_by_it_until_three_duplicates_can_come(pe
 
 
 @pytest.mark.parametrize(("congestion", "tenths"), [("reno", 5), ("cubic", 7)])
-def test_rfc5681_3_2_a_loss_reduces_the_window_once_and_recovery_ends_there(
-    peer: TcpScript, congestion: str, tenths: int
-) -> None:
+def test_rfc5681_3_2_a_loss_reduces_the_window_once_and_recovery_ends_there(peer: TcpScript, congestion: str, tenths: int) -> None:
     """RFC 5681 3.2 step 2 and 6, equation 4; RFC 9438 4.6 multiplies by 0.7."""
     conn = flight(peer, 10, congestion=congestion)
     duplicates(peer, 9)
@@ -259,7 +258,7 @@ def test_rfc5681_3_1_slow_start_doubles_and_congestion_avoidance_adds_a_segment(
         peer.advance(RTT)
         assert sent == expected
         window, acked = sent, acked + sent
-    assert 40 == window
+    assert window == 40
     duplicates(peer, 3, at=acked - 40)
     assert conn.info().ssthresh == 20 * MSS
     peer.advance(RTT)
@@ -273,7 +272,7 @@ def test_rfc5681_3_1_slow_start_doubles_and_congestion_avoidance_adds_a_segment(
         peer.send("A", seq=1, ack=seq(top))
         windows.append(conn.info().cwnd // MSS)
     peak = windows[-8:]
-    assert peak[0] >= 20 and all(0 <= b - a <= 1 for a, b in zip(peak, peak[1:], strict=False)) and peak[-1] > peak[0]
+    assert peak[0] >= 20 and all(0 <= b - a <= 1 for a, b in pairwise(peak)) and peak[-1] > peak[0]
 
 
 def test_rfc5681_4_1_after_an_idle_time_out_the_window_starts_again_from_the_initial_one(peer: TcpScript) -> None:

@@ -1,4 +1,4 @@
-"""Windows in both directions: probes of a shut one, updates, delayed acknowledgements, silly windows, Nagle, PSH (RFC 9293 3.7.4, 3.8.6)."""
+"""Windows in both directions: probes of a shut one, updates, delayed ACKs, silly windows, Nagle, PSH (RFC 9293 3.7.4, 3.8.6)."""
 
 from collections.abc import Callable
 from itertools import pairwise
