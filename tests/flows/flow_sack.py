@@ -20,7 +20,7 @@ def seq(i: int) -> int:
 
 
 def start(peer: TcpScript, segments: int, more: int = 0, window: int = 1 << 20, congestion: str = "reno") -> Connection:
-    """Established with SACK and without timestamps, `segments` in flight (ten at most), sent now, and `more` that wait for leave."""
+    """Established with SACK and without timestamps, `segments` in flight (ten at most), sent now, and `more` that wait."""
     peer.window = window
     peer.listen()
     peer.send("S", seq=0, mss=MSS, wscale=7, options=wire.sack_permitted_option(), window=min(window, const.M16))
