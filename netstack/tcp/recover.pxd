@@ -28,6 +28,7 @@ cdef class Recoverer(Transmitter):
     cdef bint blocks(self, Frame f, Options options, unsigned int ack) except *
     @cython.locals(at=Py_ssize_t, second="unsigned int", second_end="unsigned int")
     cdef bint is_dsack(self, Frame f, Options options, unsigned int begin, unsigned int end, unsigned int ack) except *
+    cdef void reorder(self) except *
     cdef object history_of(self)
     @cython.locals(fl=Flight)
     cdef void settle(self) except *

@@ -75,6 +75,8 @@ class Recoverer(Transmitter):
         if self.sack_on:
             if options.sacks:
                 twice = self.blocks(f, options, ack)
+            if fl.reordered_by:
+                self.reorder()
         elif duplicate:
             self.duplicate(flight, now)
         elif acked and fl.dup_bytes:
@@ -190,14 +192,16 @@ class Recoverer(Transmitter):
                 ext.SackCutsLimited += 1
         if fl.sacked > hits:  # type: ignore[union-attr]
             fl.sack_hits += 1  # type: ignore[union-attr]
-        if fl.reordered_by:  # type: ignore[union-attr]
-            if not self.reordered:
-                self.reordered = True
-                ext.TCPSACKReorder += 1
-            history = self.history_of()
-            if fl.reordered_by > history.reordering:  # type: ignore[union-attr]
-                history.reordering = fl.reordered_by  # type: ignore[union-attr]
         return twice
+
+    def reorder(self) -> None:
+        """What was sent once has come, by SACK or by the ACK itself, below what had come before it (RFC 8985 6.2 step 3)."""
+        if not self.reordered:
+            self.reordered = True
+            self.hub.ext.TCPSACKReorder += 1
+        history = self.history_of()
+        if self.flight.reordered_by > history.reordering:  # type: ignore[union-attr]  # the caller has looked
+            history.reordering = self.flight.reordered_by  # type: ignore[union-attr]
 
     def is_dsack(self, f: Frame, options: Options, begin: int, end: int, ack: int) -> bool:
         """Does the first block tell of what came twice? It lies before the ACK, though no further than a window, or within the
