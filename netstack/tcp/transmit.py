@@ -293,6 +293,7 @@ class Transmitter(Tcb):
             self.small_end = end
         if self.flight is None:
             self.flight = self.hub.lend(seq, now, self.min_rtt)
+            self.flight.rack_rtt = self.rtt.srtt  # until it has one of its own: a time-out may come first (RFC 8985 6.3)
             self.una_at = now
             if self.timer == tc.PERSIST:  # the window has opened; the back-off was the probes', and no sign of a lossy path
                 self.timer = tc.RTO
