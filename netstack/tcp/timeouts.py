@@ -55,14 +55,14 @@ class Timekeeper(Recoverer):
 
     def probe_at(self, rto_at: int) -> int:
         """When a tail loss probe is due (RFC 8985 7.2): two round trips after the last that was sent or acknowledged, and where one
-        segment is all, as much later as its ACK may be delayed; not after the time-out."""
+        segment is all, as much later as its ACK may be delayed; a second where no round trip is known; not after the time-out."""
         fl = self.flight
         since = fl.rto_from  # type: ignore[union-attr]  # the caller has looked
         if since < self.sent_at:
             since = self.sent_at
         wait = 2 * self.rtt.srtt if self.rtt.srtt else const.SECOND
         flight = serial.sub(self.snd_nxt, self.snd_una)
-        if flight <= self.mss:
+        if flight <= self.mss and self.rtt.srtt:
             wait += tc.MOST_ACK_DELAY
         return since + wait if since + wait < rto_at else rto_at
 
