@@ -149,6 +149,8 @@ class Transmitter(Tcb):
 
     def resend(self, now: int) -> bool:
         """Send again what was lost, as far as there is room. True when all of it has left."""
+        if self.snd_wnd == 0 and self.timer == tc.PERSIST:
+            return False  # a byte of it is sent as probe (RFC 9293 3.8.6, MUST-35)
         fl = self.flight
         mss = self.mss
         largest = self.largest()
