@@ -47,6 +47,7 @@ class TcpExt(Group):
         "TCPRenoRecovery": "times that fast recovery was entered by duplicate ACKs",
         "TCPSynRetrans": "SYNs and SYN,ACKs sent again",
         "TCPSlowStartRetrans": "segments retransmitted in slow start after a time-out",
+        "TCPLostRetransmit": "segments retransmitted and marked lost again",
         "TCPSackRecovery": "times that fast recovery was entered by SACKs",
         "TCPSackFailures": "time-outs with SACKed data in flight",
         "TCPRenoFailures": "time-outs towards a peer without SACK",
@@ -121,6 +122,7 @@ class TcpExt(Group):
         self.TCPRenoRecovery = 0
         self.TCPSynRetrans = 0
         self.TCPSlowStartRetrans = 0
+        self.TCPLostRetransmit = 0
         self.TCPSackRecovery = 0
         self.TCPSackFailures = 0
         self.TCPRenoFailures = 0

@@ -108,7 +108,7 @@ class Recoverer(Transmitter):
                 if fl.fresh:
                     fl.detect(self.window())
                 if fl.marked:
-                    self.history_of().lost += fl.marked
+                    self.note_losses()
                     if self.phase == tc.OPEN:
                         self.enter(flight - fl.prior_sacked, now)
             else:
@@ -229,6 +229,13 @@ class Recoverer(Transmitter):
         if self.episode is not None and self.episode.twice(begin, end):
             self.undo(True, now)
         return True
+
+    def note_losses(self) -> None:
+        """Something has been marked lost."""
+        fl = self.flight
+        self.history_of().lost += fl.marked  # type: ignore[union-attr]  # the caller has looked
+        if fl.relost:  # type: ignore[union-attr]
+            self.hub.ext.TCPLostRetransmit += (fl.relost + self.mss - 1) // self.mss  # type: ignore[union-attr]
 
     def history_of(self) -> History:
         if self.history is None:

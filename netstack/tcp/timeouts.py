@@ -104,7 +104,7 @@ class Timekeeper(Recoverer):
         fl.hear(now, -1, self.min_rtt)  # type: ignore[union-attr]  # the timer would not run
         fl.detect(self.window())  # type: ignore[union-attr]
         if fl.marked:  # type: ignore[union-attr]
-            self.history_of().lost += fl.marked  # type: ignore[union-attr]
+            self.note_losses()
             if self.phase == tc.OPEN:
                 self.enter(serial.sub(self.snd_nxt, self.snd_una) - fl.sacked, now)  # type: ignore[union-attr]
 
@@ -174,7 +174,7 @@ class Timekeeper(Recoverer):
             fl.late(self.window(), now)  # type: ignore[union-attr]
         else:
             fl.lose_all(tc.BY_RTO)  # type: ignore[union-attr]
-        self.history_of().lost += fl.marked  # type: ignore[union-attr]
+        self.note_losses()
         fl.dup_bytes = 0  # type: ignore[union-attr]
         fl.dupacks = 0  # type: ignore[union-attr]
         fl.reo_due = 0  # type: ignore[union-attr]
