@@ -19,13 +19,15 @@ def seq(i: int) -> int:
     return 1 + i * MSS
 
 
-def start(peer: TcpScript, segments: int, more: int = 0, window: int = 1 << 20, congestion: str = "reno") -> Connection:
+def start(
+    peer: TcpScript, segments: int, more: int = 0, window: int = 1 << 20, wscale: int | None = 7, congestion: str = "reno"
+) -> Connection:
     """Established with SACK and without timestamps, `segments` in flight (ten at most), sent now, and `more` that wait."""
     peer.window = window
     peer.listen()
-    peer.send("S", seq=0, mss=MSS, wscale=7, options=wire.sack_permitted_option(), window=min(window, const.M16))
+    peer.send("S", seq=0, mss=MSS, wscale=wscale, options=wire.sack_permitted_option(), window=min(window, const.M16))
     assert peer.expect("SA").option(4) == b""
-    peer.scale = 7
+    peer.scale = wscale or 0
     peer.advance(RTT)
     peer.send("A", seq=1, ack=1)
     conn = peer.conn

@@ -51,7 +51,7 @@ def test_rfc4022_an_active_open_that_nobody_answers(script: Make) -> None:
     peer.connect()
     watch = Watch(peer)
     peer.advance(60 * SECOND)
-    assert watch.moved() == {"OutSegs": 2, "RetransSegs": 2, "TCPTimeouts": 3, "AttemptFails": 1}
+    assert watch.moved() == {"OutSegs": 2, "RetransSegs": 2, "TCPSynRetrans": 2, "TCPTimeouts": 3, "AttemptFails": 1}
 
 
 def test_rfc4022_an_open_that_never_left_is_no_attempt(peer: TcpScript) -> None:
@@ -85,7 +85,9 @@ def test_rfc4022_a_passive_open_that_is_never_completed(script: Make) -> None:
     peer.send("S", seq=0, mss=1460)
     watch = Watch(peer)
     peer.advance(60 * SECOND)
-    assert watch.moved() == {"OutSegs": 1, "RetransSegs": 1, "TCPTimeouts": 2, "AttemptFails": 1, "HalfOpenTimeouts": 1}
+    assert watch.moved() == {
+        "OutSegs": 1, "RetransSegs": 1, "TCPSynRetrans": 1, "TCPTimeouts": 2, "AttemptFails": 1, "HalfOpenTimeouts": 1,
+    }  # fmt: skip
 
 
 def test_rfc4022_an_established_connection_is_counted_until_our_fin_or_the_ack_of_it(peer: TcpScript) -> None:
@@ -127,7 +129,9 @@ def test_rfc4022_segments_sent_and_sent_again(peer: TcpScript) -> None:
     assert watch.moved() == {"OutSegs": 3}
     peer.take()
     peer.run_to_timer()
-    assert watch.moved() == {"OutSegs": 1, "RetransSegs": 1, "TCPTimeouts": 1}
+    assert watch.moved() == {
+        "OutSegs": 1, "RetransSegs": 1, "TCPTimeouts": 1, "TCPRenoFailures": 1, "TCPSlowStartRetrans": 1,
+    }  # fmt: skip
 
 
 def test_rfc4022_a_super_segment_counts_as_its_segments(script: Make) -> None:
@@ -182,4 +186,5 @@ def test_rfc4022_a_connection_that_is_given_up(script: Make) -> None:
     peer.advance(60 * SECOND)
     assert watch.moved() == {
         "OutSegs": 3, "OutRsts": 1, "RetransSegs": 2, "TCPTimeouts": 3, "TCPAbortOnTimeout": 1, "EstabResets": 1, "CurrEstab": -1,
+        "TCPRenoFailures": 1, "TCPLossFailures": 1, "TCPSlowStartRetrans": 2, "TCPLostRetransmit": 1,
     }  # fmt: skip

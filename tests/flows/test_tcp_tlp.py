@@ -98,7 +98,7 @@ def test_rfc8985_7_3_new_data_is_the_better_probe_whatever_the_congestion_window
 
 def test_rfc8985_7_3_a_probe_that_finds_no_room_for_new_data_repeats_the_last_segment(peer: TcpScript) -> None:
     """The peer's window is no advice."""
-    conn = start(peer, 4, window=4 * MSS)
+    conn = start(peer, 4, window=4 * MSS, wscale=None)
     write(peer, 4, 4)
     peer.expect_nothing()
     peer.run_to_timer()
