@@ -63,9 +63,10 @@ class Recoverer(Transmitter):
             if self.sack_on and options.sacks:
                 begin = raw.g32(f.buf, options.sack_at)
                 end = raw.g32(f.buf, options.sack_at + 4)
-                twice = serial.lt(begin, end) and self.is_dsack(f, options, begin, end, ack) and self.duplicated(begin, end, ack, now)
-                if twice:
-                    self.widen(now)
+                if serial.lt(begin, end) and self.is_dsack(f, options, begin, end, ack):
+                    twice = self.duplicated(begin, end, ack, now)
+                    if twice:
+                        self.widen(now)
             if self.tlp_out:
                 self.probed(ack, acked, twice, options.sacks, flight, now)
             return fin
