@@ -197,7 +197,7 @@ class Connection(Handle):
         elif self.timer == tc.PERSIST:
             if not self.orphan:
                 self.retries = 0  # it answers: it may keep its window shut as long as it likes
-        elif self.tlp_out or (self.flight is not None and (_OPTIONS.sacks or not self.sack_on)):
+        elif _OPTIONS.sacks or self.tlp_out or (self.flight is not None and not self.sack_on):
             self.hear(f, _OPTIONS, ack, length == 0 and wnd == self.snd_wnd, now)
         if serial.lt(self.snd_wl1, seq) or (self.snd_wl1 == seq and serial.le(self.snd_wl2, ack)):
             self.open_window(seq, ack, wnd)
