@@ -26,7 +26,8 @@ from .inbox import Inbox, InboxNetif
 
 
 class Actor(Protocol):
-    """Something that acts at deadlines: a Stack, a Probe."""
+    """Something that acts at deadlines: a Stack, a Probe. One with an attribute `inbox`, an Inbox, is not asked: it runs when a
+    frame has arrived there, and only then."""
 
     def next_deadline(self) -> int | None:
         """When `run` is wanted next; NEVER or None when there is no such instant, now or earlier for 'at once'."""
@@ -55,14 +56,20 @@ class Seat:
         if type(actor) is Stack and isinstance(actor.netif, InboxNetif):
             self.timers = actor.timers
             self.inbox = actor.netif.inbox
+        elif isinstance(getattr(actor, "inbox", None), Inbox):
+            self.inbox = actor.inbox  # type: ignore[attr-defined]  # as just seen
 
     def deadline(self) -> int:
         """That of the actor; NEVER when it has none."""
         if self.inbox is not None:
-            soonest: int = self.timers.next_deadline()  # type: ignore[union-attr]  # they come together
-            return self.inbox.soonest if self.inbox.soonest < soonest else soonest
-        deadline = self.actor.next_deadline()
-        return const.NEVER if deadline is None else deadline
+            soonest: int = self.inbox.soonest
+            if self.timers is not None:
+                deadline: int = self.timers.next_deadline()
+                if deadline < soonest:
+                    return deadline
+            return soonest
+        said = self.actor.next_deadline()
+        return const.NEVER if said is None else said
 
 
 class VirtualClock:

@@ -112,6 +112,8 @@ class Way:
 class Link:
     """A cable between two nodes: `there` is the way from `a` to `b`, `back` the other. Made by `World.link`."""
 
+    __slots__ = ("back", "file", "is_cut", "is_down", "name", "tampers", "there")
+
     def __init__(self, name: str, a: Node, b: Node, there: Faults, back: Faults, seed: int, parts: Parts) -> None:
         self.name = name
         self.there = Way(self, a, b, there, f"{seed} {name} there", parts)
@@ -176,10 +178,11 @@ class Link:
 class Node:
     """An end of links."""
 
-    forwards = False
+    __slots__ = ("by_hand", "forwards", "inbox", "ip", "name", "node_mib", "number", "prefixes", "routes", "ways")
 
     def __init__(self, name: str, number: int, address: Ip4) -> None:
         self.name = name
+        self.forwards = False
         self.number = number  # in the order of making
         self.ip = int(address)
         self.prefixes = [Cidr(address, 32)]

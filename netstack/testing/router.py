@@ -7,8 +7,10 @@ fragmentation or "fragmentation needed" where the next link is narrower. Its que
 from __future__ import annotations
 
 from .. import const
+from ..address import Ip4
 from ..checksum import checksum, update
 from ..instant import Instant
+from .mib import NodeMib
 from .nodes import Node, Way
 
 QUOTE = 548  # of the datagram that an error is about: 576 in all, as RFC 1812 4.3.2.3 asks
@@ -17,10 +19,14 @@ QUOTE = 548  # of the datagram that an error is about: 576 in all, as RFC 1812 4
 class Router(Node):
     """A node that forwards. Made by `World.router`; its counters are `mib`, those of its links are theirs."""
 
-    forwards = True
+    __slots__ = ()
+
+    def __init__(self, name: str, number: int, address: Ip4) -> None:
+        super().__init__(name, number, address)
+        self.forwards = True
 
     @property
-    def mib(self) -> object:
+    def mib(self) -> NodeMib:
         return self.node_mib
 
     def next_deadline(self) -> Instant:

@@ -34,7 +34,7 @@ class Routes:
 
     def lookup(self, dst: int) -> Way | None:
         """The way of the longest prefix that `dst` is in."""
-        way = self._answers.get(dst)
+        way: Way | None = self._answers.get(dst)
         if way is None:
             for length in self._lengths:
                 way = self._tables[length].get(dst & MASKS[length])
