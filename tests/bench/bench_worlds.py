@@ -78,7 +78,8 @@ def measure() -> None:
         seconds, virtual, hops = best
         print(
             f"  {build_info().build:9}{name:9} {virtual / SECOND:8.2f} s of virtual time in {1000 * seconds:8.2f} ms: "
-            f"{virtual / SECOND / seconds:7,.0f} times as fast, {hops / seconds:9,.0f} frames/s, {seconds / hops * 1e6:5.1f} us each"
+            f"{virtual / SECOND / seconds:7,.0f} times as fast, {hops / seconds:9,.0f} frames/s, "
+            f"{seconds / hops * 1e6:5.1f} us each"
         )
 
 
