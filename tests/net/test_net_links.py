@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from netstack.pcap import Decoder
 from netstack.testing.net import Endpoint, Host, World
 from netstack.testing.topology import chain, dumbbell, from_dict, pair, star
 
+ROOT = Path(__file__).resolve().parents[2]
 PAYLOAD = b"".join(hashlib.sha256(i.to_bytes(4, "big")).digest() for i in range(6000))  # 192,000 bytes
 
 
@@ -68,6 +72,35 @@ def test_the_same_seed_gives_the_same_bytes_on_every_link() -> None:
         return [digest.hexdigest() for digest in seen]
 
     assert run(1) == run(1) != run(2)
+
+
+STORY = """
+import hashlib
+from netstack.testing.net import Endpoint, World
+from netstack.testing.topology import dumbbell
+world = World(seed=9, delay=3_000_000, loss=0.03, burst=2.0, jitter=2_000_000, reorder=0.03, reorder_past=3, duplicate=0.02, corrupt=0.01)
+bell = dumbbell(world, 3, rate=5_000_000, queue=10)
+digest = hashlib.sha256()
+for link in world.links.values():
+    link.tamper(lambda name, frame: (digest.update(f"{world.now} {name}".encode() + frame), frame)[1])
+ends = []
+for a, b in zip(bell.senders, bell.receivers):
+    server = Endpoint(bytes(10_000))
+    b.listen(80, lambda server=server: server)
+    ends += [server, a.connect(b, 80, Endpoint(bytes(30_000)))]
+world.run(until=lambda: all(end.is_closed for end in ends))
+print(digest.hexdigest(), world.now)
+"""
+
+
+def test_neither_the_build_nor_the_order_of_hashes_changes_a_byte() -> None:
+    told = set()
+    for pure in "01":
+        for hashes in "12":
+            environment = {**os.environ, "NETSTACK_PURE": pure, "PYTHONHASHSEED": hashes, "PYTHONPATH": str(ROOT)}
+            run = subprocess.run([sys.executable, "-c", STORY], env=environment, capture_output=True, text=True, check=True)
+            told.add(run.stdout)
+    assert len(told) == 1 and len(told.pop()) > 64
 
 
 def test_what_a_seed_gives_is_the_same_on_every_machine() -> None:
