@@ -10,7 +10,7 @@ from .flows import config, count, flow
 from .table import Column, Table, Values
 
 SIZE = 4_000_000
-HOLD = 60 * MILLISECOND
+HOLD = 40 * MILLISECOND  # a round trip: nobody can wait for more
 
 
 def measure(cc: str, by: str, share: str) -> Values:
@@ -32,7 +32,7 @@ TABLE = Table(
     title="Reordering by 1 to 64 segments",
     about="""
 One flow of 4 MB over 20 Mbit/s, 40 ms round trip, a queue of 200 frames: some segments are held back until exactly so many others
-have arrived, but 60 ms at most. Nothing is lost but what overflows the queue (by 0 shows how much that is), so every other
+have arrived, but 40 ms at most. Nothing is lost but what overflows the queue (by 0 shows how much that is), so every other
 retransmission is spurious.
 """,
     keys=(
