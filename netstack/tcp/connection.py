@@ -57,6 +57,10 @@ class Connection(Handle):
         self.ts_seen = False
         _OPTIONS.sacks = 0
         if hl > tc.HEADER and not flags & const.RST and not self.options(f, hl, length, now):
+            if length and serial.lt(seq, self.rcv_nxt):
+                # a straggler whose retransmission came first: its sender must hear that it had not been lost (RFC 2883 4.1)
+                end = serial.add(seq, length)
+                self.twice(seq, end if serial.lt(end, self.rcv_nxt) else self.rcv_nxt)
             return
 
         # first, check sequence number
