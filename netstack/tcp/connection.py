@@ -335,7 +335,7 @@ class Connection(Handle):
             self.send_ack(now)
         elif self.unacked and self.t_ack == const.NEVER:
             self.t_ack = now + tc.DELAYED_ACK
-        if self.was_high and self.pending() <= self.low:
+        if self.was_high and self.pending() <= self.low and self.state >= tc.ESTABLISHED:  # not before `connected`
             self.was_high = False
             if self.user is not None and not self.orphan:
                 self.user.writable(now)
