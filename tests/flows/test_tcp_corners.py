@@ -43,3 +43,16 @@ def test_writable_is_not_called_before_connected(script: Make) -> None:
     assert peer.user.events == []
     peer.send("A", seq=1, ack=1)
     assert peer.user.events[0] == "connected"
+
+
+def test_a_retransmission_with_a_new_ack_brings_its_window(peer: TcpScript) -> None:
+    """Its sequence number is old, so SND.WL1 alone would refuse it, and 760 bytes more than the peer takes would be sent."""
+    conn = peer.establish(window=3000)
+    peer.send("PA", seq=101, ack=1, data=bytes(100))
+    peer.expect("A", ack=1)
+    conn.write(bytes(760), peer.now)
+    peer.expect("A", seq=1, length=760)
+    peer.send("PA", seq=1, ack=761, data=bytes(100), window=2240)
+    peer.take()
+    conn.write(bytes(10_000), peer.now)
+    assert sum(len(segment.payload) for segment in peer.take()) <= 2240

@@ -168,7 +168,8 @@ class Wire:
 
     # -- what a device or a middlebox does to segments --------------------------------------------------------------------------
 
-    def _ends(self, d: int) -> tuple[int, int]:
+    def ends(self, d: int) -> tuple[int, int]:
+        """From whom, and to whom."""
         return self.addresses[d], self.addresses[1 - d]
 
     def _cut(self, d: int, data: bytes, size: int) -> list[bytes]:
@@ -177,15 +178,15 @@ class Wire:
         for o in range(0, len(payload), size):
             last = o + size >= len(payload)
             some = flags if last else flags & ~(const.FIN | const.PSH)
-            pieces.append(rewritten(data, *self._ends(d), options, payload[o : o + size], seq + o, some))
+            pieces.append(rewritten(data, *self.ends(d), options, payload[o : o + size], seq + o, some))
         return pieces
 
     def _split(self, d: int, data: bytes, n: int) -> list[bytes]:
         options, payload, seq, flags = parsed(data)
         at = (n // 2, 1 + self.rng.getrandbits(16) % (n - 1), 1)[self.box.split - 1]
-        first = rewritten(data, *self._ends(d), options, payload[:at], seq, flags & ~(const.FIN | const.PSH))
+        first = rewritten(data, *self.ends(d), options, payload[:at], seq, flags & ~(const.FIN | const.PSH))
         self.made += 1
-        return [first, rewritten(data, *self._ends(d), options, payload[at:], seq + at, flags)]
+        return [first, rewritten(data, *self.ends(d), options, payload[at:], seq + at, flags)]
 
     def _hold(self, d: int, data: bytes, gso: int, now: int) -> None:
         waiting = self._waiting[d]
@@ -195,7 +196,7 @@ class Wire:
             its_options, its_payload, its_seq, its_flags = parsed(older)
             follows = older[:4] == data[:4] and (its_seq + len(its_payload)) & const.M32 == seq and len(options) == len(its_options)
             if follows and not its_flags & const.FIN and not gso and len(its_payload) + len(payload) < 60000:
-                data = rewritten(data, *self._ends(d), options, its_payload + payload, its_seq, flags | its_flags)
+                data = rewritten(data, *self.ends(d), options, its_payload + payload, its_seq, flags | its_flags)
                 self._waiting[d] = data, size or len(its_payload)
                 return
             self.release(d, now)
@@ -218,7 +219,7 @@ class Wire:
             self.made += 2
             for part in (step // 3, 2 * step // 3):
                 half = data[:8] + ((last + part) & const.M32).to_bytes(4, "big") + data[12:]
-                self._launch(d, sealed(half, *self._ends(d)), 0, now)
+                self._launch(d, sealed(half, *self.ends(d)), 0, now)
 
     def _stripped(self, d: int, data: bytes, kinds: tuple[int, ...]) -> bytes:
         options, payload, seq, flags = parsed(data)
@@ -229,7 +230,7 @@ class Wire:
             if kept[o] in kinds:
                 kept[o : o + n] = b"\1" * n
             o += n
-        return rewritten(data, *self._ends(d), bytes(kept), payload, seq, flags)
+        return rewritten(data, *self.ends(d), bytes(kept), payload, seq, flags)
 
     # -- what nobody sends now --------------------------------------------------------------------------------------------------
 

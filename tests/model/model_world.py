@@ -20,7 +20,7 @@ from model_wire import Wire
 from netstack import const, pcap
 from netstack.checksum import checksum
 from netstack.cores import IpError, StreamUser
-from netstack.errors import AddressInUse, NoBuffers
+from netstack.errors import AddressInUse, NoBuffers, Unreachable
 from netstack.instant import SECOND
 from netstack.tcp import const as tc
 from netstack.tcp.config import TcpConfig
@@ -62,6 +62,7 @@ class Setup:
     hosts: tuple[HostSetup, HostSetup] = (HostSetup(), HostSetup())
     iss: tuple[int, int] | None = None  # of the connections to fixed ports; None: as it comes
     start: int = START
+    ts_wraps: bool = False  # host 0's timestamps of its connection from port 40000 do so, 300 ms after the start
     carries_super: bool = False
     seed: int = 0
 
@@ -169,6 +170,15 @@ class World:
         there = self.hosts[1 - host.index].ip.address
         host.ip.inject_error(const.PROTO_TCP, IpError(type, code, host.ip.address, there, data[:8], mtu, 0x0A0000FE), self.now)
 
+    def inject(self, host: Host, data: bytes) -> None:
+        """`data` reaches `host` at once, as a batch of its own."""
+        self.record(host.index, data, self.now, pcap.INBOUND)
+        self.watch.arrived[host.index] += 1
+        there = self.hosts[1 - host.index].ip.address
+        host.ip.trusted = False
+        host.ip.inject(there, host.ip.address, const.PROTO_TCP, data, self.now)
+        host.ip.flush(self.now)
+
     # -- people -----------------------------------------------------------------------------------------------------------------
 
     def _person(self, host: Host) -> Person:
@@ -216,7 +226,7 @@ class World:
         person = self._person(host)
         try:
             conn = host.tcp.connect(0, local_port, other.ip.address, port, person.user, self.now)
-        except (AddressInUse, NoBuffers):
+        except (AddressInUse, NoBuffers, Unreachable):
             self.crowd.remove(person)
             return None
         self.connects += 1
@@ -307,7 +317,8 @@ class World:
             entries = sum(len(table) for table in hub.tables.values())
             assert entries == hub.count + len(hub.waits)
             assert host.timers.count <= entries + 8
-            assert host.tcp.mib.OutSegs == self.watch.sent[host.index] + host.tcp.ext.OutFailed
+            lost = host.tcp.mib.OutSegs - self.watch.sent[host.index]
+            assert lost >= host.tcp.ext.OutFailed and (lost == 0 or host.tcp.ext.OutFailed), f"{lost} segments were never sent"
             assert host.tcp.mib.InSegs == self.watch.arrived[host.index]
 
     def clean(self) -> None:
@@ -334,3 +345,11 @@ class World:
             head = head[:10] + checksum(head).to_bytes(2, "big") + head[12:]
             file.frame(host, when, head + data, direction)
         file.close()
+
+
+def remembered(world: World) -> int:
+    """When to start so that timestamps wrap soon: where they begin is random, but the same for the same seed."""
+    person = world.connect(world.hosts[0], 0)
+    assert person is not None and person.conn is not None
+    tick = person.conn.ts_offset + world.now // tc.TS_TICK
+    return world.now + (-300 - tick & const.M32) * tc.TS_TICK

@@ -11,13 +11,16 @@ import tempfile
 from pathlib import Path
 
 import hypothesis
+import pytest
 from hypothesis import HealthCheck, given, settings
-from model_program import Program, begin, play, programs
+from model_play import begin, play
+from model_program import CHAOS, CUT, POLITE, REUSE, TIGHT, Program, programs
 
 FULL = int(os.environ.get("NETSTACK_FULL", "0"))
-EXAMPLES = 10_000 * FULL if FULL else 300
-thorough = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+EXAMPLES = 10_000 * FULL if FULL else 150
 CAPTURES = Path(tempfile.gettempdir())
+thorough = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+pytestmark = pytest.mark.timeout(3600 * FULL or 60)
 
 
 def run(program: Program, name: str) -> None:
@@ -33,6 +36,30 @@ def run(program: Program, name: str) -> None:
 
 
 @thorough
-@given(programs())
+@given(programs(CHAOS))
 def test_whatever_happens_what_arrives_is_what_was_sent(program: Program) -> None:
-    run(program, "any")
+    run(program, "chaos")
+
+
+@thorough
+@given(programs(POLITE))
+def test_all_arrives_and_all_ends_in_order_where_nobody_ends_it_early(program: Program) -> None:
+    run(program, "polite")
+
+
+@thorough
+@given(programs(REUSE))
+def test_connections_between_the_same_ports_never_mix(program: Program) -> None:
+    run(program, "reuse")
+
+
+@thorough
+@given(programs(CUT))
+def test_a_wire_that_is_cut_ends_every_connection_by_time_outs(program: Program) -> None:
+    run(program, "cut")
+
+
+@thorough
+@given(programs(TIGHT))
+def test_bounds_that_are_reached_leave_nothing_behind(program: Program) -> None:
+    run(program, "tight")
