@@ -199,8 +199,8 @@ class Connection(Handle):
                 self.retries = 0  # it answers: it may keep its window shut as long as it likes
         elif self.flight is not None or self.tlp_out:
             self.hear(f, _OPTIONS, ack, length == 0 and wnd == self.snd_wnd, now)
-        # RFC 9293 3.10.7.4 asks SND.WL1 first, and refuses the window of a retransmission (an old SEG.SEQ) that brings a new ACK: the
-        # old window, counted from the new SND.UNA, then lies beyond what the peer has offered. A new ACK is news: so does Linux
+        # RFC 9293 3.10.7.4 asks SND.WL1 first, and refuses the window of a retransmission (an old SEG.SEQ) that brings a new ACK:
+        # the old window, counted from the new SND.UNA, would end beyond what the peer has offered. A new ACK is news, as in Linux
         if serial.lt(self.snd_wl2, ack) or serial.lt(self.snd_wl1, seq) or (self.snd_wl1 == seq and self.snd_wl2 == ack):
             self.open_window(seq, ack, wnd)
         return True

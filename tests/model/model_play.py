@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import attrs
+from model_program import MINUTE, SIZES, Program
+from model_user import Person
+from model_world import PEOPLE, PORT, Host, World, remembered
 
-from netstack import const, pcap
+from netstack import const
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp import const as tc
 from netstack.tcp import wire as codec
 from netstack.tcp.connection import Connection
-
-from model_program import MINUTE, SIZES, Program
-from model_user import Person
-from model_world import PEOPLE, PORT, Host, World, remembered
 
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -40,7 +39,9 @@ def begin(program: Program) -> World:
     if not program.weather.harmless():
         world.outage += HOUR
     bounds = [host.setup.config.max_connections for host in world.hosts]
-    if min(bounds) < PEOPLE:  # connections are dropped for want of room, and what a paused user does not read is sent again and again
+    if (
+        min(bounds) < PEOPLE
+    ):  # connections are dropped for want of room, and what a paused user does not read is sent again and again
         world.outage += HOUR
         world.unlistened = True
     return world
@@ -218,8 +219,8 @@ def _could_harm(c: Connection, flags: int, seq: int, ack: int, n: int) -> bool:
 
 
 def _until(world: World, limit: int, program: Program | None = None) -> list[Person]:
-    """Run until everybody has heard the end, or for `limit`; who has not. With a program people say that they are done, those too who
-    come meanwhile."""
+    """Run until everybody has heard the end, or for `limit`; who has not. With a program people say that they are done, those
+    too who come meanwhile."""
     end = world.now + limit
     step = 10 * MILLISECOND
     known = len(world.crowd)
@@ -254,12 +255,13 @@ def heal(world: World, program: Program) -> None:
 
 
 def _may_wait(person: Person) -> bool:
-    """A reader whose peer has gone without a word that arrived may wait for ever, were it not for keep-alives; so may one between whom
-    and its peer a forger has put other numbers."""
-    if person.tainted:
+    """A reader whose peer has gone without a word that arrived may wait for ever, were it not for keep-alives; so may one between
+    whom and its peer a forger has put other numbers."""
+    conn = person.conn
+    if person.tainted or conn is None:
         return True
     partner = person.partner()
-    return person.connected and not person.conn.unsent and (partner is None or partner.rude or partner.error is not None)  # type: ignore[union-attr]
+    return person.connected and not conn.unsent and (partner is None or partner.rude or partner.error is not None)
 
 
 def _finish(program: Program, person: Person, now: int) -> None:

@@ -6,7 +6,7 @@ every operation, so that a program stays a program while it shrinks.
 Five genres, since chaos alone ends every story before it has begun:
 
     CHAOS   anything at all
-    POLITE  much data, all that a network does to it, and nobody who ends anything early: all of it must arrive, all must end in order
+    POLITE  much data, all that a network does to it, and nobody who ends anything early: all must arrive, and end in order
     REUSE   short connections between the same few ports, and what is left on the wire of the one before
     CUT     the wire is gone in the end: time-outs must end what nothing else can
     TIGHT   as chaos, with bounds so small that all of them are reached
@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import attrs
 from hypothesis import strategies as st
+from model_user import Reaction
+from model_wire import Box, Weather
+from model_world import TSO, HostSetup, Setup, brief
 
 from netstack import const
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp.config import TcpConfig
-
-from model_user import Reaction
-from model_wire import Box, Weather
-from model_world import TSO, HostSetup, Setup, brief
 
 Op = tuple[int, str, int, int]
 MINUTE = 60 * SECOND
@@ -31,18 +30,19 @@ MINUTE = 60 * SECOND
 SIZES = (0, 1, 2, 87, 88, 89, 535, 536, 537, 1447, 1448, 1449, 1460, 1461, 2920, 5000, 8000, 16000, 40000, 102400)
 GAPS = (0, 0, 1000, 100_000, MILLISECOND, 10 * MILLISECOND, 40 * MILLISECOND, 200 * MILLISECOND, SECOND, 5 * SECOND, MINUTE)
 EVENTS = ("connected", "data", "eof", "writable", "closed")
+PLAIN, FAIR, NONE = Setup(), Weather(), Box()
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Program:
-    setup: Setup = Setup()
-    weather: Weather = Weather()
-    box: Box = Box()
-    accidents: dict[tuple[int, int], tuple[str, int]] = {}
-    reactions: list[tuple[int, Reaction]] = []
-    greetings: list[str] = []  # what the persons, from number 1 on, do in `accept`
+    setup: Setup = PLAIN
+    weather: Weather = FAIR
+    box: Box = NONE
+    accidents: dict[tuple[int, int], tuple[str, int]] = attrs.field(factory=dict)
+    reactions: list[tuple[int, Reaction]] = attrs.field(factory=list)
+    greetings: list[str] = attrs.field(factory=list)  # what the persons, from number 1 on, do in `accept`
     closers: int = 0  # bit n: person n closes at the end, others shut down and read on
-    ops: list[Op] = []
+    ops: list[Op] = attrs.field(factory=list)
     heals: bool = True
     polite: bool = False
 
@@ -61,29 +61,34 @@ class Genre:
     tight: bool = False
 
 
-_ANY = (
-    "wait write write write bulk pause resume connect shutdown nodelay congestion marks keepalive cross weather box mtu dark shut replay "
-    "replay forge forge icmp icmp sleep jump close nobody relisten abort perfect garbage route narrow blink lapse"
-)
-CHAOS = Genre(tuple(_ANY.split()))
+CHAOS = Genre(
+    (
+        "wait", "write", "write", "write", "bulk", "pause", "resume", "connect", "shutdown", "nodelay", "congestion", "marks",
+        "keepalive", "cross", "weather", "box", "mtu", "dark", "shut", "replay", "replay", "forge", "forge", "icmp", "icmp",
+        "sleep", "jump", "close", "nobody", "relisten", "abort", "perfect", "garbage", "route", "narrow", "blink", "lapse",
+    )
+)  # fmt: skip
 TIGHT = attrs.evolve(CHAOS, kinds=CHAOS.kinds + ("connect", "cross", "pause", "bulk", "pause", "bulk") * 2, tight=True)
 POLITE = Genre(
-    tuple(
-        "wait write write bulk bulk bulk bulk pause resume resume connect nodelay congestion marks weather box mtu blink lapse "
-        "doze replay forge toobig garbage narrow shutdown".split()
+    (
+        "wait", "write", "write", "bulk", "bulk", "bulk", "bulk", "pause", "resume", "resume", "connect", "nodelay", "congestion",
+        "marks", "weather", "box", "mtu", "blink", "lapse", "doze", "replay", "forge", "toobig", "garbage", "narrow", "shutdown",
     ),
     calls=("write", "write", "pause", "resume", "nodelay", "marks", "connect"),
     greetings=("", "write", "pause"),
     closers=0,
     gaps=GAPS[:-1],
     polite=True,
-)
+)  # fmt: skip
 REUSE = Genre(
-    tuple("wait again again again cross write write shutdown shutdown shutdown close abort replay replay replay blink forge jump".split()),
+    (
+        "wait", "again", "again", "again", "cross", "write", "write", "shutdown", "shutdown", "shutdown", "close", "abort",
+        "replay", "replay", "replay", "blink", "forge", "jump",
+    ),
     calls=("write", "shutdown", "close", "abort"),
     greetings=("", "", "", "shutdown", "shutdown", "close"),
     gaps=(0, 1000, MILLISECOND, 10 * MILLISECOND, SECOND, 5 * SECOND, MINUTE),
-)
+)  # fmt: skip
 CUT = attrs.evolve(CHAOS, kinds=CHAOS.kinds + ("bulk", "bulk", "write", "wait") * 3, heals=False)
 
 

@@ -1,7 +1,7 @@
 """A user of one connection, and the model of it: what may be called when, what must have come, and how it may end.
 
-Bytes are known by where they stand: each user writes a stretch of one random text of its own, so that a byte which is missing, comes
-twice, in the wrong order or from another connection is seen at once.
+Bytes are known by where they stand: each user writes a stretch of one random text of its own, so that a byte which is missing,
+comes twice, in the wrong order or from another connection is seen at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Two TCPs, a clock, a hostile wire and the people who use them: what a program (model_program.py) is played on.
 
-Each host has its own timers and an inbox, since a host can sleep: then nothing of it happens, and when it wakes a minute's deadlines and
-datagrams are due at once. A jump of the clock is the same for both, the wire silent.
+Each host has its own timers and an inbox, since a host can sleep: then nothing of it happens, and when it wakes a minute's
+deadlines and datagrams are due at once. A jump of the clock is the same for both, the wire silent.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ TSO = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4
 PORT = 80
 START = 1000 * SECOND
 PEOPLE = 12
+DEFAULT = TcpConfig()
 
 
 def brief(value: object) -> str:
     """Like `repr`, for frozen classes, without what has its default."""
     if attrs.has(type(value)):
-        shown = ((a.name, getattr(value, a.name)) for a in attrs.fields(type(value)) if getattr(value, a.name) != a.default)
-        return f"{type(value).__name__}({', '.join(f'{name}={brief(item)}' for name, item in shown)})"
+        items = [(a.name, getattr(value, a.name), a.default) for a in attrs.fields(type(value))]
+        shown = [f"{name}={brief(item)}" for name, item, default in items if item != default and item not in ([], {})]
+        return f"{type(value).__name__}({', '.join(shown)})"
     if isinstance(value, tuple):
         return f"({', '.join(map(brief, value))},)"
     return repr(value)
@@ -48,7 +50,7 @@ def brief(value: object) -> str:
 
 @attrs.frozen(kw_only=True, repr=False)
 class HostSetup:
-    config: TcpConfig = TcpConfig()
+    config: TcpConfig = DEFAULT
     mtu: int = 1500
     offload: int = 0
     coarse: int = 0  # ns: it looks for arrivals only so often, as interrupts that are held back
@@ -272,29 +274,21 @@ class World:
             self.account()
 
     def account(self) -> None:
-        """What may be sent at the most: a function of the work, the harm and the time. See `most`."""
-        self.watch.most = self.allowance()
-
-    def allowance(self) -> int:
-        """A handshake, a close and their repetitions for each connection; every byte in the smallest segments that the two may agree
-        on, and each of these sent and acknowledged a few times; a few answers to whatever the wire invents; probes, keep-alives and
-        challenges, at two a second."""
+        """What may be sent at the most is a function of the work, the harm and the time: a handshake, a close and their repetitions
+        for each connection; every byte in the smallest segments that the two may agree on, and each of these sent and acknowledged
+        a few times; a few answers to whatever the wire invents; probes, and keep-alives where they are asked for each second or two.
+        Two whom a forger has told different numbers challenge each other twice a second, as RFC 5961 has it, until one closes."""
         conns = len(self.crowd) + 1
-        mss = min(
-            tc.DEFAULT_MSS, *(host.setup.mtu - 60 for host in self.hosts), *(host.setup.config.rcv_buf // 4 for host in self.hosts)
-        )
-        segments = self.written // max(mss, 40)
-        seconds = (self.now - self.setup.start) // SECOND
-        return (
-            200 * conns
-            + 12 * segments
-            + 4 * (self.wire.made + self.forged + self.calls + self.reactions)
-            + 2 * min(seconds, 7200) * conns
-        )
+        sizes = [min(host.setup.mtu - 60, host.setup.config.rcv_buf // 4, tc.DEFAULT_MSS) for host in self.hosts]
+        work = 100 * conns + 6 * (self.written // min(sizes)) + 3 * (self.wire.made + self.forged + self.calls + self.reactions)
+        chatty = self.hurried or any(0 < host.setup.config.keepalive < 60 * SECOND for host in self.hosts)
+        each = 10 * SECOND if not chatty and not self.watch.tainted else SECOND // 4
+        self.watch.most = work + conns * min(self.now - self.setup.start, 7200 * SECOND) // each
 
     # -- what must hold always --------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
+        """Of each host, at any time."""
         for host in self.hosts:
             hub = host.tcp.hub
             held = established = live = 0
