@@ -276,7 +276,7 @@ class World:
     def account(self) -> None:
         """What may be sent at the most is a function of the work, the harm and the time: a handshake, a close and their repetitions
         for each connection; every byte in the smallest segments that the two may agree on, and each of these sent and acknowledged
-        a few times; a few answers to whatever the wire invents; probes, and keep-alives where they are asked for each second or two.
+        a few times; a few answers to whatever the wire invents; probes, and keep-alives where they are asked for each second.
         Two whom a forger has told different numbers challenge each other twice a second, as RFC 5961 has it, until one closes."""
         conns = len(self.crowd) + 1
         sizes = [min(host.setup.mtu - 60, host.setup.config.rcv_buf // 4, tc.DEFAULT_MSS) for host in self.hosts]

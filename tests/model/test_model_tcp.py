@@ -23,7 +23,7 @@ FULL = int(os.environ.get("NETSTACK_FULL", "0"))
 EXAMPLES = 10_000 * FULL if FULL else 150
 CAPTURES = Path(tempfile.gettempdir())
 thorough = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-pytestmark = pytest.mark.timeout(3600 * FULL or 60)
+pytestmark = pytest.mark.timeout(7200 * FULL or 300)  # it is shrinking that takes time
 
 
 def run(program: Program, name: str) -> None:
@@ -76,18 +76,18 @@ def alive() -> dict[str, int]:
 
 
 def test_memory_returns_to_its_start() -> None:
-    """A hundred programs, each to its end: no connection, queue or TIME-WAIT outlives them, and no byte."""
+    """Fifty programs, each to its end: no connection, queue or TIME-WAIT outlives them, and no byte."""
 
-    @settings(max_examples=100, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=50, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(programs(CHAOS))
-    def a_hundred(program: Program) -> None:
+    def fifty(program: Program) -> None:
         play(begin(program), program)
 
-    a_hundred()  # what is made once is made
+    fifty()  # what is made once is made
     before = alive()
     tracemalloc.start()
     try:
-        a_hundred()
+        fifty()
         assert alive() == before
         stack = [trace for trace in tracemalloc.take_snapshot().traces if "/netstack/" in trace.traceback[0].filename]
         held = sum(trace.size for trace in stack)
