@@ -9,7 +9,7 @@ import pytest
 from netstack import const
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp.config import TcpConfig
-from netstack.tcp.core import RESETS_PER_SECOND
+from netstack.tcp.resets import RESETS_PER_SECOND
 from netstack.tcp.wire import Segment
 from netstack.testing.script import TcpScript
 
@@ -154,7 +154,7 @@ def test_a_syn_flood_leaves_memory_and_established_connections_as_they_were() ->
     hub = peer.tcp.hub
     assert len(hub.half) == 1024 and hub.count == 1025
     assert peer.timers.count == 1024
-    assert peer.tcp.ext.TCPReqQFullDrop == 23_000 - 1024
+    assert peer.tcp.ext.SyncookiesSent == 23_000 - 1024
     peer.sent.clear()
     peer.send("PA", seq=1, ack=1, data=b"still here")
     assert peer.user.received == b"still here"
@@ -165,11 +165,29 @@ def test_a_syn_flood_leaves_memory_and_established_connections_as_they_were() ->
     assert not hub.half and hub.count == 1 and peer.timers.count == 0 and len(hub.tables) == 1
 
 
-def test_a_handshake_gets_through_a_syn_flood() -> None:
+def test_every_handshake_gets_through_a_syn_flood() -> None:
+    """Those that have begun before it by their entry, those of later by a cookie."""
+    for seed in range(20):
+        peer = TcpScript(config=TcpConfig(max_half_open=64), seed=seed)
+        peer.listen()
+        rng = random.Random(seed)
+        peer.send("S", seq=0)
+        flood(peer, 100, rng)
+        peer.send("S", seq=0, port=40001, mss=1460)
+        answer = peer.take()[-1]
+        flood(peer, 1000, rng)
+        peer.send("A", seq=1, ack=1)
+        assert len(peer.accepted) == 1
+        peer.local_iss = answer.seq
+        peer.send("A", seq=1, ack=1, port=40001)
+        assert len(peer.accepted) == 2 and peer.conn.mss == 1460
+
+
+def test_without_cookies_a_flood_replaces_half_open_connections_at_random() -> None:
     """Half of the table replaced between its two segments: it lives on with probability 0.6."""
     lived = 0
     for seed in range(20):
-        peer = TcpScript(config=TcpConfig(max_half_open=64), seed=seed)
+        peer = TcpScript(config=TcpConfig(max_half_open=64, syn_cookies="never"), seed=seed)
         peer.listen()
         rng = random.Random(seed)
         flood(peer, 100, rng)
