@@ -283,7 +283,9 @@ class Transmitter(Tcb):
         self.dupacks += 1
         mss = self.mss
         if self.recovering:
-            self.inflate += mss
+            # no more than could have left the network: the peer may say it as often as it likes (RFC 5681 3.2 step 4)
+            if self.inflate < serial.sub(self.recover, self.snd_una):
+                self.inflate += mss
         elif self.dupacks < tc.DUPACKS:
             self.inflate = self.dupacks * mss  # limited transmit (RFC 3042): new data draws more duplicates
         elif self.dupacks == tc.DUPACKS and serial.lt(self.recover, self.snd_una):  # RFC 6582 3.2 step 1
