@@ -26,6 +26,8 @@ cdef class Connection(Handle):
     cdef void agree(self, Options options, unsigned int seq, long long now) except *
     cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl) except *
     cdef void cookie_open(self, object listener, Options options, unsigned int irs, long long now) except *
+    @cython.locals(rtt="long long")
+    cdef void time_cookie(self, long long now) except *
     @cython.locals(when="long long")
     cdef void answer_again(self, long long now) except *
     cdef void active_open(self, StreamUser user, long long now) except *

@@ -37,8 +37,6 @@ class Connection(Handle):
     def input(self, f: Frame, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
         """`f.off` to `f.end` is the text; `field` the window as it stands in the header, whose length is `hl`."""
         now = f.now
-        self.heard = now
-        self.keep_sent = 0
         if self.state == tc.SYN_SENT:
             self.syn_sent(f, seq, ack, flags, field, hl)
             return
@@ -63,6 +61,8 @@ class Connection(Handle):
         if seq != self.rcv_nxt and not self.acceptable(seq, length):
             self.unacceptable(seq, flags, length, now)
             return
+        self.heard = now  # not before: a stranger's guesses must not keep a dead connection from being found dead
+        self.keep_sent = 0
 
         # second, check the RST bit (RFC 5961 3)
         if flags & const.RST:
@@ -259,6 +259,13 @@ class Connection(Handle):
         self.snd_nxt = self.snd_max = serial.add(self.iss, 1)
         self.become(tc.SYN_RECEIVED)
 
+    def time_cookie(self, now: int) -> None:
+        """The first round trip after a cookie, for which no timer ran: by its timestamp. If that is long ago, the ACK was lost, and
+        what stands for it says nothing; then, and without timestamps, the RTO stays as it was before all samples."""
+        rtt = serial.sub(self.ts_now(now), self.tsecr) * tc.TS_TICK
+        if self.ts_seen and rtt <= tc.RTO_INITIAL:
+            self.rtt.sample(rtt if rtt else tc.TS_TICK)
+
     def answer_again(self, now: int) -> None:
         """The peer repeats its SYN. The deadline stays: who repeats it for ever must not stay half-open for ever."""
         if now - self.challenged_at < tc.CHALLENGE_GAP:
@@ -315,7 +322,9 @@ class Connection(Handle):
         self.cc = registry.make(self.congestion, self.mss)
         self.sent_at = now
         self.cc.on_start(self.mss, self.syn_lost)
-        if self.timing:
+        if self.t_rexmt == const.NEVER:
+            self.time_cookie(now)
+        elif self.timing:
             self.rtt.sample(now - self.rtt_at)
         elif not self.ts_seen or not self.echo(now):
             self.rtt.handshake_was_lossy()

@@ -114,8 +114,8 @@ class Cookies:
         return serial.add(line, ((period & 255) << 24) + (self.mac(period, local, remote, ports, seq, i) << 3) + i)
 
     def check(self, line: int, local: int, remote: int, ports: int, seq: int, iss: int, now: int) -> int:
-        """The MSS, when `iss` is a cookie for a SYN at `seq`. 0 when it is none; -1 when it lies where cookies of these four lie, but
-        is none for `seq`."""
+        """The MSS, when `iss` is a cookie for a SYN at `seq`. 0 when it is none; -1 when it is none but lies where those of these
+        four lie."""
         period = self.turn(now)
         d = serial.sub(iss, line)
         age = (period - (d >> 24)) & 255

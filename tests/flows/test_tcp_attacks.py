@@ -255,3 +255,14 @@ def test_high_addresses_and_ports_are_told_apart(peer: TcpScript) -> None:
     found = {(conn.remote, conn.remote_port) for conn in peer.tcp.connections()}
     assert found == {(remote, port) for remote in remotes for port in (1, 32767, 32768, 65535)}
     assert all(peer.tcp.hub.taken(peer.local, 80, remote, port) for remote, port in found)
+
+
+def test_a_strangers_guesses_do_not_keep_a_dead_connection_alive(peer: TcpScript) -> None:
+    """RFC 9293 3.8.4: what counts is that the peer was heard, and not somebody in its name."""
+    conn = peer.establish()
+    conn.set_keepalive(10 * SECOND, SECOND, 3, peer.now)
+    for _ in range(40):
+        peer.advance(SECOND)
+        peer.send("A", seq=-90_000, ack=1)
+        peer.send("R", seq=1_000_000)
+    assert peer.user.closed and peer.tcp.ext.TCPKeepAlive == 3

@@ -293,6 +293,22 @@ def test_the_round_trip_is_measured_by_the_timestamp() -> None:
         assert 100 * MILLISECOND <= peer.conn.info().srtt <= 164 * MILLISECOND
 
 
+def test_a_round_trip_that_took_long_because_the_ack_was_lost_is_none() -> None:
+    peer = baker()
+    options = echo(ask(peer))
+    peer.advance(3 * SECOND)
+    peer.send("PA", seq=1, ack=1, data=b"GET", options=options)
+    assert peer.conn.info().srtt == 0 and peer.conn.info().rto == SECOND
+
+
+def test_without_timestamps_there_is_no_first_round_trip() -> None:
+    peer = baker()
+    ask(peer, mss_option(1460))
+    peer.advance(100 * MILLISECOND)
+    peer.send("A", seq=1, ack=1)
+    assert peer.conn.info().srtt == 0 and peer.conn.info().rto == SECOND
+
+
 def test_later_timestamps_never_look_older_than_the_cookies() -> None:
     """Or the peer's PAWS (RFC 7323 5) would drop all we send."""
     for phase in range(130):

@@ -32,7 +32,8 @@ class Reader:
         peer.conn.write(text, peer.now)
 
     def read(self) -> tuple[int, int]:
-        """(segments, highest offset) of what has come since the last call. A segment with another payload than it must have fails."""
+        """(segments, highest offset) of what has come since the last call. A segment with another payload than it must have
+        fails."""
         highest = 0
         segments = self.peer.take()
         for segment in segments:
