@@ -14,13 +14,13 @@ cdef Options _OPTIONS
 cdef class Connection(Handle):
     @cython.locals(now="long long", n=Py_ssize_t, length="long long")
     cdef void input(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
-    cdef bint timestamps(self, Frame f, int hl, long long length, long long now) except *
+    cdef bint options(self, Frame f, int hl, long long length, long long now) except *
     @cython.locals(ahead="unsigned int", wnd="unsigned int")
     cdef bint acceptable(self, unsigned int seq, long long length) except *
     @cython.locals(ext=TcpExt)
     cdef void unacceptable(self, unsigned int seq, int flags, long long length, long long now) except *
     cdef void challenge(self, long long now) except *
-    cdef bint check_ack(self, unsigned int seq, unsigned int ack, long long wnd, long long length, long long now) except *
+    cdef bint check_ack(self, Frame f, unsigned int seq, unsigned int ack, long long wnd, long long length, long long now) except *
     cdef void open_window(self, unsigned int seq, unsigned int ack, long long wnd) except *
     cdef void take_syn(self, Frame f, unsigned int seq, long long field, int hl) except *
     cdef void agree(self, Options options, unsigned int seq, long long now) except *
@@ -33,7 +33,10 @@ cdef class Connection(Handle):
     cdef void active_open(self, StreamUser user, long long now) except *
     @cython.locals(now="long long")
     cdef void syn_sent(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
+    @cython.locals(start="long long")
     cdef void established(self, long long now) except *
+    @cython.locals(echo_to="long long")
+    cdef bint time_syn(self, long long now) except *
     cdef void flush(self, long long now) except *
     cdef void expire(self, long long now) except *
     @cython.locals(due="long long")

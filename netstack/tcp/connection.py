@@ -22,8 +22,8 @@ from ..errors import Refused, TimedOut
 from ..instant import SECOND
 from . import const as tc
 from .congestion import registry
-from .handle import ConnInfo as ConnInfo
 from .handle import Handle
+from .info import ConnInfo as ConnInfo
 from .options import Options, send_mss
 
 _OPTIONS = Options()  # filled and read within one call
@@ -54,7 +54,8 @@ class Connection(Handle):
 
         # before all else, PAWS (RFC 7323 5.3 R1)
         self.ts_seen = False
-        if self.ts_on and hl > tc.HEADER and not flags & const.RST and not self.timestamps(f, hl, length, now):
+        _OPTIONS.sacks = 0
+        if hl > tc.HEADER and not flags & const.RST and not self.options(f, hl, length, now):
             return
 
         # first, check sequence number
@@ -100,7 +101,7 @@ class Connection(Handle):
             self.established(now)
             if self.state < tc.ESTABLISHED:
                 return  # the user refused, or aborted at once
-        if not self.check_ack(seq, ack, field << self.snd_wscale, length, now):
+        if not self.check_ack(f, seq, ack, field << self.snd_wscale, length, now):
             return
 
         # sixth, check the URG bit: the data it points to is delivered in line (RFC 6093), so there is nothing to do
@@ -112,15 +113,18 @@ class Connection(Handle):
                     return
                 self.text(f, seq, (flags & const.FIN) != 0, now)
 
-    def timestamps(self, f: Frame, hl: int, length: int, now: int) -> bool:
-        """Read the option into `tsval` and `tsecr`. False when they are older than the last: the segment is dropped. A segment that
-        lacks them, though they were agreed upon, is taken as it is: some middleboxes strip them (RFC 7323 3.2 allows both)."""
+    def options(self, f: Frame, hl: int, length: int, now: int) -> bool:
+        """Read timestamps into `tsval` and `tsecr`, and find SACK blocks. False when the timestamps are older than the last: the
+        segment is dropped. A segment that lacks them, though they were agreed upon, is taken as it is: some middleboxes strip them
+        (RFC 7323 3.2 allows both)."""
         if hl == tc.HEADER + tc.TS_SPACE and raw.g32(f.buf, f.off - 12) == tc.TS_WORD:
+            if not self.ts_on:
+                return True
             self.tsval = raw.g32(f.buf, f.off - 8)
             self.tsecr = raw.g32(f.buf, f.off - 4)
         else:
             _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
-            if _OPTIONS.tsval < 0:
+            if not self.ts_on or _OPTIONS.tsval < 0:
                 return True
             self.tsval = _OPTIONS.tsval
             self.tsecr = _OPTIONS.tsecr
@@ -171,7 +175,7 @@ class Connection(Handle):
         self.hub.ext.TCPChallengeACK += 1
         self.send_ack(now)
 
-    def check_ack(self, seq: int, ack: int, wnd: int, length: int, now: int) -> bool:
+    def check_ack(self, f: Frame, seq: int, ack: int, wnd: int, length: int, now: int) -> bool:
         """The fifth step in the synchronized states. False when the segment goes no further."""
         if ack != self.snd_una:
             if serial.lt(self.snd_max, ack) or serial.lt(ack, serial.add(self.snd_una, -self.max_snd_wnd)):
@@ -180,7 +184,7 @@ class Connection(Handle):
                 return False
             if serial.lt(ack, self.snd_una):
                 return True  # an old duplicate: its text may be new
-            if self.acknowledged(ack, now):
+            if self.hear(f, _OPTIONS, ack, False, now):
                 if self.state == tc.FIN_WAIT_1:
                     self.become(tc.FIN_WAIT_2)
                     self.delivered(now)
@@ -191,11 +195,11 @@ class Connection(Handle):
                 elif self.state == tc.LAST_ACK:
                     self.end(None, now)
                     return False
-        elif self.persisting:
+        elif self.timer == tc.PERSIST:
             if not self.orphan:
                 self.retries = 0  # it answers: it may keep its window shut as long as it likes
-        elif length == 0 and self.snd_max != self.snd_una and wnd == self.snd_wnd:
-            self.duplicate(now)
+        elif self.flight is not None or self.tlp_out:
+            self.hear(f, _OPTIONS, ack, length == 0 and wnd == self.snd_wnd, now)
         if serial.lt(self.snd_wl1, seq) or (self.snd_wl1 == seq and serial.le(self.snd_wl2, ack)):
             self.open_window(seq, ack, wnd)
         return True
@@ -305,7 +309,6 @@ class Connection(Handle):
         self.take_syn(f, seq, field, hl)
         if not flags & const.ACK:
             self.become(tc.SYN_RECEIVED)  # simultaneous open; text that came along comes again
-            self.timing = False
             self.emit_syn(now)
             return
         self.snd_wl2 = ack
@@ -318,17 +321,19 @@ class Connection(Handle):
         """The handshake is done: our SYN is acknowledged, theirs is known."""
         self.snd_una = self.snd_nxt = serial.add(self.iss, 1)
         self.small_end = self.snd_una
+        start = self.una_at
         self.una_at = now
         self.cc = registry.make(self.congestion, self.mss)
         self.sent_at = now
         self.cc.on_start(self.mss, self.syn_lost)
         if self.t_rexmt == const.NEVER:
             self.time_cookie(now)
-        elif self.timing:
-            self.rtt.sample(now - self.rtt_at)
-        elif not self.ts_seen or not self.echo(now):
+        elif not self.syn_lost:
+            self.rtt.sample(now - start)
+        elif not self.time_syn(now):
             self.rtt.handshake_was_lossy()
-        self.timing = False
+        self.min_rtt = self.rtt.srtt
+        self.min_rtt_at = now
         self.retries = 0
         self.t_rexmt = const.NEVER
         if self.rcv_wscale < 0:
@@ -355,6 +360,16 @@ class Connection(Handle):
             self.become(tc.FIN_WAIT_1)  # shutdown while connecting; from inside `accept` it is done already
         if not self.orphan:
             self.user.connected(now)  # type: ignore[union-attr]  # active opens have one from the start
+
+    def time_syn(self, now: int) -> bool:
+        """The round trip of a SYN that was sent more than once, if the echoed timestamp is that of the last (see `measure`)."""
+        if not self.ts_seen or self.history is None:
+            return False
+        echo_to = self.echo(now)
+        if echo_to < self.history.last_at:
+            return False
+        self.rtt.sample(self.ticks(echo_to, now))
+        return True
 
     # -- the turn of the crank ------------------------------------------------------------------------------------------------
 
@@ -389,10 +404,14 @@ class Connection(Handle):
             self.keep_alive(now)
         if self.t_rexmt <= now:
             self.t_rexmt = const.NEVER
-            if self.persisting:
-                self.persist_timeout(now)
-            else:
+            if self.timer == tc.RTO:
                 self.timeout(now)
+            elif self.timer == tc.PROBE:
+                self.tail_probe(now)
+            elif self.timer == tc.REORDER:
+                self.reorder_timeout(now)
+            else:
+                self.persist_timeout(now)
         self.flush(now)
 
     def keep_alive(self, now: int) -> None:

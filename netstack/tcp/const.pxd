@@ -8,6 +8,8 @@ cdef extern from *:
     #define NETSTACK_TCP_RTO_AFTER_SYN_LOSS 3000000000LL
     #define NETSTACK_TCP_RTO_MAX 120000000000LL
     #define NETSTACK_TCP_COOKIE_LIFE 134217728000LL
+    #define NETSTACK_TCP_MOST_ACK_DELAY 200000000LL
+    #define NETSTACK_TCP_MIN_RTT_AGE 300000000000LL
     #define NETSTACK_TCP_TS_TICK 1000000LL
     #define NETSTACK_TCP_TS_STALE 2073600000000000LL
     """
@@ -18,6 +20,8 @@ cdef extern from *:
     const long long RTO_AFTER_SYN_LOSS "NETSTACK_TCP_RTO_AFTER_SYN_LOSS"
     const long long RTO_MAX "NETSTACK_TCP_RTO_MAX"
     const long long COOKIE_LIFE "NETSTACK_TCP_COOKIE_LIFE"
+    const long long MOST_ACK_DELAY "NETSTACK_TCP_MOST_ACK_DELAY"
+    const long long MIN_RTT_AGE "NETSTACK_TCP_MIN_RTT_AGE"
     const long long TS_TICK "NETSTACK_TCP_TS_TICK"
     const long long TS_STALE "NETSTACK_TCP_TS_STALE"
 
@@ -42,6 +46,23 @@ cdef enum:
     TS_WORD = 0x0101080A
     TS_SPACE = 12
     DUPACKS = 3
+    OPEN = 0
+    RECOVERY = 1
+    LOSS = 2
+    RTO = 0
+    PROBE = 1
+    REORDER = 2
+    PERSIST = 3
+    BY_RACK = 1
+    BY_DUPACKS = 2
+    BY_PARTIAL = 3
+    BY_RTO = 4
+    BY_PROBE = 5
+    BY_PMTU = 6
+    BY_RENEGING = 7
+    BY_SYN = 8
+    REO_PERSIST = 16
+    REO_MULT_MAX = 64
     JOIN = 2048
     ISS_TICK = 4000
     CWND_MAX = 1073741824

@@ -28,7 +28,33 @@ TS_SPACE = 12
 
 IP_TCP = 40  # IPv4 and TCP headers without options: the MTU minus this is the MSS (RFC 9293 3.7.1)
 
-DUPACKS = 3  # RFC 5681 3.2
+DUPACKS = 3  # RFC 5681 3.2, and RFC 8985's DupThresh
+
+# Where loss recovery stands. OPEN has RFC 5681's slow start and congestion avoidance in it, and reordering that is no loss yet
+OPEN = 0
+RECOVERY = 1  # fast recovery: PRR says what may leave
+LOSS = 2  # after a time-out, until what was in flight then is acknowledged
+
+# What t_rexmt is for
+RTO = 0  # RFC 6298
+PROBE = 1  # a tail loss probe, RFC 8985 7
+REORDER = 2  # the end of a reordering window, RFC 8985 6.2
+PERSIST = 3  # a shut window, RFC 9293 3.8.6.1
+
+# Why something is sent again (recovery/history.py)
+BY_RACK = 1
+BY_DUPACKS = 2
+BY_PARTIAL = 3
+BY_RTO = 4
+BY_PROBE = 5
+BY_PMTU = 6
+BY_RENEGING = 7
+BY_SYN = 8
+
+REO_PERSIST = 16  # recoveries for which a wider reordering window is kept (RFC 8985 6.2 step 4)
+REO_MULT_MAX = 64  # quarters of the shortest round trip: the smoothed one bounds it long before
+MOST_ACK_DELAY = 200_000_000  # ns: how long a lonely segment's ACK may be delayed (RFC 8985 7.2)
+MIN_RTT_AGE = 300_000_000_000  # ns: a path may change, so the shortest round trip is forgotten (as Linux's tcp_min_rtt_wlen)
 JOIN = 2048  # queues copy chunks together up to this size: two neighbours hold more, so bytes / 1024 bounds the chunks
 
 DELAYED_ACK = 40_000_000  # ns. RFC 9293 3.8.6.3 allows 500 ms; Linux's floor is 40, and peers have been tuned to that

@@ -4,39 +4,14 @@ However a connection ends, `closed` is called once and nothing is called after i
 acknowledged, and that everything the peer sent has been handed over, unless the user had closed and did not want it.
 """
 
-import attrs
-
-from .. import const, raw, serial
+from .. import const, raw
 from ..errors import Aborted, BrokenError, ClosedError, PeerReset, Refused
 from . import const as tc
 from . import state
 from .congestion import registry
+from .info import ConnInfo, snapshot
 from .queues import SendQueue
 from .receive import Receiver
-
-
-@attrs.frozen
-class ConnInfo:
-    """A snapshot. Times in nanoseconds, windows and sizes in bytes; `srtt` is 0 and `cwnd` -1 while there is none yet."""
-
-    state: str
-    srtt: int
-    rttvar: int
-    rto: int
-    cwnd: int
-    ssthresh: int
-    congestion: str
-    in_flight: int
-    unsent: int
-    retransmits: int
-    snd_wnd: int
-    rcv_wnd: int
-    mss: int
-    rcv_mss: int
-    unread: int
-    out_of_order: int
-    recovering: bool
-    persisting: bool
 
 
 class Handle(Receiver):
@@ -62,6 +37,7 @@ class Handle(Receiver):
         """No more timers, nothing more to send or to put in order."""
         self.t_rexmt = self.t_ack = self.t_keep = self.t_end = const.NEVER
         self.rearm()
+        self.settle()
         self.sendq = None
         self.forget_ooo()
         self.sacks = None
@@ -281,24 +257,5 @@ class Handle(Receiver):
         return self.pending() > 0 or self.state == tc.FIN_WAIT_1 or self.state == tc.CLOSING or self.state == tc.LAST_ACK
 
     def info(self) -> ConnInfo:
-        cc = self.cc
-        return ConnInfo(
-            state=state.name(self.state),
-            srtt=self.rtt.srtt,
-            rttvar=self.rtt.rttvar,
-            rto=self.rtt.rto(),
-            cwnd=-1 if cc is None else cc.cwnd,
-            ssthresh=-1 if cc is None else cc.ssthresh,
-            congestion=self.congestion,
-            in_flight=serial.sub(self.snd_max, self.snd_una),
-            unsent=self.pending(),
-            retransmits=self.retransmits,
-            snd_wnd=self.snd_wnd,
-            rcv_wnd=serial.sub(self.rcv_adv, self.rcv_nxt),
-            mss=self.mss,
-            rcv_mss=self.rcv_mss,
-            unread=self.rx_bytes,
-            out_of_order=0 if self.ooo is None else self.ooo.nbytes,
-            recovering=bool(self.recovering),
-            persisting=bool(self.persisting),
-        )
+        """What the kernel's TCP_INFO would tell, and more (info.py)."""
+        return snapshot(self)

@@ -44,7 +44,23 @@ class TcpExt(Group):
         "DelayedACKs": "acknowledgements sent by the delayed-ACK timer",
         "TCPTimeouts": "retransmission time-outs",
         "TCPFastRetrans": "segments retransmitted in fast recovery",
-        "TCPRenoRecovery": "times that fast recovery was entered",
+        "TCPRenoRecovery": "times that fast recovery was entered by duplicate ACKs",
+        "TCPSynRetrans": "SYNs and SYN,ACKs sent again",
+        "TCPSlowStartRetrans": "segments retransmitted in slow start after a time-out",
+        "TCPSackRecovery": "times that fast recovery was entered by SACKs",
+        "TCPSackFailures": "time-outs with SACKed data in flight",
+        "TCPRenoFailures": "time-outs towards a peer without SACK",
+        "TCPLossFailures": "time-outs in recovery from a time-out",
+        "TCPLossProbes": "tail loss probes sent (RFC 8985 7)",
+        "TCPLossProbeRecovery": "tail loss probes that repaired a loss",
+        "TCPSACKReneging": "peers that discarded what they had SACKed",
+        "TCPSACKDiscard": "SACK blocks ignored: not within what is in flight",
+        "TCPSACKReorder": "connections on which reordering was found by SACK",
+        "TCPDSACKRecv": "D-SACKs received",
+        "TCPDSACKOfoRecv": "of these, for data beyond the acknowledgement",
+        "TCPFullUndo": "recoveries undone: a timestamp showed that the original had arrived",
+        "TCPDSACKUndo": "recoveries undone: D-SACKs reported all retransmissions as duplicates",
+        "TCPLossUndo": "time-outs undone: the original had arrived",
         "TCPChallengeACK": "challenge ACKs sent (RFC 5961)",
         "TCPSYNChallenge": "challenge ACKs sent in answer to a SYN",
         "TCPACKSkippedChallenge": "challenge ACKs and ACKs of unacceptable segments not sent: the connection's rate limit",
@@ -92,6 +108,7 @@ class TcpExt(Group):
         "TinyMss": "peers that announced less than the smallest MSS",
         "PmtuLowered": "MSS lowered by a fragmentation needed",
         "PmtuIgnored": "fragmentation needed with an MTU that is too small to be believed, or not smaller than ours",
+        "SackCutsLimited": "SACK blocks not used in full: the scoreboard has too many runs",
         "PersistGiveUps": "closed connections dropped: the peer kept its window shut",
     }
     __slots__ = tuple(MEANING)
@@ -106,6 +123,22 @@ class TcpExt(Group):
         self.TCPTimeouts = 0
         self.TCPFastRetrans = 0
         self.TCPRenoRecovery = 0
+        self.TCPSynRetrans = 0
+        self.TCPSlowStartRetrans = 0
+        self.TCPSackRecovery = 0
+        self.TCPSackFailures = 0
+        self.TCPRenoFailures = 0
+        self.TCPLossFailures = 0
+        self.TCPLossProbes = 0
+        self.TCPLossProbeRecovery = 0
+        self.TCPSACKReneging = 0
+        self.TCPSACKDiscard = 0
+        self.TCPSACKReorder = 0
+        self.TCPDSACKRecv = 0
+        self.TCPDSACKOfoRecv = 0
+        self.TCPFullUndo = 0
+        self.TCPDSACKUndo = 0
+        self.TCPLossUndo = 0
         self.TCPChallengeACK = 0
         self.TCPSYNChallenge = 0
         self.TCPACKSkippedChallenge = 0
@@ -152,4 +185,5 @@ class TcpExt(Group):
         self.TinyMss = 0
         self.PmtuLowered = 0
         self.PmtuIgnored = 0
+        self.SackCutsLimited = 0
         self.PersistGiveUps = 0

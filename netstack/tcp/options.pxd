@@ -5,7 +5,8 @@ cimport netstack.tcp.const as tc
 
 @cython.final
 cdef class Options:
-    cdef readonly int mss, wscale
+    cdef readonly int mss, wscale, sacks
+    cdef readonly Py_ssize_t sack_at
     cdef readonly bint sack_permitted
     cdef readonly long long tsval, tsecr
     cpdef void clear(self) except *

@@ -18,9 +18,10 @@ MAX_WSCALE = 14  # RFC 7323 2.3: a larger one counts as 14
 
 
 class Options:
-    """What the options of a SYN said. `mss` 0 and `wscale` -1: not there."""
+    """What the options said. `mss` 0, `wscale`, `tsval` and `tsecr` -1: not there. The `sacks` blocks of a SACK option begin at
+    `sack_at`."""
 
-    __slots__ = ("mss", "sack_permitted", "tsecr", "tsval", "wscale")
+    __slots__ = ("mss", "sack_at", "sack_permitted", "sacks", "tsecr", "tsval", "wscale")
 
     def __init__(self) -> None:
         self.clear()
@@ -31,6 +32,8 @@ class Options:
         self.sack_permitted = False
         self.tsval = -1
         self.tsecr = -1
+        self.sacks = 0
+        self.sack_at = 0
 
     def parse(self, b: bytearray, o: int, end: int) -> bool:
         """Read the options in `b[o:end]`. False when one runs beyond the header or is shorter than its own two bytes: what came
@@ -62,6 +65,9 @@ class Options:
             elif kind == 8 and n == 10:
                 self.tsval = raw.g32(b, o + 2)
                 self.tsecr = raw.g32(b, o + 6)
+            elif kind == 5 and n & 7 == 2 and n > 2:
+                self.sacks = (n - 2) >> 3
+                self.sack_at = o + 2
             o += n
         return True
 

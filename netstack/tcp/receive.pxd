@@ -8,10 +8,10 @@ from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.queues cimport Reassembly
 from netstack.tcp.sack cimport Sacks
 from netstack.tcp.tcb cimport Hub
-from netstack.tcp.transmit cimport Transmitter
+from netstack.tcp.timeouts cimport Timekeeper
 
 
-cdef class Receiver(Transmitter):
+cdef class Receiver(Timekeeper):
     cdef void kill(self, long long now) except *
     cdef void finish(self, long long now) except *
     cdef void enter_time_wait(self, long long now) except *

@@ -13,10 +13,10 @@ from ..cores import Frame
 from . import const as tc
 from .queues import Reassembly
 from .sack import Sacks
-from .transmit import Transmitter
+from .timeouts import Timekeeper
 
 
-class Receiver(Transmitter):
+class Receiver(Timekeeper):
     __slots__ = ()
 
     def kill(self, now: int) -> None:

@@ -7,6 +7,8 @@ from netstack.cores cimport IpCore, Out, StreamUser
 from netstack.tcp.congestion.base cimport Congestion
 from netstack.tcp.mib cimport TcpExt, TcpMib
 from netstack.tcp.queues cimport Reassembly, SendQueue
+from netstack.tcp.recovery.episode cimport Episode
+from netstack.tcp.recovery.rack cimport Flight
 from netstack.tcp.rtt cimport Rtt
 from netstack.tcp.sack cimport Sacks
 from netstack.timers cimport Timer, Timers
@@ -21,11 +23,14 @@ cdef class Hub:
     cdef readonly TcpExt ext
     cdef Out out
     cdef bint batch
-    cdef readonly list todo
+    cdef readonly list todo, flights
     cdef readonly dict unread
     cdef int too_long
     cdef readonly long long held, held_limit, rcv_buf
     cdef readonly int wscale
+    @cython.locals(flight=Flight)
+    cdef Flight lend(self, unsigned int una, long long now)
+    cdef void take_back(self, Flight flight) except *
     cdef void touch(self, Tcb c) except *
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")
     cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, object data, Py_ssize_t o, Py_ssize_t n, int gso, long long now) except *
@@ -43,27 +48,33 @@ cdef class Tcb(Timer):
     cdef StreamUser user
     cdef readonly object listener
     cdef readonly unsigned long long local, remote
-    cdef readonly int local_port, remote_port, state
+    cdef readonly unsigned short local_port, remote_port
+    cdef readonly signed char state
     cdef unsigned int ports, pseudo
     cdef unsigned long long key
     cdef readonly unsigned int iss, snd_una, snd_nxt, snd_max
     cdef readonly long long snd_wnd, max_snd_wnd
-    cdef unsigned int snd_wl1, snd_wl2, small_end, rtt_seq, recover
-    cdef readonly int snd_wscale, mss, path_mtu
+    cdef unsigned int snd_wl1, snd_wl2, small_end, recover, tlp_end
+    cdef readonly signed char snd_wscale, rcv_wscale
+    cdef readonly int mss, path_mtu
     cdef SendQueue sendq
-    cdef bint fin_queued, was_high, timing, partial, syn_lost
-    cdef readonly bint nodelay, recovering, persisting, paused, orphan, ended
+    # flags are bytes: a bint is an int, and an idle connection should cost a KiB
+    cdef unsigned char fin_queued, was_high, syn_lost, ts_seen, fin_seen, eof_owed, ack_now, touched
+    cdef readonly unsigned char nodelay, paused, orphan, ended, ts_on, sack_on
     cdef readonly long long high, low
     cdef readonly Rtt rtt
     cdef readonly Congestion cc
     cdef readonly object congestion
-    cdef long long rtt_at, una_at, sent_at, rexmt_at
-    cdef readonly int dupacks, retries
-    cdef readonly long long inflate, retransmits
+    cdef readonly Flight flight
+    cdef readonly Episode episode
+    cdef readonly object history
+    cdef readonly signed char phase, timer, tlp_out
+    cdef readonly unsigned char reordered, reo_mult, reo_persist
+    cdef readonly long long min_rtt, acked_bytes, rate, retransmits
+    cdef long long una_at, min_rtt_at
+    cdef readonly long long sent_at
+    cdef readonly int retries
     cdef readonly object soft_error, error
-    cdef readonly bint ts_on
-    cdef bint ts_seen
-    cdef readonly bint sack_on
     cdef Sacks sacks
     cdef int ts_space
     cdef readonly unsigned int ts_offset, ts_recent
@@ -71,14 +82,14 @@ cdef class Tcb(Timer):
     cdef unsigned int tsval, tsecr, last_ack_sent
     cdef readonly unsigned int irs, rcv_nxt, rcv_adv
     cdef unsigned int fin_at
-    cdef readonly int rcv_wscale, rcv_mss, adv_mss
+    cdef readonly int rcv_mss, adv_mss
     cdef readonly long long rcv_buf, rx_bytes
     cdef readonly Reassembly ooo
     cdef list rx
-    cdef bint fin_seen, eof_owed, ack_now, touched
     cdef long long unacked, challenged_at, vouched_at
     cdef Py_ssize_t half
-    cdef long long heard, t_rexmt, t_ack, t_keep, t_end, keep_idle, keep_interval
+    cdef readonly long long heard, t_rexmt
+    cdef long long t_ack, t_keep, t_end, keep_idle, keep_interval
     cdef int keep_count, keep_sent
     @cython.locals(old=int, mib=TcpMib, was=bint, now_is=bint)
     cdef void become(self, int new) except *

@@ -1,21 +1,23 @@
 """The transmission control block: the variables of one connection, by the names of RFC 9293 3.3.1.
 
-A connection is one object, written in five files, each a class on the one before it, each about one noun:
+A connection is one object, written in seven files, each a class on the one before it, each about one noun:
 
     Tcb            the variables, and the deadlines             tcb.py
     Transmitter    what is sent, and sent again                 transmit.py
+    Recoverer      what is acknowledged, and what was lost      recover.py
+    Timekeeper     what the sender's timer does                 timeouts.py
     Receiver       what arrives, and what waits                 receive.py
     Handle         the user's calls, and the ends              handle.py
     Connection     the rules of RFC 9293 3.10                connection.py
 
 It is one object because an idle connection should cost a KiB, and because its parts share most of these variables: split by
-ownership, each would hold a reference to the other three. And it *is* a `Timer`, the only one it has: `t_rexmt`, `t_ack`,
+ownership, each would hold a reference to the others. And it *is* a `Timer`, the only one it has: `t_rexmt`, `t_ack`,
 `t_keep` and `t_end` are its deadlines (NEVER when there is none), `rearm` puts the earliest in the wheel. A forgotten
 timer of a dead connection cannot be expressed.
 
 Sequence numbers lie on a circle: they are compared by `serial` and by nothing else. Lengths and windows are plain numbers.
 
-    snd_una <= snd_nxt <= snd_max       sent and not acknowledged up to snd_max; after a time-out snd_nxt starts again at snd_una
+    snd_una <= snd_nxt <= snd_max       in flight up to snd_nxt; snd_max is beyond it only after a probe into a shut window
     rcv_nxt <= rcv_adv                  rcv_adv is the right edge of the window that was offered: it never moves left
 
 `Hub` is what the connections of one `Tcp` share: the device below, one Out for all of them, the counters, the list of those
@@ -34,8 +36,13 @@ from .congestion import registry
 from .congestion.base import Congestion
 from .mib import TcpExt, TcpMib
 from .queues import Reassembly, SendQueue
+from .recovery.episode import Episode
+from .recovery.history import History
+from .recovery.rack import Flight
 from .rtt import Rtt
 from .sack import Sacks
+
+SPARE_FLIGHTS = 64  # as many as a batch can end: a request and its answer should cost no allocation
 
 
 class Hub:
@@ -46,6 +53,7 @@ class Hub:
         "config",
         "ext",
         "face",
+        "flights",
         "held",
         "held_limit",
         "ip",
@@ -73,6 +81,7 @@ class Hub:
         self.ext = TcpExt()
         self.out = Out()
         self.too_long = 0  # the MTU that the last segment did not fit
+        self.flights: list[Flight] = []  # to be lent again
         self.batch = False  # input since the last flush: sending waits for the flush
         self.todo: list[Tcb] = []
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
@@ -82,6 +91,17 @@ class Hub:
         self.wscale = 0  # the smallest shift with which the header's 16 bits can offer all of the buffer (RFC 7323 2.3)
         while self.rcv_buf >> self.wscale > const.M16:
             self.wscale += 1
+
+    def lend(self, una: int, now: int) -> Flight:
+        """A scoreboard, for a connection that has nothing in flight and begins to send."""
+        flight = self.flights.pop() if self.flights else Flight()
+        flight.open(una, now)
+        return flight
+
+    def take_back(self, flight: Flight) -> None:
+        flight.clear()
+        if len(self.flights) < SPARE_FLIGHTS:
+            self.flights.append(flight)
 
     def touch(self, c: "Tcb") -> None:
         """`flush` shall look at `c`."""
@@ -173,8 +193,9 @@ class Tcb(Timer):
         "iss", "snd_una", "snd_nxt", "snd_max", "snd_wnd", "snd_wl1", "snd_wl2", "max_snd_wnd", "snd_wscale", "mss", "path_mtu",
         "sendq", "fin_queued", "small_end", "high", "low", "was_high", "nodelay",
         # recovery
-        "rtt", "cc", "timing", "rtt_seq", "rtt_at", "dupacks", "recovering", "recover", "inflate", "partial", "retries",
-        "congestion", "sent_at", "persisting", "una_at", "rexmt_at", "retransmits", "syn_lost", "soft_error",
+        "rtt", "cc", "congestion", "flight", "episode", "history", "phase", "recover", "timer", "retries", "sent_at", "una_at",
+        "min_rtt", "min_rtt_at", "reordered", "reo_mult", "reo_persist", "tlp_out", "tlp_end", "acked_bytes", "rate", "retransmits",
+        "syn_lost", "soft_error",
         # timestamps
         "ts_on", "ts_space", "ts_offset", "ts_recent", "ts_recent_at", "ts_seen", "tsval", "tsecr", "last_ack_sent",
         "sack_on", "sacks",
@@ -228,18 +249,23 @@ class Tcb(Timer):
         self.cc: Congestion | None = None  # made when the handshake is done …
         self.congestion = config.congestion  # … by this name
         self.sent_at = 0  # when new data was last sent: congestion control is told of idle times
-        self.timing = False  # one segment at a time is timed (RFC 6298 3)
-        self.rtt_seq = iss
-        self.rtt_at = 0
-        self.dupacks = 0
-        self.recovering = False  # fast recovery (RFC 6582)
-        self.recover = iss
-        self.inflate = 0  # bytes that duplicate ACKs say have left the network
-        self.partial = False  # a partial ACK has restarted the timer already
+        self.flight: Flight | None = None  # while anything is
+        self.episode: Episode | None = None  # of loss, and while its end can still be undone
+        self.history: History | None = None  # made at the first retransmission
+        self.phase = tc.OPEN
+        self.recover = iss  # where the present or the last episode ends (RFC 6582)
+        self.timer = tc.RTO  # what t_rexmt is for
         self.retries = 0
-        self.persisting = False  # t_rexmt is the persist timer (RFC 9293 3.8.6.1)
         self.una_at = 0  # when snd_una last moved, or when sending began
-        self.rexmt_at = 0  # when something was last sent again
+        self.min_rtt = 0  # the shortest round trip in five minutes, 0 before the first …
+        self.min_rtt_at = 0  # … and when it was
+        self.reordered = False  # segments overtake each other on this path
+        self.reo_mult = 1  # the reordering window, in quarters of min_rtt
+        self.reo_persist = 0
+        self.tlp_out = 0  # a tail loss probe is unanswered: 1 it was new data, 2 a retransmission
+        self.tlp_end = iss
+        self.acked_bytes = 0
+        self.rate = 0  # bytes per second, the last known when nothing is in flight
         self.retransmits = 0
         self.syn_lost = False
         self.soft_error: Exception | None = None  # what ICMP said: the better reason when we give up (RFC 9293 3.9.2.2)

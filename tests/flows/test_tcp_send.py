@@ -319,7 +319,7 @@ def test_duplicate_acks_of_probes_are_no_loss(peer: TcpScript) -> None:
         peer.run_to_timer()
         peer.take()
         peer.send("A", seq=1, ack=1, window=0)
-    assert peer.tcp.ext.TCPRenoRecovery == 0 and conn.dupacks == 0
+    assert peer.tcp.ext.TCPRenoRecovery == 0 and conn.flight is None
 
 
 def test_data_is_received_while_the_peers_window_is_shut(peer: TcpScript) -> None:

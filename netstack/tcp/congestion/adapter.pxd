@@ -15,3 +15,4 @@ cdef class PyCongestion(Congestion):
     cdef void on_recovered(self, long long flight, long long now) except *
     cdef void on_timeout(self, long long flight, long long now) except *
     cdef void on_restart(self, long long idle, long long rto, long long now) except *
+    cdef void on_spurious(self, long long cwnd, long long ssthresh, long long now) except *

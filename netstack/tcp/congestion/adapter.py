@@ -5,8 +5,8 @@
             self.cwnd, self.ssthresh = 20 * mss, 1 << 40
         def on_start(self, mss: int, syn_was_lost: bool) -> None: ...
 
-A Python class can't override a `cdef` method, so it does not derive from `Congestion`; it has the methods of `Strategy`. One
-that is compiled and derives from `Congestion` is used as it is.
+A Python class can't override a `cdef` method, so it does not derive from `Congestion`; it has the methods of `Strategy`, and may
+have `on_spurious`. One that is compiled and derives from `Congestion` is used as it is.
 """
 
 from typing import Protocol
@@ -80,4 +80,14 @@ class PyCongestion(Congestion):
 
     def on_restart(self, idle: int, rto: int, now: int) -> None:
         self.strategy.on_restart(idle, rto, now)
+        self.read()
+
+    def on_spurious(self, cwnd: int, ssthresh: int, now: int) -> None:
+        """Told to those who want to know; else their numbers are set back."""
+        tell = getattr(self.strategy, "on_spurious", None)
+        if tell is not None:
+            tell(cwnd, ssthresh, now)
+        else:
+            self.strategy.cwnd = max(self.strategy.cwnd, cwnd)
+            self.strategy.ssthresh = max(self.strategy.ssthresh, ssthresh)
         self.read()

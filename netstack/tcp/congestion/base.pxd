@@ -13,9 +13,9 @@ cdef class Congestion:
     cdef void on_mss(self, int mss) except *
     cdef void on_ack(self, long long acked, long long flight, long long srtt, long long now) except *
     cdef void on_loss(self, long long flight, long long now) except *
-    @cython.locals(cwnd="long long")
     cdef void on_recovered(self, long long flight, long long now) except *
     cdef void on_timeout(self, long long flight, long long now) except *
+    cdef void on_spurious(self, long long cwnd, long long ssthresh, long long now) except *
     @cython.locals(restart="long long", known="long long")
     cdef void on_restart(self, long long idle, long long rto, long long now) except *
     cdef bint used(self, long long flight, long long now) except *

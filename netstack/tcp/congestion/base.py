@@ -1,20 +1,21 @@
 """What congestion control is to a connection: events in, two numbers out.
 
-The connection finds out *that* something was lost and what to send again (transmit.py); the strategy says *how much* may be in
-flight. Both count bytes. The window inflation of fast recovery is the connection's: a strategy never hears of duplicate ACKs.
+The connection finds out *that* something was lost and what to send again (recover.py); the strategy says *how much* may be in
+flight. Both count bytes. How the window comes down in recovery is the connection's (recovery/episode.py): a strategy says where it
+shall end, and never hears of duplicate ACKs.
 
     on_start      the handshake is done                 on_loss        a segment was lost, once for each window
     on_mss        the path's MTU changed                on_recovered   what was in flight at the loss has arrived
     on_ack        new bytes are acknowledged            on_timeout     the retransmission timer fired
     on_restart    sending begins anew, nothing being in flight
+    on_spurious   the loss, or the time-out, was none
 
 A strategy writes `on_ack`, `on_loss` and `on_timeout`; the rest is here, and the same for all that follow RFC 5681. `cwnd` and
 `ssthresh` are read after each event, and at no other time.
 
 Whatever is added here gets a body that does nothing, so that no strategy must be written anew. Places are kept for: each RTT
 sample (HyStart++, RFC 9406), a sample of delivery (bytes delivered, over which interval, lost, in flight, limited by the
-application or not) and a third number, a pacing rate (BBR), congestion experienced (ECN), and the news that a loss was none
-(RFC 9438 4.9).
+application or not) and a third number, a pacing rate (BBR), and congestion experienced (ECN).
 """
 
 from .. import const as tc
@@ -66,13 +67,19 @@ class Congestion:
 
     def on_recovered(self, flight: int, now: int) -> None:
         """Everything that was in flight at `on_loss` has arrived; `flight` is what is in flight now."""
-        # RFC 6582 3.2 step 3, option 1: no burst of a whole ssthresh when little is left in flight
-        cwnd = (flight if flight > self.mss else self.mss) + self.mss
-        self.cwnd = cwnd if cwnd < self.ssthresh else self.ssthresh
+        self.cwnd = self.ssthresh  # PRR has brought what is in flight there (RFC 9937 6)
 
     def on_timeout(self, flight: int, now: int) -> None:
         """The retransmission timer fired for the first time for this segment."""
         raise NotImplementedError
+
+    def on_spurious(self, cwnd: int, ssthresh: int, now: int) -> None:
+        """What seemed lost had arrived: these were the windows before `on_loss` or `on_timeout`."""
+        if self.cwnd < cwnd:
+            self.cwnd = cwnd
+        if self.ssthresh < ssthresh:
+            self.ssthresh = ssthresh
+        self.careful = False
 
     def on_restart(self, idle: int, rto: int, now: int) -> None:
         """New data is about to leave, nothing is in flight, and data was last sent `idle` ago."""

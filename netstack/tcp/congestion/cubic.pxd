@@ -6,7 +6,7 @@ cdef int BETA_TENTHS
 
 
 cdef class Cubic(Congestion):
-    cdef readonly long long w_max, prior, epoch_at, acked_at, k, w_est, est_credit, credit
+    cdef readonly long long w_max, prior, epoch_at, acked_at, k, w_est, est_credit, credit, undo
     cdef readonly bint epoch
     @cython.locals(d="long long", delta="long long", late=bint)
     cpdef long long w_cubic(self, long long t) except *
@@ -17,6 +17,7 @@ cdef class Cubic(Congestion):
     cdef void on_restart(self, long long idle, long long rto, long long now) except *
     cdef void adopt(self, long long cwnd, long long ssthresh) except *
     cdef void on_loss(self, long long flight, long long now) except *
+    cdef void on_spurious(self, long long cwnd, long long ssthresh, long long now) except *
     cdef void on_timeout(self, long long flight, long long now) except *
 
 

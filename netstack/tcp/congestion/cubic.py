@@ -25,11 +25,12 @@ BETA_TENTHS = 7  # RFC 9438 4.6
 
 
 class Cubic(Congestion):
-    __slots__ = ("acked_at", "credit", "epoch", "epoch_at", "est_credit", "k", "prior", "w_est", "w_max")
+    __slots__ = ("acked_at", "credit", "epoch", "epoch_at", "est_credit", "k", "prior", "undo", "w_est", "w_max")
 
     def __init__(self, mss: int) -> None:
         super().__init__(mss)
         self.w_max = 0  # 0: there was no loss yet, or a time-out
+        self.undo = 0  # w_max before the last loss
         self.prior = 0  # cwnd when ssthresh was set last: cwnd_prior
         self.epoch = False  # has congestion avoidance begun?
         self.epoch_at = 0
@@ -119,7 +120,14 @@ class Cubic(Congestion):
         Congestion.adopt(self, cwnd, ssthresh)
         self.epoch = False
 
+    def on_spurious(self, cwnd: int, ssthresh: int, now: int) -> None:
+        """RFC 9438 4.9: go on as if nothing had been; a new epoch begins where the old one was broken off."""
+        Congestion.on_spurious(self, cwnd, ssthresh, now)
+        self.w_max = self.undo
+        self.epoch = False
+
     def on_loss(self, flight: int, now: int) -> None:
+        self.undo = self.w_max
         # fast convergence, 4.7: lost below the last maximum, so there is less room, and others need some
         self.w_max = self.cwnd * 17 // 20 if self.cwnd < self.w_max else self.cwnd
         self.prior = self.cwnd
@@ -128,6 +136,7 @@ class Cubic(Congestion):
         self.cwnd = self.ssthresh
 
     def on_timeout(self, flight: int, now: int) -> None:
+        self.undo = self.w_max
         self.w_max = 0  # 4.8: the next epoch has K = 0, and W_max where it begins
         self.prior = self.cwnd
         self.epoch = False
