@@ -56,7 +56,9 @@ class TcpExt(Group):
         "TCPSACKReneging": "peers that discarded what they had SACKed",
         "TCPSACKDiscard": "SACK blocks ignored: not within what is in flight",
         "TCPSACKReorder": "connections on which reordering was found by SACK",
+        "TCPTSReorder": "connections on which reordering was found by timestamps",
         "TCPDSACKRecv": "D-SACKs received",
+        "TCPDSACKIgnoredDubious": "of these, for data that was not lately sent again: the network has doubled it",
         "TCPDSACKOfoRecv": "of these, for data beyond the acknowledgement",
         "TCPFullUndo": "recoveries undone: a timestamp showed that the original had arrived",
         "TCPDSACKUndo": "recoveries undone: D-SACKs reported all retransmissions as duplicates",
@@ -134,7 +136,9 @@ class TcpExt(Group):
         self.TCPSACKReneging = 0
         self.TCPSACKDiscard = 0
         self.TCPSACKReorder = 0
+        self.TCPTSReorder = 0
         self.TCPDSACKRecv = 0
+        self.TCPDSACKIgnoredDubious = 0
         self.TCPDSACKOfoRecv = 0
         self.TCPFullUndo = 0
         self.TCPDSACKUndo = 0

@@ -38,6 +38,7 @@ cdef class Recoverer(Transmitter):
     @cython.locals(cc=Congestion)
     cdef void enter(self, long long flight, long long now) except *
     cdef void recovered(self, long long now) except *
+    cdef void overtaken(self, long long now) except *
     @cython.locals(ext=TcpExt, episode=Episode)
     cdef void undo(self, bint dsack, long long now) except *
     @cython.locals(fl=Flight, mss="long long", most="long long")

@@ -69,8 +69,8 @@ class Recoverer(Transmitter):
             if not fl.partial or was != tc.RECOVERY:
                 fl.rto_from = now  # RFC 6298 5.3
             fl.dupacks = 0
-            if self.ts_seen and self.episode is not None and fl.ambiguous and self.episode.answered(fl.echo_to):
-                self.undo(False, now)
+            if fl.ambiguous and self.episode is not None and self.episode.answered(fl.echo_to):
+                self.overtaken(now)
         twice = False
         if self.sack_on:
             if options.sacks:
@@ -97,7 +97,8 @@ class Recoverer(Transmitter):
             self.recovered(now)
         if self.sack_on:
             if fl.sacked or fl.any_resent:
-                fl.detect(self.window())
+                if fl.fresh:
+                    fl.detect(self.window())
                 if fl.marked:
                     self.history_of().lost += fl.marked
                     if self.phase == tc.OPEN:
@@ -155,7 +156,7 @@ class Recoverer(Transmitter):
             self.rtt.sample(rtt)
 
     def blocks(self, f: Frame, options: Options, ack: int) -> bool:
-        """The SACK option (RFC 2018). True when its first block is a D-SACK (RFC 2883 4)."""
+        """The SACK option (RFC 2018). True when its first block is a D-SACK (RFC 2883 4) for something that was sent again."""
         fl = self.flight
         ext = self.hub.ext
         hits = fl.sacked  # type: ignore[union-attr]  # the caller has looked
@@ -174,7 +175,10 @@ class Recoverer(Transmitter):
                 ext.TCPDSACKRecv += 1
                 history = self.history_of()
                 history.dsacked += 1
-                if self.episode is not None and self.episode.twice(serial.sub(end, begin)):
+                if not history.has(serial.sub(begin, self.iss)):
+                    ext.TCPDSACKIgnoredDubious += 1  # the network has doubled it: it says nothing of our retransmissions
+                    twice = False
+                elif self.episode is not None and self.episode.twice(begin, end):
                     self.undo(True, fl.now)  # type: ignore[union-attr]
                 continue
             if not serial.lt(ack, end):
@@ -293,6 +297,14 @@ class Recoverer(Transmitter):
             self.reo_persist -= 1
             if self.reo_persist == 0:
                 self.reo_mult = 1
+
+    def overtaken(self, now: int) -> None:
+        """What was sent again had been overtaken on its way, or its ACK was late. When that goes for all, nothing was lost."""
+        if not self.reordered:
+            self.reordered = True
+            self.hub.ext.TCPTSReorder += 1
+        if self.flight.resent_bytes() == 0:  # type: ignore[union-attr]  # the caller has looked
+            self.undo(False, now)
 
     def undo(self, dsack: bool, now: int) -> None:
         """The episode was none: what seemed lost had only been overtaken, or its ACK was late."""

@@ -92,10 +92,10 @@ class Hub:
         while self.rcv_buf >> self.wscale > const.M16:
             self.wscale += 1
 
-    def lend(self, una: int, now: int) -> Flight:
+    def lend(self, una: int, now: int, min_rtt: int) -> Flight:
         """A scoreboard, for a connection that has nothing in flight and begins to send."""
         flight = self.flights.pop() if self.flights else Flight()
-        flight.open(una, now)
+        flight.open(una, now, min_rtt)
         return flight
 
     def take_back(self, flight: Flight) -> None:
