@@ -46,7 +46,7 @@ cdef class Recoverer(Transmitter):
     cdef void overtaken(self, long long now) except *
     @cython.locals(ext=TcpExt, episode=Episode)
     cdef void undo(self, bint dsack, long long now) except *
-    @cython.locals(fl=Flight, mss="long long")
+    @cython.locals(fl=Flight, mss="long long", most="long long")
     cdef void duplicate(self, long long flight, long long now) except *
     @cython.locals(fl=Flight)
     cdef void partial(self, long long now) except *

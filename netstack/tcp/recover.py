@@ -358,8 +358,11 @@ class Recoverer(Transmitter):
         fl.dupacks += 1  # type: ignore[union-attr]  # the caller has looked
         fl.fresh += mss  # type: ignore[union-attr]
         fl.dup_bytes += mss  # type: ignore[union-attr]
-        if fl.dup_bytes > flight - mss:  # type: ignore[union-attr]  # the missing one has not left
-            fl.dup_bytes = flight - mss if flight > mss else 0  # type: ignore[union-attr]
+        most = flight - mss  # the missing one has not left …
+        if self.phase == tc.RECOVERY and serial.sub(self.recover, self.snd_una) < most:
+            most = serial.sub(self.recover, self.snd_una)  # … and what duplicates let out earns no more of them (RFC 5681 3.2)
+        if fl.dup_bytes > most:  # type: ignore[union-attr]
+            fl.dup_bytes = most if most > 0 else 0  # type: ignore[union-attr]
             fl.fresh = 0  # type: ignore[union-attr]  # more of them than there were segments: somebody invents them
         if self.phase == tc.OPEN and fl.dupacks == tc.DUPACKS and serial.lt(self.recover, self.snd_una):  # type: ignore[union-attr]
             self.enter(flight, now)
