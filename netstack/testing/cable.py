@@ -22,7 +22,8 @@ from ..errors import UsageError
 from ..instant import Instant
 from ..signatures import Netif
 from .capture import CaptureFile
-from .faults import Faults, Line
+from .faults import Faults
+from .line import Held, Line, landed
 
 # A delay of hours at full rate must not eat the machine: 65,536 frames of 1500 bytes are 100 MB in each direction.
 HELD_LIMIT = 65_536
@@ -37,7 +38,7 @@ class Way:
         self.carried = 0
         self.late = 0
         self._port = FramePort(target.core)
-        self._held: list[tuple[int, int, bytes]] = []
+        self._held: list[tuple[int, int, bytes | Held]] = []
         self._order = itertools.count()
         self._capture = capture
         self._number = 0 if capture is None else capture.interface(source.name, source.mac is not None)
@@ -47,7 +48,8 @@ class Way:
         arrivals, fate = self.line.carry(frame, now)
         if self._capture is not None:
             # as it arrives, if it does: a flipped bit can be seen, and the comment says which
-            self._capture.frame(self._number, now, arrivals[0][1] if arrivals else frame, pcap.INBOUND, fate)
+            shown = landed(arrivals[0][1]) if arrivals else frame
+            self._capture.frame(self._number, now, shown or frame, pcap.INBOUND, fate)
         for arrival, copy in arrivals:
             if len(self._held) >= HELD_LIMIT:
                 self.line.mib.InboxFull += 1
@@ -63,7 +65,10 @@ class Way:
         for _ in range(const.BATCH):
             if not held or held[0][0] > now:
                 return False
-            arrival, _, frame = heapq.heappop(held)
+            arrival, _, copy = heapq.heappop(held)
+            frame = landed(copy)
+            if frame is None:
+                continue
             self.late = max(self.late, now - arrival)
             self.carried += 1
             self._port.send(frame, now)
