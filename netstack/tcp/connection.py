@@ -56,6 +56,10 @@ class Connection(Handle):
         self.ts_seen = False
         _OPTIONS.sacks = 0
         if hl > tc.HEADER and not flags & const.RST and not self.options(f, hl, length, now):
+            if length and serial.lt(seq, self.rcv_nxt):
+                # a straggler whose retransmission came first: its sender must hear that it had not been lost (RFC 2883 4.1)
+                end = serial.add(seq, length)
+                self.twice(seq, end if serial.lt(end, self.rcv_nxt) else self.rcv_nxt)
             return
 
         # first, check sequence number
@@ -198,9 +202,11 @@ class Connection(Handle):
         elif self.timer == tc.PERSIST:
             if not self.orphan:
                 self.retries = 0  # it answers: it may keep its window shut as long as it likes
-        elif self.flight is not None or self.tlp_out:
+        elif _OPTIONS.sacks or self.tlp_out or (self.flight is not None and not self.sack_on):
             self.hear(f, _OPTIONS, ack, length == 0 and wnd == self.snd_wnd, now)
-        if serial.lt(self.snd_wl1, seq) or (self.snd_wl1 == seq and serial.le(self.snd_wl2, ack)):
+        # RFC 9293 3.10.7.4 asks SND.WL1 first, and refuses the window of a retransmission (an old SEG.SEQ) that brings a new ACK:
+        # the old window, counted from the new SND.UNA, would end beyond what the peer has offered. A new ACK is news, as in Linux
+        if serial.lt(self.snd_wl2, ack) or serial.lt(self.snd_wl1, seq) or (self.snd_wl1 == seq and self.snd_wl2 == ack):
             self.open_window(seq, ack, wnd)
         return True
 
@@ -382,7 +388,7 @@ class Connection(Handle):
             self.send_ack(now)
         elif self.unacked and self.t_ack == const.NEVER:
             self.t_ack = now + tc.DELAYED_ACK
-        if self.was_high and self.pending() <= self.low:
+        if self.was_high and self.pending() <= self.low and self.state >= tc.ESTABLISHED:  # not before `connected`
             self.was_high = False
             if self.user is not None and not self.orphan:
                 self.user.writable(now)

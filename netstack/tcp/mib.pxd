@@ -13,6 +13,7 @@ cdef class TcpExt(Group):
     cdef public long long ListenOverflows, ListenDrops, EmbryonicRsts, OutOfWindowIcmps, LockDroppedIcmps, DelayedACKs
     cdef public long long TCPTimeouts, TCPFastRetrans, TCPRenoRecovery, TCPChallengeACK, TCPSYNChallenge
     cdef public long long TCPSynRetrans, TCPSlowStartRetrans, TCPSackRecovery, TCPSackFailures, TCPRenoFailures, TCPLossFailures
+    cdef public long long TCPLostRetransmit
     cdef public long long TCPLossProbes, TCPLossProbeRecovery, TCPSACKReneging, TCPSACKDiscard, TCPSACKReorder, TCPTSReorder, TCPDSACKRecv
     cdef public long long TCPDSACKIgnoredDubious, TCPDSACKOfoRecv, TCPFullUndo, TCPDSACKUndo, TCPLossUndo, SackCutsLimited
     cdef public long long TCPACKSkippedChallenge, TCPOFOQueue, TCPOFODrop, TCPRcvQDrop, TCPOFOMerge, TCPRcvCollapsed, TCPZeroWindowDrop

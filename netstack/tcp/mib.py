@@ -47,6 +47,7 @@ class TcpExt(Group):
         "TCPRenoRecovery": "times that fast recovery was entered by duplicate ACKs",
         "TCPSynRetrans": "SYNs and SYN,ACKs sent again",
         "TCPSlowStartRetrans": "segments retransmitted in slow start after a time-out",
+        "TCPLostRetransmit": "segments retransmitted and marked lost again",
         "TCPSackRecovery": "times that fast recovery was entered by SACKs",
         "TCPSackFailures": "time-outs with SACKed data in flight",
         "TCPRenoFailures": "time-outs towards a peer without SACK",
@@ -57,9 +58,9 @@ class TcpExt(Group):
         "TCPSACKDiscard": "SACK blocks ignored: not within what is in flight",
         "TCPSACKReorder": "connections on which reordering was found by SACK",
         "TCPTSReorder": "connections on which reordering was found by timestamps",
-        "TCPDSACKRecv": "D-SACKs received",
-        "TCPDSACKIgnoredDubious": "of these, for data that was not lately sent again: the network has doubled it",
-        "TCPDSACKOfoRecv": "of these, for data beyond the acknowledgement",
+        "TCPDSACKRecv": "D-SACKs received, for data before the acknowledgement",
+        "TCPDSACKIgnoredDubious": "D-SACKs for data that was not lately sent again: the network has doubled it",
+        "TCPDSACKOfoRecv": "D-SACKs received, for data beyond the acknowledgement",
         "TCPFullUndo": "recoveries undone: a timestamp showed that the original had arrived",
         "TCPDSACKUndo": "recoveries undone: D-SACKs reported all retransmissions as duplicates",
         "TCPLossUndo": "time-outs undone: the original had arrived",
@@ -127,6 +128,7 @@ class TcpExt(Group):
         self.TCPRenoRecovery = 0
         self.TCPSynRetrans = 0
         self.TCPSlowStartRetrans = 0
+        self.TCPLostRetransmit = 0
         self.TCPSackRecovery = 0
         self.TCPSackFailures = 0
         self.TCPRenoFailures = 0

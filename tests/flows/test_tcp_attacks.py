@@ -29,7 +29,7 @@ def test_a_reset_exactly_at_rcv_nxt_resets(peer: TcpScript) -> None:
 
 @pytest.mark.parametrize("at", [2, 100, 65535])
 def test_a_reset_elsewhere_in_the_window_is_challenged(peer: TcpScript, at: int) -> None:
-    """gVisor: RSTInWindowNotExactSendsChallengeAck."""
+    """RFC 5961 3.2; gVisor: RSTInWindowNotExactSendsChallengeAck."""
     peer.establish()
     peer.send("R", seq=at)
     peer.expect("A", seq=1, ack=1)
@@ -39,7 +39,7 @@ def test_a_reset_elsewhere_in_the_window_is_challenged(peer: TcpScript, at: int)
 
 @pytest.mark.parametrize("at", [0, -1, -70000, 65537, 2**31])
 def test_a_reset_outside_of_the_window_is_dropped_silently(peer: TcpScript, at: int) -> None:
-    """gVisor: RSTOutOfWindowIsDropped; smoltcp: bad seq rst dropped silently."""
+    """RFC 5961 3.2; gVisor: RSTOutOfWindowIsDropped; smoltcp: bad seq rst dropped silently."""
     peer.establish()
     peer.send("R", seq=at)
     peer.send("RA", seq=at, ack=1)
@@ -139,6 +139,7 @@ def flood(peer: TcpScript, count: int, rng: random.Random) -> None:
 
 
 def test_a_syn_flood_leaves_memory_and_established_connections_as_they_were() -> None:
+    """RFC 4987 3."""
     peer = TcpScript()
     conn = peer.establish()
     rng = random.Random(11)
