@@ -78,8 +78,8 @@ STORY = """
 import hashlib
 from netstack.testing.net import Endpoint, World
 from netstack.testing.topology import dumbbell
-faults = dict(loss=0.03, burst=2.0, jitter=2_000_000, reorder=0.03, reorder_past=3, duplicate=0.02, corrupt=0.01)
-world = World(seed=9, delay=3_000_000, **faults)
+faults = dict(delay=3_000_000, loss=0.03, burst=2.0, jitter=2_000_000, reorder=0.03, reorder_past=3, duplicate=0.02, corrupt=0.01)
+world = World(seed=9, **faults)
 bell = dumbbell(world, 3, rate=5_000_000, queue=10)
 digest = hashlib.sha256()
 for link in world.links.values():

@@ -250,7 +250,7 @@ class Reference:
 )
 @pytest.mark.parametrize("each", [1, 2, 3.7])
 def test_the_window_after_a_loss_follows_the_reference(window: int, rtt: float, regions: set[str], each: float) -> None:
-    """ACK by ACK for 20 s or until it has tripled: concave, flat, convex, and where Reno would be faster."""
+    """RFC 9438 4.2 to 4.5. ACK by ACK for 20 s or until it has tripled: concave, flat, convex, and where Reno would be faster."""
     d, reference, seen = after_a_loss(window), Reference(window), set()
     t, acks = 0.0, 0
     while t < 20 and reference.cwnd < 3 * window and acks < 16_000:
