@@ -47,6 +47,7 @@ class TcpExt(Group):
         "TCPRenoRecovery": "times that fast recovery was entered by duplicate ACKs",
         "TCPSynRetrans": "SYNs and SYN,ACKs sent again",
         "TCPSlowStartRetrans": "segments retransmitted in slow start after a time-out",
+        "TCPLostRetransmit": "segments retransmitted and marked lost again",
         "TCPSackRecovery": "times that fast recovery was entered by SACKs",
         "TCPSackFailures": "time-outs with SACKed data in flight",
         "TCPRenoFailures": "time-outs towards a peer without SACK",
@@ -56,8 +57,10 @@ class TcpExt(Group):
         "TCPSACKReneging": "peers that discarded what they had SACKed",
         "TCPSACKDiscard": "SACK blocks ignored: not within what is in flight",
         "TCPSACKReorder": "connections on which reordering was found by SACK",
-        "TCPDSACKRecv": "D-SACKs received",
-        "TCPDSACKOfoRecv": "of these, for data beyond the acknowledgement",
+        "TCPTSReorder": "connections on which reordering was found by timestamps",
+        "TCPDSACKRecv": "D-SACKs received, for data before the acknowledgement",
+        "TCPDSACKIgnoredDubious": "D-SACKs for data that was not lately sent again: the network has doubled it",
+        "TCPDSACKOfoRecv": "D-SACKs received, for data beyond the acknowledgement",
         "TCPFullUndo": "recoveries undone: a timestamp showed that the original had arrived",
         "TCPDSACKUndo": "recoveries undone: D-SACKs reported all retransmissions as duplicates",
         "TCPLossUndo": "time-outs undone: the original had arrived",
@@ -81,6 +84,7 @@ class TcpExt(Group):
         "PAWSEstab": "segments dropped: their timestamp is older than the last (RFC 7323 5)",
         "TCPDSACKOldSent": "D-SACKs sent for data that had been acknowledged",
         "TCPDSACKOfoSent": "D-SACKs sent for data that was queued out of order",
+        "TCPReqQFullDoCookies": "SYNs answered by a cookie: their listener has no place for a half-open connection",
         "TCPReqQFullDrop": "half-open connections dropped at random to make room for a SYN",
         "TCPMemoryPressures": "times that the bytes in all queues together passed the soft level of the budget",
         "PruneCalled": "times that the budget was used up when data came in order for a user who had paused",
@@ -89,6 +93,10 @@ class TcpExt(Group):
         "TCPWantZeroWindowAdv": "segments that would have shut the window, had not more been promised: the edge never moves left",
         "TCPToZeroWindowAdv": "times that our window went to zero",
         "TCPFromZeroWindowAdv": "times that it opened again",
+        "SyncookiesSent": "SYN cookies sent",
+        "SyncookiesRecv": "ACKs that brought a SYN cookie back: connections made of them, or refused for want of room",
+        "SyncookiesFailed": "ACKs to a listener that has sent cookies, and this is none of them",
+        "TCPACKSkippedSynRecv": "SYN,ACKs not sent again: the peer repeats its SYN too often",
         # ours
         "AckHeldBack": "ACKs that left the last bytes out: the window could not be said without offering what is not there",
         "InTooShort": "dropped: shorter than a header",
@@ -97,6 +105,7 @@ class TcpExt(Group):
         "InBadSource": "dropped: a source that can't be one, or our own address and port (LAND)",
         "InBadSyn": "dropped: SYN with FIN or from port 0",
         "InNoRoute": "SYNs dropped: there is no way back to their sender",
+        "InEarlyText": "dropped: belongs to a SYN cookie whose ACK and first text have not come",
         "InStray": "dropped: no connection, and nothing that deserves an answer",
         "InNoAck": "dropped: no ACK bit where it must be",
         "InBadAck": "acknowledges what was never sent, or too old (RFC 5961 5)",
@@ -104,7 +113,7 @@ class TcpExt(Group):
         "InBlindRst": "resets not exactly at RCV.NXT: challenged or dropped (RFC 5961 3)",
         "InTimeWaitRst": "resets ignored in TIME-WAIT (RFC 1337)",
         "RstLimited": "resets to strangers not sent: rate limit",
-        "SynDropped": "SYNs dropped: the half-open table or the connection table is full",
+        "SynDropped": "SYNs and cookies dropped: the connection table is full",
         "HalfOpenTimeouts": "half-open connections given up",
         "OutFailed": "segments that the layer below could not send: as good as lost",
         "TinyMss": "peers that announced less than the smallest MSS",
@@ -127,6 +136,7 @@ class TcpExt(Group):
         self.TCPRenoRecovery = 0
         self.TCPSynRetrans = 0
         self.TCPSlowStartRetrans = 0
+        self.TCPLostRetransmit = 0
         self.TCPSackRecovery = 0
         self.TCPSackFailures = 0
         self.TCPRenoFailures = 0
@@ -136,7 +146,9 @@ class TcpExt(Group):
         self.TCPSACKReneging = 0
         self.TCPSACKDiscard = 0
         self.TCPSACKReorder = 0
+        self.TCPTSReorder = 0
         self.TCPDSACKRecv = 0
+        self.TCPDSACKIgnoredDubious = 0
         self.TCPDSACKOfoRecv = 0
         self.TCPFullUndo = 0
         self.TCPDSACKUndo = 0
@@ -161,6 +173,7 @@ class TcpExt(Group):
         self.PAWSEstab = 0
         self.TCPDSACKOldSent = 0
         self.TCPDSACKOfoSent = 0
+        self.TCPReqQFullDoCookies = 0
         self.TCPReqQFullDrop = 0
         self.TCPMemoryPressures = 0
         self.PruneCalled = 0
@@ -170,12 +183,17 @@ class TcpExt(Group):
         self.TCPToZeroWindowAdv = 0
         self.TCPFromZeroWindowAdv = 0
         self.AckHeldBack = 0
+        self.SyncookiesSent = 0
+        self.SyncookiesRecv = 0
+        self.SyncookiesFailed = 0
+        self.TCPACKSkippedSynRecv = 0
         self.InTooShort = 0
         self.InBadOffset = 0
         self.InNotUnicast = 0
         self.InBadSource = 0
         self.InBadSyn = 0
         self.InNoRoute = 0
+        self.InEarlyText = 0
         self.InStray = 0
         self.InNoAck = 0
         self.InBadAck = 0

@@ -49,7 +49,7 @@ class Receiver(Window):
             seq = serial.add(seq, skip)
         ahead = serial.sub(seq, self.rcv_nxt)
         room = serial.sub(self.rcv_adv, seq)
-        if n > room or (fin and n == room):
+        if n > room or (fin and n and n == room):  # a bare FIN takes a number and no room: some hosts repeat it without a pause
             if n and not room:
                 self.hub.ext.TCPZeroWindowDrop += 1
             if n > room:

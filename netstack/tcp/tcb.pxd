@@ -32,7 +32,7 @@ cdef class Hub:
     cdef readonly long long rcv_buf, rcv_most
     cdef readonly int wscale
     @cython.locals(flight=Flight)
-    cdef Flight lend(self, unsigned int una, long long now)
+    cdef Flight lend(self, unsigned int una, long long now, long long min_rtt)
     cdef void take_back(self, Flight flight) except *
     cdef void touch(self, Tcb c) except *
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")

@@ -102,10 +102,10 @@ class Hub:
         """Bytes in the queues of all connections."""
         return self.budget.used
 
-    def lend(self, una: int, now: int) -> Flight:
+    def lend(self, una: int, now: int, min_rtt: int) -> Flight:
         """A scoreboard, for a connection that has nothing in flight and begins to send."""
         flight = self.flights.pop() if self.flights else Flight()
-        flight.open(una, now)
+        flight.open(una, now, min_rtt)
         return flight
 
     def take_back(self, flight: Flight) -> None:

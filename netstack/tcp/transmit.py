@@ -149,6 +149,8 @@ class Transmitter(Tcb):
 
     def resend(self, now: int) -> bool:
         """Send again what was lost, as far as there is room. True when all of it has left."""
+        if self.snd_wnd == 0 and self.timer == tc.PERSIST:
+            return False  # a byte of it is sent as probe (RFC 9293 3.8.6, MUST-35)
         fl = self.flight
         mss = self.mss
         largest = self.largest()
@@ -212,10 +214,10 @@ class Transmitter(Tcb):
         if self.phase == tc.RECOVERY:
             self.episode.left(n)  # type: ignore[union-attr]
         if self.episode is not None:
-            self.episode.again(n, now)
+            self.episode.resent(seq, serial.add(seq, n), now)
         fl.leave_again(i, now)  # type: ignore[union-attr]
         self.note(now, seq, n, why)
-        if i == 0:
+        if i == 0 and not fl.partial:  # type: ignore[union-attr]
             fl.rto_from = now  # type: ignore[union-attr]  # the head may take a whole time-out again (RFC 6298 5.1)
         if self.phase == tc.LOSS:
             self.hub.ext.TCPSlowStartRetrans += 1
@@ -292,7 +294,8 @@ class Transmitter(Tcb):
         if n % self.mss:
             self.small_end = end
         if self.flight is None:
-            self.flight = self.hub.lend(seq, now)
+            self.flight = self.hub.lend(seq, now, self.min_rtt)
+            self.flight.rack_rtt = self.rtt.srtt  # until it has one of its own: a time-out may come first (RFC 8985 6.3)
             self.una_at = now
             if self.timer == tc.PERSIST:  # the window has opened; the back-off was the probes', and no sign of a lossy path
                 self.timer = tc.RTO

@@ -12,9 +12,9 @@ cdef class Run:
 
 cdef class Board:
     cdef readonly list runs
-    cdef readonly long long sacked, lost, fresh, marked, prior_sacked, dup_bytes
+    cdef readonly long long sacked, lost, fresh, marked, relost, prior_sacked, dup_bytes
     cdef long long first_at, last_at, sack_at
-    cdef readonly bint ambiguous, any_resent
+    cdef readonly bint ambiguous, any_resent, broken
     cdef readonly int dupacks, sack_hits
     cdef Run sample
 
@@ -24,7 +24,7 @@ cdef class Board:
     @cython.locals(n="long long")
     cpdef long long pipe(self, long long flight) noexcept
     @cython.locals(runs=list, last=Run, run=Run)
-    cpdef Run sent(self, unsigned int seq, unsigned int end, long long now)
+    cpdef Run sent(self, unsigned int seq, unsigned int end, long long now, long long grain)
     @cython.locals(last=Run)
     cdef void unsent(self, unsigned int seq) except *
     @cython.locals(runs=list, run=Run, left=Run)

@@ -1,21 +1,22 @@
 """The scoreboard: what is in flight, when it was sent, and what is known of its fate (RFC 6675 3, RFC 8985 5.1).
 
 The flight is a list of *runs*, in order and without gaps from SND.UNA to SND.NXT. A run is a stretch of sequence numbers that left
-at one instant and has one fate: on its way, SACKed, or lost and waiting to be sent again. A batch of segments, or a super-segment,
-is one run; what the peer says of its middle cuts it. So a lossless transfer keeps a handful of runs, whatever the window, and each
-ACK takes the first off the list.
+at one instant, or nearly so, and has one fate: on its way, SACKed, or lost and waiting to be sent again. A batch of segments, or a
+super-segment, is one run; what the peer says of its middle cuts it. So a lossless transfer keeps a handful of runs, whatever the
+window, and each ACK takes the first off the list.
 
     pipe = flight - sacked - lost          what is still on the way, in bytes (RFC 6675 4)
 
 A retransmission is its run again, with a new instant: it counts in `pipe`, and may be lost like any other.
 
 The peer decides where runs are cut, so it could make the list long and every ACK a walk along it (CVE-2019-11478). `MOST_RUNS`
-ends that: beyond it a SACK block is used only as far as it needs no new cut.
+ends that: beyond it a SACK block is used only as far as it needs no new cut. An honest peer can need many: when slow start
+overruns a queue, every second segment is lost of a whole window.
 """
 
 from ... import serial
 
-MOST_RUNS = 1024  # 512 holes at a time: a window of 16 MiB under 4 % of random loss; walking all of it takes about 3 us
+MOST_RUNS = 4096  # 2048 holes at a time, as slow start leaves them in 6 MB of window. Walking all of them takes 10 us, compiled
 
 
 class Run:
@@ -41,11 +42,12 @@ class Board:
 
     fresh      bytes newly delivered                  first_at   when the first of them left, if none had been sent twice; else -1
     marked     bytes newly marked lost                last_at    when the one sent last had left, if it had been sent once; else -1
+    relost     of these, sent again before
     """
 
     __slots__ = (
-        "ambiguous", "any_resent", "dup_bytes", "dupacks", "first_at", "fresh", "last_at", "lost", "marked", "prior_sacked", "runs",
-        "sack_at", "sack_hits", "sacked", "sample",
+        "ambiguous", "any_resent", "broken", "dup_bytes", "dupacks", "first_at", "fresh", "last_at", "lost", "marked",
+        "prior_sacked", "relost", "runs", "sack_at", "sack_hits", "sacked", "sample",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -57,6 +59,7 @@ class Board:
         self.sacked = 0
         self.lost = 0
         self.any_resent = False
+        self.broken = False
         self.dupacks = 0  # of a peer without SACK, and …
         self.dup_bytes = 0  # … what they say has left the network
         self.sack_hits = 0  # ACKs that brought new SACKs since there were none
@@ -66,6 +69,7 @@ class Board:
         self.prior_sacked = self.sacked
         self.fresh = 0
         self.marked = 0
+        self.relost = 0
         self.first_at = -1
         self.last_at = -1
         self.sack_at = -1
@@ -83,14 +87,16 @@ class Board:
 
     # -- sending --------------------------------------------------------------------------------------------------------------
 
-    def sent(self, seq: int, end: int, now: int) -> Run:
-        """New: `seq` to `end` leaves now. The run that it became part of."""
+    def sent(self, seq: int, end: int, now: int, grain: int) -> Run:
+        """New: `seq` to `end` leaves now. The run that it became part of: one that began to leave no more than `grain` before is
+        the same, unless something was sent again in between, whose instant must not lie within it."""
         runs = self.runs
-        if runs:
+        if self.broken:
+            self.broken = False
+        elif runs:
             last = runs[-1]
-            if not (last.sacked or last.lost or last.resent) and (last.at == now or len(runs) >= MOST_RUNS):
+            if not (last.sacked or last.lost or last.resent) and (now - last.at <= grain or len(runs) >= MOST_RUNS):
                 last.end = end
-                last.at = now
                 return last
         run = Run(seq, end, now)
         runs.append(run)
@@ -114,6 +120,7 @@ class Board:
         run.resent = True
         run.at = now
         self.any_resent = True
+        self.broken = True
         if i > 0:
             left = runs[i - 1]
             if left.resent and left.at == now and not left.lost and not left.sacked and left.delivered_at == run.delivered_at:
@@ -239,6 +246,8 @@ class Board:
         run.why = why
         self.lost += n
         self.marked += n
+        if run.resent:
+            self.relost += n
 
     def lose_all(self, why: int) -> None:
         """Everything that the peer has not SACKed. Neighbours become one run, to be cut anew."""

@@ -9,26 +9,34 @@ And there is what it takes to undo it all, should the losses turn out to be none
 """
 
 
+from ... import serial
+
+MOST_AGAIN = 256  # pieces sent again, of which all must have come twice; an episode with more is not undone by D-SACKs
+
+
 class Episode:
     __slots__ = (
-        "cwnd", "delivered", "doubted", "first_at", "flight", "fresh", "out", "progress", "quota", "reduced", "resent", "ssthresh",
-        "urgent",
+        "again", "cwnd", "delivered", "doubted", "first_at", "flight", "fresh", "kept", "many", "out", "progress", "quota",
+        "reduced", "ssthresh", "urgent",
     )  # fmt: skip
 
-    def __init__(self, cwnd: int, ssthresh: int, flight: int) -> None:
+    def __init__(self, cwnd: int, ssthresh: int, flight: int, owed: int = 0) -> None:
+        """`owed` bytes more might have left before it began."""
         self.cwnd = cwnd  # what they were before
         self.ssthresh = ssthresh
-        self.flight = flight if flight > 0 else 1
+        self.flight = flight + owed if flight + owed > 0 else 1
         self.delivered = 0
-        self.out = 0
+        self.out = -owed
         self.quota = 0  # bytes that may leave now
         self.fresh = 0  # bytes delivered since the quota was computed last …
         self.progress = False  # … by ACKs of which one moved SND.UNA, and none told of another loss (SafeACK)
         self.reduced = False  # the quota has been computed at least once
         self.urgent = False  # a segment shall leave, whatever the quota says
-        self.resent = 0  # bytes sent again, and not yet reported as come twice
-        self.first_at = -1  # when the first of them left
+        self.again: list[int] = []  # begin, end, begin, end … of what was sent again, and is not yet reported as come twice
+        self.first_at = -1  # when the first of it left
+        self.many = False  # more of it than can be kept in mind
         self.doubted = False  # an ACK has shown that something was truly lost
+        self.kept = False  # the flight is over, D-SACKs may still come
 
     def arrived(self, n: int, progress: bool, lost_more: bool) -> None:
         """An ACK has told of `n` bytes that are new."""
@@ -50,7 +58,7 @@ class Episode:
                 n += mss
             if n > target - pipe:
                 n = target - pipe
-        if n < mss and (self.out == 0 or self.urgent):
+        if n < mss and (self.out <= 0 or self.urgent):
             n = mss  # the first retransmission leaves in any case; so does that of a partial ACK, which may be the last to come
         self.quota = n if n > 0 else 0
         self.fresh = 0
@@ -63,24 +71,55 @@ class Episode:
         self.out += n
         self.quota -= n
 
-    def again(self, n: int, now: int) -> None:
-        """`n` bytes of them once more."""
-        self.resent += n
+    def resent(self, seq: int, end: int, now: int) -> None:
+        """`seq` to `end` left once more."""
         if self.first_at < 0:
             self.first_at = now
+        if len(self.again) >= 2 * MOST_AGAIN:
+            self.many = True
+        else:
+            self.again.append(seq)
+            self.again.append(end)
 
-    def twice(self, n: int) -> bool:
-        """`n` bytes had come twice (D-SACK). True when that goes for all that were sent again: nothing was lost."""
-        if self.first_at < 0 or self.resent <= 0:
+    def outlives(self) -> bool:
+        """The flight has ended, and with it the episode. Is it still to be kept in mind? A receiver sends its D-SACKs when a
+        retransmission comes second, which may be after the ACK of everything; but before that of the next flight."""
+        if self.kept or self.many or not self.again:
             return False
-        self.resent -= n
-        return self.resent <= 0
+        self.kept = True
+        return True
+
+    def twice(self, begin: int, end: int) -> bool:
+        """`begin` to `end` has come twice (D-SACK). True when that goes for all that was sent again: nothing was lost. Each counts
+        once, so that a network that doubles segments, or a peer that says so, can't make a loss look like none."""
+        old = self.again
+        if not old or self.many:
+            return False
+        rest: list[int] = []
+        i = 0
+        while i < len(old):
+            a = old[i]
+            b = old[i + 1]
+            i += 2
+            if serial.le(begin, a) and serial.le(b, end):
+                continue
+            if serial.le(a, begin) and serial.le(end, b):  # a segment of a super-segment: what is before and behind it remains
+                if a != begin:
+                    rest.append(a)
+                    rest.append(begin)
+                a = end
+                if a == b:
+                    continue
+            rest.append(a)
+            rest.append(b)
+        self.again = rest[: 2 * MOST_AGAIN]
+        return not rest
 
     def answered(self, echo_to: int) -> bool:
         """SND.UNA has moved over something that was sent again, by an ACK whose timestamp says that the segment it answers left
-        at `echo_to` at the latest. True when that was before the first retransmission (RFC 3522): nothing was lost. Only the
-        first such ACK says so."""
+        at `echo_to` at the latest. True when that was before the first retransmission: what arrived was the original (RFC 3522).
+        One that was not shows that something was truly lost."""
         if self.first_at < 0 or self.doubted or echo_to < 0:
             return False
-        self.doubted = True
-        return echo_to < self.first_at
+        self.doubted = echo_to >= self.first_at
+        return not self.doubted

@@ -5,9 +5,10 @@ from collections import deque
 
 import attrs
 
+from ... import const
 from .. import const as tc
 
-KEPT = 32  # retransmissions that are remembered one by one; the counts go on
+KEPT = 64  # retransmissions that are remembered one by one; the counts go on
 
 REASONS = {
     tc.BY_RACK: "rack",  # something sent later has arrived (RFC 8985 6)
@@ -49,6 +50,10 @@ class History:
         self.counts[why] = self.counts.get(why, 0) + segments
         self.bytes += n
         self.last_at = at
+
+    def has(self, offset: int) -> bool:
+        """Is the byte at `offset` among the last that were sent again?"""
+        return any((offset - start) & const.M32 < n for _, start, n, _ in self.last)
 
     def told(self) -> tuple[Retransmission, ...]:
         return tuple(Retransmission(at, offset, n, REASONS[why]) for at, offset, n, why in self.last)

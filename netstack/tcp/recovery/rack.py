@@ -16,6 +16,8 @@ from ... import serial
 from .. import const as tc
 from .board import Board, Run
 
+GRAIN = 5  # what left within a 32nd of the shortest round trip left together: a few dozen runs in each, however ACKs come in
+
 
 class Flight(Board):
     """What is in flight. `open` begins with nothing at `una`."""
@@ -26,11 +28,11 @@ class Flight(Board):
         "rto_from", "rtt_seq",
     )  # fmt: skip
 
-    def open(self, una: int, now: int) -> None:
+    def open(self, una: int, now: int, min_rtt: int) -> None:
         self.rack_at = -1
         self.rack_end = una
         self.rack_rtt = 0
-        self.rack_min = 0
+        self.rack_min = min_rtt
         self.fack = una
         self.fack_before = una
         self.reordered_by = 0  # how far behind, in this ACK
@@ -61,7 +63,10 @@ class Flight(Board):
 
     def leave(self, seq: int, end: int, now: int) -> None:
         """New: `seq` to `end` leaves."""
-        run = self.sent(seq, end, now)
+        before = len(self.runs)
+        run = self.sent(seq, end, now, self.rack_min >> GRAIN)
+        if len(self.runs) == before:
+            return
         run.delivered = self.delivered
         run.delivered_at = self.delivered_at
         run.first_at = self.busy_at
@@ -81,8 +86,9 @@ class Flight(Board):
             self.sample = run
         rtt = self.now - run.at
         if run.resent:
-            # is it the retransmission that has arrived, or what was sent before?
-            if 0 <= self.echo_to < run.at or rtt < self.rack_min:
+            # is it the retransmission that has arrived, or what was sent before? The timestamp tells where SND.UNA has moved over
+            # it; beyond a hole the peer goes on echoing that of the segment before the hole (RFC 7323 4.3)
+            if (not run.sacked and 0 <= self.echo_to < run.at) or rtt < self.rack_min:
                 return
         else:
             self.last_at = run.at
