@@ -246,6 +246,9 @@ class Connection(Handle):
         else:
             self.snd_wscale = options.wscale
             self.rcv_wscale = self.hub.wscale
+        most = const.M16 << (self.rcv_wscale if self.rcv_wscale > 0 else 0)
+        if self.rcv_buf > most:
+            self.rcv_buf = most  # the peer doesn't scale
         self.irs = seq
         self.rcv_nxt = self.last_ack_sent = serial.add(seq, 1)
         self.rcv_adv = serial.add(self.rcv_nxt, self.rcv_buf if self.rcv_buf < const.M16 else const.M16)
@@ -388,7 +391,7 @@ class Connection(Handle):
             self.send_ack(now)
         elif self.unacked and self.t_ack == const.NEVER:
             self.t_ack = now + tc.DELAYED_ACK
-        if self.was_high and self.pending() <= self.low and self.state >= tc.ESTABLISHED:  # not before `connected`
+        if self.was_high and self.pending() <= self.low_mark() and self.state >= tc.ESTABLISHED:  # not before `connected`
             self.was_high = False
             if self.user is not None and not self.orphan:
                 self.user.writable(now)

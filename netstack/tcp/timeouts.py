@@ -199,3 +199,6 @@ class Timekeeper(Recoverer):
             return
         self.rtt.back_off()
         self.probe(now)
+        limit: int = config.user_timeout
+        if limit > 0 and self.una_at + limit < self.t_rexmt:
+            self.t_rexmt = self.una_at + limit  # on time, and not with the probe after it
