@@ -10,13 +10,14 @@ from .flows import config, count, flow
 from .table import Column, Table, Values
 
 SIZE = 4_000_000
+BUFFER = 384 << 10  # four bandwidth-delay products, so that windows never overflow the queue
 HOLD = 40 * MILLISECOND  # a round trip: nobody can wait for more
 
 
 def measure(cc: str, by: str, share: str) -> Values:
     world = World(seed=int(by))
     faults = {"reorder": float(share) / 100, "reorder_past": int(by), "hold": HOLD} if int(by) else {}
-    a, b, link = pair(world, config(cc), rate=20_000_000, queue=200, delay=20 * MILLISECOND)
+    a, b, link = pair(world, config(cc, BUFFER), rate=20_000_000, queue=300, delay=20 * MILLISECOND)
     link.there.change(**faults)  # type: ignore[arg-type]  # as written
     _, meter = flow(a, b, SIZE)
     world.run(until=lambda: meter.count == SIZE, limit=100 * SECOND)
@@ -31,9 +32,8 @@ TABLE = Table(
     name="reordering",
     title="Reordering by 1 to 64 segments",
     about="""
-One flow of 4 MB over 20 Mbit/s, 40 ms round trip, a queue of 200 frames: some segments are held back until exactly so many others
-have arrived, but 40 ms at most. Nothing is lost but what overflows the queue (by 0 shows how much that is), so every other
-retransmission is spurious.
+One flow of 4 MB over 20 Mbit/s, 40 ms round trip, windows of 384 KiB, a queue that holds them: some segments are held back until
+exactly so many others have arrived, but 40 ms at most. Nothing is lost, so every retransmission is spurious.
 """,
     keys=(
         ("cc", "congestion control"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netstack import const
 from netstack.errors import UsageError
@@ -173,6 +175,41 @@ def test_what_was_held_and_came_by_itself_is_not_released_again() -> None:
     path.change(Faults())
     assert [len(path.carry(b"next", 100 + n)[0]) for n in range(4)] == [1, 1, 1, 1]
     assert landed(held[1]) == b"first"
+
+
+@given(
+    st.builds(
+        Faults,
+        loss=st.sampled_from([0.0, 0.2]),
+        burst=st.sampled_from([1.0, 3.0]),
+        duplicate=st.sampled_from([0.0, 0.3]),
+        reorder=st.sampled_from([0.0, 0.3, 1.0]),
+        reorder_past=st.integers(0, 6),
+        hold=st.integers(0, 40),
+        reorder_by=st.integers(0, 40),
+        delay=st.integers(0, 30),
+        jitter=st.integers(0, 10),
+        rate=st.sampled_from([None, 8_000_000_000]),
+        queue=st.integers(1, 5),
+    ),
+    st.lists(st.integers(0, 20), max_size=60),
+    st.integers(0, 2**32),
+)
+def test_every_frame_lands_once_for_each_copy_and_not_after_its_time(faults: Faults, gaps: list[int], seed: int) -> None:
+    path = Line(faults, random.Random(seed), 0)
+    inbox = Inbox()
+    now = copies = 0
+    latest = 0
+    for n, gap in enumerate(gaps):
+        now += gap
+        arrivals, fate = path.carry(bytes([n]), now)
+        assert fate.startswith("dropped") is (not arrivals)
+        for arrival, thing in arrivals:
+            assert arrival >= now + faults.delay
+            latest = max(latest, arrival)
+            inbox.put(arrival, thing)
+        copies += bool(arrivals) + ("duplicated" in fate)
+    assert len(inbox.take(latest, 10_000)) == copies and inbox.soonest == const.NEVER
 
 
 # -- changes -----------------------------------------------------------------------------------------------------------------
