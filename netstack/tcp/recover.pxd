@@ -40,7 +40,7 @@ cdef class Recoverer(Transmitter):
     cdef long long window(self) except *
     @cython.locals(fl=Flight)
     cdef void widen(self, long long now) except *
-    @cython.locals(cc=Congestion)
+    @cython.locals(cc=Congestion, owed="long long", fl=Flight)
     cdef void enter(self, long long flight, long long now) except *
     cdef void recovered(self, long long now) except *
     cdef void overtaken(self, long long now) except *

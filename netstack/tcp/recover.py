@@ -118,8 +118,11 @@ class Recoverer(Transmitter):
             self.partial(now)
         if self.phase == tc.RECOVERY:
             self.episode.arrived(fl.fresh, acked > 0, fl.marked > 0)  # type: ignore[union-attr]  # there is one, in this phase
-        elif acked and was != tc.RECOVERY:
-            self.cc.on_ack(acked, flight, self.rtt.srtt, now)  # type: ignore[union-attr]  # there from ESTABLISHED on
+        elif acked:
+            if was == tc.RECOVERY:  # the ACK that ends it is mostly for what SACKs have told of before: only the rest is news
+                acked = fl.fresh if self.sack_on else 0
+            if acked:
+                self.cc.on_ack(acked, flight, self.rtt.srtt, now)  # type: ignore[union-attr]  # there from ESTABLISHED on
         if self.snd_una == self.snd_nxt:
             self.settle()
         return fin
@@ -302,7 +305,16 @@ class Recoverer(Transmitter):
     def enter(self, flight: int, now: int) -> None:
         """A loss, in OPEN: fast recovery begins. `flight` is what was in flight before this ACK, and not SACKed."""
         cc = self.cc
-        self.episode = Episode(cc.cwnd, cc.ssthresh, flight)  # type: ignore[union-attr]
+        fl = self.flight
+        # What the ACKs before this one have allowed, cumulative ones and limited transmit, would have left by now were they not
+        # of the same batch, for whose end sending waits. It may still leave: otherwise a window that is acknowledged in one burst
+        # begins its recovery nearly empty
+        owed = cc.cwnd - fl.pipe(self.in_flight()) - fl.marked - fl.fresh  # type: ignore[union-attr]  # both are there
+        if owed > self.pending() - self.in_flight():
+            owed = self.pending() - self.in_flight()
+        if owed < 0 or not self.sack_on:
+            owed = 0
+        self.episode = Episode(cc.cwnd, cc.ssthresh, flight, owed)  # type: ignore[union-attr]
         self.phase = tc.RECOVERY
         self.recover = self.snd_nxt
         self.tlp_out = 0
