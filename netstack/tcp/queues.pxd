@@ -5,6 +5,7 @@ cimport netstack.tcp.const as tc
 
 
 @cython.final
+@cython.freelist(64)
 cdef class SendQueue:
     cdef list chunks
     cdef readonly Py_ssize_t length
