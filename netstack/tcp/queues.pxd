@@ -6,6 +6,7 @@ from netstack.tcp.budget cimport Budget
 
 
 @cython.final
+@cython.freelist(64)
 cdef class SendQueue:
     cdef Budget budget
     cdef list chunks
