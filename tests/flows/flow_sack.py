@@ -9,6 +9,7 @@ from netstack.tcp.connection import Connection
 from netstack.tcp.wire import Segment
 from netstack.testing.script import TcpScript
 
+ISS = ("plain", "half", "wrap", "within")  # see conftest.py
 MSS = 1460
 RTT = 20 * MILLISECOND  # of the handshake; what else is timed, the test decides
 GRAIN = 2 * MILLISECOND  # what a timer may be late

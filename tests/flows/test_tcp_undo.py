@@ -1,9 +1,7 @@
 """Losses that were none: what was sent again in vain is noticed, and the window comes back (RFC 3522, 4015, 3708)."""
 
-from collections.abc import Callable
-
 import pytest
-from flow_sack import RTT, stamp, stamped
+from flow_sack import ISS, RTT, stamp, stamped
 
 from netstack.instant import MILLISECOND
 from netstack.tcp import wire
@@ -11,7 +9,7 @@ from netstack.tcp.connection import Connection
 from netstack.tcp.wire import Segment
 from netstack.testing.script import TcpScript
 
-Make = Callable[..., TcpScript]
+pytestmark = pytest.mark.parametrize("script", ISS, indirect=True)
 MSS = 1448
 
 
