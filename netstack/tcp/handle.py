@@ -165,6 +165,7 @@ class Handle(Receiver):
         if self.orphan:
             return
         self.orphan = True
+        self.paused = False  # nobody is left to be spared: a FIN that waited for `resume` would wait for ever
         unread = self.rx_bytes > 0
         self.drop_rx()
         if self.state == tc.SYN_SENT or (self.state == tc.SYN_RECEIVED and not self.pending()):
@@ -190,8 +191,8 @@ class Handle(Receiver):
         self.end(Aborted(), now)
 
     def pause(self, now: int) -> None:
-        """Hand over no more: what comes waits, and the window closes when `rcv_buf` bytes do."""
-        self.paused = True
+        """Hand over no more: what comes waits, and the window closes when `rcv_buf` bytes do. Nothing after `close`."""
+        self.paused = not self.orphan
 
     def resume(self, now: int) -> None:
         """Hand over what waited, and open the window again."""
@@ -199,7 +200,7 @@ class Handle(Receiver):
             return
         self.paused = False
         self.hand_over(now)
-        if self.state != tc.CLOSED and self.state != tc.TIME_WAIT and self.window_update_due():
+        if tc.ESTABLISHED <= self.state < tc.TIME_WAIT and self.window_update_due():  # before, nobody knows what to acknowledge
             self.ack_now = True
             if self.hub.batch:
                 self.hub.touch(self)

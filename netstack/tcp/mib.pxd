@@ -18,7 +18,8 @@ cdef class TcpExt(Group):
     cdef public long long TCPDSACKIgnoredDubious, TCPDSACKOfoRecv, TCPFullUndo, TCPDSACKUndo, TCPLossUndo, SackCutsLimited
     cdef public long long TCPACKSkippedChallenge, TCPOFOQueue, TCPOFODrop, TCPRcvQDrop, TCPOFOMerge, TCPRcvCollapsed, TCPZeroWindowDrop
     cdef public long long TCPAbortOnData, TCPAbortOnTimeout, TCPAbortOnMemory, TCPKeepAlive, TCPWinProbe, TCPTimeWaitOverflow
-    cdef public long long TW, TWRecycled, TCPReqQFullDrop, PAWSEstab, TCPDSACKOldSent, TCPDSACKOfoSent
+    cdef public long long TW, TWRecycled, TCPReqQFullDrop, TCPReqQFullDoCookies, TCPACKSkippedSynRecv, PAWSEstab, TCPDSACKOldSent, TCPDSACKOfoSent
+    cdef public long long SyncookiesSent, SyncookiesRecv, SyncookiesFailed, InEarlyText
     cdef public long long InTooShort, InBadOffset, InNotUnicast, InBadSource, InBadSyn, InNoRoute
     cdef public long long InStray, InNoAck, InBadAck, InUnacceptable, InBlindRst, InTimeWaitRst, RstLimited, SynDropped
     cdef public long long HalfOpenTimeouts, OutFailed, TinyMss, PmtuLowered, PmtuIgnored, PersistGiveUps

@@ -84,7 +84,12 @@ class TcpExt(Group):
         "PAWSEstab": "segments dropped: their timestamp is older than the last (RFC 7323 5)",
         "TCPDSACKOldSent": "D-SACKs sent for data that had been acknowledged",
         "TCPDSACKOfoSent": "D-SACKs sent for data that was queued out of order",
+        "TCPReqQFullDoCookies": "SYNs answered by a cookie: their listener has no place for a half-open connection",
         "TCPReqQFullDrop": "half-open connections dropped at random to make room for a SYN",
+        "SyncookiesSent": "SYN cookies sent",
+        "SyncookiesRecv": "ACKs that brought a SYN cookie back: connections made of them, or refused for want of room",
+        "SyncookiesFailed": "ACKs to a listener that has sent cookies, and this is none of them",
+        "TCPACKSkippedSynRecv": "SYN,ACKs not sent again: the peer repeats its SYN too often",
         # ours
         "InTooShort": "dropped: shorter than a header",
         "InBadOffset": "dropped: a header length below 20 or beyond the segment",
@@ -92,6 +97,7 @@ class TcpExt(Group):
         "InBadSource": "dropped: a source that can't be one, or our own address and port (LAND)",
         "InBadSyn": "dropped: SYN with FIN or from port 0",
         "InNoRoute": "SYNs dropped: there is no way back to their sender",
+        "InEarlyText": "dropped: belongs to a SYN cookie whose ACK and first text have not come",
         "InStray": "dropped: no connection, and nothing that deserves an answer",
         "InNoAck": "dropped: no ACK bit where it must be",
         "InBadAck": "acknowledges what was never sent, or too old (RFC 5961 5)",
@@ -99,7 +105,7 @@ class TcpExt(Group):
         "InBlindRst": "resets not exactly at RCV.NXT: challenged or dropped (RFC 5961 3)",
         "InTimeWaitRst": "resets ignored in TIME-WAIT (RFC 1337)",
         "RstLimited": "resets to strangers not sent: rate limit",
-        "SynDropped": "SYNs dropped: the half-open table or the connection table is full",
+        "SynDropped": "SYNs and cookies dropped: the connection table is full",
         "HalfOpenTimeouts": "half-open connections given up",
         "OutFailed": "segments that the layer below could not send: as good as lost",
         "TinyMss": "peers that announced less than the smallest MSS",
@@ -159,13 +165,19 @@ class TcpExt(Group):
         self.PAWSEstab = 0
         self.TCPDSACKOldSent = 0
         self.TCPDSACKOfoSent = 0
+        self.TCPReqQFullDoCookies = 0
         self.TCPReqQFullDrop = 0
+        self.SyncookiesSent = 0
+        self.SyncookiesRecv = 0
+        self.SyncookiesFailed = 0
+        self.TCPACKSkippedSynRecv = 0
         self.InTooShort = 0
         self.InBadOffset = 0
         self.InNotUnicast = 0
         self.InBadSource = 0
         self.InBadSyn = 0
         self.InNoRoute = 0
+        self.InEarlyText = 0
         self.InStray = 0
         self.InNoAck = 0
         self.InBadAck = 0

@@ -40,13 +40,13 @@ cdef class Recoverer(Transmitter):
     cdef long long window(self) except *
     @cython.locals(fl=Flight)
     cdef void widen(self, long long now) except *
-    @cython.locals(cc=Congestion)
+    @cython.locals(cc=Congestion, owed="long long", fl=Flight)
     cdef void enter(self, long long flight, long long now) except *
     cdef void recovered(self, long long now) except *
     cdef void overtaken(self, long long now) except *
     @cython.locals(ext=TcpExt, episode=Episode)
     cdef void undo(self, bint dsack, long long now) except *
-    @cython.locals(fl=Flight, mss="long long")
+    @cython.locals(fl=Flight, mss="long long", most="long long")
     cdef void duplicate(self, long long flight, long long now) except *
     @cython.locals(fl=Flight)
     cdef void partial(self, long long now) except *

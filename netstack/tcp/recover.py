@@ -118,8 +118,11 @@ class Recoverer(Transmitter):
             self.partial(now)
         if self.phase == tc.RECOVERY:
             self.episode.arrived(fl.fresh, acked > 0, fl.marked > 0)  # type: ignore[union-attr]  # there is one, in this phase
-        elif acked and was != tc.RECOVERY:
-            self.cc.on_ack(acked, flight, self.rtt.srtt, now)  # type: ignore[union-attr]  # there from ESTABLISHED on
+        elif acked:
+            if was == tc.RECOVERY:  # the ACK that ends it is mostly for what SACKs have told of before: only the rest is news
+                acked = fl.fresh if self.sack_on else 0
+            if acked:
+                self.cc.on_ack(acked, flight, self.rtt.srtt, now)  # type: ignore[union-attr]  # there from ESTABLISHED on
         if self.snd_una == self.snd_nxt:
             self.settle()
         return fin
@@ -302,7 +305,16 @@ class Recoverer(Transmitter):
     def enter(self, flight: int, now: int) -> None:
         """A loss, in OPEN: fast recovery begins. `flight` is what was in flight before this ACK, and not SACKed."""
         cc = self.cc
-        self.episode = Episode(cc.cwnd, cc.ssthresh, flight)  # type: ignore[union-attr]
+        fl = self.flight
+        # What the ACKs before this one have allowed, cumulative ones and limited transmit, would have left by now were they not
+        # of the same batch, for whose end sending waits. It may still leave: otherwise a window that is acknowledged in one burst
+        # begins its recovery nearly empty
+        owed = cc.cwnd - fl.pipe(self.in_flight()) - fl.marked - fl.fresh  # type: ignore[union-attr]  # both are there
+        if owed > self.pending() - self.in_flight():
+            owed = self.pending() - self.in_flight()
+        if owed < 0 or not self.sack_on:
+            owed = 0
+        self.episode = Episode(cc.cwnd, cc.ssthresh, flight, owed)  # type: ignore[union-attr]
         self.phase = tc.RECOVERY
         self.recover = self.snd_nxt
         self.tlp_out = 0
@@ -358,8 +370,11 @@ class Recoverer(Transmitter):
         fl.dupacks += 1  # type: ignore[union-attr]  # the caller has looked
         fl.fresh += mss  # type: ignore[union-attr]
         fl.dup_bytes += mss  # type: ignore[union-attr]
-        if fl.dup_bytes > flight - mss:  # type: ignore[union-attr]  # the missing one has not left
-            fl.dup_bytes = flight - mss if flight > mss else 0  # type: ignore[union-attr]
+        most = flight - mss  # the missing one has not left …
+        if self.phase == tc.RECOVERY and serial.sub(self.recover, self.snd_una) < most:
+            most = serial.sub(self.recover, self.snd_una)  # … and what duplicates let out earns no more of them (RFC 5681 3.2)
+        if fl.dup_bytes > most:  # type: ignore[union-attr]
+            fl.dup_bytes = most if most > 0 else 0  # type: ignore[union-attr]
             fl.fresh = 0  # type: ignore[union-attr]  # more of them than there were segments: somebody invents them
         if self.phase == tc.OPEN and fl.dupacks == tc.DUPACKS and serial.lt(self.recover, self.snd_una):  # type: ignore[union-attr]
             self.enter(flight, now)

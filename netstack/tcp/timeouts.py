@@ -90,6 +90,8 @@ class Timekeeper(Recoverer):
             i = len(runs) - 1
             run = runs[i]
             n = serial.sub(run.end, run.seq)
+            if serial.sub(run.end, self.snd_una) > length:
+                mss += 1  # the FIN after the last segment takes a number and no room
             if n > mss:
                 fl.split(i, serial.add(run.end, -mss))  # type: ignore[union-attr]
                 i += 1

@@ -20,12 +20,13 @@ class Episode:
         "reduced", "ssthresh", "urgent",
     )  # fmt: skip
 
-    def __init__(self, cwnd: int, ssthresh: int, flight: int) -> None:
+    def __init__(self, cwnd: int, ssthresh: int, flight: int, owed: int = 0) -> None:
+        """`owed` bytes more might have left before it began."""
         self.cwnd = cwnd  # what they were before
         self.ssthresh = ssthresh
-        self.flight = flight if flight > 0 else 1
+        self.flight = flight + owed if flight + owed > 0 else 1
         self.delivered = 0
-        self.out = 0
+        self.out = -owed
         self.quota = 0  # bytes that may leave now
         self.fresh = 0  # bytes delivered since the quota was computed last …
         self.progress = False  # … by ACKs of which one moved SND.UNA, and none told of another loss (SafeACK)
@@ -57,7 +58,7 @@ class Episode:
                 n += mss
             if n > target - pipe:
                 n = target - pipe
-        if n < mss and (self.out == 0 or self.urgent):
+        if n < mss and (self.out <= 0 or self.urgent):
             n = mss  # the first retransmission leaves in any case; so does that of a partial ACK, which may be the last to come
         self.quota = n if n > 0 else 0
         self.fresh = 0
