@@ -145,7 +145,7 @@ def test_cookies_of_different_peers_have_nothing_in_common() -> None:
 
 
 def test_the_ack_of_a_cookie_makes_the_connection_that_its_syn_asked_for() -> None:
-    """gVisor: TCPSynCookie, TimestampSynCookies."""
+    """RFC 4987 3.6; gVisor: TCPSynCookie, TimestampSynCookies."""
     peer = baker()
     answer = ask(peer)
     peer.scale = 9
@@ -197,7 +197,7 @@ def test_a_second_segment_before_the_first_is_dropped_and_not_reset() -> None:
 
 @pytest.mark.parametrize(("age", "lives"), [(PERIOD - 1, True), (2 * PERIOD - 1, True), (2 * PERIOD, False), (40 * PERIOD, False)])
 def test_a_cookie_lives_for_one_to_two_periods(age: int, lives: bool) -> None:
-    """gVisor: LateSynCookieAck."""
+    """RFC 4987 3.6; gVisor: LateSynCookieAck."""
     peer = baker()
     peer.now = 16 * PERIOD
     options = echo(ask(peer))
@@ -360,7 +360,7 @@ def test_keys_are_drawn_anew_each_period_and_only_the_last_two_are_kept() -> Non
 
 
 def test_no_cookie_is_sent_while_there_is_room() -> None:
-    """gVisor: NoSynCookieWithoutOverflow, TCPResetSentForACKWhenNotUsingSynCookies."""
+    """RFC 4987 3.6; gVisor: NoSynCookieWithoutOverflow, TCPResetSentForACKWhenNotUsingSynCookies."""
     peer = baker("auto", max_half_open=2)
     peer.send("S", seq=0, port=1)
     peer.send("S", seq=0, port=2)
@@ -372,7 +372,7 @@ def test_no_cookie_is_sent_while_there_is_room() -> None:
 
 
 def test_a_full_table_is_left_alone_and_cookies_do_the_rest() -> None:
-    """gVisor: ListenBacklogFullSynCookieInUse, ListenSynRcvdQueueFull."""
+    """RFC 4987 3.6; gVisor: ListenBacklogFullSynCookieInUse, ListenSynRcvdQueueFull."""
     peer = baker("auto", max_half_open=1)
     peer.send("S", seq=0, port=1)
     entry = peer.take()[0]
@@ -387,7 +387,7 @@ def test_a_full_table_is_left_alone_and_cookies_do_the_rest() -> None:
 
 
 def test_a_failed_handshake_makes_room_again() -> None:
-    """gVisor: NoSynCookieOnFailedHandshakes."""
+    """RFC 4987 3.6; gVisor: NoSynCookieOnFailedHandshakes."""
     peer = baker("auto", max_half_open=1)
     for port in range(1, 20):
         peer.send("S", seq=0, port=port)
