@@ -447,8 +447,8 @@ class Connection(Handle):
             self.hub.ext.OutOfWindowIcmps += 1
             return
         self.soft_error = error
-        if hard and self.state == tc.SYN_SENT:
-            self.end(error, now)
+        if hard and (self.state == tc.SYN_SENT or self.state == tc.SYN_RECEIVED):
+            self.end(error if self.listener is None else None, now)
 
     def too_big(self, mtu: int, seq: int, now: int) -> bool:
         """A fragmentation needed (RFC 1191, RFC 5927 7). False when what it quotes is not in flight."""

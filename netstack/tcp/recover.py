@@ -162,7 +162,7 @@ class Recoverer(Transmitter):
             rtt = self.ticks(fl.echo_to, now)  # type: ignore[union-attr]
         else:
             return
-        fl.probe_ready = True  # type: ignore[union-attr]
+        self.tlp_ready = True
         if serial.le(fl.rtt_seq, ack) or self.rtt.backoff:  # type: ignore[union-attr]
             fl.rtt_seq = self.snd_nxt  # type: ignore[union-attr]
             self.rtt.sample(rtt)

@@ -363,4 +363,6 @@ class Transmitter(Tcb):
             self.cc.on_mss(self.mss)
         if self.flight is not None:
             self.flight.lose_all(tc.BY_PMTU)  # what was dropped for its size is lost, but says nothing of congestion
+            if self.phase == tc.RECOVERY:
+                self.episode.stalled()  # type: ignore[union-attr]  # as in `room`
         return True

@@ -360,7 +360,7 @@ def test_keys_are_drawn_anew_each_period_and_only_the_last_two_are_kept() -> Non
 
 
 def test_no_cookie_is_sent_while_there_is_room() -> None:
-    """RFC 9293 3.10.7.2; gVisor: NoSynCookieWithoutOverflow, TCPResetSentForACKWhenNotUsingSynCookies."""
+    """RFC 4987 3.6; gVisor: NoSynCookieWithoutOverflow, TCPResetSentForACKWhenNotUsingSynCookies."""
     peer = baker("auto", max_half_open=2)
     peer.send("S", seq=0, port=1)
     peer.send("S", seq=0, port=2)

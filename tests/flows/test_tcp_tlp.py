@@ -3,17 +3,15 @@
 SRTT is 20 ms, so that a probe is due after 40; the time-out would come after 220.
 """
 
-from collections.abc import Callable
-
 import pytest
-from flow_sack import GRAIN, MSS, RTT, block_option, indices, sack, seq, start, write
+from flow_sack import GRAIN, ISS, MSS, RTT, block_option, indices, sack, seq, start, write
 
 from netstack import const
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp import wire
 from netstack.testing.script import TcpScript
 
-Make = Callable[..., TcpScript]
+pytestmark = pytest.mark.parametrize("script", ISS, indirect=True)
 PTO = 2 * RTT
 
 
@@ -218,6 +216,21 @@ def test_rfc8985_7_4_2_a_probe_of_new_data_that_arrives_is_the_end_of_it(peer: T
     sack(peer, 11)
     assert conn.unsent == 0 and conn.info().cwnd >= before.cwnd
     assert (peer.tcp.ext.TCPLossProbeRecovery, peer.tcp.mib.RetransSegs) == (0, 0)
+
+
+def test_rfc8985_7_3_no_probe_before_something_was_timed_since_the_last(peer: TcpScript) -> None:
+    """The second condition: a flight later, too. The ACK of what was sent twice times nothing (Karn), and so the path may be slower
+    than we think: probing on and on would be a retransmission time-out of two round trips."""
+    conn = start(peer, 1)
+    peer.run_to_timer()
+    assert indices(peer) == [0]
+    peer.advance(MILLISECOND)
+    sack(peer, 1, (0, 1))  # the first probe is over: it was not needed
+    write(peer, 1, 2)
+    assert indices(peer) == [1, 2]
+    assert peer.run_to_timer() >= conn.info().rto // 2
+    assert indices(peer) == [1]
+    assert (peer.tcp.ext.TCPLossProbes, peer.tcp.ext.TCPTimeouts) == (1, 1)
 
 
 def test_rfc8985_7_1_after_a_round_trip_of_its_own_a_flight_may_be_probed_again(peer: TcpScript) -> None:
