@@ -19,7 +19,13 @@ import pytest
 
 import netstack
 
-INSTALL = {"ip": "iproute2", "ping": "iputils-ping", "unshare": "util-linux", "nsenter": "util-linux"}  # program: Debian package
+INSTALL = {  # program: Debian package
+    "ip": "iproute2",
+    "ss": "iproute2",
+    "ping": "iputils-ping",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+}
 
 # a shared machine may sleep in the middle of an example; what bounds an example is pytest-timeout
 hypothesis.settings.register_profile("netstack", deadline=None, print_blob=True)

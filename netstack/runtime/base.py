@@ -36,6 +36,13 @@ class Reactor(Protocol):
     def unwatch(self, fd: int, /) -> None: ...
 
 
+class Turned(Protocol):
+    """What a reactor calls: a Crank, or whatever else lives on frames and deadlines."""
+
+    def on_frames(self) -> None: ...
+    def on_deadline(self) -> None: ...
+
+
 class Crank:
     """Turns one stack. `failure` is the error that took the device away, if one did; `on_failure` is told once."""
 

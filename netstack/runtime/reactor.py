@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..instant import Instant
-from .base import Crank
+from .base import Turned
 
 
 class LoopReactor:
@@ -17,9 +17,9 @@ class LoopReactor:
         self._loop = loop
         self._handle: asyncio.TimerHandle | None = None
         self._pending = False
-        self._crank: Crank | None = None
+        self._crank: Turned | None = None
 
-    def serve(self, crank: Crank) -> None:
+    def serve(self, crank: Turned) -> None:
         self._crank = crank
 
     def now(self) -> Instant:

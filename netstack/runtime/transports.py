@@ -23,6 +23,7 @@ from .resolve import ipv4
 
 logger = logging.getLogger("netstack")
 
+_NO_EXTRA: dict[str, Any] = {}  # asyncio gives each transport a dict of its own otherwise; `get_extra_info` is ours
 LOST_WRITES_BEFORE_WARNING = 5  # as asyncio's own transports: a program that never looks is told, but not for each write
 
 
@@ -72,10 +73,17 @@ class SocketView:
 class TcpTransport(asyncio.Transport):
     """One connection as an asyncio transport."""
 
+    # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
+    __slots__ = (
+        "_buffered", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_limits", "_loop", "_lost",
+        "_lost_writes", "_made", "_on_lost", "_paused_reading", "_paused_writing", "_protocol", "_view", "user",
+        "__dict__", "__weakref__",
+    )  # fmt: skip
+
     def __init__(
         self, crank: Crank, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, on_lost: Callable[[TcpTransport], None]
     ) -> None:
-        super().__init__()
+        super().__init__(_NO_EXTRA)
         self._crank = crank
         self._loop = loop
         self._on_lost = on_lost
@@ -86,21 +94,16 @@ class TcpTransport(asyncio.Transport):
         self._paused_reading = False
         self._paused_writing = False
         self._lost_writes = 0
-        tcp = crank.stack.config.tcp
-        self._limits = (tcp.snd_low, tcp.snd_high)
+        self._limits: tuple[int, int] | None = None  # those of the configuration
         self._made = False
         self._connected: asyncio.Future[None] | None = None
-        self._extra: dict[str, Any] = {}
+        self._view: SocketView | None = None
         self.user = PyStreamUser(self)
         self.set_protocol(protocol)
 
     def bind(self, conn: Connection) -> None:
         """The connection that this transport stands for; its addresses are known from now on."""
         self._conn = conn
-        local = (ip4_text(conn.local), conn.local_port)
-        remote = (ip4_text(conn.remote), conn.remote_port)
-        view = SocketView(socket.SOCK_STREAM, local, remote, conn, self._crank)
-        self._extra = {"sockname": local, "peername": remote, "socket": view}
 
     @property
     def connection(self) -> Connection:
@@ -206,7 +209,20 @@ class TcpTransport(asyncio.Transport):
     # -- asyncio.BaseTransport ----------------------------------------------------------------------------------------------
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._extra.get(name, default)
+        """`sockname`, `peername`, `socket`: made when somebody asks. Most are never asked, and 100,000 may wait."""
+        conn = self._conn
+        if conn is None:
+            return default
+        if name == "sockname":
+            return (ip4_text(conn.local), conn.local_port)
+        if name == "peername":
+            return (ip4_text(conn.remote), conn.remote_port)
+        if name == "socket":
+            if self._view is None:
+                local, remote = self.get_extra_info("sockname"), self.get_extra_info("peername")
+                self._view = SocketView(socket.SOCK_STREAM, local, remote, conn, self._crank)
+            return self._view
+        return default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
@@ -286,7 +302,8 @@ class TcpTransport(asyncio.Transport):
         return 0 if self._conn is None else self._conn.unsent
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self._limits
+        tcp = self._crank.stack.config.tcp
+        return self._limits or (tcp.snd_low, tcp.snd_high)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         if high is None:
@@ -312,7 +329,7 @@ class TcpTransport(asyncio.Transport):
 
     def __repr__(self) -> str:
         state = "closed" if self._lost else "closing" if self._closing else "open"
-        return f"<TcpTransport {self._extra.get('sockname')} -> {self._extra.get('peername')} {state}>"
+        return f"<TcpTransport {self.get_extra_info('sockname')} -> {self.get_extra_info('peername')} {state}>"
 
 
 class UdpTransport(asyncio.DatagramTransport):

@@ -29,7 +29,10 @@ class TcpConfig:
     fin_timeout: int = 60 * SECOND  # a closed connection's stay in FIN-WAIT-2: a peer that never closes must not hold us for ever
     time_wait: int = 60 * SECOND  # 2 MSL with an MSL of 30 s, as Linux
     max_time_wait: int = 8192  # about 1.5 MB; beyond, the oldest ends early: fewer than 137 closes a second never get there
-    max_half_open: int = 1024  # about 1 MB. A SYN flood fills it and replaces its own entries at random
+    max_half_open: int = 1024  # about 1 MB; all listeners have equal shares of it
+    syn_cookies: str = "auto"  # to SYNs for which there is no place: cookies.py says what they cost an honest peer. "always": no
+    # table, for tests. "never": new SYNs replace half-open connections at random (a flooder who sends r SYNs a second to n
+    # entries leaves an honest handshake of t seconds alive with probability (1 - 1/n)**(r*t): 37 % at 100,000 a second and 10 ms)
     max_connections: int = 65536  # all states but TIME-WAIT
     keepalive: int = 0  # > 0: idle time before the first probe on new connections. RFC 9293 3.8.4: off by default
     keepalive_interval: int = 75 * SECOND
@@ -43,6 +46,8 @@ class TcpConfig:
         for name in ("rto_min", "fin_timeout", "time_wait", "keepalive_interval"):
             if getattr(self, name) < MILLISECOND:
                 raise UsageError(f"{name}={getattr(self, name)} is less than a millisecond: durations are in nanoseconds")
+        if self.syn_cookies not in ("auto", "always", "never"):
+            raise UsageError(f"syn_cookies={self.syn_cookies!r} is no policy: choose 'auto', 'always' or 'never'")
         for name in ("max_time_wait", "max_half_open", "max_connections", "keepalive_count"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)} would refuse everything: choose 1 or more")

@@ -12,7 +12,7 @@ cdef Options _OPTIONS
 
 
 cdef class Connection(Handle):
-    @cython.locals(now="long long", n=Py_ssize_t, length="long long")
+    @cython.locals(now="long long", n=Py_ssize_t, length="long long", end="unsigned int")
     cdef void input(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
     cdef bint options(self, Frame f, int hl, long long length, long long now) except *
     @cython.locals(ahead="unsigned int", wnd="unsigned int")
@@ -22,9 +22,14 @@ cdef class Connection(Handle):
     cdef void challenge(self, long long now) except *
     cdef bint check_ack(self, Frame f, unsigned int seq, unsigned int ack, long long wnd, long long length, long long now) except *
     cdef void open_window(self, unsigned int seq, unsigned int ack, long long wnd) except *
-    @cython.locals(ext=TcpExt)
     cdef void take_syn(self, Frame f, unsigned int seq, long long field, int hl) except *
-    cdef void passive_open(self, object listener, Frame f, unsigned int seq, long long field, int hl) except *
+    cdef void agree(self, Options options, unsigned int seq, long long now) except *
+    cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl) except *
+    cdef void cookie_open(self, object listener, Options options, unsigned int irs, long long now) except *
+    @cython.locals(rtt="long long")
+    cdef void time_cookie(self, long long now) except *
+    @cython.locals(when="long long")
+    cdef void answer_again(self, long long now) except *
     cdef void active_open(self, StreamUser user, long long now) except *
     @cython.locals(now="long long")
     cdef void syn_sent(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *

@@ -9,7 +9,8 @@ hears only the end; `ended`, the protocol is over but the user has paused and ha
 Departures, all of them common practice:
 - RST, SYN and ACK are believed only as RFC 5961 says; what is not is challenged, at most once in half a second for each connection.
 - A pure ACK one beyond the window is looked at (the peer filled the window and we lost a segment): Linux does so too.
-- A SYN that repeats the one which led to SYN-RECEIVED gets the SYN,ACK again, not an ACK that the peer could not use yet.
+- A SYN that repeats the one which led to SYN-RECEIVED gets the SYN,ACK again, not an ACK that the peer could not use yet; no more
+  often than challenges, and it does not put off the end of the wait.
 - In SYN-RECEIVED, a SYN,ACK with the peer's ISS is the other half of a simultaneous open, and completes it.
 """
 
@@ -36,8 +37,6 @@ class Connection(Handle):
     def input(self, f: Frame, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
         """`f.off` to `f.end` is the text; `field` the window as it stands in the header, whose length is `hl`."""
         now = f.now
-        self.heard = now
-        self.keep_sent = 0
         if self.state == tc.SYN_SENT:
             self.syn_sent(f, seq, ack, flags, field, hl)
             return
@@ -47,7 +46,7 @@ class Connection(Handle):
         # the peer's SYN again: see above
         if flags & const.SYN and self.state == tc.SYN_RECEIVED and seq == self.irs and not flags & const.RST:
             if not flags & const.ACK:
-                self.emit_syn(now)
+                self.answer_again(now)
                 return
             flags &= ~const.SYN
             seq = serial.add(seq, 1)
@@ -57,12 +56,18 @@ class Connection(Handle):
         self.ts_seen = False
         _OPTIONS.sacks = 0
         if hl > tc.HEADER and not flags & const.RST and not self.options(f, hl, length, now):
+            if length and serial.lt(seq, self.rcv_nxt):
+                # a straggler whose retransmission came first: its sender must hear that it had not been lost (RFC 2883 4.1)
+                end = serial.add(seq, length)
+                self.twice(seq, end if serial.lt(end, self.rcv_nxt) else self.rcv_nxt)
             return
 
         # first, check sequence number
         if seq != self.rcv_nxt and not self.acceptable(seq, length):
             self.unacceptable(seq, flags, length, now)
             return
+        self.heard = now  # not before: a stranger's guesses must not keep a dead connection from being found dead
+        self.keep_sent = 0
 
         # second, check the RST bit (RFC 5961 3)
         if flags & const.RST:
@@ -197,7 +202,7 @@ class Connection(Handle):
         elif self.timer == tc.PERSIST:
             if not self.orphan:
                 self.retries = 0  # it answers: it may keep its window shut as long as it likes
-        elif self.flight is not None or self.tlp_out:
+        elif _OPTIONS.sacks or self.tlp_out or (self.flight is not None and not self.sack_on):
             self.hear(f, _OPTIONS, ack, length == 0 and wnd == self.snd_wnd, now)
         # RFC 9293 3.10.7.4 asks SND.WL1 first, and refuses the window of a retransmission (an old SEG.SEQ) that brings a new ACK:
         # the old window, counted from the new SND.UNA, would end beyond what the peer has offered. A new ACK is news, as in Linux
@@ -217,40 +222,69 @@ class Connection(Handle):
     def take_syn(self, f: Frame, seq: int, field: int, hl: int) -> None:
         """The peer's SYN: its options, its sequence number, its window."""
         _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
-        ext = self.hub.ext
         if 0 < _OPTIONS.mss < tc.MIN_MSS:
-            ext.TinyMss += 1
-        self.mss = send_mss(_OPTIONS.mss, self.path_mtu)
-        if self.ts_on and _OPTIONS.tsval >= 0:
+            self.hub.ext.TinyMss += 1
+        self.agree(_OPTIONS, seq, f.now)
+        self.open_window(seq, 0, field)
+
+    def agree(self, options: Options, seq: int, now: int) -> None:
+        """On what both sides have said in their SYNs."""
+        self.mss = send_mss(options.mss, self.path_mtu)
+        if self.ts_on and options.tsval >= 0:
             self.ts_seen = True
-            self.tsval = self.ts_recent = _OPTIONS.tsval
-            self.tsecr = _OPTIONS.tsecr
-            self.ts_recent_at = f.now
+            self.tsval = self.ts_recent = options.tsval
+            self.tsecr = options.tsecr
+            self.ts_recent_at = now
             self.ts_space = tc.TS_SPACE
             self.mss -= tc.TS_SPACE  # the MSS option speaks of segments without options (RFC 6691)
         else:
             self.ts_on = False
-        self.sack_on = self.sack_on and _OPTIONS.sack_permitted
-        if _OPTIONS.wscale < 0:
+        self.sack_on = self.sack_on and options.sack_permitted
+        if options.wscale < 0:
             self.snd_wscale = 0
             self.rcv_wscale = -1  # not to be offered in a SYN,ACK; `offer` takes it as 0
         else:
-            self.snd_wscale = _OPTIONS.wscale
+            self.snd_wscale = options.wscale
             self.rcv_wscale = self.hub.wscale
         self.irs = seq
         self.rcv_nxt = self.last_ack_sent = serial.add(seq, 1)
         self.rcv_adv = serial.add(self.rcv_nxt, self.rcv_buf if self.rcv_buf < const.M16 else const.M16)
-        self.open_window(seq, 0, field)
 
-    def passive_open(self, listener: object, f: Frame, seq: int, field: int, hl: int) -> None:
+    def passive_open(self, f: Frame, seq: int, field: int, hl: int) -> None:
         """A SYN to a listener (RFC 9293 3.10.7.2, third step)."""
-        self.listener = listener
         if self.ts_on:
             self.ts_offset = self.hub.ts_offset(self)
         self.take_syn(f, seq, field, hl)
         self.become(tc.SYN_RECEIVED)
         self.emit_syn(f.now)
         self.rearm()
+
+    def cookie_open(self, listener: object, options: Options, irs: int, now: int) -> None:
+        """The SYN,ACK was a cookie, and has come back; its ACK is the next segment. `options`: what the cookie says of the SYN, and
+        the timestamps of that ACK."""
+        self.listener = listener
+        if self.ts_on:
+            self.ts_offset = self.hub.ts_offset(self)
+        self.agree(options, irs, now)
+        self.snd_nxt = self.snd_max = serial.add(self.iss, 1)
+        self.become(tc.SYN_RECEIVED)
+
+    def time_cookie(self, now: int) -> None:
+        """The first round trip after a cookie, for which no timer ran: by its timestamp. If that is long ago, the ACK was lost, and
+        what stands for it says nothing; then, and without timestamps, the RTO stays as it was before all samples."""
+        rtt = serial.sub(self.ts_now(now), self.tsecr) * tc.TS_TICK
+        if self.ts_seen and rtt <= tc.RTO_INITIAL:
+            self.rtt.sample(rtt if rtt else tc.TS_TICK)
+
+    def answer_again(self, now: int) -> None:
+        """The peer repeats its SYN. The deadline stays: who repeats it for ever must not stay half-open for ever."""
+        if now - self.challenged_at < tc.CHALLENGE_GAP:
+            self.hub.ext.TCPACKSkippedSynRecv += 1
+            return
+        self.challenged_at = now
+        when = self.t_rexmt
+        self.emit_syn(now)
+        self.t_rexmt = when
 
     def active_open(self, user: StreamUser, now: int) -> None:
         self.user = user
@@ -298,7 +332,9 @@ class Connection(Handle):
         self.cc = registry.make(self.congestion, self.mss)
         self.sent_at = now
         self.cc.on_start(self.mss, self.syn_lost)
-        if not self.syn_lost:
+        if self.t_rexmt == const.NEVER:
+            self.time_cookie(now)
+        elif not self.syn_lost:
             self.rtt.sample(now - start)
         elif not self.time_syn(now):
             self.rtt.handshake_was_lossy()

@@ -66,6 +66,9 @@ RTO_INITIAL = 1_000_000_000
 RTO_AFTER_SYN_LOSS = 3_000_000_000
 RTO_MAX = 120_000_000_000
 
+ISS_TICK = 4000  # ns: the clock of RFC 9293 3.4.1
+COOKIE_LIFE = 134_217_728_000  # ns: two periods of 2**24 ticks (cookies.py)
+
 TS_TICK = 1_000_000  # ns: RFC 7323 5.4 allows 1 ms to 1 s
 TS_STALE = 2_073_600_000_000_000  # ns: 24 days, less than half a turn of the fastest clock (RFC 7323 5.5)
 

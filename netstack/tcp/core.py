@@ -1,10 +1,10 @@
 """The TCP layer: segments in, to their connection or to nobody; a flush at the end of each batch.
 
-A segment for no connection is met by RFC 9293 3.10.7.1 and 3.10.7.2: a listener's SYN begins one, most others get a RST, at a rate
-that a bucket of tokens limits, since an answer to each forged segment makes us the weapon of a reflection attack.
+A segment for no connection is met by RFC 9293 3.10.7.1 and 3.10.7.2: a listener's SYN begins one, most others get a RST, at a
+bounded rate (resets.py). In a flood, SYNs are answered by cookies, and an ACK may begin a connection (cookies.py).
 """
 
-from .. import const, raw
+from .. import const, raw, serial
 from ..cores import Frame, IpError, PacketSink, StreamUser
 from ..errors import AddressInUse, Refused, Unreachable, UsageError, WireError
 from ..signatures import Ip, Rng
@@ -12,15 +12,13 @@ from ..timers import Timers
 from . import const as tc
 from .config import TcpConfig
 from .connection import Connection
-from .demux import Demux, key_of
+from .cookies import read_stamp, stamp
+from .demux import COOKIE, DROP, Demux, key_of
 from .listener import Accept, Listener
-from .options import Options
+from .options import Options, put_syn
+from .resets import Resets
 from .timewait import TimeWait
 from .wire import quoted
-
-# Resets to strangers: a second of tokens may be saved. A port scan at this rate is answered in full; a forged flood is not.
-RESETS_PER_SECOND = 1000
-RESET_GAP = const.SECOND // RESETS_PER_SECOND
 
 UNREACHABLE = 3  # ICMP type; its codes that say "never", not "not now" (RFC 1122 3.2.2.1, RFC 1812 5.2.7.1):
 HARD_CODES = frozenset((2, 3, 9, 10, 13))  # protocol, port; network, host and communication administratively prohibited
@@ -50,11 +48,11 @@ def reason(e: IpError) -> Exception:
 
 
 class TcpCore(PacketSink):
-    __slots__ = ("hub", "reset_at")
+    __slots__ = ("hub", "resets")
 
     def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
         self.hub = Demux(ip, timers, rng, config)
-        self.reset_at = -const.SECOND  # the bucket of tokens as an instant: the next token's, were none saved
+        self.resets = Resets(rng)
 
     # -- in -------------------------------------------------------------------------------------------------------------------
 
@@ -128,7 +126,10 @@ class TcpCore(PacketSink):
             return
         listener = hub.listener_for(f.dst, ports & const.M16)
         if listener is None or flags & const.ACK:
-            self.reset(f, ports, seq, ack, flags, n)
+            if listener is not None and not flags & const.SYN and hub.bakes(listener, f.now):
+                self.cookie_ack(f, listener, ports, seq, ack, flags, field, hl)
+            else:
+                self.reset(f, ports, seq, ack, flags, n)
             return
         if not flags & const.SYN:
             ext.InStray += 1
@@ -141,31 +142,112 @@ class TcpCore(PacketSink):
         except Unreachable:
             ext.InNoRoute += 1
             return
-        if not hub.admit(listener, f.now):
+        fate = hub.admit(listener, tw is not None, f.now)
+        if fate == COOKIE:
+            self.cookie_syn(f, listener, mtu, ports, seq, hl)
+            return
+        if fate == DROP:
             return
         local_port = ports & const.M16
         remote_port = ports >> 16
         if tw is None:
-            iss = hub.iss(f.dst, local_port, f.src, remote_port, f.now)
+            if hub.bakes(listener, f.now):  # the peer may have been sent one for a SYN before this: see cookies.py
+                iss = self.cookie_iss(f, hub.line(f.dst, f.src, ports), ports, seq, hl)
+            else:
+                iss = hub.iss(f.dst, local_port, f.src, remote_port, f.now)
         else:  # not before now: a SYN that leads nowhere must not end the wait
             ext.TWRecycled += 1
             iss = tw.successor_iss()
             hub.forget(tw)
         c = Connection(hub, f.dst, local_port, f.src, remote_port, mtu, iss)
         hub.insert(c)
-        hub.embryo(c)
+        hub.embryo(c, listener)
         hub.mib.PassiveOpens += 1
-        c.passive_open(listener, f, seq, field, hl)
+        c.passive_open(f, seq, field, hl)
+
+    # -- without state: cookies.py --------------------------------------------------------------------------------------------
+
+    def cookie_iss(self, f: Frame, line: int, ports: int, seq: int, hl: int) -> int:
+        """For the SYN in `f`, whose options are in _OPTIONS afterwards."""
+        _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
+        mss = _OPTIONS.mss if _OPTIONS.mss else tc.DEFAULT_MSS
+        return self.hub.cookies.iss(line >> 32, f.dst, f.src, ports, seq, mss, f.now)
+
+    def cookie_syn(self, f: Frame, listener: Listener, mtu: int, ports: int, seq: int, hl: int) -> None:
+        """Answer a SYN, and forget it."""
+        hub = self.hub
+        now = f.now
+        line = hub.line(f.dst, f.src, ports)
+        iss = self.cookie_iss(f, line, ports, seq, hl)
+        wscale = -1
+        sack = False
+        tsval = 0
+        ts = hub.config.timestamps and _OPTIONS.tsval >= 0
+        if ts:
+            sack = hub.config.sack and _OPTIONS.sack_permitted
+            if _OPTIONS.wscale >= 0:
+                wscale = hub.wscale
+            tsval = stamp(serial.add(line & const.M32, now // tc.TS_TICK), _OPTIONS.wscale, sack)
+        p = hub.out
+        o = const.HEADROOM
+        n = put_syn(p.hdr, o, mtu - tc.IP_TCP, wscale, sack, ts, tsval, _OPTIONS.tsval if ts else 0)
+        hl = tc.HEADER + n
+        wnd = hub.rcv_buf if hub.rcv_buf < const.M16 else const.M16
+        swapped = (ports >> 16) | (ports & const.M16) << 16
+        flags = const.SYN | const.ACK
+        raw.put5(p.hdr, o - hl, swapped, iss, serial.add(seq, 1), (hl << 26) | (flags << 16) | wnd, 0)
+        p.src = f.dst
+        p.dst = f.src
+        p.proto = const.PROTO_TCP
+        hub.ext.SyncookiesSent += 1
+        listener.cookie_at = now
+        hub.ship(hl, f.dst, f.src, hub.ip.pseudo_out(p, 0), None, 0, 0, 0, now)
+
+    def cookie_ack(self, f: Frame, listener: Listener, ports: int, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
+        """An ACK to a listener that has sent cookies. If it brings one back, here is a connection, as if its SYN had just come, and
+        the segment is its first."""
+        hub = self.hub
+        ext = hub.ext
+        iss = serial.add(ack, -1)
+        irs = serial.add(seq, -1)
+        line = hub.line(f.dst, f.src, ports) >> 32
+        mss = hub.cookies.check(line, f.dst, f.src, ports, irs, iss, f.now)
+        if mss <= 0:
+            ext.SyncookiesFailed += 1
+            if mss < 0:
+                ext.InEarlyText += 1
+            else:
+                self.reset(f, ports, seq, ack, flags, f.end - f.off)
+            return
+        ext.SyncookiesRecv += 1
+        if not hub.has_room(listener):
+            return  # what is not answered comes again
+        try:
+            mtu = self.mtu_for(f.src, f.now)
+        except Unreachable:
+            ext.InNoRoute += 1
+            return
+        _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
+        _OPTIONS.mss = mss
+        if hub.config.timestamps and _OPTIONS.tsval >= 0:
+            tsecr = _OPTIONS.tsecr
+            read_stamp(_OPTIONS, tsecr)
+        else:
+            _OPTIONS.wscale = -1
+            _OPTIONS.sack_permitted = False
+        c = Connection(hub, f.dst, ports & const.M16, f.src, ports >> 16, mtu, iss)
+        hub.insert(c)
+        hub.mib.PassiveOpens += 1
+        c.cookie_open(listener, _OPTIONS, irs, f.now)
+        hub.touch(c)
+        c.input(f, seq, ack, flags, field, hl)
 
     def reset(self, f: Frame, ports: int, seq: int, ack: int, flags: int, n: int) -> None:
         """RFC 9293 3.10.7.1: a RST that the sender will find acceptable."""
         now = f.now
-        if now - self.reset_at > const.SECOND:
-            self.reset_at = now - const.SECOND
-        if now - self.reset_at < RESET_GAP:
+        if not self.resets.take(f.src, now):
             self.hub.ext.RstLimited += 1
             return
-        self.reset_at += RESET_GAP
         swapped = (ports >> 16) | (ports & const.M16) << 16
         if flags & const.ACK:
             self.hub.bare(f.dst, f.src, swapped, ack, 0, const.RST, 0, now)

@@ -1,6 +1,9 @@
 cimport cython
+cimport netstack.const as const
 cimport netstack.serial as serial
+cimport netstack.tcp.const as tc
 from netstack.tcp.connection cimport Connection
+from netstack.tcp.cookies cimport Cookies
 from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.tcb cimport Hub, Tcb
 from netstack.tcp.timewait cimport TimeWait
@@ -17,7 +20,10 @@ cdef class Demux(Hub):
     cdef readonly long long count
     cdef Connection cached
     cdef unsigned long long local0, key0
-    cdef bytes secret
+    cdef object secret
+    cdef readonly str policy
+    cdef readonly Cookies cookies
+    cdef readonly Py_ssize_t share
     cdef public long long iss_bias
     @cython.locals(table=dict)
     cdef Timer find(self, unsigned long long local, unsigned long long key)
@@ -32,14 +38,20 @@ cdef class Demux(Hub):
     cdef void linger(self, TimeWait tw, long long now) except *
     @cython.locals(wait=TimeWait)
     cdef void forget(self, Timer tw) except *
-    cdef void embryo(self, Connection c) except *
+    cdef void embryo(self, Connection c, object listener) except *
     @cython.locals(i=Py_ssize_t, last=Connection)
     cdef void graduate(self, Tcb c) except *
-    @cython.locals(ext=TcpExt, victim=Connection)
-    cdef bint admit(self, object listener, long long now) except *
+    @cython.locals(ext=TcpExt, limit=Py_ssize_t, crowded=bint, victim=Connection)
+    cdef int admit(self, object listener, bint recycled, long long now) except -1
+    @cython.locals(ext=TcpExt)
+    cdef bint has_room(self, object listener) except *
+    cdef bint bakes(self, object listener, long long now) except *
     @cython.locals(here=dict)
     cdef object listener_for(self, unsigned long long address, int port)
     @cython.locals(c=Connection)
     cpdef void unlisten(self, object listener, long long now) except *
+    cdef unsigned long long line(self, unsigned long long local, unsigned long long remote, unsigned int ports) except *
+    @cython.locals(ports="unsigned int")
     cdef unsigned int ts_offset(self, Tcb c) except *
+    @cython.locals(ports="unsigned int", line="unsigned long long")
     cpdef unsigned int iss(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port, long long now) except *

@@ -5,21 +5,25 @@ front of both look-ups. An entry is a `Connection` or a `TimeWait`.
 
 What strangers can fill, and what happens then:
 
-    half-open connections   `max_half_open`; a SYN flood replaces entries *at random*. A flooder who sends r SYNs a second to n
-                            entries leaves an honest handshake of t seconds alive with probability (1 - 1/n)**(r*t): 37 % at
-                            100,000 a second, 1024 entries and 10 ms. Were new SYNs dropped instead, it had n/(r*63) of a chance.
-    connections             `max_connections`; SYNs are dropped. What is over, but not yet read by a paused user, counts
+    half-open connections   `max_half_open`, of which each listener may have an equal share, so that a flood of one port leaves the
+                            others as they were. A SYN for which there is no place is answered by a cookie (cookies.py), and
+                            nothing is remembered of it: who is in the table stays there, who is not has lost little
+    connections             `max_connections`; SYNs and cookies are dropped. What is over, but not yet read by a paused user, counts
+                            None is closed to make room for another: which of them may be idle only the program knows
     TIME-WAIT               `max_time_wait`; the oldest ends early
 """
 
 import hashlib
+import struct
 
-from .. import serial
+from .. import const, serial
 from ..errors import AddressInUse, NoBuffers, UsageError
 from ..signatures import Ip, Rng
 from ..timers import Timer, Timers
+from . import const as tc
 from .config import TcpConfig
 from .connection import Connection
+from .cookies import Cookies
 from .listener import Accept, Listener
 from .tcb import Hub, Tcb
 from .timewait import TimeWait
@@ -28,7 +32,15 @@ from .timewait import TimeWait
 FIRST_EPHEMERAL = 49152
 EPHEMERALS = 65536 - FIRST_EPHEMERAL
 
-ISS_TICK = 4000  # ns: the clock of RFC 9293 3.4.1
+# What a listener may have of the half-open table, however many share it
+LEAST_SHARE = 16
+
+# What becomes of a SYN
+DROP = 0
+ENTRY = 1
+COOKIE = 2
+
+_FOUR = struct.Struct("!QQI").pack
 
 
 def key_of(remote: int, remote_port: int, local_port: int) -> int:
@@ -39,7 +51,10 @@ def key_of(remote: int, remote_port: int, local_port: int) -> int:
 
 
 class Demux(Hub):
-    __slots__ = ("cached", "count", "half", "iss_bias", "key0", "listeners", "local0", "secret", "tables", "waits")
+    __slots__ = (
+        "cached", "cookies", "count", "half", "iss_bias", "key0", "listeners", "local0", "policy", "secret", "share", "tables",
+        "waits",
+    )  # fmt: skip
 
     def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
         super().__init__(ip, timers, rng, config)
@@ -51,7 +66,10 @@ class Demux(Hub):
         self.cached: Connection | None = None  # the connection of the last segment …
         self.local0 = 0
         self.key0 = 0
-        self.secret = rng.getrandbits(128).to_bytes(16, "big")
+        self.secret = hashlib.blake2s(key=rng.getrandbits(128).to_bytes(16, "big"), digest_size=8)
+        self.policy = config.syn_cookies
+        self.cookies = Cookies(rng)
+        self.share = config.max_half_open
         self.iss_bias = 0  # added to each ISS: a door for tests that want sequence numbers to wrap
 
     # -- the tables -----------------------------------------------------------------------------------------------------------
@@ -112,38 +130,68 @@ class Demux(Hub):
 
     # -- half-open connections ------------------------------------------------------------------------------------------------
 
-    def embryo(self, c: Connection) -> None:
+    def embryo(self, c: Connection, listener: Listener) -> None:
         """`c` has begun by a SYN."""
         c.half = len(self.half)
         self.half.append(c)
+        c.listener = listener
+        listener.half += 1
 
     def graduate(self, c: Tcb) -> None:
         i = c.half
         if i < 0:
             return
         c.half = -1
+        c.listener.half -= 1  # type: ignore[attr-defined]  # a Listener
         last = self.half.pop()
         if last is not c:
             self.half[i] = last
             last.half = i
 
-    def admit(self, listener: Listener, now: int) -> bool:
-        """May one more SYN of `listener` become a connection? Makes room for it."""
+    def admit(self, listener: Listener, recycled: bool, now: int) -> int:
+        """What becomes of one more SYN to `listener`: DROP, ENTRY, for which there is room then, or COOKIE. `recycled`: it ends a
+        TIME-WAIT, whose place in memory it takes, and whose peer is no forgery; so it needs no place in the table unless there
+        are twice too many."""
+        ext = self.ext
+        limit = self.config.max_half_open
+        if recycled:
+            limit *= 2
+        crowded = len(self.half) >= limit
+        if self.policy == "never":
+            if crowded and not listener.full():
+                victim = self.half[self.rng.getrandbits(32) % len(self.half)]
+                ext.TCPReqQFullDrop += 1
+                ext.ListenDrops += 1
+                victim.end(None, now)
+            return ENTRY if self.has_room(listener) else DROP
+        if not self.has_room(listener):
+            return DROP
+        if recycled:
+            if not crowded:
+                return ENTRY
+            ext.SynDropped += 1
+            ext.ListenDrops += 1
+            return DROP
+        if crowded or listener.half >= self.share:
+            ext.TCPReqQFullDoCookies += 1
+            return COOKIE
+        return COOKIE if self.policy == "always" else ENTRY
+
+    def has_room(self, listener: Listener) -> bool:
+        """For one more connection of `listener`."""
         ext = self.ext
         if listener.full():
             ext.ListenOverflows += 1
-            ext.ListenDrops += 1
-            return False
-        if len(self.half) >= self.config.max_half_open:
-            victim = self.half[self.rng.getrandbits(32) % len(self.half)]
-            ext.TCPReqQFullDrop += 1
-            ext.ListenDrops += 1
-            victim.end(None, now)
         elif self.count + len(self.unread) >= self.config.max_connections:
             ext.SynDropped += 1
-            ext.ListenDrops += 1
-            return False
-        return True
+        else:
+            return True
+        ext.ListenDrops += 1
+        return False
+
+    def bakes(self, listener: Listener, now: int) -> bool:
+        """Has `listener` sent cookies that may still come back?"""
+        return now - listener.cookie_at < tc.COOKIE_LIFE
 
     # -- listeners ------------------------------------------------------------------------------------------------------------
 
@@ -166,6 +214,7 @@ class Demux(Hub):
         if here and (address == 0 or 0 in here or address in here):
             raise AddressInUse(f"port {port} has a listener already")
         listener = here[address] = Listener(self, address, port, accept, backlog)
+        self.divide()
         return listener
 
     def unlisten(self, listener: Listener, now: int) -> None:
@@ -177,6 +226,12 @@ class Demux(Hub):
             del self.listeners[listener.port]
         for c in [c for c in self.half if c.listener is listener]:
             c.end(None, now)
+        self.divide()
+
+    def divide(self) -> None:
+        """The half-open table among the listeners."""
+        among = max(1, sum(len(here) for here in self.listeners.values()))
+        self.share = max(LEAST_SHARE, self.config.max_half_open // among)
 
     # -- ports and sequence numbers -------------------------------------------------------------------------------------------
 
@@ -198,17 +253,24 @@ class Demux(Hub):
                 return port
         raise AddressInUse(f"all {EPHEMERALS} dynamic ports are in use towards this peer")
 
+    def line(self, local: int, remote: int, ports: int) -> int:
+        """Where the sequence numbers of these four begin, and in the lower 32 bits, where their timestamps do. `ports` is the first
+        word of a header from there."""
+        h = self.secret.copy()
+        h.update(_FOUR(local, remote, ports))
+        return int.from_bytes(h.digest(), "big")
+
     def iss(self, local: int, local_port: int, remote: int, remote_port: int, now: int) -> int:
         """An initial sequence number by RFC 6528: a clock of 4 us, and a keyed hash of the four that nobody else can compute."""
-        four = b"%x %x %x %x" % (local, local_port, remote, remote_port)
-        digest = hashlib.blake2s(four, key=self.secret, digest_size=4).digest()
-        return serial.add(int.from_bytes(digest, "big"), now // ISS_TICK + self.iss_bias)
+        ports = remote_port << 16 | local_port
+        line = self.line(local, remote, ports) >> 32
+        return serial.add(line, now // tc.ISS_TICK + self.iss_bias)
 
     def ts_offset(self, c: Tcb) -> int:
         """RFC 7323 5.4: a clock that starts elsewhere for each connection tells nobody how long we have been up, nor which
         connections are one host's. A successor between the same four goes on where this one was: TIME-WAIT needs it (RFC 6191)."""
-        four = b"ts %x %x %x %x" % (c.local, c.local_port, c.remote, c.remote_port)
-        return int.from_bytes(hashlib.blake2s(four, key=self.secret, digest_size=4).digest(), "big")
+        ports = c.remote_port << 16 | c.local_port
+        return self.line(c.local, c.remote, ports) & const.M32
 
     def room(self) -> None:
         if self.count + len(self.unread) >= self.config.max_connections:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..cores import StreamUser
+from ..instant import SECOND
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -28,6 +29,8 @@ class Listener:
         self.accept = accept
         self.backlog = backlog
         self.waiting = 0
+        self.half = 0  # half-open connections
+        self.cookie_at = -3600 * SECOND  # when the last SYN cookie was sent
 
     def full(self) -> bool:
         return self.waiting >= self.backlog

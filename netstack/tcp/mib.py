@@ -47,6 +47,7 @@ class TcpExt(Group):
         "TCPRenoRecovery": "times that fast recovery was entered by duplicate ACKs",
         "TCPSynRetrans": "SYNs and SYN,ACKs sent again",
         "TCPSlowStartRetrans": "segments retransmitted in slow start after a time-out",
+        "TCPLostRetransmit": "segments retransmitted and marked lost again",
         "TCPSackRecovery": "times that fast recovery was entered by SACKs",
         "TCPSackFailures": "time-outs with SACKed data in flight",
         "TCPRenoFailures": "time-outs towards a peer without SACK",
@@ -57,9 +58,9 @@ class TcpExt(Group):
         "TCPSACKDiscard": "SACK blocks ignored: not within what is in flight",
         "TCPSACKReorder": "connections on which reordering was found by SACK",
         "TCPTSReorder": "connections on which reordering was found by timestamps",
-        "TCPDSACKRecv": "D-SACKs received",
-        "TCPDSACKIgnoredDubious": "of these, for data that was not lately sent again: the network has doubled it",
-        "TCPDSACKOfoRecv": "of these, for data beyond the acknowledgement",
+        "TCPDSACKRecv": "D-SACKs received, for data before the acknowledgement",
+        "TCPDSACKIgnoredDubious": "D-SACKs for data that was not lately sent again: the network has doubled it",
+        "TCPDSACKOfoRecv": "D-SACKs received, for data beyond the acknowledgement",
         "TCPFullUndo": "recoveries undone: a timestamp showed that the original had arrived",
         "TCPDSACKUndo": "recoveries undone: D-SACKs reported all retransmissions as duplicates",
         "TCPLossUndo": "time-outs undone: the original had arrived",
@@ -83,7 +84,12 @@ class TcpExt(Group):
         "PAWSEstab": "segments dropped: their timestamp is older than the last (RFC 7323 5)",
         "TCPDSACKOldSent": "D-SACKs sent for data that had been acknowledged",
         "TCPDSACKOfoSent": "D-SACKs sent for data that was queued out of order",
+        "TCPReqQFullDoCookies": "SYNs answered by a cookie: their listener has no place for a half-open connection",
         "TCPReqQFullDrop": "half-open connections dropped at random to make room for a SYN",
+        "SyncookiesSent": "SYN cookies sent",
+        "SyncookiesRecv": "ACKs that brought a SYN cookie back: connections made of them, or refused for want of room",
+        "SyncookiesFailed": "ACKs to a listener that has sent cookies, and this is none of them",
+        "TCPACKSkippedSynRecv": "SYN,ACKs not sent again: the peer repeats its SYN too often",
         # ours
         "InTooShort": "dropped: shorter than a header",
         "InBadOffset": "dropped: a header length below 20 or beyond the segment",
@@ -91,6 +97,7 @@ class TcpExt(Group):
         "InBadSource": "dropped: a source that can't be one, or our own address and port (LAND)",
         "InBadSyn": "dropped: SYN with FIN or from port 0",
         "InNoRoute": "SYNs dropped: there is no way back to their sender",
+        "InEarlyText": "dropped: belongs to a SYN cookie whose ACK and first text have not come",
         "InStray": "dropped: no connection, and nothing that deserves an answer",
         "InNoAck": "dropped: no ACK bit where it must be",
         "InBadAck": "acknowledges what was never sent, or too old (RFC 5961 5)",
@@ -98,7 +105,7 @@ class TcpExt(Group):
         "InBlindRst": "resets not exactly at RCV.NXT: challenged or dropped (RFC 5961 3)",
         "InTimeWaitRst": "resets ignored in TIME-WAIT (RFC 1337)",
         "RstLimited": "resets to strangers not sent: rate limit",
-        "SynDropped": "SYNs dropped: the half-open table or the connection table is full",
+        "SynDropped": "SYNs and cookies dropped: the connection table is full",
         "HalfOpenTimeouts": "half-open connections given up",
         "OutFailed": "segments that the layer below could not send: as good as lost",
         "TinyMss": "peers that announced less than the smallest MSS",
@@ -121,6 +128,7 @@ class TcpExt(Group):
         self.TCPRenoRecovery = 0
         self.TCPSynRetrans = 0
         self.TCPSlowStartRetrans = 0
+        self.TCPLostRetransmit = 0
         self.TCPSackRecovery = 0
         self.TCPSackFailures = 0
         self.TCPRenoFailures = 0
@@ -157,13 +165,19 @@ class TcpExt(Group):
         self.PAWSEstab = 0
         self.TCPDSACKOldSent = 0
         self.TCPDSACKOfoSent = 0
+        self.TCPReqQFullDoCookies = 0
         self.TCPReqQFullDrop = 0
+        self.SyncookiesSent = 0
+        self.SyncookiesRecv = 0
+        self.SyncookiesFailed = 0
+        self.TCPACKSkippedSynRecv = 0
         self.InTooShort = 0
         self.InBadOffset = 0
         self.InNotUnicast = 0
         self.InBadSource = 0
         self.InBadSyn = 0
         self.InNoRoute = 0
+        self.InEarlyText = 0
         self.InStray = 0
         self.InNoAck = 0
         self.InBadAck = 0

@@ -54,7 +54,9 @@ class Receiver(Timekeeper):
         return field
 
     def window_update_due(self) -> bool:
-        """Would the window grow by enough to be worth a segment of its own?"""
+        """Would the window grow by enough to be worth a segment of its own? Never after the peer's FIN: it sends no more."""
+        if self.state >= tc.CLOSE_WAIT:
+            return False
         grow = self.rcv_buf - self.rx_bytes - serial.sub(self.rcv_adv, self.rcv_nxt)
         return grow >= 2 * self.rcv_mss or 2 * grow >= self.rcv_buf
 
@@ -75,7 +77,7 @@ class Receiver(Timekeeper):
             seq = serial.add(seq, skip)
         ahead = serial.sub(seq, self.rcv_nxt)
         room = serial.sub(self.rcv_adv, seq)
-        if n > room or (fin and n == room):
+        if n > room or (fin and n and n == room):  # a bare FIN takes a number and no room: some hosts repeat it without a pause
             if n and not room:
                 self.hub.ext.TCPZeroWindowDrop += 1
             if n > room:

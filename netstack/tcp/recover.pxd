@@ -16,7 +16,7 @@ from netstack.tcp.transmit cimport Transmitter
 cdef class Recoverer(Transmitter):
     @cython.locals(acked="unsigned int", fin=bint)
     cdef bint advance(self, unsigned int ack, long long now) except *
-    @cython.locals(fl=Flight, acked="unsigned int", flight="unsigned int", fin=bint, twice=bint, was=int, n="long long")
+    @cython.locals(fl=Flight, acked="unsigned int", flight="unsigned int", fin=bint, twice=bint, was=int, n="long long", begin="unsigned int", end="unsigned int")
     cdef bint hear(self, Frame f, Options options, unsigned int ack, bint duplicate, long long now) except *
     @cython.locals(ticks="long long")
     cdef long long echo(self, long long now) noexcept
@@ -28,6 +28,11 @@ cdef class Recoverer(Transmitter):
     cdef bint blocks(self, Frame f, Options options, unsigned int ack) except *
     @cython.locals(at=Py_ssize_t, second="unsigned int", second_end="unsigned int")
     cdef bint is_dsack(self, Frame f, Options options, unsigned int begin, unsigned int end, unsigned int ack) except *
+    cdef void reorder(self) except *
+    @cython.locals(ext=TcpExt)
+    cdef bint duplicated(self, unsigned int begin, unsigned int end, unsigned int ack, long long now) except *
+    @cython.locals(fl=Flight)
+    cdef void note_losses(self) except *
     cdef object history_of(self)
     @cython.locals(fl=Flight)
     cdef void settle(self) except *
@@ -35,13 +40,13 @@ cdef class Recoverer(Transmitter):
     cdef long long window(self) except *
     @cython.locals(fl=Flight)
     cdef void widen(self, long long now) except *
-    @cython.locals(cc=Congestion)
+    @cython.locals(cc=Congestion, owed="long long", fl=Flight)
     cdef void enter(self, long long flight, long long now) except *
     cdef void recovered(self, long long now) except *
     cdef void overtaken(self, long long now) except *
     @cython.locals(ext=TcpExt, episode=Episode)
     cdef void undo(self, bint dsack, long long now) except *
-    @cython.locals(fl=Flight, mss="long long")
+    @cython.locals(fl=Flight, mss="long long", most="long long")
     cdef void duplicate(self, long long flight, long long now) except *
     @cython.locals(fl=Flight)
     cdef void partial(self, long long now) except *

@@ -58,9 +58,17 @@ class Recoverer(Transmitter):
         acked = serial.sub(ack, self.snd_una)
         flight = serial.sub(self.snd_nxt, self.snd_una)
         fin = self.advance(ack, now) if acked else False
-        if fl is None:
-            if self.tlp_out:  # all was acknowledged, but it is not yet known whether the probe was needed
-                self.probed(ack, acked, self.sack_on and options.sacks > 0, options.sacks, flight, now)
+        twice = False
+        if fl is None:  # all was acknowledged before, but not whether all that was sent again was needed
+            if self.sack_on and options.sacks:
+                begin = raw.g32(f.buf, options.sack_at)
+                end = raw.g32(f.buf, options.sack_at + 4)
+                if serial.lt(begin, end) and self.is_dsack(f, options, begin, end, ack):
+                    twice = self.duplicated(begin, end, ack, now)
+                    if twice:
+                        self.widen(now)
+            if self.tlp_out:
+                self.probed(ack, acked, twice, options.sacks, flight, now)
             return fin
         was = self.phase
         fl.hear(now, self.echo(now) if self.ts_seen else -1, self.min_rtt)
@@ -71,10 +79,11 @@ class Recoverer(Transmitter):
             fl.dupacks = 0
             if fl.ambiguous and self.episode is not None and self.episode.answered(fl.echo_to):
                 self.overtaken(now)
-        twice = False
         if self.sack_on:
             if options.sacks:
                 twice = self.blocks(f, options, ack)
+            if fl.reordered_by:
+                self.reorder()
         elif duplicate:
             self.duplicate(flight, now)
         elif acked and fl.dup_bytes:
@@ -100,7 +109,7 @@ class Recoverer(Transmitter):
                 if fl.fresh:
                     fl.detect(self.window())
                 if fl.marked:
-                    self.history_of().lost += fl.marked
+                    self.note_losses()
                     if self.phase == tc.OPEN:
                         self.enter(flight - fl.prior_sacked, now)
             else:
@@ -109,8 +118,11 @@ class Recoverer(Transmitter):
             self.partial(now)
         if self.phase == tc.RECOVERY:
             self.episode.arrived(fl.fresh, acked > 0, fl.marked > 0)  # type: ignore[union-attr]  # there is one, in this phase
-        elif acked and was != tc.RECOVERY:
-            self.cc.on_ack(acked, flight, self.rtt.srtt, now)  # type: ignore[union-attr]  # there from ESTABLISHED on
+        elif acked:
+            if was == tc.RECOVERY:  # the ACK that ends it is mostly for what SACKs have told of before: only the rest is news
+                acked = fl.fresh if self.sack_on else 0
+            if acked:
+                self.cc.on_ack(acked, flight, self.rtt.srtt, now)  # type: ignore[union-attr]  # there from ESTABLISHED on
         if self.snd_una == self.snd_nxt:
             self.settle()
         return fin
@@ -171,15 +183,7 @@ class Recoverer(Transmitter):
                 ext.TCPSACKDiscard += 1
                 continue
             if i == 1 and self.is_dsack(f, options, begin, end, ack):
-                twice = True
-                ext.TCPDSACKRecv += 1
-                history = self.history_of()
-                history.dsacked += 1
-                if not history.has(serial.sub(begin, self.iss)):
-                    ext.TCPDSACKIgnoredDubious += 1  # the network has doubled it: it says nothing of our retransmissions
-                    twice = False
-                elif self.episode is not None and self.episode.twice(begin, end):
-                    self.undo(True, fl.now)  # type: ignore[union-attr]
+                twice = self.duplicated(begin, end, ack, fl.now)  # type: ignore[union-attr]
                 continue
             if not serial.lt(ack, end):
                 continue  # told before, and acknowledged since
@@ -190,14 +194,16 @@ class Recoverer(Transmitter):
                 ext.SackCutsLimited += 1
         if fl.sacked > hits:  # type: ignore[union-attr]
             fl.sack_hits += 1  # type: ignore[union-attr]
-        if fl.reordered_by:  # type: ignore[union-attr]
-            if not self.reordered:
-                self.reordered = True
-                ext.TCPSACKReorder += 1
-            history = self.history_of()
-            if fl.reordered_by > history.reordering:  # type: ignore[union-attr]
-                history.reordering = fl.reordered_by  # type: ignore[union-attr]
         return twice
+
+    def reorder(self) -> None:
+        """What was sent once has come, by SACK or by the ACK itself, below what had come before it (RFC 8985 6.2 step 3)."""
+        if not self.reordered:
+            self.reordered = True
+            self.hub.ext.TCPSACKReorder += 1
+        history = self.history_of()
+        if self.flight.reordered_by > history.reordering:  # type: ignore[union-attr]  # the caller has looked
+            history.reordering = self.flight.reordered_by  # type: ignore[union-attr]
 
     def is_dsack(self, f: Frame, options: Options, begin: int, end: int, ack: int) -> bool:
         """Does the first block tell of what came twice? It lies before the ACK, though no further than a window, or within the
@@ -209,10 +215,31 @@ class Recoverer(Transmitter):
         at = options.sack_at + 8
         second = raw.g32(f.buf, at)
         second_end = raw.g32(f.buf, at + 4)
-        if serial.le(second, begin) and serial.le(end, second_end) and serial.le(end, self.snd_nxt) and serial.le(ack, begin):
-            self.hub.ext.TCPDSACKOfoRecv += 1
-            return True
-        return False
+        return serial.le(second, begin) and serial.le(end, second_end) and serial.le(end, self.snd_nxt) and serial.le(ack, begin)
+
+    def duplicated(self, begin: int, end: int, ack: int, now: int) -> bool:
+        """A D-SACK. False when it is for nothing that was sent again: the network has doubled it, and it says nothing of our
+        retransmissions."""
+        ext = self.hub.ext
+        if serial.lt(begin, ack):
+            ext.TCPDSACKRecv += 1
+        else:
+            ext.TCPDSACKOfoRecv += 1
+        history = self.history_of()
+        history.dsacked += 1
+        if not history.has(serial.sub(begin, self.iss)):
+            ext.TCPDSACKIgnoredDubious += 1
+            return False
+        if self.episode is not None and self.episode.twice(begin, end):
+            self.undo(True, now)
+        return True
+
+    def note_losses(self) -> None:
+        """Something has been marked lost."""
+        fl = self.flight
+        self.history_of().lost += fl.marked  # type: ignore[union-attr]  # the caller has looked
+        if fl.relost:  # type: ignore[union-attr]
+            self.hub.ext.TCPLostRetransmit += (fl.relost + self.mss - 1) // self.mss  # type: ignore[union-attr]
 
     def history_of(self) -> History:
         if self.history is None:
@@ -227,7 +254,8 @@ class Recoverer(Transmitter):
         if fl.rate_ns > 0:
             self.rate = fl.rate_bytes * const.SECOND // fl.rate_ns
         self.flight = None
-        self.episode = None
+        if self.episode is not None and not self.episode.outlives():
+            self.episode = None
         self.hub.take_back(fl)
         if self.timer != tc.PERSIST:
             self.timer = tc.RTO
@@ -262,10 +290,11 @@ class Recoverer(Transmitter):
     def widen(self, now: int) -> None:
         """A D-SACK: the window was too short. Once in a round trip (RFC 8985 6.2 step 4)."""
         fl = self.flight
-        if fl.dsack_open and serial.lt(self.snd_una, fl.dsack_round):  # type: ignore[union-attr]  # the caller has looked
-            return
-        fl.dsack_open = True  # type: ignore[union-attr]
-        fl.dsack_round = self.snd_nxt  # type: ignore[union-attr]
+        if fl is not None:
+            if fl.dsack_open and serial.lt(self.snd_una, fl.dsack_round):
+                return
+            fl.dsack_open = True
+            fl.dsack_round = self.snd_nxt
         self.reo_persist = tc.REO_PERSIST
         if self.reo_mult < tc.REO_MULT_MAX:
             self.reo_mult += 1
@@ -276,7 +305,16 @@ class Recoverer(Transmitter):
     def enter(self, flight: int, now: int) -> None:
         """A loss, in OPEN: fast recovery begins. `flight` is what was in flight before this ACK, and not SACKed."""
         cc = self.cc
-        self.episode = Episode(cc.cwnd, cc.ssthresh, flight)  # type: ignore[union-attr]
+        fl = self.flight
+        # What the ACKs before this one have allowed, cumulative ones and limited transmit, would have left by now were they not
+        # of the same batch, for whose end sending waits. It may still leave: otherwise a window that is acknowledged in one burst
+        # begins its recovery nearly empty
+        owed = cc.cwnd - fl.pipe(self.in_flight()) - fl.marked - fl.fresh  # type: ignore[union-attr]  # both are there
+        if owed > self.pending() - self.in_flight():
+            owed = self.pending() - self.in_flight()
+        if owed < 0 or not self.sack_on:
+            owed = 0
+        self.episode = Episode(cc.cwnd, cc.ssthresh, flight, owed)  # type: ignore[union-attr]
         self.phase = tc.RECOVERY
         self.recover = self.snd_nxt
         self.tlp_out = 0
@@ -332,8 +370,11 @@ class Recoverer(Transmitter):
         fl.dupacks += 1  # type: ignore[union-attr]  # the caller has looked
         fl.fresh += mss  # type: ignore[union-attr]
         fl.dup_bytes += mss  # type: ignore[union-attr]
-        if fl.dup_bytes > flight - mss:  # type: ignore[union-attr]  # the missing one has not left
-            fl.dup_bytes = flight - mss if flight > mss else 0  # type: ignore[union-attr]
+        most = flight - mss  # the missing one has not left …
+        if self.phase == tc.RECOVERY and serial.sub(self.recover, self.snd_una) < most:
+            most = serial.sub(self.recover, self.snd_una)  # … and what duplicates let out earns no more of them (RFC 5681 3.2)
+        if fl.dup_bytes > most:  # type: ignore[union-attr]
+            fl.dup_bytes = most if most > 0 else 0  # type: ignore[union-attr]
             fl.fresh = 0  # type: ignore[union-attr]  # more of them than there were segments: somebody invents them
         if self.phase == tc.OPEN and fl.dupacks == tc.DUPACKS and serial.lt(self.recover, self.snd_una):  # type: ignore[union-attr]
             self.enter(flight, now)

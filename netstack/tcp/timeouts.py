@@ -55,14 +55,14 @@ class Timekeeper(Recoverer):
 
     def probe_at(self, rto_at: int) -> int:
         """When a tail loss probe is due (RFC 8985 7.2): two round trips after the last that was sent or acknowledged, and where one
-        segment is all, as much later as its ACK may be delayed; not after the time-out."""
+        segment is all, as much later as its ACK may be delayed; a second where no round trip is known; not after the time-out."""
         fl = self.flight
         since = fl.rto_from  # type: ignore[union-attr]  # the caller has looked
         if since < self.sent_at:
             since = self.sent_at
         wait = 2 * self.rtt.srtt if self.rtt.srtt else const.SECOND
         flight = serial.sub(self.snd_nxt, self.snd_una)
-        if flight <= self.mss:
+        if flight <= self.mss and self.rtt.srtt:
             wait += tc.MOST_ACK_DELAY
         return since + wait if since + wait < rto_at else rto_at
 
@@ -90,6 +90,8 @@ class Timekeeper(Recoverer):
             i = len(runs) - 1
             run = runs[i]
             n = serial.sub(run.end, run.seq)
+            if serial.sub(run.end, self.snd_una) > length:
+                mss += 1  # the FIN after the last segment takes a number and no room
             if n > mss:
                 fl.split(i, serial.add(run.end, -mss))  # type: ignore[union-attr]
                 i += 1
@@ -104,7 +106,7 @@ class Timekeeper(Recoverer):
         fl.hear(now, -1, self.min_rtt)  # type: ignore[union-attr]  # the timer would not run
         fl.detect(self.window())  # type: ignore[union-attr]
         if fl.marked:  # type: ignore[union-attr]
-            self.history_of().lost += fl.marked  # type: ignore[union-attr]
+            self.note_losses()
             if self.phase == tc.OPEN:
                 self.enter(serial.sub(self.snd_nxt, self.snd_una) - fl.sacked, now)  # type: ignore[union-attr]
 
@@ -174,7 +176,7 @@ class Timekeeper(Recoverer):
             fl.late(self.window(), now)  # type: ignore[union-attr]
         else:
             fl.lose_all(tc.BY_RTO)  # type: ignore[union-attr]
-        self.history_of().lost += fl.marked  # type: ignore[union-attr]
+        self.note_losses()
         fl.dup_bytes = 0  # type: ignore[union-attr]
         fl.dupacks = 0  # type: ignore[union-attr]
         fl.reo_due = 0  # type: ignore[union-attr]

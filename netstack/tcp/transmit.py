@@ -149,6 +149,8 @@ class Transmitter(Tcb):
 
     def resend(self, now: int) -> bool:
         """Send again what was lost, as far as there is room. True when all of it has left."""
+        if self.snd_wnd == 0 and self.timer == tc.PERSIST:
+            return False  # a byte of it is sent as probe (RFC 9293 3.8.6, MUST-35)
         fl = self.flight
         mss = self.mss
         largest = self.largest()
@@ -293,6 +295,7 @@ class Transmitter(Tcb):
             self.small_end = end
         if self.flight is None:
             self.flight = self.hub.lend(seq, now, self.min_rtt)
+            self.flight.rack_rtt = self.rtt.srtt  # until it has one of its own: a time-out may come first (RFC 8985 6.3)
             self.una_at = now
             if self.timer == tc.PERSIST:  # the window has opened; the back-off was the probes', and no sign of a lossy path
                 self.timer = tc.RTO

@@ -8,19 +8,26 @@ seed, whatever the machine is doing, and an hour of retransmissions takes millis
 An instant may take many turns (a wire without delay carries a whole transfer in one), but not for ever: two hosts on such a wire
 can answer each other endlessly, and an actor with a bug can leave its deadline in the past. After `spin` turns at one
 instant the clock raises `Spinning` and names the actor that took most of them.
+
+Nobody tells the clock that a deadline has moved: a program may call any stack at any time. So it asks all actors, once for each
+turn; of a stack on a wire it asks the timers and the inbox themselves, which is a few nanoseconds where this is compiled.
 """
 
 import heapq
-import itertools
 from collections.abc import Callable
 from typing import Protocol
 
+from .. import const
 from ..errors import NetstackError, UsageError
-from ..instant import NEVER, SECOND, Duration, Instant, format_duration
+from ..instant import SECOND, Duration, Instant, format_duration
+from ..stack import Stack
+from ..timers import Timers
+from .inbox import Inbox, InboxNetif
 
 
 class Actor(Protocol):
-    """Something that acts at deadlines: a Stack, a Probe."""
+    """Something that acts at deadlines: a Stack, a Probe. One with an attribute `inbox`, an Inbox, is not asked: it runs when a
+    frame has arrived there, and only then."""
 
     def next_deadline(self) -> int | None:
         """When `run` is wanted next; NEVER or None when there is no such instant, now or earlier for 'at once'."""
@@ -36,35 +43,69 @@ class Spinning(NetstackError, RuntimeError):
     """The clock can't leave an instant, because somebody is always due."""
 
 
+class Seat:
+    """An actor's place on the clock, and the short way to its deadline where there is one."""
+
+    __slots__ = ("actor", "inbox", "name", "timers")
+
+    def __init__(self, actor: Actor, name: str) -> None:
+        self.actor = actor
+        self.name = name
+        self.timers: Timers | None = None
+        self.inbox: Inbox | None = None
+        if type(actor) is Stack and isinstance(actor.netif, InboxNetif):
+            self.timers = actor.timers
+            self.inbox = actor.netif.inbox
+        elif isinstance(getattr(actor, "inbox", None), Inbox):
+            self.inbox = actor.inbox  # type: ignore[attr-defined]  # as just seen
+
+    def deadline(self) -> int:
+        """That of the actor; NEVER when it has none."""
+        if self.inbox is not None:
+            soonest: int = self.inbox.soonest
+            if self.timers is not None:
+                deadline: int = self.timers.next_deadline()
+                if deadline < soonest:
+                    return deadline
+            return soonest
+        said = self.actor.next_deadline()
+        return const.NEVER if said is None else said
+
+
 class VirtualClock:
     """Time for tests: starts at `start`, moves only in `advance` and `run_until`."""
 
+    __slots__ = ("_calendar", "_earliest", "_now", "_order", "_seats", "_spin", "_suspects", "_turns")
+
     def __init__(self, start: int = 0, spin: int = 100_000) -> None:
-        self._now = Instant(start)
+        self._now: int = start
         self._spin = spin
-        self._actors: list[tuple[Actor, str]] = []
+        self._seats: list[Seat] = []
         self._calendar: list[tuple[int, int, Callable[[], object]]] = []
-        self._order = itertools.count()
+        self._order = 0
         self._turns = 0
-        self._turns_of: dict[str, int] = {}
+        self._suspects: dict[str, int] = {}
+        self._earliest: int = const.NEVER  # as the last pass found it
 
     @property
     def now(self) -> Instant:
-        return self._now
+        return Instant(self._now)
 
     def add(self, actor: Actor, name: str = "") -> None:
         """`actor` runs on this clock from now on; `name` is for the error that says it spins."""
-        if any(actor is other for other, _ in self._actors):
+        if any(actor is seat.actor for seat in self._seats):
             raise UsageError(f"{name or actor!r} is on this clock already: add each actor once")
-        self._actors.append((actor, name or str(getattr(actor, "name", "")) or f"{type(actor).__name__} {len(self._actors)}"))
+        name = name or str(getattr(actor, "name", "")) or f"{type(actor).__name__} {len(self._seats) + 1}"
+        self._seats = [*self._seats, Seat(actor, name)]  # a new list: a turn in progress goes on over the old one
 
     def remove(self, actor: Actor) -> None:
         """It runs no more; not being there is fine."""
-        self._actors = [(other, name) for other, name in self._actors if other is not actor]
+        self._seats = [seat for seat in self._seats if seat.actor is not actor]
 
     def call_at(self, when: int, action: Callable[[], object]) -> None:
         """Call `action()` at the instant `when`, before the actors of that instant; a past one means now."""
-        heapq.heappush(self._calendar, (max(when, self._now), next(self._order), action))
+        self._order += 1
+        heapq.heappush(self._calendar, (max(when, self._now), self._order, action))
 
     def call_later(self, after: int, action: Callable[[], object]) -> None:
         """Call `action()` in `after` nanoseconds."""
@@ -72,12 +113,12 @@ class VirtualClock:
 
     def next_deadline(self) -> Instant:
         """The earliest instant at which anything happens; NEVER when nothing is left to happen."""
-        earliest = int(NEVER)
+        earliest: int = const.NEVER
         if self._calendar:
             earliest = self._calendar[0][0]
-        for actor, _ in self._actors:
-            deadline = actor.next_deadline()
-            if deadline is not None and deadline < earliest:
+        for seat in self._seats:
+            deadline = seat.deadline()
+            if deadline < earliest:
                 earliest = deadline
         return Instant(earliest)
 
@@ -88,7 +129,7 @@ class VirtualClock:
 
     def advance(self, duration: int) -> None:
         """Let `duration` nanoseconds pass."""
-        self.run_until(Instant(self._now + duration))
+        self.run_until(self._now + duration)
 
     def run_until(self, goal: "Callable[[], object] | int", limit: int = Duration(3600 * SECOND)) -> Instant:
         """Run to the instant `goal`, or until `goal()` is true. Returns the instant reached.
@@ -98,25 +139,26 @@ class VirtualClock:
         """
         if isinstance(goal, int):
             self._run_to(goal)
-            return self._now
+            return Instant(self._now)
         end = self._now + limit
         while not goal():
             if self._pass(goal):
                 continue
-            deadline = self.next_deadline()
-            if deadline >= NEVER:
+            deadline = self._earliest
+            if deadline >= const.NEVER:
                 raise Stalled(f"nothing is left to happen after {format_duration(self._now)}, and the condition is still false")
             if deadline > end:
                 raise Stalled(f"the condition is still false after {format_duration(limit)} of virtual time")
             self._move(deadline)
-        return self._now
+        return Instant(self._now)
 
     def _run_to(self, end: int) -> None:
         if end < self._now:
             raise UsageError(f"the clock is at {self._now} ns already and does not go back to {end}")
         while True:
-            self.run_due()
-            deadline = self.next_deadline()
+            if self._pass(None):
+                continue
+            deadline = self._earliest
             if deadline > end:
                 break
             self._move(deadline)
@@ -124,39 +166,52 @@ class VirtualClock:
 
     def _move(self, when: int) -> None:
         if when > self._now:
-            self._now = Instant(when)
+            self._now = when
             self._turns = 0
-            self._turns_of.clear()
 
     def _pass(self, goal: "Callable[[], object] | None") -> bool:
-        """Give each actor that is due one turn. False when none was; ends early when the goal is reached."""
+        """Give each actor that is due one turn. False when none was, and then `_earliest` says when one will be; ends early when
+        the goal is reached."""
         ran = False
-        while self._calendar and self._calendar[0][0] <= self._now:
+        now = self._now
+        earliest: int = const.NEVER
+        while self._calendar and self._calendar[0][0] <= now:
             action = heapq.heappop(self._calendar)[2]
-            self._turn(f"calendar {getattr(action, '__qualname__', action)!s}")
+            self._count(None, action)
             action()
             ran = True
             if goal is not None and goal():
                 return True
-        for actor, name in list(self._actors):
-            deadline = actor.next_deadline()
-            if deadline is None or deadline > self._now:
+        for seat in self._seats:
+            deadline = seat.deadline()
+            if deadline > now:
+                if deadline < earliest:
+                    earliest = deadline
                 continue
-            self._turn(name)
-            actor.run(self._now)
+            self._count(seat, None)
+            seat.actor.run(Instant(now))
             ran = True
             if goal is not None and goal():
                 return True
+        if self._calendar and self._calendar[0][0] < earliest:
+            earliest = self._calendar[0][0]
+        self._earliest = earliest
         return ran
 
-    def _turn(self, name: str) -> None:
+    def _count(self, seat: "Seat | None", action: "Callable[[], object] | None") -> None:
+        """One turn more at this instant. Who takes them is written down only in the second half of those allowed."""
         self._turns += 1
-        self._turns_of[name] = self._turns_of.get(name, 0) + 1
+        if self._turns * 2 <= self._spin:
+            if self._turns == 1:
+                self._suspects.clear()
+            return
+        name = seat.name if seat is not None else f"calendar {getattr(action, '__qualname__', action)!s}"
+        self._suspects[name] = self._suspects.get(name, 0) + 1
         if self._turns > self._spin:
-            worst, turns = max(self._turns_of.items(), key=lambda item: item[1])
-            deadline = next((actor.next_deadline() for actor, other in self._actors if other == worst), None)
+            worst = max(self._suspects, key=self._suspects.__getitem__)
+            deadline = next((seat.deadline() for seat in self._seats if seat.name == worst), None)
             raise Spinning(
-                f"{self._turns} turns at {self._now} ns and the clock can't move on: {worst} took {turns} of them, "
-                f"and its deadline is still {deadline}. It does not move its deadline on, or it and another answer each other "
-                "over a wire without delay"
+                f"{self._turns} turns at {self._now} ns and the clock can't move on: {worst} took {self._suspects[worst]} of the "
+                f"last {self._turns - self._spin // 2}, and its deadline is still {deadline}. It does not move its deadline on, or "
+                "it and another answer each other over a wire without delay"
             )

@@ -5,30 +5,38 @@ For each frame that enters a `Line` at `now`:
   1. mtu        an internet datagram longer than this does not fit: dropped (TooLong)
   2. rate       the line sends one frame after another, `8 * len(frame) / rate` seconds each; a frame that finds `queue`
                 others waiting for the line is dropped at the tail (QueueFull). Preamble and check sequence don't count
-  3. loss       lost on the way, after it has used its share of the rate (Lost)
+  3. loss       lost on the way, after it has used its share of the rate; the first of these that applies:
+       drop       it is a TCP segment that stands on this list (Picked): `5`, `5-8`, `9r1` for the first retransmission of the
+                  ninth; numbered from 1 in each flow and direction, data-carrying ones alone (picks.py)
+       ack_loss   it is a TCP acknowledgement without data, SYN, FIN or RST (AckLost)
+       loss       whatever it is (Lost). With a `burst` above 1 losses come in bursts: the line is good or bad (Gilbert and
+                  Elliott), a bad time lasts `burst` frames on average and loses `burst_loss` of them, a good one none, and
+                  `loss` is the share of all frames that are lost in the long run
   4. corrupt    one bit, anywhere in the frame, is flipped (Corrupted)
   5. duplicate  it arrives twice (Duplicated); each copy goes through 6 and 7 by itself
   6. delay      takes `delay`, and up to `jitter` more, evenly spread. Jitter alone never reorders: a frame arrives no
                 earlier than the one before it
-  7. reorder    held back for `reorder_by` more while those behind it overtake (Reordered)
+  7. reorder    held back for `reorder_by` more while those behind it overtake; or, with `reorder_past`, until exactly so many
+                others have arrived, and comes right behind the last of them, `hold` later at the latest (Reordered)
 
-3, 4, 5 and 7 are probabilities, each drawn anew and only when it is not 0. The same seed and the same frames at the same
-instants give the same fates.
+ack_loss, loss, 4, 5 and 7 are probabilities, each drawn anew and only when it is not 0. The same seed and the same frames at
+the same instants give the same fates.
 """
 
 import re
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypedDict
 
 import attrs
 
-from ..counters import Group
 from ..errors import UsageError
 from ..instant import MILLISECOND, SECOND, parse_duration
-from ..signatures import Rng
+from .line import Line
+from .mib import FaultMib
+from .picks import Pick, Picks, read_picks, show_picks
 
-_ONE = 1 << 53  # chances are compared as 53-bit fractions, the precision of a float
+__all__ = ["FaultArguments", "FaultMib", "Faults", "Line"]
+
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKMG]?)(?:bit|bps|bit/s)?", re.ASCII)
 _SCALE = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
@@ -53,16 +61,27 @@ def _positive(faults: "Faults", attribute: "attrs.Attribute[int]", value: int) -
         raise UsageError(f"{attribute.name}={value} lets nothing pass: write a number above 0")
 
 
+def _burst(faults: "Faults", attribute: "attrs.Attribute[float]", value: float) -> None:
+    if value < 1:
+        raise UsageError(f"burst={value} is less than one frame: write how many are lost in a row on average, 1 for no bursts")
+
+
 class FaultArguments(TypedDict, total=False):
     """The fields of `Faults`, for functions that take them as keywords."""
 
     loss: float
+    burst: float
+    burst_loss: float
+    ack_loss: float
+    drop: str | int | Iterable[int | Pick]
     duplicate: float
     reorder: float
     corrupt: float
     delay: int
     jitter: int
     reorder_by: int
+    reorder_past: int
+    hold: int
     rate: int | None
     queue: int
     mtu: int
@@ -74,16 +93,26 @@ class Faults:
     """How bad a cable is. All zero: a perfect one. Durations are in nanoseconds, the rate in bits per second."""
 
     loss: float = attrs.field(default=0.0, validator=_chance)
+    burst: float = attrs.field(default=1.0, validator=_burst)  # frames
+    burst_loss: float = attrs.field(default=1.0, validator=_chance)
+    ack_loss: float = attrs.field(default=0.0, validator=_chance)
+    drop: Picks = attrs.field(default=(), converter=read_picks)
     duplicate: float = attrs.field(default=0.0, validator=_chance)
     reorder: float = attrs.field(default=0.0, validator=_chance)
     corrupt: float = attrs.field(default=0.0, validator=_chance)
     delay: int = attrs.field(default=0, validator=_not_negative)
     jitter: int = attrs.field(default=0, validator=_not_negative)
     reorder_by: int = attrs.field(default=10 * MILLISECOND, validator=_not_negative)
+    reorder_past: int = attrs.field(default=0, validator=_not_negative)  # frames; 0: by time
+    hold: int = attrs.field(default=int(SECOND), validator=_not_negative)  # where nothing follows, as long as RFC 6298's first RTO
     rate: int | None = attrs.field(default=None, validator=_rate)
     queue: int = attrs.field(default=1000, validator=_positive)  # frames; what Linux gives a device (txqueuelen)
     mtu: int = attrs.field(default=1500, validator=_positive)
     seed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if self.loss and self.burst > 1 and self.loss > self.burst_loss:
+            raise UsageError(f"loss={self.loss} can't be had from bursts that lose {self.burst_loss}: raise burst_loss above it")
 
     @classmethod
     def parse(cls, text: str) -> "Faults":
@@ -106,8 +135,13 @@ class Faults:
     def __str__(self) -> str:
         """In the form that `parse` reads: what a failing test prints."""
         shown = ((a.name, getattr(self, a.name), a.default) for a in attrs.fields(Faults))
-        units = {"delay": "ns", "jitter": "ns", "reorder_by": "ns"}
-        return ",".join(f"{name}={value}{units.get(name, '')}" for name, value, default in shown if value != default)
+        return ",".join(f"{name}={_show(name, value)}" for name, value, default in shown if value != default)
+
+
+def _show(name: str, value: Any) -> str:
+    if name == "drop":
+        return show_picks(value)
+    return f"{value}ns" if name in ("delay", "jitter", "reorder_by", "hold") else str(value)
 
 
 def _read_chance(text: str) -> float:
@@ -129,128 +163,33 @@ _READERS: dict[str, Callable[[str], object]] = {
     "delay": parse_duration,
     "jitter": parse_duration,
     "reorder_by": parse_duration,
+    "reorder_past": int,
+    "hold": parse_duration,
     "rate": _read_rate,
     "queue": int,
     "mtu": int,
+    "burst": float,
+    "burst_loss": _read_chance,
+    "ack_loss": _read_chance,
+    "drop": read_picks,
     "seed": int,
 }
 _EXAMPLES = {
     "loss": "1%",
+    "burst": "4",
+    "burst_loss": "1.0",
+    "ack_loss": "10%",
+    "drop": "5-8+9r1",
     "duplicate": "0.02",
     "reorder": "2%",
     "corrupt": "0.001",
     "delay": "20ms",
     "jitter": "5ms",
     "reorder_by": "10ms",
+    "reorder_past": "3",
+    "hold": "1s",
     "rate": "100M",
     "queue": "1000",
     "mtu": "1500",
     "seed": "7",
 }
-
-
-class FaultMib(Group):
-    """What happened to the frames of a line or a wire."""
-
-    MEANING = {
-        "Frames": "frames that entered",
-        "TooLong": "dropped: longer than the mtu",
-        "QueueFull": "dropped: the queue before the line was full",
-        "Lost": "dropped: lost on the way",
-        "Corrupted": "arrived with one bit flipped",
-        "Duplicated": "arrived twice",
-        "Reordered": "held back while others overtook",
-        "Cut": "dropped: the cable between the two was cut",
-        "Tampered": "dropped or changed by the test's own function",
-        "InboxFull": "dropped: the receiver has not polled for too long",
-    }
-    __slots__ = tuple(MEANING)
-
-    def __init__(self) -> None:
-        self.Frames = 0
-        self.TooLong = 0
-        self.QueueFull = 0
-        self.Lost = 0
-        self.Corrupted = 0
-        self.Duplicated = 0
-        self.Reordered = 0
-        self.Cut = 0
-        self.Tampered = 0
-        self.InboxFull = 0
-
-
-class Line:
-    """One direction of a cable: takes a frame at an instant, and says what arrives when."""
-
-    __slots__ = ("faults", "mib", "_begins", "_busy_until", "_header", "_last_arrival", "_rng")
-
-    def __init__(self, faults: Faults, rng: Rng, header: int = 14, mib: "FaultMib | None" = None) -> None:
-        """`header` is the length of the link header, which the mtu leaves out."""
-        self.faults = faults
-        self.mib = FaultMib() if mib is None else mib
-        self._rng = rng
-        self._header = header
-        self._busy_until = 0
-        self._begins: deque[int] = deque()
-        self._last_arrival = 0
-
-    def carry(self, frame: bytes, now: int) -> tuple[list[tuple[int, bytes]], str]:
-        """The instants and frames that arrive, none if it is dropped; and what befell it, in words, for a capture's comment."""
-        faults, mib = self.faults, self.mib
-        mib.Frames += 1
-        if len(frame) - self._header > faults.mtu:
-            mib.TooLong += 1
-            return [], f"dropped: longer than the mtu of {faults.mtu}"
-        departure = self._serialise(len(frame), now)
-        if departure is None:
-            mib.QueueFull += 1
-            return [], f"dropped: {faults.queue} frames are queued before it"
-        if self._befalls(faults.loss):
-            mib.Lost += 1
-            return [], "dropped: lost on the way"
-        fate = []
-        if frame and self._befalls(faults.corrupt):
-            mib.Corrupted += 1
-            bit = self._below(8 * len(frame))
-            frame = frame[: bit >> 3] + bytes([frame[bit >> 3] ^ 1 << (bit & 7)]) + frame[(bit >> 3) + 1 :]
-            fate.append(f"bit {bit & 7} of byte {bit >> 3} flipped")
-        copies = 1
-        if self._befalls(faults.duplicate):
-            mib.Duplicated += 1
-            copies = 2
-            fate.append("duplicated")
-        arrivals = []
-        for _ in range(copies):
-            arrival = departure + faults.delay + (self._below(faults.jitter + 1) if faults.jitter else 0)
-            arrival = max(arrival, self._last_arrival)
-            if self._befalls(faults.reorder):
-                mib.Reordered += 1
-                arrival += faults.reorder_by
-                fate.append("held back")
-            else:
-                self._last_arrival = arrival
-            arrivals.append((arrival, frame))
-        return arrivals, ", ".join(fate)
-
-    def _serialise(self, length: int, now: int) -> "int | None":
-        """When the last bit has left, or None when the queue is full."""
-        if self.faults.rate is None:
-            return now
-        # those that have not begun to leave are waiting; the one on the line is not
-        begins = self._begins
-        while begins and begins[0] <= now:
-            begins.popleft()
-        if len(begins) >= self.faults.queue:
-            return None
-        begin = max(now, self._busy_until)
-        if begin > now:
-            begins.append(begin)
-        self._busy_until = begin + -(-8 * length * SECOND // self.faults.rate)
-        return self._busy_until
-
-    def _befalls(self, chance: float) -> bool:
-        return chance > 0 and self._rng.getrandbits(53) < chance * _ONE
-
-    def _below(self, n: int) -> int:
-        # the bias of % is below n / 2**53, and every bit of it is reproducible
-        return self._rng.getrandbits(53) % n

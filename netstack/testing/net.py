@@ -1,4 +1,4 @@
-"""Whole networks in virtual time: hosts with a stack each, a wire between them, one clock.
+"""Whole networks in virtual time: hosts with a stack each, wires and links between them, one clock.
 
     world = World(seed=7, loss=0.1, delay=20 * MILLISECOND)
     a, b = world.host("a"), world.host("b")
@@ -9,82 +9,111 @@
 
 Nothing waits: `run` jumps from deadline to deadline, so seconds of network time take milliseconds, and the same seed gives
 the same packets on every machine.
+
+Hosts that nobody has linked share the world's wire, an Ethernet. Those that are linked live on their links, with routers between:
+
+    world = World(seed=7)
+    a, r, b = world.host("a"), world.router("r"), world.host("b")
+    world.link(a, r, rate=100_000_000, delay=MILLISECOND)
+    slow = world.link(r, b, rate=10_000_000, delay=20 * MILLISECOND, queue=50, back={"ack_loss": 0.1})
+
+Routes are found (`routes.py`); nobody writes them. Each thing has a name, and can be asked for and hurt by it:
+`world.partition("a", "b")`, `heal`, `world.links["r-b"].cut()`, `world.node("b")`, `host.crash()`. Each link rolls dice of its
+own, started from the seed and its name, so that one link more does not change what befalls the others. `topology.py` builds
+the usual shapes.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
 from typing import Unpack
+
+import attrs
 
 from ..adapters import PyStreamUser
 from ..address import Cidr, Ip4
 from ..cores import StreamUser
+from ..errors import UsageError
 from ..instant import SECOND, Instant
 from ..stack import Stack, StackConfig
 from ..tcp.connection import Connection
 from ..tcp.listener import Listener
 from .clock import VirtualClock
+from .endpoint import Endpoint
 from .faults import FaultArguments, Faults
+from .inbox import InboxNetif
+from .nodes import Link, Node, Trunk
+from .router import Router
 from .wire import Wire
 
+__all__ = ["Endpoint", "Host", "Link", "Router", "World"]
 
-class Endpoint:
-    """An application in a test: sends what it was given as fast as it may, and writes down all that it is told."""
+EVERYWHERE = Cidr(Ip4(0), 0)
 
-    def __init__(self, payload: bytes = b"", *, close: bool = True) -> None:
-        self.payload = payload
-        self.close_after = close
-        self.sent = 0
-        self.received = bytearray()
-        self.events: list[str] = []
-        self.error: Exception | None = None
-        self.conn: Connection | None = None
 
-    def push(self, now: int) -> None:
-        """Write until the connection says stop; then end our side if all is written."""
-        assert self.conn is not None
-        while self.sent < len(self.payload):
-            piece = self.payload[self.sent : self.sent + 65536]
-            self.sent += len(piece)
-            if not self.conn.write(piece, now):
-                return
-        if self.close_after:
-            self.close_after = False
-            self.conn.shutdown(now)
+class Host(Node):
+    """A stack on the world's wire, or on links. Which one is settled when its stack is first asked for, or the clock first runs."""
+
+    def __init__(self, world: World, name: str, number: int, address: Cidr, config: StackConfig | None) -> None:
+        super().__init__(name, number, address.address)
+        self.world = world
+        self.address = address
+        self.config = config
+        self.is_up = True
+        self._stack: Stack | None = None
+        self._port: InboxNetif | None = None
+        self._lives = 0
 
     @property
-    def is_closed(self) -> bool:
-        return "closed" in self.events
+    def stack(self) -> Stack:
+        """The stack of its present life. After a crash, the one that died, until `restart`."""
+        if self._stack is None:
+            self.world.settle()
+        assert self._stack is not None
+        return self._stack
 
-    def on_connected(self, now: int) -> None:
-        self.events.append("connected")
-        self.push(now)
+    @property
+    def is_settled(self) -> bool:
+        """Is it too late to choose between wire and links?"""
+        return self._stack is not None
 
-    def on_data(self, data: bytes, now: int) -> None:
-        self.received += data
+    def settle(self, wire: Wire | None) -> None:
+        """Come to life on `wire`, or on the host's links."""
+        world = self.world
+        life = f"{world.seed} {self.name}" + (f" {self._lives}" if self._lives else "")
+        self._lives += 1
+        if wire is not None:
+            self._port = wire.port(self.name, None if self._port is None else self._port.mac)
+            addresses = [self.address]
+        else:
+            self._port = Trunk(self)
+            addresses = [Cidr(self.address.address, 32)]
+        self._stack = Stack(self._port, now=world.now, rng=random.Random(life), addresses=addresses, config=self.config)
+        if wire is None:
+            self._stack.ip.add_route(EVERYWHERE, None)
+        world.clock.add(self._stack, self.name)
 
-    def on_eof(self, now: int) -> None:
-        self.events.append("eof")
+    def wake(self) -> None:
+        if self._port is not None:
+            self._port.wake()
 
-    def on_writable(self, now: int) -> None:
-        self.push(now)
+    def crash(self) -> None:
+        """Power off: nothing is said to anybody, and all that the host knew is gone."""
+        if self.is_up:
+            self.is_up = False
+            self.world.clock.remove(self.stack)
+            self.stack.netif.close()
 
-    def on_closed(self, error: Exception | None, now: int) -> None:
-        self.events.append("closed")
-        self.error = error
-
-
-class Host:
-    """A stack on a port of the world's wire."""
-
-    def __init__(self, world: World, name: str, address: Cidr, config: StackConfig | None) -> None:
-        self.world = world
-        self.name = name
-        self.address = address
-        rng = random.Random(f"{world.seed} {name}")
-        self.stack = Stack(world.wire.port(name), now=world.now, rng=rng, addresses=[address], config=config)
-        world.clock.add(self.stack, name)
+    def restart(self) -> None:
+        """Power on, with the same address and an empty memory: listen anew. Does nothing to a host that is up."""
+        if not self.is_up:
+            self.is_up = True
+            self.inbox.clear()
+            self.settle(None if self.ways else self.world.wire)
 
     def listen(self, port: int, make: Callable[[], Endpoint], backlog: int = 128) -> Listener:
         """Give each connection to `port` an endpoint of its own."""
@@ -104,33 +133,222 @@ class Host:
 
 
 class World:
-    """Hosts on one wire and one clock. The keywords are the wire's faults, and the seed of all chance in this world."""
+    """Hosts, routers, links, and one clock. The keywords are the faults of the wire, and of each link that does not say otherwise;
+    and the seed of all chance in this world."""
 
     def __init__(self, **faults: Unpack[FaultArguments]) -> None:
         self.seed = faults.get("seed", 0)
         self.clock = VirtualClock()
-        self.wire = Wire(Faults(**faults))
+        self.links: dict[str, Link] = {}
+        self.nodes: dict[str, Node] = {}
         self.hosts: list[Host] = []
+        self.routers: list[Router] = []
+        self.apart: set[tuple[int, int]] = set()
+        self._faults = Faults(**faults)
+        self._wire = Wire(self._faults)
+        self._unsettled: list[Host] = []
+        self._captured: Path | None = None
 
     @property
     def now(self) -> Instant:
         return self.clock.now
 
+    @property
+    def wire(self) -> Wire:
+        """The Ethernet of all hosts without links. To ask for it settles who they are."""
+        self.settle()
+        return self._wire
+
+    # -- what there is ----------------------------------------------------------------------------------------------------
+
     def host(self, name: str, address: str | None = None, config: StackConfig | None = None) -> Host:
-        """A new host; without an address it gets the next of 10.0.0.0/24."""
-        cidr = Cidr.parse(address) if address else Cidr(Ip4(0x0A000001 + len(self.hosts)), 24)
-        host = Host(self, name, cidr, config)
+        """A new host; without an address it gets the next of 10.0.0.0/16."""
+        cidr = Cidr.parse(address) if address else Cidr(Ip4(0x0A000001 + len(self.hosts)), 16)
+        host = Host(self, name, len(self.nodes), cidr, config)
+        self._add(host)
         self.hosts.append(host)
+        self._unsettled.append(host)
         return host
 
-    def run(self, until: Callable[[], bool] | None = None, limit: int = 600 * SECOND) -> None:
-        """Turn the crank until the condition holds; fails when `limit` of virtual time passes first."""
-        self.clock.run_until(until if until is not None else (lambda: False), limit)
+    def router(self, name: str, address: str | None = None) -> Router:
+        """A new router; without an address it gets the next of 10.255.0.0/16."""
+        ip = Ip4.parse(address) if address else Ip4(0x0AFF0001 + len(self.routers))
+        router = Router(name, len(self.nodes), ip)
+        self._add(router)
+        self.routers.append(router)
+        self.clock.add(router, name)
+        return router
 
-    def rest(self, duration: int) -> None:
-        """Let `duration` of virtual time pass."""
-        self.clock.run_until(Instant(self.now + duration))
+    def node(self, which: str | Node) -> Node:
+        """The host or router of this name."""
+        if isinstance(which, Node):
+            return which
+        if which not in self.nodes:
+            raise UsageError(f"there is no {which!r} in this world: there are {', '.join(self.nodes) or 'no nodes yet'}")
+        return self.nodes[which]
+
+    def link(
+        self,
+        a: str | Node,
+        b: str | Node,
+        name: str = "",
+        *,
+        back: FaultArguments | None = None,
+        metric: int = 1,
+        **faults: Unpack[FaultArguments],
+    ) -> Link:
+        """A cable from `a` to `b`, called "a-b". The keywords are its faults, both ways; `back` has those in which the way from `b`
+        to `a` differs. `metric` is its length to whoever looks for the shortest path."""
+        ends = self.node(a), self.node(b)
+        for node in ends:
+            if isinstance(node, Host) and not node.ways and node.is_settled:
+                raise UsageError(f"{node.name} lives on the world's wire already: link it before its stack is used")
+        if ends[0] is ends[1]:
+            raise UsageError(f"{ends[0].name} can't be linked to itself: name two nodes")
+        name = name or f"{ends[0].name}-{ends[1].name}"
+        if name in self.links:
+            raise UsageError(f"there is a link {name!r} already: give this one another name")
+        there = attrs.evolve(self._faults, **faults)
+        link = Link(name, *ends, there, attrs.evolve(there, **(back or {})), self.seed, self)
+        self.links[name] = link
+        for way in link.ways:
+            way.metric = metric
+        if self._captured is not None:
+            link.capture(self._file(name))
+        self.reroute()
+        return link
 
     def connections(self) -> Iterable[Connection]:
         for host in self.hosts:
             yield from host.stack.tcp.connections()
+
+    # -- what happens -----------------------------------------------------------------------------------------------------
+
+    def run(self, until: Callable[[], bool] | None = None, limit: int = 600 * SECOND) -> None:
+        """Turn the crank until the condition holds; fails when `limit` of virtual time passes first."""
+        self.settle()
+        self.clock.run_until(until if until is not None else (lambda: False), limit)
+
+    def rest(self, duration: int) -> None:
+        """Let `duration` of virtual time pass."""
+        self.settle()
+        self.clock.run_until(Instant(self.now + duration))
+
+    def settle(self) -> None:
+        """Bring to life the hosts that are not: those with links on their links, the others on the wire."""
+        hosts, self._unsettled = self._unsettled, []
+        for host in hosts:
+            host.settle(None if host.ways else self._wire)
+
+    def partition(self, *groups: str | Host | Iterable[str | Host]) -> None:
+        """Hosts of different groups can't reach each other any more; a group is a host or several. What is on its way still
+        arrives. `partition("a", "b")` parts two hosts."""
+        parts = [self._hosts(group) for group in groups]
+        for i, part in enumerate(parts):
+            for other in parts[:i]:
+                for a in part:
+                    for b in other:
+                        self._part(a, b, True)
+
+    def heal(self, *groups: str | Host | Iterable[str | Host]) -> None:
+        """Undo `partition` between these groups; without any, between all hosts."""
+        if not groups:
+            groups = tuple(self.hosts)
+        parts = [self._hosts(group) for group in groups]
+        for i, part in enumerate(parts):
+            for other in parts[:i]:
+                for a in part:
+                    for b in other:
+                        self._part(a, b, False)
+
+    def down(self, link: str | Link) -> None:
+        """Take a link down: unlike one that is `cut`, the routers know, and go round it where they can."""
+        self._link(link).is_down = True
+        self.reroute()
+
+    def up(self, link: str | Link) -> None:
+        """Undo `down`."""
+        self._link(link).is_down = False
+        self.reroute()
+
+    def reroute(self) -> None:
+        """Find the shortest paths anew: after a change of a `way.metric`, for instance."""
+        for node in self.nodes.values():
+            node.routes = None
+
+    # -- what is left to look at ------------------------------------------------------------------------------------------
+
+    def capture(self, directory: str | PathLike[str]) -> None:
+        """From now on every link, and the wire, writes a pcapng file of its own into `directory`, which is made."""
+        if self._captured is not None:
+            raise UsageError(f"this world is captured into {self._captured} already")
+        self._captured = Path(directory)
+        self._captured.mkdir(parents=True, exist_ok=True)
+        if any(not host.ways for host in self.hosts) or not self.hosts:
+            self._wire.capture(self._file("wire"))
+        for link in self.links.values():
+            link.capture(self._file(link.name))
+
+    @contextmanager
+    def evidence(self, directory: str | PathLike[str]) -> Iterator[None]:
+        """If the block fails, its captures are left in `directory`, and the error says so, and the seed; else nothing is left."""
+        self.capture(directory)
+        try:
+            yield
+        except BaseException as error:
+            error.add_note(f"the seed of this world is {self.seed}; what was on its links is in {directory}")
+            raise
+        else:
+            self.close()
+            for file in self._files():
+                file.unlink(missing_ok=True)
+            if self._captured is not None and not any(self._captured.iterdir()):
+                self._captured.rmdir()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the captures."""
+        for link in self.links.values():
+            link.close()
+        self._wire.end_capture()
+
+    # -- within -----------------------------------------------------------------------------------------------------------
+
+    def _add(self, node: Node) -> None:
+        for other in self.nodes.values():
+            if other.name == node.name:
+                raise UsageError(f"there is a node {node.name!r} in this world already: give each its own name")
+            if other.ip == node.ip:
+                raise UsageError(f"{Ip4(node.ip)} is {other.name}'s address already: give {node.name} another one")
+        self.nodes[node.name] = node
+
+    def _link(self, which: str | Link) -> Link:
+        if isinstance(which, Link):
+            return which
+        if which not in self.links:
+            raise UsageError(f"there is no link {which!r} in this world: there are {', '.join(self.links) or 'none'}")
+        return self.links[which]
+
+    def _hosts(self, group: str | Host | Iterable[str | Host]) -> list[Host]:
+        hosts = []
+        for which in [group] if isinstance(group, (str, Host)) else group:
+            node = self.node(which)
+            if not isinstance(node, Host):
+                raise UsageError(f"{node.name} is a router: partition hosts, or cut a link of it")
+            hosts.append(node)
+        return hosts
+
+    def _part(self, a: Host, b: Host, apart: bool) -> None:
+        pairs = {(a.ip, b.ip), (b.ip, a.ip)}
+        self.apart = self.apart | pairs if apart else self.apart - pairs
+        if not a.ways and not b.ways:
+            (self.wire.cut if apart else self.wire.mend)(a.name, b.name)
+
+    def _file(self, name: str) -> Path:
+        assert self._captured is not None
+        plain = "".join(c if c.isalnum() or c in "-_." else f"%{ord(c):02x}" for c in name)
+        return self._captured / f"{plain}.pcapng"
+
+    def _files(self) -> list[Path]:
+        return [self._file(name) for name in ("wire", *self.links)]

@@ -18,7 +18,8 @@ from ..netif import FrameNetif
 from ..signatures import Netif, Rng
 from .capture import CaptureFile
 from .dissect import describe
-from .faults import Faults, Line
+from .faults import Faults
+from .line import Held, Line, landed
 
 # A stack that answers itself endlessly, or a delay of hours, must not eat the machine: 65,536 frames of 1500 bytes are 100 MB.
 HELD_LIMIT = 65_536
@@ -210,8 +211,8 @@ class FaultInjector(FrameNetif):
         self.netif = netif
         self.inbound = Line(faults, rng, header)
         self.outbound = Line(faults, rng, header)
-        self._coming: list[tuple[int, int, bytes]] = []
-        self._going: list[tuple[int, int, bytes]] = []
+        self._coming: list[tuple[int, int, bytes | Held]] = []
+        self._going: list[tuple[int, int, bytes | Held]] = []
         self._order = itertools.count()
         self._port = FramePort(netif.core)
         netif.attach(PySink(self))
@@ -233,7 +234,9 @@ class FaultInjector(FrameNetif):
         self._release(now)
         due: list[bytes] = []
         while self._coming and self._coming[0][0] <= now and len(due) < const.BATCH:
-            due.append(heapq.heappop(self._coming)[2])
+            frame = landed(heapq.heappop(self._coming)[2])
+            if frame is not None:
+                due.append(frame)
         for frame in due:
             self.receive(frame, now)
         if due:
@@ -260,7 +263,7 @@ class FaultInjector(FrameNetif):
         self._going.clear()
         self.netif.close()
 
-    def _hold(self, line: Line, held: list[tuple[int, int, bytes]], frame: bytes, now: int) -> None:
+    def _hold(self, line: Line, held: "list[tuple[int, int, bytes | Held]]", frame: bytes, now: int) -> None:
         for arrival, copy in line.carry(frame, now)[0]:
             if len(held) >= HELD_LIMIT:
                 line.mib.InboxFull += 1
@@ -269,4 +272,6 @@ class FaultInjector(FrameNetif):
 
     def _release(self, now: int) -> None:
         while self._going and self._going[0][0] <= now:
-            self._port.send(heapq.heappop(self._going)[2], now)
+            frame = landed(heapq.heappop(self._going)[2])
+            if frame is not None:
+                self._port.send(frame, now)

@@ -22,7 +22,8 @@ from ..tcp.connection import Connection
 from ..tcp.tcp import Tcp
 from ..timers import Timers
 from .clock import Stalled
-from .faults import Faults, Line
+from .faults import Faults
+from .line import Held, Line, landed
 from .loopip import LoopIp, Packet
 from .script import START, Recorder
 
@@ -37,7 +38,7 @@ class Host:
         self.ip = LoopIp(address, self._leave, mtu, offload)
         self.ip.trusted = bool(offload)
         self.tcp = Tcp(self.ip, timers, rng, config)
-        self.outbox: list[tuple[int, bytes, Packet]] = []
+        self.outbox: list[tuple[int, bytes | Held, Packet]] = []
         self.packets = 0
 
     def _leave(self, packet: Packet, now: int) -> None:
@@ -61,7 +62,7 @@ class TcpPair:
         self.client = Host("10.0.0.1", self.timers, lines[0], random.Random(self.rng.getrandbits(32)), config, mtu, offload)
         self.server = Host("10.0.0.2", self.timers, lines[1], random.Random(self.rng.getrandbits(32)), config, mtu, offload)
         self.hosts = (self.client, self.server)
-        self._flying: list[tuple[int, int, Host, bytes, Packet]] = []
+        self._flying: list[tuple[int, int, Host, bytes | Held, Packet]] = []
         self._order = itertools.count()
         self._calendar: list[tuple[int, int, Callable[[], object]]] = []
 
@@ -120,7 +121,10 @@ class TcpPair:
         for _ in range(const.BATCH):
             if not self._flying or self._flying[0][0] > self.now:
                 break
-            _, _, host, data, packet = heapq.heappop(self._flying)
+            _, _, host, thing, packet = heapq.heappop(self._flying)
+            data = landed(thing)
+            if data is None:
+                continue
             host.ip.inject(packet.src, packet.dst, packet.proto, data, self.now, 0, packet.gso)
             touched.add(host)
         for host in self.hosts:

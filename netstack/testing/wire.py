@@ -10,24 +10,20 @@ netif: `next_deadline` is the head of its inbox, `poll(now)` hands up what has a
 clock and under an event loop.
 """
 
-import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterator
 from os import PathLike
 from typing import BinaryIO, Unpack
 
-from .. import const, pcap
+from .. import pcap
 from ..address import Mac
 from ..errors import UsageError
-from ..instant import Instant
-from ..netif import FrameNetif
 from ..signatures import Rng
 from .capture import CaptureFile
-from .faults import FaultArguments, FaultMib, Faults, Line
-
-# A host that never polls must not eat the test machine: 65,536 frames of 1500 bytes are 100 MB.
-INBOX_LIMIT = 65_536
+from .faults import FaultArguments, FaultMib, Faults
+from .inbox import InboxNetif
+from .line import Held, Line
 
 Tamper = Callable[[str, bytes], "bytes | None"]
 
@@ -54,7 +50,6 @@ class Wire:
         self.mib = FaultMib()
         self._rng: Rng = random.Random(self.faults.seed) if rng is None else rng
         self._ports: list[WirePort] = []
-        self._order = itertools.count()
         self._cuts: set[frozenset[str]] = set()
         self._tamper: Tamper | None = None
         self._capture: CaptureFile | None = None
@@ -111,6 +106,10 @@ class Wire:
         """Take every port off, and close the capture."""
         for port in self.ports:
             port.close()
+        self.end_capture()
+
+    def end_capture(self) -> None:
+        """Close the file, if there is one."""
         if self._capture is not None:
             self._capture.close()
             self._capture = None
@@ -136,10 +135,12 @@ class Wire:
         if self._capture is not None:
             # as it arrives, if it does: a flipped bit can be seen, and the comment says which
             shown = arrivals[0][1] if arrivals else frame
+            shown = (shown.frame or frame) if isinstance(shown, Held) else shown
             self._capture.frame(self._numbers[sender.name], now, shown, pcap.OUTBOUND, fate)
         for arrival, copy in arrivals:
-            for port in self._receivers(sender, copy):
-                port.enqueue(arrival, next(self._order), copy)
+            whole = (copy.frame or frame) if isinstance(copy, Held) else copy
+            for port in self._receivers(sender, whole):
+                port.enqueue(arrival, copy)
 
     def _receivers(self, sender: "WirePort", frame: bytes) -> "Iterator[WirePort]":
         addressed = self.ethernet and len(frame) >= 6 and not frame[0] & 1
@@ -153,7 +154,7 @@ class Wire:
             yield port
 
 
-class WirePort(FrameNetif):
+class WirePort(InboxNetif):
     """A host's end of a `Wire`: a netif."""
 
     def __init__(self, wire: Wire, name: str, mac: "Mac | None", promiscuous: bool) -> None:
@@ -162,7 +163,6 @@ class WirePort(FrameNetif):
         self.promiscuous = promiscuous
         self.line = Line(wire.faults, wire._rng, 14 if wire.ethernet else 0, wire.mib)
         self._wire = wire
-        self._inbox: list[tuple[int, int, bytes]] = []
         self._closed = False
 
     @property
@@ -173,32 +173,16 @@ class WirePort(FrameNetif):
         if not self._closed:
             self._wire._carry(self, frame, now)
 
-    def enqueue(self, arrival: int, order: int, frame: bytes) -> None:
+    def enqueue(self, arrival: int, frame: "bytes | Held") -> None:
         """A frame will be here at `arrival`; frames of one instant keep their order."""
-        if len(self._inbox) >= INBOX_LIMIT:
+        if not self.inbox.put(arrival, frame):
             self._wire.mib.InboxFull += 1
             return
-        heapq.heappush(self._inbox, (arrival, order, frame))
         self.wake()
-
-    def next_deadline(self) -> "Instant | None":
-        return Instant(self._inbox[0][0]) if self._inbox else None
-
-    def poll(self, now: Instant) -> bool:
-        due: list[bytes] = []
-        while self._inbox and self._inbox[0][0] <= now and len(due) < const.BATCH:
-            due.append(heapq.heappop(self._inbox)[2])
-        # first all off the inbox, then all up: what an answer puts on the wire meanwhile belongs to the next batch
-        for frame in due:
-            self.receive(frame, now)
-        if due:
-            self.flush(now)
-        return bool(self._inbox) and self._inbox[0][0] <= now
 
     def close(self) -> None:
         """Leave the wire: nothing is sent and nothing arrives any more."""
         if not self._closed:
             self._closed = True
-            self._inbox.clear()
             self._wire._ports.remove(self)
             super().close()

@@ -9,7 +9,7 @@ import pytest
 from netstack import const
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp.config import TcpConfig
-from netstack.tcp.core import RESETS_PER_SECOND
+from netstack.tcp.resets import RESETS_PER_SECOND
 from netstack.tcp.wire import Segment
 from netstack.testing.script import TcpScript
 
@@ -29,7 +29,7 @@ def test_a_reset_exactly_at_rcv_nxt_resets(peer: TcpScript) -> None:
 
 @pytest.mark.parametrize("at", [2, 100, 65535])
 def test_a_reset_elsewhere_in_the_window_is_challenged(peer: TcpScript, at: int) -> None:
-    """gVisor: RSTInWindowNotExactSendsChallengeAck."""
+    """RFC 5961 3.2; gVisor: RSTInWindowNotExactSendsChallengeAck."""
     peer.establish()
     peer.send("R", seq=at)
     peer.expect("A", seq=1, ack=1)
@@ -39,7 +39,7 @@ def test_a_reset_elsewhere_in_the_window_is_challenged(peer: TcpScript, at: int)
 
 @pytest.mark.parametrize("at", [0, -1, -70000, 65537, 2**31])
 def test_a_reset_outside_of_the_window_is_dropped_silently(peer: TcpScript, at: int) -> None:
-    """gVisor: RSTOutOfWindowIsDropped; smoltcp: bad seq rst dropped silently."""
+    """RFC 5961 3.2; gVisor: RSTOutOfWindowIsDropped; smoltcp: bad seq rst dropped silently."""
     peer.establish()
     peer.send("R", seq=at)
     peer.send("RA", seq=at, ack=1)
@@ -139,6 +139,7 @@ def flood(peer: TcpScript, count: int, rng: random.Random) -> None:
 
 
 def test_a_syn_flood_leaves_memory_and_established_connections_as_they_were() -> None:
+    """RFC 4987 3."""
     peer = TcpScript()
     conn = peer.establish()
     rng = random.Random(11)
@@ -154,7 +155,7 @@ def test_a_syn_flood_leaves_memory_and_established_connections_as_they_were() ->
     hub = peer.tcp.hub
     assert len(hub.half) == 1024 and hub.count == 1025
     assert peer.timers.count == 1024
-    assert peer.tcp.ext.TCPReqQFullDrop == 23_000 - 1024
+    assert peer.tcp.ext.SyncookiesSent == 23_000 - 1024
     peer.sent.clear()
     peer.send("PA", seq=1, ack=1, data=b"still here")
     assert peer.user.received == b"still here"
@@ -165,11 +166,29 @@ def test_a_syn_flood_leaves_memory_and_established_connections_as_they_were() ->
     assert not hub.half and hub.count == 1 and peer.timers.count == 0 and len(hub.tables) == 1
 
 
-def test_a_handshake_gets_through_a_syn_flood() -> None:
+def test_every_handshake_gets_through_a_syn_flood() -> None:
+    """Those that have begun before it by their entry, those of later by a cookie."""
+    for seed in range(20):
+        peer = TcpScript(config=TcpConfig(max_half_open=64), seed=seed)
+        peer.listen()
+        rng = random.Random(seed)
+        peer.send("S", seq=0)
+        flood(peer, 100, rng)
+        peer.send("S", seq=0, port=40001, mss=1460)
+        answer = peer.take()[-1]
+        flood(peer, 1000, rng)
+        peer.send("A", seq=1, ack=1)
+        assert len(peer.accepted) == 1
+        peer.local_iss = answer.seq
+        peer.send("A", seq=1, ack=1, port=40001)
+        assert len(peer.accepted) == 2 and peer.conn.mss == 1460
+
+
+def test_without_cookies_a_flood_replaces_half_open_connections_at_random() -> None:
     """Half of the table replaced between its two segments: it lives on with probability 0.6."""
     lived = 0
     for seed in range(20):
-        peer = TcpScript(config=TcpConfig(max_half_open=64), seed=seed)
+        peer = TcpScript(config=TcpConfig(max_half_open=64, syn_cookies="never"), seed=seed)
         peer.listen()
         rng = random.Random(seed)
         flood(peer, 100, rng)
@@ -237,3 +256,14 @@ def test_high_addresses_and_ports_are_told_apart(peer: TcpScript) -> None:
     found = {(conn.remote, conn.remote_port) for conn in peer.tcp.connections()}
     assert found == {(remote, port) for remote in remotes for port in (1, 32767, 32768, 65535)}
     assert all(peer.tcp.hub.taken(peer.local, 80, remote, port) for remote, port in found)
+
+
+def test_a_strangers_guesses_do_not_keep_a_dead_connection_alive(peer: TcpScript) -> None:
+    """RFC 9293 3.8.4: what counts is that the peer was heard, and not somebody in its name."""
+    conn = peer.establish()
+    conn.set_keepalive(10 * SECOND, SECOND, 3, peer.now)
+    for _ in range(40):
+        peer.advance(SECOND)
+        peer.send("A", seq=-90_000, ack=1)
+        peer.send("R", seq=1_000_000)
+    assert peer.user.closed and peer.tcp.ext.TCPKeepAlive == 3

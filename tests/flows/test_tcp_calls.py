@@ -157,7 +157,7 @@ def test_an_idle_connection_sends_nothing_by_default(peer: TcpScript) -> None:
 
 
 def test_keep_alive_probes_an_idle_peer_and_gives_up_when_it_is_silent(peer: TcpScript) -> None:
-    """smoltcp: sends keep alive, established keep alive timeout; gVisor: Keepalive."""
+    """RFC 9293 3.8.4 (MUST-24, MUST-26); smoltcp: sends keep alive, established keep alive timeout; gVisor: Keepalive."""
     conn = peer.establish()
     conn.set_keepalive(100 * SECOND, 10 * SECOND, 3, peer.now)
     assert peer.run_to_timer() == pytest.approx(100 * SECOND, abs=2 * MILLISECOND)
@@ -194,7 +194,7 @@ def test_keep_alive_counts_from_the_last_segment(peer: TcpScript) -> None:
 
 
 def test_keep_alive_leaves_data_in_flight_to_the_retransmission_timer(peer: TcpScript) -> None:
-    """gVisor: KeepaliveWithUserTimeout."""
+    """RFC 9293 3.8.4; gVisor: KeepaliveWithUserTimeout."""
     conn = peer.establish()
     conn.set_keepalive(2 * SECOND, SECOND, 2, peer.now)
     conn.write(b"abc", peer.now)
@@ -215,6 +215,7 @@ def test_keep_alive_can_be_configured_and_switched_off(script: Make) -> None:
 
 
 def test_info_says_where_the_connection_is(peer: TcpScript) -> None:
+    """RFC 9293 3.10.6."""
     conn = peer.establish(window=4000)
     conn.write(bytes(5000), peer.now)
     info = conn.info()
@@ -230,6 +231,7 @@ def test_a_refused_value_of_the_configuration_says_what_would_be_right() -> None
 
 
 def test_closing_twice_and_shutting_down_twice_is_once(peer: TcpScript) -> None:
+    """RFC 9293 3.10.4: "connection closing"."""
     conn = peer.establish()
     conn.shutdown(peer.now)
     conn.shutdown(peer.now)

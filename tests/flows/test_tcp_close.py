@@ -39,6 +39,7 @@ def test_normal_close_from_our_side(peer: TcpScript) -> None:
 
 
 def test_normal_close_from_the_peers_side(peer: TcpScript) -> None:
+    """RFC 9293 3.6 figure 12."""
     conn = peer.establish()
     peer.send("FA", seq=1, ack=1)
     peer.expect("A", seq=1, ack=2)
@@ -70,7 +71,10 @@ def test_simultaneous_close(peer: TcpScript) -> None:
 
 
 def test_simultaneous_close_where_one_segment_is_fin_and_ack_of_ours(peer: TcpScript) -> None:
-    """FIN-WAIT-1 straight to TIME-WAIT, as the RFC's diagram has it; smoltcp: simultaneous close combined fin ack."""
+    """RFC 9293 3.3.2.
+
+    FIN-WAIT-1 straight to TIME-WAIT, as the RFC's diagram has it; smoltcp: simultaneous close combined fin ack.
+    """
     conn = peer.establish()
     conn.shutdown(peer.now)
     peer.expect("FA", seq=1)
@@ -80,7 +84,7 @@ def test_simultaneous_close_where_one_segment_is_fin_and_ack_of_ours(peer: TcpSc
 
 
 def test_simultaneous_close_with_data_on_both_sides(peer: TcpScript) -> None:
-    """smoltcp: mutual close with data, simultaneous close raced with data."""
+    """RFC 9293 3.6 case 3; smoltcp: mutual close with data, simultaneous close raced with data."""
     conn = peer.establish()
     conn.write(b"abc", peer.now)
     conn.shutdown(peer.now)
@@ -109,6 +113,7 @@ def test_half_close_the_peer_goes_on_sending(peer: TcpScript) -> None:
 
 
 def test_half_close_we_go_on_sending(peer: TcpScript) -> None:
+    """RFC 9293 3.6 case 2."""
     conn = peer.establish()
     peer.send("FA", seq=1, ack=1)
     peer.expect("A", seq=1, ack=2)
@@ -122,6 +127,7 @@ def test_half_close_we_go_on_sending(peer: TcpScript) -> None:
 
 
 def test_the_fin_leaves_with_the_last_data(peer: TcpScript) -> None:
+    """RFC 9293 3.10.4."""
     conn = peer.establish()
     conn.write(bytes(100), peer.now)
     peer.expect("A", length=100)
@@ -132,7 +138,10 @@ def test_the_fin_leaves_with_the_last_data(peer: TcpScript) -> None:
 
 
 def test_a_fin_waits_for_data_that_the_window_holds_back(peer: TcpScript) -> None:
-    """smoltcp: fin wait 1 fin with data queued; gVisor: FinWithPendingData, FinWithPendingDataCwndFull."""
+    """RFC 9293 3.10.4: "queue this until all preceding SENDs have been segmentized".
+
+    smoltcp: fin wait 1 fin with data queued; gVisor: FinWithPendingData, FinWithPendingDataCwndFull.
+    """
     conn = peer.establish(window=1000)
     conn.write(bytes(2500), peer.now)
     conn.shutdown(peer.now)
@@ -156,7 +165,7 @@ def test_a_fin_does_not_overrun_the_window(peer: TcpScript) -> None:
 
 
 def test_an_ack_of_the_data_but_not_of_the_fin(peer: TcpScript) -> None:
-    """smoltcp: last ack ack not of fin; gVisor: FinWithPartialAck."""
+    """RFC 9293 3.10.7.4, fifth step; smoltcp: last ack ack not of fin; gVisor: FinWithPartialAck."""
     conn = peer.establish()
     peer.send("FA", seq=1, ack=1)
     peer.expect("A")
@@ -171,7 +180,10 @@ def test_an_ack_of_the_data_but_not_of_the_fin(peer: TcpScript) -> None:
 
 
 def test_a_lost_fin_is_retransmitted(peer: TcpScript) -> None:
-    """smoltcp: retransmit fin, fin wait 1 retransmit; gVisor: FinRetransmit, TCPClosingFinRetransmission."""
+    """RFC 9293 3.8.1, RFC 6298 5.
+
+    smoltcp: retransmit fin, fin wait 1 retransmit; gVisor: FinRetransmit, TCPClosingFinRetransmission.
+    """
     conn = peer.establish()
     conn.shutdown(peer.now)
     peer.expect("FA", seq=1, ack=1)
@@ -260,7 +272,7 @@ def test_time_wait_ignores_resets(peer: TcpScript) -> None:
 
 
 def test_time_wait_says_where_it_is_to_old_segments_at_a_limited_rate(peer: TcpScript) -> None:
-    """gVisor: TCPTimeWaitOutOfOrder; two confused stacks must not answer each other for ever."""
+    """RFC 9293 3.10.7.4, first step; gVisor: TCPTimeWaitOutOfOrder; two confused stacks must not answer each other for ever."""
     time_wait(peer)
     peer.send("A", seq=2, ack=2)
     peer.expect_nothing()
@@ -338,6 +350,7 @@ def test_time_waits_are_bounded_and_the_oldest_ends_first(script: Make) -> None:
 
 
 def test_close_delivers_what_was_written_and_tells_the_user_when_it_has_arrived(peer: TcpScript) -> None:
+    """RFC 9293 3.10.4."""
     conn = peer.establish()
     conn.write(b"last words", peer.now)
     conn.close(peer.now)
@@ -379,6 +392,7 @@ def test_close_after_shutdown_starts_the_minute(peer: TcpScript) -> None:
 
 
 def test_close_in_close_wait_sends_the_fin(peer: TcpScript) -> None:
+    """RFC 9293 3.10.4 CLOSE-WAIT."""
     conn = peer.establish()
     peer.send("FA", seq=1, ack=1)
     peer.expect("A")
@@ -409,7 +423,7 @@ def test_data_that_was_seen_before_close_is_no_reason_for_a_reset(peer: TcpScrip
 
 
 def test_close_with_unread_data_resets(peer: TcpScript) -> None:
-    """gVisor: RSTSentOnCloseWithUnreadData, RstOnCloseWithUnreadDataFinConvertRst."""
+    """RFC 2525 2.17, RFC 9293 3.6.1; gVisor: RSTSentOnCloseWithUnreadData, RstOnCloseWithUnreadDataFinConvertRst."""
     conn = peer.establish()
     conn.pause(peer.now)
     peer.send("PA", seq=1, ack=1, data=b"unread")
@@ -523,6 +537,7 @@ def test_abort_all_resets_every_connection_and_keeps_listeners(peer: TcpScript) 
 
 
 def test_a_reset_ends_an_established_connection(peer: TcpScript) -> None:
+    """RFC 9293 3.10.7.4, second step."""
     conn = peer.establish()
     peer.send("R", seq=1)
     peer.expect_nothing()
@@ -575,6 +590,7 @@ def test_writing_after_the_end_says_whose_end_it_was(peer: TcpScript) -> None:
 
 
 def test_a_paused_user_still_gets_data_and_end_after_time_wait(peer: TcpScript) -> None:
+    """RFC 9293 3.10.3."""
     conn = peer.establish()
     conn.pause(peer.now)
     conn.shutdown(peer.now)
@@ -588,6 +604,7 @@ def test_a_paused_user_still_gets_data_and_end_after_time_wait(peer: TcpScript) 
 
 
 def test_a_paused_user_still_gets_data_and_end_after_last_ack(peer: TcpScript) -> None:
+    """RFC 9293 3.10.3: what was received before the end may be read after it."""
     conn = peer.establish()
     conn.pause(peer.now)
     peer.send("FPA", seq=1, ack=1, data=b"the rest")

@@ -48,7 +48,7 @@ def test_unacknowledged_data_is_retransmitted_with_exponential_backoff(peer: Tcp
 
 
 def test_what_was_written_during_a_retransmission_follows_its_ack(peer: TcpScript) -> None:
-    """smoltcp: established queue during retransmission."""
+    """RFC 9293 3.8.1; smoltcp: established queue during retransmission."""
     conn = peer.establish()
     conn.write(b"abc", peer.now)
     peer.expect("A", data=b"abc")
@@ -315,7 +315,7 @@ def test_fast_retransmit_of_a_fin(peer: TcpScript) -> None:
 
 
 def test_every_segment_lost_once_arrives(peer: TcpScript) -> None:
-    """smoltcp: data retransmit bursts."""
+    """RFC 9293 3.8; smoltcp: data retransmit bursts."""
     conn = peer.establish(wscale=7, window=1 << 20)
     data = b"".join(b"%06d" % i for i in range(20000))
     conn.write(data, peer.now)
@@ -345,7 +345,7 @@ def test_every_segment_lost_once_arrives(peer: TcpScript) -> None:
 
 @pytest.mark.parametrize("code", [2, 3, 9, 10, 13])
 def test_a_hard_icmp_error_ends_a_connection_attempt(peer: TcpScript, code: int) -> None:
-    """gVisor: ConnectICMPError, TCPSynSentUnreachable."""
+    """RFC 9293 3.9.2.2 (SHLD-26); gVisor: ConnectICMPError, TCPSynSentUnreachable."""
     peer.connect()
     peer.icmp(3, code, seq=0)
     assert isinstance(peer.user.error, OSError) and not isinstance(peer.user.error, TimedOut)

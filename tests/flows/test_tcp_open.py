@@ -31,6 +31,7 @@ def test_passive_three_way_handshake(peer: TcpScript) -> None:
 
 
 def test_active_three_way_handshake(peer: TcpScript) -> None:
+    """RFC 9293 3.5 figure 6."""
     peer.connect()
     syn = peer.expect("S", seq=0)
     assert syn.ack == 0 and syn.window == 65535
@@ -44,6 +45,7 @@ def test_active_three_way_handshake(peer: TcpScript) -> None:
 
 
 def test_the_syn_on_the_wire_byte_for_byte(peer: TcpScript) -> None:
+    """RFC 9293 3.1, 3.2."""
     peer.connect(port=80, local_port=40000)
     data = peer.packets[0].data
     assert data[:4] == bytes.fromhex("9c400050")
@@ -55,6 +57,7 @@ def test_the_syn_on_the_wire_byte_for_byte(peer: TcpScript) -> None:
 
 
 def test_data_written_while_connecting_leaves_with_the_handshakes_ack(peer: TcpScript) -> None:
+    """RFC 9293 3.10.2 SYN-SENT, 3.10.7.3."""
     conn = peer.connect()
     peer.expect("S")
     assert conn.write(b"early", peer.now)
@@ -65,6 +68,7 @@ def test_data_written_while_connecting_leaves_with_the_handshakes_ack(peer: TcpS
 
 
 def test_shutdown_while_connecting_sends_the_fin_after_the_handshake(peer: TcpScript) -> None:
+    """RFC 9293 3.10.4."""
     conn = peer.connect()
     peer.expect("S")
     conn.write(b"only", peer.now)
@@ -93,6 +97,7 @@ def test_text_on_a_syn_to_a_listener_is_not_acknowledged_and_comes_again(peer: T
 
 
 def test_data_with_the_third_segment_of_the_handshake(peer: TcpScript) -> None:
+    """RFC 9293 3.10.7.4, fifth to seventh step."""
     peer.listen()
     peer.send("S", seq=0, mss=1460)
     peer.expect("SA")
@@ -110,7 +115,7 @@ def test_data_when_the_third_segment_was_lost(peer: TcpScript) -> None:
 
 
 def test_fin_with_the_third_segment_of_the_handshake(peer: TcpScript) -> None:
-    """smoltcp: syn received fin; gVisor: FinImmediately."""
+    """RFC 9293 3.10.7.4, fifth to eighth step; smoltcp: syn received fin; gVisor: FinImmediately."""
     peer.listen()
     peer.send("S", seq=0, mss=1460)
     peer.expect("SA")
@@ -135,6 +140,7 @@ def test_simultaneous_open_by_synack(peer: TcpScript) -> None:
 
 
 def test_simultaneous_open_by_ack(peer: TcpScript) -> None:
+    """RFC 9293 3.5 figure 7."""
     peer.connect()
     peer.expect("S", seq=0)
     peer.send("S", seq=0, mss=1460)
@@ -155,6 +161,7 @@ def test_simultaneous_open_that_is_reset_is_refused(peer: TcpScript) -> None:
 
 
 def test_shutdown_in_a_simultaneous_open_is_queued(peer: TcpScript) -> None:
+    """RFC 9293 3.10.4 SYN-RECEIVED."""
     conn = peer.connect()
     peer.expect("S")
     peer.send("S", seq=0)
@@ -166,6 +173,7 @@ def test_shutdown_in_a_simultaneous_open_is_queued(peer: TcpScript) -> None:
 
 
 def test_a_reset_that_acknowledges_our_syn_refuses(peer: TcpScript) -> None:
+    """RFC 9293 3.10.7.3, second step."""
     peer.connect()
     peer.expect("S")
     peer.send("RA", seq=0, ack=1)
@@ -178,6 +186,7 @@ def test_a_reset_that_acknowledges_our_syn_refuses(peer: TcpScript) -> None:
 
 @pytest.mark.parametrize("ack", [0, 2, 500, -1])
 def test_a_reset_that_does_not_acknowledge_our_syn_is_dropped(peer: TcpScript, ack: int) -> None:
+    """RFC 9293 3.10.7.3, first and second step."""
     peer.connect()
     peer.expect("S")
     peer.send("RA", seq=0, ack=ack)
@@ -207,7 +216,7 @@ def test_an_unacceptable_ack_in_syn_sent_draws_a_reset(peer: TcpScript, flags: s
 
 
 def test_an_ack_without_syn_in_syn_sent_is_dropped(peer: TcpScript) -> None:
-    """smoltcp: syn sent syn ack not incremented, syn sent bad ack."""
+    """RFC 9293 3.10.7.3, fifth step; smoltcp: syn sent syn ack not incremented, syn sent bad ack."""
     peer.connect()
     peer.expect("S")
     peer.send("A", seq=0, ack=1)
@@ -246,6 +255,7 @@ def test_a_synack_that_comes_again_is_acknowledged_again(peer: TcpScript) -> Non
 
 
 def test_a_reset_in_syn_received_returns_to_listen(peer: TcpScript) -> None:
+    """RFC 9293 3.10.7.4, second step."""
     peer.listen()
     peer.send("S", seq=0)
     peer.expect("SA")
@@ -395,6 +405,7 @@ def test_the_window_of_a_syn_is_never_scaled(peer: TcpScript) -> None:
 
 
 def test_without_the_peers_window_scale_option_nobody_scales(peer: TcpScript) -> None:
+    """RFC 7323 2.2."""
     peer.listen()
     peer.send("S", seq=0, mss=1460)
     assert peer.expect("SA").option(3) is None
@@ -417,6 +428,7 @@ def test_a_window_scale_above_fourteen_counts_as_fourteen(peer: TcpScript) -> No
 
 @pytest.mark.parametrize(("buffer", "shift"), [(65535, 0), (65536, 1), (262144, 3), (65535 << 14, 14)])
 def test_our_shift_is_the_smallest_that_offers_the_buffer(script: Make, buffer: int, shift: int) -> None:
+    """RFC 7323 2.2."""
     peer = script(config=TcpConfig(rcv_buf=buffer))
     peer.connect()
     assert peer.expect("S").option(3) == bytes([shift])
@@ -431,6 +443,7 @@ def test_without_an_mss_option_the_peer_gets_536(peer: TcpScript) -> None:
 
 
 def test_a_larger_mss_than_the_path_carries_is_cut_to_it(peer: TcpScript) -> None:
+    """RFC 9293 3.7.1 (MUST-16)."""
     conn = peer.establish(mss=9000)
     assert conn.info().mss == 1460
 
@@ -455,6 +468,7 @@ def test_malformed_options_of_a_syn_do_no_harm(peer: TcpScript) -> None:
 
 
 def test_a_port_is_listened_on_once(peer: TcpScript) -> None:
+    """RFC 9293 3.10.1."""
     listener = peer.listen(80)
     with pytest.raises(AddressInUse):
         peer.tcp.listen(0, 80, lambda conn: None)
@@ -465,6 +479,7 @@ def test_a_port_is_listened_on_once(peer: TcpScript) -> None:
 
 
 def test_listening_validates_what_it_is_given(peer: TcpScript) -> None:
+    """RFC 9293 3.10.1."""
     with pytest.raises(UsageError):
         peer.tcp.listen(0, 65536, lambda conn: None)
     with pytest.raises(UsageError):
@@ -479,7 +494,7 @@ def test_port_zero_listens_on_a_free_dynamic_port(peer: TcpScript) -> None:
 
 
 def test_a_closed_listener_forgets_half_open_connections_and_keeps_the_others(peer: TcpScript) -> None:
-    """gVisor: ListenCloseWhileConnect."""
+    """RFC 9293 3.10.4 LISTEN; gVisor: ListenCloseWhileConnect."""
     listener = peer.listen()
     peer.send("S", seq=0)
     peer.expect("SA")
@@ -498,6 +513,7 @@ def test_a_closed_listener_forgets_half_open_connections_and_keeps_the_others(pe
 
 
 def test_connecting_validates_what_it_is_given(peer: TcpScript) -> None:
+    """RFC 9293 3.10.1 (MUST-46)."""
     user = Recorder().user
     wrong = ((0, peer.peer, 0), (0, peer.peer, 65536), (70000, peer.peer, 80), (0, 0xE0000001, 80), (0, 0xFFFFFFFF, 80), (0, 5, 80))
     for local_port, remote, port in wrong:
@@ -509,6 +525,7 @@ def test_connecting_validates_what_it_is_given(peer: TcpScript) -> None:
 
 
 def test_a_second_connection_between_the_same_ports_is_refused_locally(peer: TcpScript) -> None:
+    """RFC 9293 3.10.1: "connection already exists"."""
     peer.establish_active()
     with pytest.raises(AddressInUse):
         peer.connect(port=peer.peer_port, local_port=peer.local_port)

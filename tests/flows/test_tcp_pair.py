@@ -62,6 +62,7 @@ def transfer(pair: TcpPair, size: int, near: int | None = None) -> tuple[float, 
 
 
 def test_a_transfer_over_a_perfect_wire(near: int) -> None:
+    """RFC 9293 2.2: reliable, in order."""
     pair = TcpPair(Faults(delay=MILLISECOND))
     took, client, server = transfer(pair, 300_000, near)
     assert took < 0.1

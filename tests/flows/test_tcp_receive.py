@@ -14,6 +14,7 @@ Make = Callable[..., TcpScript]
 
 
 def test_data_in_order_is_delivered_at_once(peer: TcpScript) -> None:
+    """RFC 9293 3.10.7.4, seventh step."""
     peer.establish()
     peer.send("PA", seq=1, ack=1, data=b"abc", flush=False)
     assert peer.user.received == b"abc", "while it is still in the cache, before the batch is over"
@@ -51,6 +52,7 @@ def test_a_super_segment_is_acknowledged_at_once(peer: TcpScript) -> None:
 
 
 def test_one_batch_costs_one_ack(peer: TcpScript) -> None:
+    """RFC 9293 3.8.6.3."""
     peer.establish()
     for i in range(10):
         peer.send("A", seq=1 + 1460 * i, ack=1, data=bytes(1460), flush=False)
@@ -61,7 +63,7 @@ def test_one_batch_costs_one_ack(peer: TcpScript) -> None:
 
 
 def test_an_answer_carries_the_ack(peer: TcpScript) -> None:
-    """smoltcp: delayed ack reply."""
+    """RFC 9293 3.8.6.3; smoltcp: delayed ack reply."""
     conn = peer.establish()
     peer.user.reactions["data"] = lambda now: conn.write(b"pong", now)
     peer.send("PA", seq=1, ack=1, data=b"ping")
@@ -105,7 +107,7 @@ def test_a_segment_that_fills_part_of_a_hole_is_acknowledged_at_once(peer: TcpSc
 
 @pytest.mark.parametrize("seed", range(8))
 def test_any_order_and_overlap_gives_the_stream(peer: TcpScript, seed: int) -> None:
-    """smoltcp: out of order; gVisor: OutOfOrderReceive, SegmentMerging."""
+    """RFC 9293 3.10.7.4, seventh step (SHLD-31); smoltcp: out of order; gVisor: OutOfOrderReceive, SegmentMerging."""
     rng = random.Random(seed)
     peer.establish()
     stream = rng.randbytes(20000)
@@ -121,7 +123,7 @@ def test_any_order_and_overlap_gives_the_stream(peer: TcpScript, seed: int) -> N
 
 
 def test_old_data_is_acknowledged_again_and_not_delivered_again(peer: TcpScript) -> None:
-    """smoltcp: duplicate seq ack, old data ack not rate limited."""
+    """RFC 9293 3.10.7.4, first step; smoltcp: duplicate seq ack, old data ack not rate limited."""
     peer.establish()
     peer.send("A", seq=1, ack=1, data=b"abc")
     for _ in range(5):
@@ -140,7 +142,7 @@ def test_a_segment_half_old_half_new(peer: TcpScript) -> None:
 
 
 def test_a_segment_half_beyond_the_window_is_cut(script: Make) -> None:
-    """smoltcp: established receive partially outside window."""
+    """RFC 9293 3.10.7.4, first step; smoltcp: established receive partially outside window."""
     peer = script(config=TcpConfig(rcv_buf=4096))
     peer.establish()
     peer.conn.pause(peer.now)
@@ -153,7 +155,10 @@ def test_a_segment_half_beyond_the_window_is_cut(script: Make) -> None:
 
 
 def test_a_fin_half_beyond_the_window_is_not_taken(script: Make) -> None:
-    """smoltcp: established receive partially outside window fin."""
+    """RFC 9293 3.10.7.4, seventh step: "segments with higher beginning sequence numbers should be held".
+
+    smoltcp: established receive partially outside window fin.
+    """
     peer = script(config=TcpConfig(rcv_buf=4096))
     conn = peer.establish()
     conn.pause(peer.now)
@@ -168,6 +173,7 @@ def test_a_fin_half_beyond_the_window_is_not_taken(script: Make) -> None:
 
 
 def test_data_beyond_the_window_is_answered_and_dropped(peer: TcpScript) -> None:
+    """RFC 9293 3.10.7.4, first step."""
     peer.establish()
     peer.send("A", seq=1 + 65535, ack=1, data=b"x")
     peer.expect("A", seq=1, ack=1)
@@ -245,7 +251,7 @@ def test_a_segment_without_ack_is_dropped(peer: TcpScript) -> None:
 
 
 def test_a_paused_reader_closes_the_window_and_resuming_opens_it(script: Make) -> None:
-    """gVisor: FullWindowReceive, ZeroToNonZeroWindowUpdate, IncreaseWindowOnRead."""
+    """RFC 9293 3.8.6, 3.8.6.2.2; gVisor: FullWindowReceive, ZeroToNonZeroWindowUpdate, IncreaseWindowOnRead."""
     peer = script(config=TcpConfig(rcv_buf=10000))
     conn = peer.establish()
     conn.pause(peer.now)
@@ -316,7 +322,10 @@ def test_the_right_edge_of_the_window_never_moves_left(script: Make) -> None:
 
 
 def test_a_trickle_into_a_paused_connection_does_not_pry_the_window_open(peer: TcpScript) -> None:
-    """Each byte rounds the scaled window up to a unit: eight bytes more for each byte would be no window at all."""
+    """RFC 9293 3.8.6.2.2.
+
+    Each byte rounds the scaled window up to a unit: eight bytes more for each byte would be no window at all.
+    """
     conn = peer.establish(wscale=2)
     peer.send("A", seq=1, ack=1, data=b"x")
     peer.advance(SECOND)

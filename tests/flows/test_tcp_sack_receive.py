@@ -140,3 +140,35 @@ def test_rfc2883_4_2_a_duplicate_beyond_a_hole_comes_before_the_block_that_holds
     assert came(peer, 12, 18) == [(12, 18), (10, 30)]
     assert came(peer, 50, 60) == [(50, 60), (10, 30)]
     assert peer.tcp.ext.TCPDSACKOfoSent == 1
+
+
+# -- the examples of RFC 2018 5: eight segments of 500 bytes, here from 1 on in place of 5000 ----------------------------------
+
+
+def test_rfc2018_5_case_1_the_last_four_are_lost_and_there_is_nothing_to_tell(peer: TcpScript) -> None:
+    """smoltcp: established rfc2018 cases."""
+    agree(peer)
+    for i in range(4):
+        peer.send("A", seq=1 + 500 * i, ack=1, data=bytes(500))
+    acks = peer.take()
+    peer.advance(40 * MILLISECOND)
+    acks += peer.take()
+    assert (acks[-1].ack - peer.peer_iss) & const.M32 == 2001
+    assert all(segment.option(5) is None for segment in acks)
+
+
+def test_rfc2018_5_case_2_the_first_is_lost_and_one_block_grows(peer: TcpScript) -> None:
+    agree(peer)
+    for i in range(1, 8):
+        assert came(peer, 1 + 500 * i, 501 + 500 * i) == [(501, 501 + 500 * i)]
+
+
+def test_rfc2018_5_case_3_every_second_is_lost_and_two_of_them_come_late(peer: TcpScript) -> None:
+    agree(peer)
+    peer.send("A", seq=1, ack=1, data=bytes(500))
+    assert came(peer, 1001, 1501) == [(1001, 1501)]
+    assert came(peer, 2001, 2501) == [(2001, 2501), (1001, 1501)]
+    assert came(peer, 3001, 3501) == [(3001, 3501), (2001, 2501), (1001, 1501)]
+    assert came(peer, 1501, 2001) == [(1001, 2501), (3001, 3501)]
+    assert came(peer, 501, 1001) == [(3001, 3501)]
+    assert (peer.conn.rcv_nxt - peer.peer_iss) & const.M32 == 2501

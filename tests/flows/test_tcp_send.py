@@ -20,6 +20,7 @@ def sizes(peer: TcpScript) -> list[int]:
 
 
 def test_data_is_cut_into_segments(peer: TcpScript) -> None:
+    """RFC 9293 3.7."""
     conn = peer.establish()
     data = bytes(range(256)) * 16
     assert conn.write(data, peer.now)
@@ -33,7 +34,7 @@ def test_data_is_cut_into_segments(peer: TcpScript) -> None:
 
 
 def test_the_peers_window_is_a_limit(peer: TcpScript) -> None:
-    """smoltcp: established sliding window recv, fill peer window."""
+    """RFC 9293 3.8.6; smoltcp: established sliding window recv, fill peer window."""
     conn = peer.establish(window=3000)
     conn.write(bytes(10000), peer.now)
     assert sizes(peer) == [1460, 1460], "80 bytes more would be a silly window"
@@ -120,7 +121,10 @@ def test_nagle_holds_a_small_segment_while_a_small_one_is_in_flight(peer: TcpScr
 
 
 def test_nagle_lets_the_tail_of_a_large_write_go(peer: TcpScript) -> None:
-    """Minshall's amendment: write-write-read programs don't wait for a delayed ACK; smoltcp: final packet in stream."""
+    """RFC 9293 3.7.4.
+
+    Minshall's amendment: write-write-read programs don't wait for a delayed ACK; smoltcp: final packet in stream.
+    """
     conn = peer.establish()
     conn.write(bytes(2000), peer.now)
     assert sizes(peer) == [1460, 540]
@@ -139,6 +143,7 @@ def test_nagle_does_not_hold_a_full_segment(peer: TcpScript) -> None:
 
 
 def test_nagle_does_not_hold_the_last_segment_before_a_fin(peer: TcpScript) -> None:
+    """RFC 9293 3.7.4."""
     conn = peer.establish()
     conn.write(b"x", peer.now)
     conn.write(b"y", peer.now)
@@ -148,7 +153,7 @@ def test_nagle_does_not_hold_the_last_segment_before_a_fin(peer: TcpScript) -> N
 
 
 def test_nodelay_sends_small_segments_at_once(script: Make) -> None:
-    """gVisor: Delay, Undelay, DelayEnabled."""
+    """RFC 9293 3.7.4 (MUST-17); gVisor: Delay, Undelay, DelayEnabled."""
     peer = script(config=TcpConfig(nodelay=True))
     conn = peer.establish()
     for data in (b"a", b"b", b"c"):
@@ -252,7 +257,7 @@ def test_zero_window_probes_go_on_as_long_as_the_peer_answers(peer: TcpScript) -
 
 
 def test_probes_without_answer_end_the_connection(peer: TcpScript) -> None:
-    """gVisor: ZeroWindowProbeUserTimeout."""
+    """RFC 9293 3.8.6.1, 3.8.3; gVisor: ZeroWindowProbeUserTimeout."""
     conn = peer.establish(window=0)
     conn.write(b"hello", peer.now)
     while peer.timers.count:
@@ -262,7 +267,7 @@ def test_probes_without_answer_end_the_connection(peer: TcpScript) -> None:
 
 
 def test_a_probe_that_is_taken_moves_on(peer: TcpScript) -> None:
-    """smoltcp: zero window probe shift."""
+    """RFC 9293 3.8.6.1; smoltcp: zero window probe shift."""
     conn = peer.establish(window=0)
     conn.write(b"hello", peer.now)
     for i in range(4):
@@ -277,7 +282,7 @@ def test_a_probe_that_is_taken_moves_on(peer: TcpScript) -> None:
 
 
 def test_the_window_opening_stops_the_probes(peer: TcpScript) -> None:
-    """smoltcp: zero window probe exit."""
+    """RFC 9293 3.8.6.1; smoltcp: zero window probe exit."""
     conn = peer.establish(window=0)
     conn.write(bytes(2000), peer.now)
     peer.run_to_timer()
@@ -337,6 +342,7 @@ def test_data_is_received_while_the_peers_window_is_shut(peer: TcpScript) -> Non
 
 
 def test_segments_that_span_writes_are_joined(peer: TcpScript) -> None:
+    """RFC 9293 3.7."""
     conn = peer.establish(window=0)
     rng = random.Random(3)
     pieces = [rng.randbytes(rng.randrange(1, 5000)) for _ in range(40)]
@@ -355,6 +361,7 @@ def test_segments_that_span_writes_are_joined(peer: TcpScript) -> None:
 
 
 def test_a_stream_of_one_byte_writes_is_few_objects_and_full_segments(peer: TcpScript) -> None:
+    """RFC 9293 3.8.6.2.1."""
     conn = peer.establish(window=0)
     for i in range(20000):
         conn.write(b"%d" % (i % 10), peer.now)

@@ -240,6 +240,22 @@ def test_rfc7323_5_3_an_old_timestamp_is_acknowledged_and_dropped(peer: TcpScrip
     assert peer.user.received == b"new"
 
 
+def test_rfc2883_4_1_a_straggler_with_an_old_timestamp_is_reported_as_come_twice(peer: TcpScript) -> None:
+    """It was overtaken by its own retransmission, which made the clock go on: the peer must learn that nothing was lost."""
+    peer.listen()
+    peer.send("S", seq=0, mss=1460, options=wire.sack_permitted_option() + ts(peer, 10))
+    peer.expect("SA")
+    peer.send("A", seq=1, ack=1, options=ts(peer, 10))
+    peer.send("A", seq=1, ack=1, data=b"again", options=ts(peer, 20))
+    peer.send("A", seq=1, ack=1, data=b"again", options=ts(peer, 15))
+    acks = [segment for segment in peer.take() if segment.option(5) is not None]
+    assert [(segment.ack - peer.peer_iss) & const.M32 for segment in acks] == [6]
+    edges = struct.unpack("!II", acks[0].option(5) or b"")
+    assert [(edge - peer.peer_iss) & const.M32 for edge in edges] == [1, 6]
+    assert peer.user.received == b"again"
+    assert (peer.tcp.ext.PAWSEstab, peer.tcp.ext.TCPDSACKOldSent) == (1, 1)
+
+
 def test_rfc7323_5_3_an_old_ack_without_text_is_answered_at_a_limited_rate(peer: TcpScript) -> None:
     agree(peer, tick=10)
     for _ in range(5):

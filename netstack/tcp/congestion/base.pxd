@@ -22,7 +22,7 @@ cdef class Congestion:
     @cython.locals(grow="long long", room="long long")
     cdef void slow_start(self, long long acked) except *
     @cython.locals(least="long long", ssthresh="long long")
-    cdef void reduce(self, long long flight, int tenths) except *
+    cdef void reduce(self, long long flight, int tenths, long long now) except *
 
 
 @cython.locals(largest=int)

@@ -122,8 +122,13 @@ class Congestion:
             grow = room if room > self.mss else self.mss
         self.cwnd += grow
 
-    def reduce(self, flight: int, tenths: int) -> None:
-        """Set ssthresh to so many tenths of what is in flight, and to two segments at the least (RFC 5681 3.1 equation 4)."""
+    def reduce(self, flight: int, tenths: int, now: int) -> None:
+        """Set ssthresh to so many tenths of what is in flight, and to two segments at the least (RFC 5681 3.1 equation 4).
+
+        As in `used`: what the ACKs before this one, of the same batch, have taken off the flight would have been sent anew by
+        now. Not to count it would halve a window again for having been acknowledged in one burst."""
+        if now == self.peak_at and self.peak > flight:
+            flight = self.peak
         if flight > self.cwnd:
             flight = self.cwnd  # what limited transmit or an earlier, larger window sent doesn't count (RFC 5681 3.2 step 2)
         least = 2 * self.mss

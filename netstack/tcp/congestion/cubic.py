@@ -132,7 +132,7 @@ class Cubic(Congestion):
         self.w_max = self.cwnd * 17 // 20 if self.cwnd < self.w_max else self.cwnd
         self.prior = self.cwnd
         self.epoch = False
-        self.reduce(flight, BETA_TENTHS)
+        self.reduce(flight, BETA_TENTHS, now)
         self.cwnd = self.ssthresh
 
     def on_timeout(self, flight: int, now: int) -> None:
@@ -140,7 +140,7 @@ class Cubic(Congestion):
         self.w_max = 0  # 4.8: the next epoch has K = 0, and W_max where it begins
         self.prior = self.cwnd
         self.epoch = False
-        self.reduce(flight, BETA_TENTHS)
+        self.reduce(flight, BETA_TENTHS, now)
         self.cwnd = self.mss
         self.careful = True
 

@@ -18,17 +18,18 @@ class Reno(Congestion):
             return
         self.careful = False
         self.acked += acked
-        if self.acked >= self.cwnd:  # one segment for each window (RFC 5681 3.1 equation 3, by bytes)
-            self.acked -= self.cwnd
+        whole = self.cwnd - self.cwnd % self.mss  # half a segment is never sent: to wait for its ACK would take another round trip
+        if self.acked >= whole:  # one segment for each window (RFC 5681 3.1 equation 3, by bytes)
+            self.acked -= whole
             self.cwnd += self.mss
 
     def on_loss(self, flight: int, now: int) -> None:
-        self.reduce(flight, 5)
+        self.reduce(flight, 5, now)
         self.acked = 0
         self.cwnd = self.ssthresh
 
     def on_timeout(self, flight: int, now: int) -> None:
-        self.reduce(flight, 5)
+        self.reduce(flight, 5, now)
         self.acked = 0
         self.cwnd = self.mss  # the loss window: RFC 5681 3.1
         self.careful = True

@@ -12,7 +12,7 @@ cdef class Run:
 
 cdef class Board:
     cdef readonly list runs
-    cdef readonly long long sacked, lost, fresh, marked, prior_sacked, dup_bytes
+    cdef readonly long long sacked, lost, fresh, marked, relost, prior_sacked, dup_bytes
     cdef long long first_at, last_at, sack_at
     cdef readonly bint ambiguous, any_resent, broken
     cdef readonly int dupacks, sack_hits

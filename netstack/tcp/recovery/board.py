@@ -42,11 +42,12 @@ class Board:
 
     fresh      bytes newly delivered                  first_at   when the first of them left, if none had been sent twice; else -1
     marked     bytes newly marked lost                last_at    when the one sent last had left, if it had been sent once; else -1
+    relost     of these, sent again before
     """
 
     __slots__ = (
         "ambiguous", "any_resent", "broken", "dup_bytes", "dupacks", "first_at", "fresh", "last_at", "lost", "marked",
-        "prior_sacked", "runs", "sack_at", "sack_hits", "sacked", "sample",
+        "prior_sacked", "relost", "runs", "sack_at", "sack_hits", "sacked", "sample",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class Board:
         self.prior_sacked = self.sacked
         self.fresh = 0
         self.marked = 0
+        self.relost = 0
         self.first_at = -1
         self.last_at = -1
         self.sack_at = -1
@@ -244,6 +246,8 @@ class Board:
         run.why = why
         self.lost += n
         self.marked += n
+        if run.resent:
+            self.relost += n
 
     def lose_all(self, why: int) -> None:
         """Everything that the peer has not SACKed. Neighbours become one run, to be cut anew."""

@@ -16,16 +16,17 @@ MOST_AGAIN = 256  # pieces sent again, of which all must have come twice; an epi
 
 class Episode:
     __slots__ = (
-        "again", "cwnd", "delivered", "doubted", "first_at", "flight", "fresh", "many", "out", "progress", "quota", "reduced",
-        "ssthresh", "urgent",
+        "again", "cwnd", "delivered", "doubted", "first_at", "flight", "fresh", "kept", "many", "out", "progress", "quota",
+        "reduced", "ssthresh", "urgent",
     )  # fmt: skip
 
-    def __init__(self, cwnd: int, ssthresh: int, flight: int) -> None:
+    def __init__(self, cwnd: int, ssthresh: int, flight: int, owed: int = 0) -> None:
+        """`owed` bytes more might have left before it began."""
         self.cwnd = cwnd  # what they were before
         self.ssthresh = ssthresh
-        self.flight = flight if flight > 0 else 1
+        self.flight = flight + owed if flight + owed > 0 else 1
         self.delivered = 0
-        self.out = 0
+        self.out = -owed
         self.quota = 0  # bytes that may leave now
         self.fresh = 0  # bytes delivered since the quota was computed last …
         self.progress = False  # … by ACKs of which one moved SND.UNA, and none told of another loss (SafeACK)
@@ -35,6 +36,7 @@ class Episode:
         self.first_at = -1  # when the first of it left
         self.many = False  # more of it than can be kept in mind
         self.doubted = False  # an ACK has shown that something was truly lost
+        self.kept = False  # the flight is over, D-SACKs may still come
 
     def arrived(self, n: int, progress: bool, lost_more: bool) -> None:
         """An ACK has told of `n` bytes that are new."""
@@ -56,7 +58,7 @@ class Episode:
                 n += mss
             if n > target - pipe:
                 n = target - pipe
-        if n < mss and (self.out == 0 or self.urgent):
+        if n < mss and (self.out <= 0 or self.urgent):
             n = mss  # the first retransmission leaves in any case; so does that of a partial ACK, which may be the last to come
         self.quota = n if n > 0 else 0
         self.fresh = 0
@@ -78,6 +80,14 @@ class Episode:
         else:
             self.again.append(seq)
             self.again.append(end)
+
+    def outlives(self) -> bool:
+        """The flight has ended, and with it the episode. Is it still to be kept in mind? A receiver sends its D-SACKs when a
+        retransmission comes second, which may be after the ACK of everything; but before that of the next flight."""
+        if self.kept or self.many or not self.again:
+            return False
+        self.kept = True
+        return True
 
     def twice(self, begin: int, end: int) -> bool:
         """`begin` to `end` has come twice (D-SACK). True when that goes for all that was sent again: nothing was lost. Each counts

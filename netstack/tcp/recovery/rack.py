@@ -86,8 +86,9 @@ class Flight(Board):
             self.sample = run
         rtt = self.now - run.at
         if run.resent:
-            # is it the retransmission that has arrived, or what was sent before?
-            if 0 <= self.echo_to < run.at or rtt < self.rack_min:
+            # is it the retransmission that has arrived, or what was sent before? The timestamp tells where SND.UNA has moved over
+            # it; beyond a hole the peer goes on echoing that of the segment before the hole (RFC 7323 4.3)
+            if (not run.sacked and 0 <= self.echo_to < run.at) or rtt < self.rack_min:
                 return
         else:
             self.last_at = run.at

@@ -55,6 +55,31 @@ def test_slow_start_doubles_in_a_round_trip_and_stops_at_ssthresh(name: str) -> 
 
 
 @BOTH
+def test_a_window_acknowledged_in_one_burst_is_cut_once_at_its_loss(name: str) -> None:
+    """What the ACKs before have taken off the flight would have been sent anew by now, were sending not to wait for the batch."""
+    d, other = driver(name, 20), driver(name, 20)
+    for i in range(10):
+        d.ack(MSS, (20 - i) * MSS, SECOND, 7)
+    d.loss(10 * MSS, 7)
+    other.loss(20 * MSS, 7)
+    assert d.cc.ssthresh == pytest.approx(other.cc.ssthresh, abs=MSS // 2)
+    later = driver(name, 20)
+    later.ack(MSS, 20 * MSS, SECOND, 7)
+    later.loss(10 * MSS, 8)
+    assert later.cc.ssthresh == pytest.approx(other.cc.ssthresh // 2, abs=MSS // 2), "another instant is another batch"
+
+
+def test_reno_grows_when_all_that_the_window_lets_out_is_acknowledged() -> None:
+    """RFC 5681 3.1: half a segment is never sent, and its ACK not waited for."""
+    d = Driver(Reno(MSS))
+    d.adopt(6 * MSS + MSS // 2, MSS)
+    for i in range(6):
+        assert d.cc.cwnd == 6 * MSS + MSS // 2
+        d.ack(MSS, 6 * MSS, SECOND, i)
+    assert d.cc.cwnd == 7 * MSS + MSS // 2
+
+
+@BOTH
 def test_many_small_acks_grow_the_window_no_more_than_one(name: str) -> None:
     """ACK splitting, RFC 3465 1."""
     whole, split = driver(name, 10, 1000), driver(name, 10, 1000)
@@ -250,7 +275,7 @@ class Reference:
 )
 @pytest.mark.parametrize("each", [1, 2, 3.7])
 def test_the_window_after_a_loss_follows_the_reference(window: int, rtt: float, regions: set[str], each: float) -> None:
-    """ACK by ACK for 20 s or until it has tripled: concave, flat, convex, and where Reno would be faster."""
+    """RFC 9438 4.2 to 4.5. ACK by ACK for 20 s or until it has tripled: concave, flat, convex, and where Reno would be faster."""
     d, reference, seen = after_a_loss(window), Reference(window), set()
     t, acks = 0.0, 0
     while t < 20 and reference.cwnd < 3 * window and acks < 16_000:

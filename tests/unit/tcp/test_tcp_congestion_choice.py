@@ -79,6 +79,7 @@ def test_cubic_is_the_default_and_the_snapshot_says_so() -> None:
 
 
 def test_the_configuration_chooses_for_every_connection() -> None:
+    """RFC 5681 3, RFC 9438."""
     peer = TcpScript(config=TcpConfig(congestion="reno"))
     assert peer.establish().info().congestion == "reno"
     peer = TcpScript(config=TcpConfig(congestion="reno"))
@@ -86,6 +87,7 @@ def test_the_configuration_chooses_for_every_connection() -> None:
 
 
 def test_a_connection_chooses_for_itself() -> None:
+    """RFC 5681 3, RFC 9438."""
     peer = TcpScript()
     conn = peer.tcp.connect(0, 40000, peer.peer, 80, peer.user.user, peer.now, congestion="reno")
     assert conn.info().congestion == "reno" and conn.info().cwnd == -1
@@ -109,6 +111,7 @@ def test_a_change_in_the_middle_goes_on_from_the_windows_of_the_one_before() -> 
 
 @pytest.mark.parametrize("name", ["Cubic", "bbr", ""])
 def test_an_unknown_name_is_refused_with_those_that_there_are(name: str) -> None:
+    """RFC 5681 leaves the choice to the user."""
     sentence = f"no congestion control called '{name}': there are cubic, reno, third, or write my.package:Class"
     with pytest.raises(UsageError, match=sentence):
         TcpScript(config=TcpConfig(congestion=name))

@@ -11,8 +11,8 @@ MSS = 1000
 
 
 def recovery(flight: int, lost: int, target: int) -> list[int]:
-    """Segments that leave for each ACK of the first round trip, when the first `lost` of `flight` are lost and all are marked at the
-    third SACK, as RFC 9937 8 has it; limited transmit has sent two."""
+    """Segments that leave for each ACK of the first round trip, when the first `lost` of `flight` are lost and all are marked at
+    the third SACK, as RFC 9937 8 has it; limited transmit has sent two."""
     episode = Episode(flight * MSS, 1 << 40, flight * MSS)
     pipe = (flight - 2 + 2 - lost) * MSS
     leaving: list[int] = []

@@ -200,6 +200,20 @@ def test_a_fault_injector_befalls_both_directions_by_themselves() -> None:
     assert second.next_deadline() is None
 
 
+def test_a_fault_injector_holds_frames_back_until_others_have_passed() -> None:
+    faults = Faults(reorder=0.5, reorder_past=2, hold=SECOND, seed=3)
+    first, second, clock, _ = wired(lambda port: FaultInjector(port, faults))
+    for n in range(20):
+        first.send(ether(bytes([n])), clock.now)
+        second.send(ether(bytes([n]), A, B), clock.now)
+        clock.advance(MILLISECOND)
+    clock.advance(2 * SECOND)
+    for probe in (first, second):
+        got = [frame[14] for frame in probe.take()]
+        assert sorted(got) == list(range(20)) != got
+    assert isinstance(second.netif, FaultInjector) and second.netif.inbound.mib.Reordered > 0
+
+
 def test_a_fault_injector_without_faults_adds_no_time_and_keeps_batches() -> None:
     first, second, clock, _ = wired(lambda port: FaultInjector(port, Faults()))
     for n in range(70):

@@ -111,6 +111,16 @@ def test_a_full_queue_drops_at_the_tail_and_drains_with_time() -> None:
     assert [frame[14] for frame in world.probes[1].take()] == [0, 1, 2, 9]
 
 
+def test_a_broadcast_held_back_reaches_everybody_once_and_behind_the_others() -> None:
+    world = World(Wire(reorder=0.5, reorder_past=2, hold=50 * MILLISECOND, seed=3), "abc")
+    for n in range(20):
+        world.send(ether(BROADCAST, A, bytes([n])))
+        world.clock.advance(MILLISECOND)
+    world.clock.advance(SECOND)
+    got = [[frame[14] for frame in probe.take()] for probe in world.probes]
+    assert got[1] == got[2] != list(range(20)) and sorted(got[1]) == list(range(20))
+
+
 def test_directions_do_not_share_the_rate() -> None:
     world = World(Wire(rate=8_000_000))
     world.send(ether(B, A, bytes(86)), 0)
