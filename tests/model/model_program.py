@@ -83,7 +83,7 @@ POLITE = Genre(
 )  # fmt: skip
 RUDE = attrs.evolve(
     POLITE,
-    kinds=POLITE.kinds + ("close", "abort", "shutdown", "bulk", "bulk", "write", "perfect"),
+    kinds=(*POLITE.kinds, "close", "abort", "shutdown", "bulk", "bulk", "write", "perfect"),
     calls=CHAOS.calls + ("write",) * 4,
     closers=255,
     polite=False,
@@ -107,7 +107,8 @@ def _sometimes(default: object, *others: object) -> st.SearchStrategy[object]:
 def _config(polite: bool, tight: bool) -> st.SearchStrategy[TcpConfig]:
     bounds = (
         {
-            "max_held": st.just(0),
+            "memory_pressure": st.just(1),
+            "memory_max": st.sampled_from((1, 5000)),
             "max_half_open": st.integers(1, 2),
             "max_connections": st.integers(1, 5),
             "max_time_wait": st.integers(1, 2),
