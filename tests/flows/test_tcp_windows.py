@@ -226,7 +226,7 @@ def test_rfc7323_2_4_the_edge_does_not_move_left_by_rounding(peer: TcpScript) ->
 
 def test_what_rounding_lends_is_bounded_and_the_last_bytes_wait_for_the_reader(peer: TcpScript) -> None:
     """A peer that sends 100 bytes in each segment would never see the window shrink. An eighth of the buffer is lent; then ACKs go
-    in units, so that the edge stays where it is, and the window closes."""
+    by units, so that the edge stays where it is, and the window closes."""
     conn = scaled(peer)
     conn.pause(peer.now)
     seq, acked, edge = 1, 1, 65536
