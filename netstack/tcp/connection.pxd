@@ -25,7 +25,7 @@ cdef class Connection(Handle):
     cdef void take_syn(self, Frame f, unsigned int seq, long long field, int hl) except *
     @cython.locals(most="long long")
     cdef void agree(self, Options options, unsigned int seq, long long now) except *
-    cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl) except *
+    cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl, bint baked) except *
     cdef void cookie_open(self, object listener, Options options, unsigned int irs, long long now) except *
     @cython.locals(rtt="long long")
     cdef void time_cookie(self, long long now) except *

@@ -253,11 +253,16 @@ class Connection(Handle):
         self.rcv_nxt = self.last_ack_sent = serial.add(seq, 1)
         self.rcv_adv = serial.add(self.rcv_nxt, self.rcv_buf if self.rcv_buf < const.M16 else const.M16)
 
-    def passive_open(self, f: Frame, seq: int, field: int, hl: int) -> None:
-        """A SYN to a listener (RFC 9293 3.10.7.2, third step)."""
+    def passive_open(self, f: Frame, seq: int, field: int, hl: int, baked: bool) -> None:
+        """A SYN to a listener (RFC 9293 3.10.7.2, third step). `baked`: it may have been answered by a cookie before, and the ACK
+        may be for that answer; so both must have said the same, and a cookie can't scale, nor SACK, without timestamps."""
         if self.ts_on:
             self.ts_offset = self.hub.ts_offset(self)
         self.take_syn(f, seq, field, hl)
+        if baked and not self.ts_on:
+            _OPTIONS.wscale = -1
+            _OPTIONS.sack_permitted = False
+            self.agree(_OPTIONS, seq, f.now)
         self.become(tc.SYN_RECEIVED)
         self.emit_syn(f.now)
         self.rearm()

@@ -409,6 +409,21 @@ def test_a_syn_that_is_repeated_when_there_is_room_again_may_be_answered_by_eith
     assert len(peer.accepted) == 1 and peer.conn.state_name == "ESTABLISHED" and not peer.tcp.hub.half
 
 
+def test_without_timestamps_an_entry_agrees_to_what_a_cookie_could_and_not_more() -> None:
+    """The peer may have heard the cookie's SYN,ACK first, which can't scale: were ours to scale, each would misread the other."""
+    peer = baker("auto", max_half_open=1)
+    peer.send("S", seq=0, port=1)
+    peer.take()
+    offer = mss_option(1460) + sack_permitted_option() + wscale_option(9)
+    first = ask(peer, offer, port=2)
+    peer.send("R", seq=1, port=1)
+    second = ask(peer, offer, port=2)
+    assert len(peer.tcp.hub.half) == 1 and second.seq == first.seq
+    assert first.options == second.options == bytes.fromhex("020405b4")
+    peer.send("A", seq=1, ack=1, port=2)
+    assert peer.conn.snd_wscale == 0 and peer.conn.rcv_wscale == 0 and not peer.conn.sack_on
+
+
 def test_acks_are_not_compared_with_cookies_when_none_was_sent_for_long() -> None:
     peer = baker("auto", max_half_open=1, synack_retries=0)
     peer.send("S", seq=0, port=1)

@@ -209,7 +209,9 @@ class Scene:
 ACTIONS = ("write", "write", "write", "pause", "pause", "resume", "buffer", "shut", "bad", "cut", "good")
 
 steps = st.lists(
-    st.tuples(st.integers(0, 7), st.sampled_from(ACTIONS), st.one_of(st.sampled_from(SIZES), st.integers(1, 150_000))), min_size=4, max_size=30
+    st.tuples(st.integers(0, 7), st.sampled_from(ACTIONS), st.one_of(st.sampled_from(SIZES), st.integers(1, 150_000))),
+    min_size=4,
+    max_size=30,
 )
 
 configs = st.builds(
