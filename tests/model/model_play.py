@@ -38,6 +38,10 @@ def begin(program: Program) -> World:
     world.greetings = dict(enumerate(program.greetings, 1))
     if not program.weather.harmless():
         world.outage += HOUR
+    # a listener that has sent cookies answers no segment that looks like early text (cookies.py): a connection that is gone may
+    # look so, and its peer then learns of it by time-out, not by a reset
+    if any(host.setup.config.syn_cookies == "always" for host in world.hosts):
+        world.outage += HOUR
     bounds = [host.setup.config.max_connections for host in world.hosts]
     if (
         min(bounds) < PEOPLE

@@ -84,7 +84,7 @@ POLITE = Genre(
 RUDE = attrs.evolve(
     POLITE,
     kinds=POLITE.kinds + ("close", "abort", "shutdown", "bulk", "bulk", "write", "perfect"),
-    calls=CHAOS.calls + ("write",) * 4,
+    calls=(*CHAOS.calls, "write", "write", "write", "write"),
     closers=255,
     polite=False,
 )
@@ -124,6 +124,7 @@ def _config(polite: bool, tight: bool) -> st.SearchStrategy[TcpConfig]:
         congestion=st.sampled_from(("cubic", "reno")),
         timestamps=_sometimes(True, False),
         sack=_sometimes(True, False),
+        syn_cookies=st.just("auto") if polite else st.sampled_from(("auto", "auto", "always", "never")),
         keepalive=_sometimes(0, 600 * SECOND, 2 * SECOND),
         time_wait=st.just(MINUTE) if polite else _sometimes(MINUTE, SECOND),  # a second is less than a lost ACK takes to repair
         **bounds,
