@@ -83,7 +83,7 @@ POLITE = Genre(
 )  # fmt: skip
 RUDE = attrs.evolve(
     POLITE,
-    kinds=POLITE.kinds + ("close", "abort", "shutdown", "bulk", "bulk", "write", "perfect"),
+    kinds=(*POLITE.kinds, "close", "abort", "shutdown", "bulk", "bulk", "write", "perfect"),
     calls=(*CHAOS.calls, "write", "write", "write", "write"),
     closers=255,
     polite=False,
@@ -104,22 +104,31 @@ def _sometimes(default: object, *others: object) -> st.SearchStrategy[object]:
     return st.sampled_from((default, default, default, *others))
 
 
+def _tuned(**fields: object) -> TcpConfig:
+    """A TcpConfig of these, as far as there are such fields; the marks come as a pair."""
+    low, high = fields.pop("marks")  # type: ignore[misc]  # a pair
+    known = {a.name: a.default for a in attrs.fields(TcpConfig)}
+    if high is None:
+        low, high = known["snd_low"], known["snd_high"]
+    chosen = {name: value for name, value in fields.items() if name in known and value is not None}
+    return TcpConfig(snd_low=low, snd_high=high, **chosen)  # type: ignore[arg-type]  # their names say what they are
+
+
 def _config(polite: bool, tight: bool) -> st.SearchStrategy[TcpConfig]:
-    bounds = (
-        {
-            "max_held": st.just(0),
-            "max_half_open": st.integers(1, 2),
-            "max_connections": st.integers(1, 5),
-            "max_time_wait": st.integers(1, 2),
-        }
-        if tight
-        else {}
-    )
+    bounds = {
+        "max_held": st.just(0),
+        "memory_pressure": st.sampled_from((1, 5000)),
+        "memory_max": st.sampled_from((5000, 50_000)),
+        "max_half_open": st.integers(1, 2),
+        "max_connections": st.integers(1, 5),
+        "max_time_wait": st.integers(1, 2),
+    }
     return st.builds(
-        TcpConfig,
-        rcv_buf=_sometimes(262144, 2048, 3000, 20_000, 65535, 65536, 1_000_000),
-        snd_high=_sometimes(262144, 1, 1000, 65536),
-        snd_low=st.sampled_from((0, 1)),
+        _tuned,
+        rcv_buf=_sometimes(None, 2048, 3000, 20_000, 65535, 65536, 1_000_000),
+        rcv_buf_max=_sometimes(None, 2048, 65535, 100_000),
+        marks=_sometimes((0, None), (0, 1), (1, 1), (0, 1000), (1, 65536)),
+        snd_buf_max=_sometimes(None, 5000),
         nodelay=st.booleans(),
         congestion=st.sampled_from(("cubic", "reno")),
         timestamps=_sometimes(True, False),
@@ -127,7 +136,7 @@ def _config(polite: bool, tight: bool) -> st.SearchStrategy[TcpConfig]:
         syn_cookies=st.just("auto") if polite else st.sampled_from(("auto", "auto", "always", "never")),
         keepalive=_sometimes(0, 600 * SECOND, 2 * SECOND),
         time_wait=st.just(MINUTE) if polite else _sometimes(MINUTE, SECOND),  # a second is less than a lost ACK takes to repair
-        **bounds,
+        **(bounds if tight else {}),
     )
 
 

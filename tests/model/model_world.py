@@ -279,7 +279,7 @@ class World:
         a few times; a few answers to whatever the wire invents; probes, and keep-alives where they are asked for each second.
         Two whom a forger has told different numbers challenge each other twice a second, as RFC 5961 has it, until one closes."""
         conns = len(self.crowd) + 1
-        sizes = [min(host.setup.mtu - 60, host.setup.config.rcv_buf // 4, tc.DEFAULT_MSS) for host in self.hosts]
+        sizes = [min(host.setup.mtu - 60, (host.setup.config.rcv_buf or 65536) // 4, tc.DEFAULT_MSS) for host in self.hosts]
         work = 100 * conns + 6 * (self.written // min(sizes)) + 3 * (self.wire.made + self.forged + self.calls + self.reactions)
         chatty = self.hurried or any(0 < host.setup.config.keepalive < 60 * SECOND for host in self.hosts)
         each = 10 * SECOND if not chatty and not self.watch.tainted else SECOND // 4
@@ -294,7 +294,7 @@ class World:
             held = established = live = 0
             for c in host.tcp.connections():
                 ooo = 0 if c.ooo is None else c.ooo.nbytes
-                held += c.rx_bytes + ooo
+                held += c.rx_bytes + ooo + (c.unsent if hasattr(hub, "budget") else 0)
                 if c.ended and c.state == tc.CLOSED:
                     continue
                 if c.ended and c.state == tc.TIME_WAIT:
