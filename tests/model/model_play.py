@@ -110,6 +110,7 @@ def operate(world: World, what: str, host: Host, who: int, b: int) -> None:
                 wire.dark_until[side] = now + length
         elif what in ("shut", "lapse"):
             wire.shut_until[d] = now + length
+            world.probes += length * len(world.crowd) // (50 * MILLISECOND)  # each is taken, and the next is sent an RTO later
         elif what == "route":
             world.watch.unseen[d] = True
             host.ip.routed = not host.ip.routed
