@@ -38,6 +38,10 @@ def begin(program: Program) -> World:
     world.greetings = dict(enumerate(program.greetings, 1))
     if not program.weather.harmless():
         world.outage += HOUR
+    # a listener that has sent cookies answers no segment that looks like early text (cookies.py): a connection that is gone may
+    # look so, and its peer then learns of it by time-out, not by a reset
+    if any(host.setup.config.syn_cookies == "always" for host in world.hosts):
+        world.outage += HOUR
     bounds = [host.setup.config.max_connections for host in world.hosts]
     if (
         min(bounds) < PEOPLE
@@ -106,6 +110,7 @@ def operate(world: World, what: str, host: Host, who: int, b: int) -> None:
                 wire.dark_until[side] = now + length
         elif what in ("shut", "lapse"):
             wire.shut_until[d] = now + length
+            world.probes += length * len(world.crowd) // (50 * MILLISECOND)  # each is taken, and the next is sent an RTO later
         elif what == "route":
             world.watch.unseen[d] = True
             host.ip.routed = not host.ip.routed

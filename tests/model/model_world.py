@@ -137,6 +137,7 @@ class World:
         self.wire = Wire(addresses, random.Random(rng.getrandbits(32)), self.deliver, setup.carries_super)
         self.wire.too_big = self.too_big
         self.order = itertools.count()
+        self.probes = 0  # what a shut window may draw, where it is only the wire that says so
         self.forced: set[int] = set()
         self.written = self.calls = self.reactions = self.forged = self.connects = 0
         self.outage = 0  # ns for which the world stood in the way: time-outs are lawful then
@@ -279,11 +280,11 @@ class World:
         a few times; a few answers to whatever the wire invents; probes, and keep-alives where they are asked for each second.
         Two whom a forger has told different numbers challenge each other twice a second, as RFC 5961 has it, until one closes."""
         conns = len(self.crowd) + 1
-        sizes = [min(host.setup.mtu - 60, host.setup.config.rcv_buf // 4, tc.DEFAULT_MSS) for host in self.hosts]
+        sizes = [min(host.setup.mtu - 60, (host.setup.config.rcv_buf or 65536) // 4, tc.DEFAULT_MSS) for host in self.hosts]
         work = 100 * conns + 6 * (self.written // min(sizes)) + 3 * (self.wire.made + self.forged + self.calls + self.reactions)
         chatty = self.hurried or any(0 < host.setup.config.keepalive < 60 * SECOND for host in self.hosts)
         each = 10 * SECOND if not chatty and not self.watch.tainted else SECOND // 4
-        self.watch.most = work + conns * min(self.now - self.setup.start, 7200 * SECOND) // each
+        self.watch.most = work + self.probes + conns * min(self.now - self.setup.start, 7200 * SECOND) // each
 
     # -- what must hold always --------------------------------------------------------------------------------------------------
 
