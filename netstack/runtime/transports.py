@@ -75,7 +75,7 @@ class TcpTransport(asyncio.Transport):
 
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
-        "_buffered", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_limits", "_loop", "_lost",
+        "_buffered", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_loop", "_lost",
         "_lost_writes", "_made", "_on_lost", "_paused_reading", "_paused_writing", "_protocol", "_view", "user",
         "__dict__", "__weakref__",
     )  # fmt: skip
@@ -94,7 +94,6 @@ class TcpTransport(asyncio.Transport):
         self._paused_reading = False
         self._paused_writing = False
         self._lost_writes = 0
-        self._limits: tuple[int, int] | None = None  # those of the configuration
         self._made = False
         self._connected: asyncio.Future[None] | None = None
         self._view: SocketView | None = None
@@ -302,8 +301,7 @@ class TcpTransport(asyncio.Transport):
         return 0 if self._conn is None else self._conn.unsent
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        tcp = self._crank.stack.config.tcp
-        return self._limits or (tcp.snd_low, tcp.snd_high)
+        return self.connection.marks
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         if high is None:
@@ -312,7 +310,6 @@ class TcpTransport(asyncio.Transport):
             low = high // 4
         if not high >= low >= 0:
             raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._limits = (low, high)
         self.connection.set_marks(low, high)
 
     def abort(self) -> None:

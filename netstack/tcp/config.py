@@ -4,18 +4,23 @@ import attrs
 
 from ..errors import UsageError
 from ..instant import MILLISECOND, SECOND
+from . import const as tc
 
 
 @attrs.frozen(kw_only=True)
 class TcpConfig:
     """Raises UsageError for a value that can't work."""
 
-    rcv_buf: int = 262144  # bytes in the receive window: 256 KiB fill 100 Mbit/s over 20 ms; to be tuned by itself later
-    max_held: int = 67108864  # bytes that wait, in all connections together, for a hole to be filled or a user who has paused. A
-    # thousand peers with full windows and a hole at the front of each would hold 256 MiB otherwise, 65,536 of them 16 GiB. One
-    # window of `rcv_buf` may always be held
-    snd_high: int = 262144  # unacknowledged bytes at which `write` says stop …
-    snd_low: int = 65536  # … and at which `writable` says go on: one super-segment is left to send meanwhile
+    rcv_buf: int | None = None  # bytes in the receive window of a new connection. None: 64 KiB, and then what its reader asks
+    # for (tuning.py) …
+    rcv_buf_max: int = 16 << 20  # … up to this: 1.3 Gbit/s over 100 ms. It decides the window scale of every connection
+    snd_high: int | None = None  # unacknowledged bytes at which `write` says stop. None: 256 KiB, and more as the congestion window
+    # grows …
+    snd_low: int | None = None  # … and at which `writable` says go on. None: a quarter of a fixed `snd_high`
+    snd_buf_max: int = 16 << 20  # … up to this
+    memory_pressure: int = 64 << 20  # bytes in the queues of all connections together at which no buffer grows any more …
+    memory_max: int = 128 << 20  # … and at which writers are told to stop, and what nobody takes is dropped, to be sent again
+    # (budget.py). A thousand peers with full windows and a hole at the front of each would hold 16 GiB otherwise
     nodelay: bool = False  # True: no Nagle (RFC 9293 3.7.4) on new connections
     congestion: str = "cubic"  # RFC 9438; or another of congestion/registry.py. An unknown name is refused by `Tcp`
     timestamps: bool = True  # RFC 7323: round trips from every ACK, and old segments known as such; 12 bytes in each segment
@@ -39,10 +44,17 @@ class TcpConfig:
     keepalive_count: int = 9
 
     def __attrs_post_init__(self) -> None:
-        if not 2048 <= self.rcv_buf <= 65535 << 14:
-            raise UsageError(f"rcv_buf={self.rcv_buf} is not a receive window: choose 2 KiB to 65535 << 14, what scaling can name")
-        if not 0 <= self.snd_low <= self.snd_high:
+        for name, size in (("rcv_buf", self.rcv_buf), ("rcv_buf_max", self.rcv_buf_max)):
+            if size is not None and not tc.RCV_LEAST <= size <= 65535 << 14:
+                raise UsageError(f"{name}={size} is not a receive window: choose 2 KiB to 65535 << 14, what scaling can name")
+        if self.snd_low is not None and self.snd_high is None:
+            raise UsageError(f"snd_low={self.snd_low} needs a snd_high: give both, or neither for marks that tune themselves")
+        if self.snd_high is not None and not 0 <= (self.snd_low or 0) <= self.snd_high:
             raise UsageError(f"snd_low={self.snd_low} must lie between 0 and snd_high={self.snd_high}")
+        if self.snd_buf_max < tc.LEAST:
+            raise UsageError(f"snd_buf_max={self.snd_buf_max} holds less than two segments: choose {tc.LEAST} or more")
+        if not 0 < self.memory_pressure <= self.memory_max:
+            raise UsageError(f"memory_pressure={self.memory_pressure} must lie between 1 and memory_max={self.memory_max}")
         for name in ("rto_min", "fin_timeout", "time_wait", "keepalive_interval"):
             if getattr(self, name) < MILLISECOND:
                 raise UsageError(f"{name}={getattr(self, name)} is less than a millisecond: durations are in nanoseconds")

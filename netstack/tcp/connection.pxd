@@ -23,8 +23,9 @@ cdef class Connection(Handle):
     cdef bint check_ack(self, Frame f, unsigned int seq, unsigned int ack, long long wnd, long long length, long long now) except *
     cdef void open_window(self, unsigned int seq, unsigned int ack, long long wnd) except *
     cdef void take_syn(self, Frame f, unsigned int seq, long long field, int hl) except *
+    @cython.locals(most="long long")
     cdef void agree(self, Options options, unsigned int seq, long long now) except *
-    cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl) except *
+    cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl, bint baked) except *
     cdef void cookie_open(self, object listener, Options options, unsigned int irs, long long now) except *
     @cython.locals(rtt="long long")
     cdef void time_cookie(self, long long now) except *

@@ -246,15 +246,23 @@ class Connection(Handle):
         else:
             self.snd_wscale = options.wscale
             self.rcv_wscale = self.hub.wscale
+        most = const.M16 << (self.rcv_wscale if self.rcv_wscale > 0 else 0)
+        if self.rcv_buf > most:
+            self.rcv_buf = most  # the peer doesn't scale
         self.irs = seq
         self.rcv_nxt = self.last_ack_sent = serial.add(seq, 1)
         self.rcv_adv = serial.add(self.rcv_nxt, self.rcv_buf if self.rcv_buf < const.M16 else const.M16)
 
-    def passive_open(self, f: Frame, seq: int, field: int, hl: int) -> None:
-        """A SYN to a listener (RFC 9293 3.10.7.2, third step)."""
+    def passive_open(self, f: Frame, seq: int, field: int, hl: int, baked: bool) -> None:
+        """A SYN to a listener (RFC 9293 3.10.7.2, third step). `baked`: it may have been answered by a cookie before, and the ACK
+        may be for that answer; so both must have said the same, and a cookie can't scale, nor SACK, without timestamps."""
         if self.ts_on:
             self.ts_offset = self.hub.ts_offset(self)
         self.take_syn(f, seq, field, hl)
+        if baked and not self.ts_on:
+            _OPTIONS.wscale = -1
+            _OPTIONS.sack_permitted = False
+            self.agree(_OPTIONS, seq, f.now)
         self.become(tc.SYN_RECEIVED)
         self.emit_syn(f.now)
         self.rearm()
@@ -388,7 +396,7 @@ class Connection(Handle):
             self.send_ack(now)
         elif self.unacked and self.t_ack == const.NEVER:
             self.t_ack = now + tc.DELAYED_ACK
-        if self.was_high and self.pending() <= self.low and self.state >= tc.ESTABLISHED:  # not before `connected`
+        if self.was_high and self.pending() <= self.low_mark() and self.state >= tc.ESTABLISHED:  # not before `connected`
             self.was_high = False
             if self.user is not None and not self.orphan:
                 self.user.writable(now)
@@ -444,8 +452,8 @@ class Connection(Handle):
             self.hub.ext.OutOfWindowIcmps += 1
             return
         self.soft_error = error
-        if hard and self.state == tc.SYN_SENT:
-            self.end(error, now)
+        if hard and (self.state == tc.SYN_SENT or self.state == tc.SYN_RECEIVED):
+            self.end(error if self.listener is None else None, now)
 
     def too_big(self, mtu: int, seq: int, now: int) -> bool:
         """A fragmentation needed (RFC 1191, RFC 5927 7). False when what it quotes is not in flight."""

@@ -72,4 +72,11 @@ COOKIE_LIFE = 134_217_728_000  # ns: two periods of 2**24 ticks (cookies.py)
 TS_TICK = 1_000_000  # ns: RFC 7323 5.4 allows 1 ms to 1 s
 TS_STALE = 2_073_600_000_000_000  # ns: 24 days, less than half a turn of the fastest clock (RFC 7323 5.5)
 
+# Buffers (tuning.py, budget.py)
+RCV_START = 65536  # the receive window of a new connection: what 16 bits can say, and room for three round trips of slow start
+RCV_LEAST = 2048  # no buffer is smaller: one segment of an Ethernet fits
+SND_START = 262144  # unacknowledged bytes that a writer may have before the congestion window asks for more: four super-segments
+TUNE_AFTER = 8192  # bytes received before a connection's reader is measured: an idle one, or one short request, is not worth it
+LEAST = 2048  # bytes in each direction that a connection may hold though the budget is used up: 128 MiB for 65,536 of them
+
 CWND_MAX = 1 << 30  # beyond any window that scaling can name (RFC 7323 2.3)

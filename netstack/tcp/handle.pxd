@@ -7,6 +7,8 @@ from netstack.cores cimport StreamUser
 from netstack.tcp.congestion.base cimport Congestion
 from netstack.tcp.queues cimport SendQueue
 from netstack.tcp.receive cimport Receiver
+from netstack.tcp.tcb cimport Hub
+from netstack.tcp.tuning cimport Tuner, send_high, send_low
 
 
 cdef class Handle(Receiver):
@@ -32,6 +34,13 @@ cdef class Handle(Receiver):
     cpdef void abort(self, long long now) except *
     cpdef void pause(self, long long now) except *
     cpdef void resume(self, long long now) except *
+    cdef void open_window_again(self, long long now) except *
+    @cython.locals(shift=int, least="long long", offered="long long")
+    cpdef void set_rcv_buf(self, long long size, long long now) except *
+    @cython.locals(hub=Hub, high="long long")
+    cdef long long high_mark(self) except *
+    @cython.locals(high="long long", low="long long")
+    cdef long long low_mark(self) except *
     cpdef void set_marks(self, long long low, long long high) except *
     cpdef void set_nodelay(self, bint on, long long now) except *
     @cython.locals(new=Congestion)

@@ -4,7 +4,7 @@ However a connection ends, `closed` is called once and nothing is called after i
 acknowledged, and that everything the peer sent has been handed over, unless the user had closed and did not want it.
 """
 
-from .. import const, raw
+from .. import const, raw, serial
 from ..errors import Aborted, BrokenError, ClosedError, PeerReset, Refused
 from . import const as tc
 from . import state
@@ -12,6 +12,7 @@ from .congestion import registry
 from .info import ConnInfo, snapshot
 from .queues import SendQueue
 from .receive import Receiver
+from .tuning import Tuner, send_high, send_low
 
 
 class Handle(Receiver):
@@ -38,7 +39,9 @@ class Handle(Receiver):
         self.t_rexmt = self.t_ack = self.t_keep = self.t_end = const.NEVER
         self.rearm()
         self.settle()
-        self.sendq = None
+        if self.sendq is not None:
+            self.sendq.clear()
+            self.sendq = None
         self.forget_ooo()
         self.sacks = None
         self.ack_now = False
@@ -46,7 +49,7 @@ class Handle(Receiver):
 
     def drop_rx(self) -> None:
         self.rx = None
-        self.hub.held -= self.rx_bytes
+        self.hub.budget.refund(self.rx_bytes)
         self.rx_bytes = 0
         self.eof_owed = False
 
@@ -120,17 +123,18 @@ class Handle(Receiver):
             raise ClosedError("this side of the connection is closed: write before shutdown, close or abort")
 
     def write(self, data: bytes, now: int) -> bool:
-        """Queue `data`, by reference when it is bytes, and send what may be sent. True: go on; False: there are more unacknowledged
-        bytes than the high mark, wait for `writable`. Raises ClosedError, BrokenError."""
+        """Queue `data`, by reference when it is bytes, and send what may be sent. True: go on; False: there are as many
+        unacknowledged bytes as the high mark, or too many in all connections: wait for `writable`. Raises ClosedError,
+        BrokenError."""
         self.check_writable()
         n = raw.size(data)
         q = self.sendq
         if q is None:
-            q = self.sendq = SendQueue()
+            q = self.sendq = SendQueue(self.hub.budget)
         if n:
             q.append(data if type(data) is bytes else bytes(data))
             self.kick(now)
-        if self.pending() >= self.high:
+        if self.pending() >= self.high_mark():
             self.was_high = True
             return False
         return True
@@ -194,12 +198,8 @@ class Handle(Receiver):
         """Hand over no more: what comes waits, and the window closes when `rcv_buf` bytes do. Nothing after `close`."""
         self.paused = not self.orphan
 
-    def resume(self, now: int) -> None:
-        """Hand over what waited, and open the window again."""
-        if not self.paused:
-            return
-        self.paused = False
-        self.hand_over(now)
+    def open_window_again(self, now: int) -> None:
+        """Tell the peer of the room that there is, when it is worth a segment."""
         if tc.ESTABLISHED <= self.state < tc.TIME_WAIT and self.window_update_due():  # before, nobody knows what to acknowledge
             self.ack_now = True
             if self.hub.batch:
@@ -208,10 +208,71 @@ class Handle(Receiver):
                 self.send_ack(now)
                 self.rearm()
 
+    def resume(self, now: int) -> None:
+        """Hand over what waited, and open the window again."""
+        if not self.paused:
+            return
+        self.paused = False
+        self.hand_over(now)
+        self.tune(False, now)
+        self.open_window_again(now)
+
+    def set_rcv_buf(self, size: int, now: int) -> None:
+        """A receive buffer of this many bytes from now on, that no longer tunes itself; at least 2 KiB and one unit of the scaled
+        window, at most what the handshake's scale can name. A smaller one takes back nothing of what was offered."""
+        shift = self.shift()
+        least = max(tc.RCV_LEAST, 1 << shift)
+        size = max(least, min(size, const.M16 << shift))
+        offered = self.rx_bytes + serial.sub(self.rcv_adv, self.rcv_nxt)
+        self.rcv_buf = size
+        self.rcv_auto = False
+        self.tuner = None
+        if size < offered and self.state >= tc.ESTABLISHED:
+            self.tuner = Tuner(0, 0, 0, now)
+            self.tuner.promised = offered
+        self.open_window_again(now)
+
+    def high_mark(self) -> int:
+        """Unacknowledged bytes at which `write` says False now."""
+        hub = self.hub
+        high = self.high
+        if high < 0:
+            high = hub.config.snd_buf_max
+            if high > tc.SND_START // 4 and hub.budget.pressed:
+                high = tc.SND_START // 4
+            high = send_high(-1 if self.cc is None else self.cc.cwnd, high)
+        if high > tc.LEAST and not hub.budget.fits(0):
+            high = tc.LEAST
+        return high
+
+    def low_mark(self) -> int:
+        """Unacknowledged bytes at which `writable` is called now."""
+        high = self.high_mark()
+        if high == self.high:
+            return self.low
+        low = send_low(high)
+        return self.low if 0 <= self.low < low else low
+
     def set_marks(self, low: int, high: int) -> None:
-        """Bytes unacknowledged at which `writable` is called, and at which `write` says False."""
+        """Bytes unacknowledged at which `writable` is called, and at which `write` says False, instead of marks that tune
+        themselves."""
         self.low = low
         self.high = high
+
+    @property
+    def marks(self) -> tuple[int, int]:
+        """The low and the high one, as they are now."""
+        return self.low_mark(), self.high_mark()
+
+    @property
+    def rcv_space(self) -> int:
+        """The most bytes that the user has consumed in one round trip; 0 before that was measured."""
+        return 0 if self.tuner is None else self.tuner.space
+
+    @property
+    def rcv_rtt(self) -> int:
+        """A round trip in nanoseconds, as the receiver sees it; 0 before it was measured."""
+        return 0 if self.tuner is None else self.tuner.rtt
 
     def set_nodelay(self, on: bool, now: int) -> None:
         """Nagle off, or on again. What it held back is sent."""

@@ -57,6 +57,7 @@ class ConnInfo:
     resent: int  # of these, on their way again. retrans
     pipe: int  # of these, held to be on their way
     unsent: int  # written, and not acknowledged
+    snd_buf: int  # of these, how many stop a writer now. sndbuf
     not_sent: int  # written, and not sent. notsent_bytes
     acked_bytes: int
     delivery_rate: int
@@ -76,7 +77,9 @@ class ConnInfo:
 
     # receiving
     rcv_wnd: int
-    rcv_buf: int
+    rcv_buf: int  # the window when nothing waits
+    rcv_space: int  # the most bytes that the user has consumed in one round trip
+    rcv_rtt: int  # a round trip as the receiver sees it
     unread: int
     out_of_order: int
 
@@ -125,6 +128,7 @@ def snapshot(c: Handle) -> ConnInfo:
         resent=0 if fl is None else fl.resent_bytes(),
         pipe=0 if fl is None else fl.pipe(in_flight),
         unsent=pending,
+        snd_buf=c.marks[1],
         not_sent=max(0, pending - in_flight),
         acked_bytes=c.acked_bytes,
         delivery_rate=rate,
@@ -141,6 +145,8 @@ def snapshot(c: Handle) -> ConnInfo:
         retransmissions=() if past is None else past.told(),
         rcv_wnd=serial.sub(c.rcv_adv, c.rcv_nxt),
         rcv_buf=c.rcv_buf,
+        rcv_space=c.rcv_space,
+        rcv_rtt=c.rcv_rtt,
         unread=c.rx_bytes,
         out_of_order=0 if c.ooo is None else c.ooo.nbytes,
         last_sent=c.sent_at,

@@ -20,6 +20,8 @@ cdef class TcpExt(Group):
     cdef public long long TCPAbortOnData, TCPAbortOnTimeout, TCPAbortOnMemory, TCPKeepAlive, TCPWinProbe, TCPTimeWaitOverflow
     cdef public long long TW, TWRecycled, TCPReqQFullDrop, TCPReqQFullDoCookies, TCPACKSkippedSynRecv, PAWSEstab, TCPDSACKOldSent, TCPDSACKOfoSent
     cdef public long long SyncookiesSent, SyncookiesRecv, SyncookiesFailed, InEarlyText
+    cdef public long long TCPMemoryPressures, PruneCalled, OfoPruned, RcvPruned, TCPWantZeroWindowAdv, TCPToZeroWindowAdv
+    cdef public long long TCPFromZeroWindowAdv, AckHeldBack
     cdef public long long InTooShort, InBadOffset, InNotUnicast, InBadSource, InBadSyn, InNoRoute
     cdef public long long InStray, InNoAck, InBadAck, InUnacceptable, InBlindRst, InTimeWaitRst, RstLimited, SynDropped
     cdef public long long HalfOpenTimeouts, OutFailed, TinyMss, PmtuLowered, PmtuIgnored, PersistGiveUps

@@ -68,8 +68,8 @@ class TcpExt(Group):
         "TCPSYNChallenge": "challenge ACKs sent in answer to a SYN",
         "TCPACKSkippedChallenge": "challenge ACKs and ACKs of unacceptable segments not sent: the connection's rate limit",
         "TCPOFOQueue": "segments queued out of order",
-        "TCPOFODrop": "segments dropped: too many pieces out of order, or too much held in all connections",
-        "TCPRcvQDrop": "segments dropped: their user has paused, and too much is held in all connections",
+        "TCPOFODrop": "segments dropped: too many pieces out of order, or the budget is used up",
+        "TCPRcvQDrop": "segments of which a part was dropped: their user has paused, and the budget is used up",
         "TCPOFOMerge": "out-of-order segments that overlapped what was queued",
         "TCPRcvCollapsed": "pieces copied together in queues",
         "TCPZeroWindowDrop": "bytes-carrying segments of which nothing fitted in the window",
@@ -90,7 +90,15 @@ class TcpExt(Group):
         "SyncookiesRecv": "ACKs that brought a SYN cookie back: connections made of them, or refused for want of room",
         "SyncookiesFailed": "ACKs to a listener that has sent cookies, and this is none of them",
         "TCPACKSkippedSynRecv": "SYN,ACKs not sent again: the peer repeats its SYN too often",
+        "TCPMemoryPressures": "times that the bytes in all queues together passed the soft level of the budget",
+        "PruneCalled": "times that the budget was used up when data came in order for a user who had paused",
+        "OfoPruned": "out-of-order queues dropped then, to make room for what was in order",
+        "RcvPruned": "times that this was not enough, or there was none",
+        "TCPWantZeroWindowAdv": "segments that would have shut the window, had not more been promised: the edge never moves left",
+        "TCPToZeroWindowAdv": "times that our window went to zero",
+        "TCPFromZeroWindowAdv": "times that it opened again",
         # ours
+        "AckHeldBack": "ACKs that left the last bytes out: the window could not be said without offering what is not there",
         "InTooShort": "dropped: shorter than a header",
         "InBadOffset": "dropped: a header length below 20 or beyond the segment",
         "InNotUnicast": "dropped: to a broadcast or multicast address",
@@ -171,6 +179,14 @@ class TcpExt(Group):
         self.SyncookiesRecv = 0
         self.SyncookiesFailed = 0
         self.TCPACKSkippedSynRecv = 0
+        self.TCPMemoryPressures = 0
+        self.PruneCalled = 0
+        self.OfoPruned = 0
+        self.RcvPruned = 0
+        self.TCPWantZeroWindowAdv = 0
+        self.TCPToZeroWindowAdv = 0
+        self.TCPFromZeroWindowAdv = 0
+        self.AckHeldBack = 0
         self.InTooShort = 0
         self.InBadOffset = 0
         self.InNotUnicast = 0

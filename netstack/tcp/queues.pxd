@@ -2,11 +2,13 @@ cimport cython
 cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
+from netstack.tcp.budget cimport Budget
 
 
 @cython.final
 @cython.freelist(64)
 cdef class SendQueue:
+    cdef Budget budget
     cdef list chunks
     cdef readonly Py_ssize_t length
     cdef Py_ssize_t head, cursor, at
@@ -16,6 +18,7 @@ cdef class SendQueue:
     cpdef void append(self, bytes data) except *
     @cython.locals(chunks=list, i=Py_ssize_t, size=Py_ssize_t)
     cpdef void release(self, Py_ssize_t n) except *
+    cpdef void clear(self) except *
     @cython.locals(chunk=bytes, o=Py_ssize_t, have=Py_ssize_t)
     cpdef void view(self, Py_ssize_t offset, Py_ssize_t n, Py_ssize_t mss) except *
     @cython.locals(parts=list, i=Py_ssize_t, left=Py_ssize_t, chunk=bytes, take=Py_ssize_t)
@@ -31,10 +34,18 @@ cdef class Piece:
 
 @cython.final
 cdef class Reassembly:
-    cdef Py_ssize_t limit
+    cdef Budget budget
+    cdef public Py_ssize_t limit
+    cdef Py_ssize_t first
     cdef readonly list pieces
     cdef readonly Py_ssize_t nbytes
-    @cython.locals(pieces=list, end="unsigned int", i=Py_ssize_t, left=Piece, left_end="unsigned int", gone=Py_ssize_t, before=Py_ssize_t, right=Piece, n=Py_ssize_t)
+    cpdef Py_ssize_t count(self) noexcept
+    @cython.locals(pieces=list, lo=Py_ssize_t, hi=Py_ssize_t, middle=Py_ssize_t, probe=Piece)
+    cdef Py_ssize_t find(self, unsigned int seq) except -1
+    @cython.locals(before=Py_ssize_t, new=Py_ssize_t)
     cpdef Py_ssize_t insert(self, unsigned int seq, bytes data) except -2
-    @cython.locals(first=Piece, n=Py_ssize_t, old=Py_ssize_t)
+    @cython.locals(pieces=list, end="unsigned int", i=Py_ssize_t, left=Piece, left_end="unsigned int", gone=Py_ssize_t, before=Py_ssize_t, right=Piece, n=Py_ssize_t)
+    cdef Py_ssize_t place(self, unsigned int seq, bytes data) except -2
+    @cython.locals(pieces=list, piece=Piece, data=bytes, n=Py_ssize_t, old=Py_ssize_t)
     cpdef bytes pop(self, unsigned int rcv_nxt)
+    cpdef void clear(self) except *

@@ -3,10 +3,13 @@
 Both keep the objects that they were given and never one small object for each small piece: neighbours are copied together
 up to `JOIN` bytes, so that any two of them hold more, and the number of chunks is at most one for each KiB, whatever an
 application or a peer does. A stream of one-byte writes, or of one-byte segments, costs its bytes and not a million objects.
+
+What they hold is charged to the budget of the stack (budget.py) as it comes and goes; `clear` ends that.
 """
 
 from .. import raw, serial
 from . import const as tc
+from .budget import Budget
 
 
 class SendQueue:
@@ -16,9 +19,10 @@ class SendQueue:
     ended, so that sending in order never searches.
     """
 
-    __slots__ = ("at", "chunks", "cursor", "data", "head", "length", "n", "o")
+    __slots__ = ("at", "budget", "chunks", "cursor", "data", "head", "length", "n", "o")
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self.chunks: list[bytes] = []
         self.length = 0
         self.head = 0  # bytes of chunks[0] that are acknowledged
@@ -31,6 +35,7 @@ class SendQueue:
     def append(self, data: bytes) -> None:
         """`data` is bytes, and not empty."""
         n = len(data)
+        self.budget.charge(n)
         chunks = self.chunks
         if chunks and n < tc.JOIN:
             last = chunks[-1]
@@ -45,6 +50,7 @@ class SendQueue:
         """The first `n` bytes are acknowledged: let go of the objects that are no longer needed."""
         if n > self.length:
             n = self.length
+        self.budget.refund(n)
         self.length -= n
         self.at -= n
         n += self.head
@@ -63,6 +69,13 @@ class SendQueue:
         if self.cursor <= 0:
             self.cursor = 0
             self.at = -self.head
+
+    def clear(self) -> None:
+        """Nobody will ask for any of it."""
+        self.budget.refund(self.length)
+        self.length = 0
+        self.chunks = []
+        self.data = b""
 
     def view(self, offset: int, n: int, mss: int) -> None:
         """At least one and at most `n` of the bytes from `offset` on, `offset + n` being within the queue.
@@ -128,28 +141,55 @@ class Reassembly:
 
     The bytes are bounded by the window, which whoever calls has checked; the pieces by `limit`. What many holes could cost
     (a list that is searched for each one-byte segment: CVE-2018-5390, "SegmentSmack") ends there: a full list takes only
-    what joins a neighbour.
+    what joins a neighbour. A place is found by halving, and what is popped leaves its place empty until half of the list is:
+    a window of 16 MiB is ten thousand pieces behind one hole.
     """
 
-    __slots__ = ("limit", "nbytes", "pieces")
+    __slots__ = ("budget", "first", "limit", "nbytes", "pieces")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, budget: Budget) -> None:
         self.limit = limit
+        self.budget = budget
         self.pieces: list[Piece] = []
+        self.first = 0  # the index of the first piece that is still there
         self.nbytes = 0
+
+    def count(self) -> int:
+        """How many pieces."""
+        return len(self.pieces) - self.first
+
+    def find(self, seq: int) -> int:
+        """The index behind the last piece that begins at or before `seq`."""
+        pieces = self.pieces
+        lo = self.first
+        hi = len(pieces)
+        if lo < hi:
+            probe = pieces[hi - 1]
+            if serial.le(probe.seq, seq):
+                return hi  # what comes out of order mostly comes in order
+        while lo < hi:
+            middle = (lo + hi) >> 1
+            probe = pieces[middle]
+            if serial.le(probe.seq, seq):
+                lo = middle + 1
+            else:
+                hi = middle
+        return lo
 
     def insert(self, seq: int, data: bytes) -> int:
         """Keep `data`, which begins at `seq`, but for what is there already. Returns how many bytes are new, -1 when the list is
         full."""
+        before = self.nbytes
+        new = self.place(seq, data)
+        self.budget.charge(self.nbytes - before)
+        return new
+
+    def place(self, seq: int, data: bytes) -> int:
         pieces = self.pieces
         end = serial.add(seq, len(data))
-        i = len(pieces)
-        while i > 0:  # from the end: what comes out of order mostly comes in order
+        i = self.find(seq)
+        if i > self.first:
             left = pieces[i - 1]
-            if serial.le(left.seq, seq):
-                break
-            i -= 1
-        if i > 0:
             left_end = serial.add(left.seq, len(left.data))
             if serial.lt(seq, left_end):
                 if serial.le(end, left_end):
@@ -172,7 +212,7 @@ class Reassembly:
             del pieces[i : i + gone]
         if n == 0:
             return 0
-        if i > 0:
+        if i > self.first:
             left = pieces[i - 1]
             if serial.add(left.seq, len(left.data)) == seq and len(left.data) + n <= tc.JOIN:
                 left.data = left.data + data
@@ -185,7 +225,7 @@ class Reassembly:
                 right.seq = seq
                 self.nbytes += n
                 return self.nbytes - before
-        if len(pieces) >= self.limit:
+        if len(pieces) - self.first >= self.limit:
             return -1
         pieces.insert(i, Piece(seq, data))
         self.nbytes += n
@@ -193,14 +233,28 @@ class Reassembly:
 
     def pop(self, rcv_nxt: int) -> "bytes | None":
         """The bytes from `rcv_nxt` on, if they are there. Pieces that lie before it are forgotten."""
-        while self.pieces:
-            first = self.pieces[0]
-            if serial.lt(rcv_nxt, first.seq):
+        pieces = self.pieces
+        while self.first < len(pieces):
+            piece = pieces[self.first]
+            if serial.lt(rcv_nxt, piece.seq):
                 return None
-            n = len(first.data)
-            old = serial.sub(rcv_nxt, first.seq)
-            del self.pieces[0]
+            data = piece.data
+            n = len(data)
+            old = serial.sub(rcv_nxt, piece.seq)
+            piece.data = b""
+            self.first += 1
+            if 2 * self.first >= len(pieces):
+                del pieces[: self.first]
+                self.first = 0
             self.nbytes -= n
+            self.budget.refund(n)
             if old < n:
-                return raw.piece(first.data, old, n - old)
+                return raw.piece(data, old, n - old)
         return None
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        self.budget.refund(self.nbytes)
+        self.nbytes = 0
+        self.pieces = []
+        self.first = 0

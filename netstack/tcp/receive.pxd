@@ -8,26 +8,24 @@ from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.queues cimport Reassembly
 from netstack.tcp.sack cimport Sacks
 from netstack.tcp.tcb cimport Hub
-from netstack.tcp.timeouts cimport Timekeeper
+from netstack.tcp.window cimport Window
 
 
-cdef class Receiver(Timekeeper):
+cdef class Receiver(Window):
     cdef void kill(self, long long now) except *
     cdef void finish(self, long long now) except *
     cdef void enter_time_wait(self, long long now) except *
-    @cython.locals(space="long long", wnd="long long", grow="long long", shift=int, field="long long", edge="unsigned int")
-    cdef unsigned int offer(self) except *
-    @cython.locals(grow="long long")
-    cdef bint window_update_due(self) except *
-    @cython.locals(n=Py_ssize_t, skip=Py_ssize_t, ahead="unsigned int", room=Py_ssize_t, mss=int)
+    @cython.locals(n=Py_ssize_t, skip=Py_ssize_t, ahead="unsigned int", room=Py_ssize_t, mss=int, full=bint)
     cdef void text(self, Frame f, unsigned int seq, bint fin, long long now) except *
+    @cython.locals(ext=TcpExt, left="long long")
+    cdef Py_ssize_t squeeze(self, Py_ssize_t n) except -1
     @cython.locals(hub=Hub, ext=TcpExt, new=Py_ssize_t)
     cdef void out_of_order(self, Frame f, unsigned int seq, Py_ssize_t n) except *
     cdef void twice(self, unsigned int seq, unsigned int end) except *
     @cython.locals(data=bytes)
     cdef void fill(self, long long now) except *
     cdef void forget_ooo(self) except *
-    @cython.locals(rx=list, n=Py_ssize_t)
+    @cython.locals(n=Py_ssize_t)
     cdef void wait(self, bytes data) except *
     @cython.locals(data=bytes)
     cdef void hand_over(self, long long now) except *

@@ -1,22 +1,24 @@
-"""What arrives: text, in order or not; the FIN; the window that is offered; the user who can't take more.
+"""What arrives: text, in order or not; the FIN; the user who can't take more.
 
 What comes in order goes to the user at once, out of the slab, while it is still in the cache. Bytes wait in two places only: in
 `ooo` until the hole before them is filled, in `rx` while the user has said `pause`. Both lie within the window that was
-offered, so the peer can make us hold `rcv_buf` bytes and a bounded number of objects, and no more.
+offered (window.py) and are charged to the budget of the stack (budget.py).
 
 The user may do anything from inside a callback: write, close, abort, pause. So every variable is up to date before a callback,
 and what comes after one looks at the state again.
 """
 
-from .. import const, raw, serial
+from collections import deque
+
+from .. import raw, serial
 from ..cores import Frame
 from . import const as tc
 from .queues import Reassembly
 from .sack import Sacks
-from .timeouts import Timekeeper
+from .window import Window
 
 
-class Receiver(Timekeeper):
+class Receiver(Window):
     __slots__ = ()
 
     def kill(self, now: int) -> None:
@@ -29,36 +31,6 @@ class Receiver(Timekeeper):
 
     def enter_time_wait(self, now: int) -> None:
         raise NotImplementedError
-
-    # -- the window -----------------------------------------------------------------------------------------------------------
-
-    def offer(self) -> int:
-        """The window field of the next segment. The right edge never moves left, and moves right by a segment or half of the buffer
-        at the least (RFC 9293 3.8.6.2.2): no silly windows."""
-        space = self.rcv_buf - self.rx_bytes
-        if space < 0:
-            space = 0
-        wnd = serial.sub(self.rcv_adv, self.rcv_nxt)
-        grow = space - wnd
-        if grow >= self.rcv_mss or (grow > 0 and 2 * grow >= self.rcv_buf):
-            wnd = space
-        shift = self.rcv_wscale if self.rcv_wscale > 0 else 0
-        field = (wnd + (1 << shift) - 1) >> shift
-        if field << shift > space:  # rounding up would offer what is not there, a little more with each segment
-            field = wnd >> shift
-        if field > const.M16:
-            field = const.M16
-        edge = serial.add(self.rcv_nxt, field << shift)
-        if serial.lt(self.rcv_adv, edge):
-            self.rcv_adv = edge
-        return field
-
-    def window_update_due(self) -> bool:
-        """Would the window grow by enough to be worth a segment of its own? Never after the peer's FIN: it sends no more."""
-        if self.state >= tc.CLOSE_WAIT:
-            return False
-        grow = self.rcv_buf - self.rx_bytes - serial.sub(self.rcv_adv, self.rcv_nxt)
-        return grow >= 2 * self.rcv_mss or 2 * grow >= self.rcv_buf
 
     # -- text -----------------------------------------------------------------------------------------------------------------
 
@@ -97,37 +69,55 @@ class Receiver(Timekeeper):
                 self.out_of_order(f, seq, n)
             self.send_ack(now)  # at once, one for each segment: duplicates are what the sender counts (RFC 5681 4.2)
             return
-        if n and (self.paused or self.rx_bytes) and self.hub.held + n > self.hub.held_limit:
-            self.hub.ext.TCPRcvQDrop += 1  # what is not acknowledged will be sent again
-            self.ack_now = True
-            return
+        full = n >= self.rcv_mss
+        if n and (self.paused or self.rx_bytes) and not self.hub.budget.fits(n):
+            n = self.squeeze(n)
         if n:
             self.rcv_nxt = serial.add(seq, n)
             self.unacked += n
             if now - self.vouched_at >= tc.VOUCH_GAP:
                 self.vouch(now)
-            if self.unacked >= 2 * self.rcv_mss:
-                self.ack_now = True  # every second full-sized segment (RFC 5681 4.2)
+            if self.unacked >= 2 * self.rcv_mss or 2 * self.unacked >= self.rcv_buf:
+                self.ack_now = True  # every second full-sized segment (RFC 5681 4.2); sooner where one is half of the window
             if self.paused or self.rx_bytes:
                 self.wait(raw.take(f.buf, f.off, n))
             else:
                 self.user.data(f, n, now)  # type: ignore[union-attr]  # a connection without a user has been reset before
             if self.ooo is not None and self.ooo.nbytes:
                 self.fill(now)
+            self.tune(full, now)
         if self.fin_seen and self.fin_at == self.rcv_nxt:
             self.take_fin(now)
+
+    def squeeze(self, n: int) -> int:
+        """The budget is used up. How many of the next `n` bytes may wait all the same: what is in order is worth more than what is
+        not, and a little is each connection's own. What is not acknowledged will be sent again."""
+        ext = self.hub.ext
+        ext.PruneCalled += 1
+        self.ack_now = True
+        if self.ooo is not None and self.ooo.nbytes:
+            ext.OfoPruned += 1
+            self.forget_ooo()
+            self.sacks = None  # told of, and taken back: RFC 2018 8 allows it, and senders know
+            if self.hub.budget.fits(n):
+                return n
+        ext.RcvPruned += 1
+        left = tc.LEAST - self.rx_bytes
+        if left >= n:
+            return n
+        ext.TCPRcvQDrop += 1
+        return left if left > 0 else 0
 
     def out_of_order(self, f: Frame, seq: int, n: int) -> None:
         hub = self.hub
         ext = hub.ext
-        if hub.held + n > hub.held_limit:
+        if not hub.budget.fits(n):
             ext.TCPOFODrop += 1
             return
         if self.ooo is None:
-            self.ooo = Reassembly(64 + self.rcv_buf // (tc.JOIN // 2))
-        hub.held -= self.ooo.nbytes
+            self.ooo = Reassembly(0, hub.budget)
+        self.ooo.limit = 64 + self.rcv_buf // (tc.JOIN // 2)
         new = self.ooo.insert(seq, raw.take(f.buf, f.off, n))
-        hub.held += self.ooo.nbytes
         if new < 0:
             ext.TCPOFODrop += 1
         else:
@@ -143,7 +133,9 @@ class Receiver(Timekeeper):
                     self.sacks.duplicate(seq, serial.add(seq, n))
 
     def twice(self, seq: int, end: int) -> None:
-        """Text from `seq` to `end` that had been acknowledged has come again (RFC 2883 4.1)."""
+        """Text from `seq` to `end`, none of it new, has come again (RFC 2883 4.1)."""
+        if serial.lt(self.last_ack_sent, end):
+            self.again = True
         if self.sack_on:
             if self.sacks is None:
                 self.sacks = Sacks()
@@ -154,9 +146,7 @@ class Receiver(Timekeeper):
         """A hole may have been filled: hand over what follows."""
         self.ack_now = True  # RFC 5681 4.2
         while self.ooo is not None:
-            self.hub.held -= self.ooo.nbytes
             data = self.ooo.pop(self.rcv_nxt)
-            self.hub.held += self.ooo.nbytes
             if data is None:
                 if self.sacks is not None:
                     self.sacks.advance(self.rcv_nxt)
@@ -172,17 +162,17 @@ class Receiver(Timekeeper):
 
     def forget_ooo(self) -> None:
         if self.ooo is not None:
-            self.hub.held -= self.ooo.nbytes
+            self.ooo.clear()
             self.ooo = None
 
     def wait(self, data: bytes) -> None:
         """Keep `data` until the user resumes, in few objects."""
         rx = self.rx
         if rx is None:
-            rx = self.rx = []
+            rx = self.rx = deque()
         n = len(data)
         self.rx_bytes += n
-        self.hub.held += n
+        self.hub.budget.charge(n)
         if rx and len(rx[-1]) + n <= tc.JOIN:
             rx[-1] = rx[-1] + data
             self.hub.ext.TCPRcvCollapsed += 1
@@ -192,9 +182,9 @@ class Receiver(Timekeeper):
     def hand_over(self, now: int) -> None:
         """Give the user what waited, as long as it takes it."""
         while self.rx and not self.paused and not self.orphan and self.user is not None:
-            data = self.rx.pop(0)
+            data = self.rx.popleft()
             self.rx_bytes -= len(data)
-            self.hub.held -= len(data)
+            self.hub.budget.refund(len(data))
             self.user.queued(data, now)
         if not self.rx_bytes and self.eof_owed and not self.paused:
             self.eof_owed = False

@@ -4,6 +4,7 @@ cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 from netstack.cores cimport IpCore, Out, StreamUser
+from netstack.tcp.budget cimport Budget
 from netstack.tcp.congestion.base cimport Congestion
 from netstack.tcp.mib cimport TcpExt, TcpMib
 from netstack.tcp.queues cimport Reassembly, SendQueue
@@ -11,6 +12,7 @@ from netstack.tcp.recovery.episode cimport Episode
 from netstack.tcp.recovery.rack cimport Flight
 from netstack.tcp.rtt cimport Rtt
 from netstack.tcp.sack cimport Sacks
+from netstack.tcp.tuning cimport Tuner
 from netstack.timers cimport Timer, Timers
 
 
@@ -26,7 +28,8 @@ cdef class Hub:
     cdef readonly list todo, flights
     cdef readonly dict unread
     cdef int too_long
-    cdef readonly long long held, held_limit, rcv_buf
+    cdef readonly Budget budget
+    cdef readonly long long rcv_buf, rcv_most
     cdef readonly int wscale
     @cython.locals(flight=Flight)
     cdef Flight lend(self, unsigned int una, long long now, long long min_rtt)
@@ -68,7 +71,7 @@ cdef class Tcb(Timer):
     cdef readonly Flight flight
     cdef readonly Episode episode
     cdef readonly object history
-    cdef readonly signed char phase, timer, tlp_out
+    cdef readonly signed char phase, timer, tlp_out, tlp_ready
     cdef readonly unsigned char reordered, reo_mult, reo_persist
     cdef readonly long long min_rtt, acked_bytes, rate, retransmits
     cdef long long una_at, min_rtt_at
@@ -83,10 +86,15 @@ cdef class Tcb(Timer):
     cdef readonly unsigned int irs, rcv_nxt, rcv_adv
     cdef unsigned int fin_at
     cdef readonly int rcv_mss, adv_mss
-    cdef readonly long long rcv_buf, rx_bytes
+    cdef readonly long long rx_bytes
     cdef readonly Reassembly ooo
-    cdef list rx
+    cdef object rx
     cdef long long unacked, challenged_at, vouched_at
+    cdef readonly long long rcv_buf
+    cdef unsigned int rcv_ack
+    cdef readonly unsigned char rcv_auto
+    cdef unsigned char again, shut
+    cdef readonly Tuner tuner
     cdef Py_ssize_t half
     cdef readonly long long heard, t_rexmt
     cdef long long t_ack, t_keep, t_end, keep_idle, keep_interval

@@ -1,11 +1,12 @@
 """The transmission control block: the variables of one connection, by the names of RFC 9293 3.3.1.
 
-A connection is one object, written in seven files, each a class on the one before it, each about one noun:
+A connection is one object, written in eight files, each a class on the one before it, each about one noun:
 
     Tcb            the variables, and the deadlines             tcb.py
     Transmitter    what is sent, and sent again                 transmit.py
     Recoverer      what is acknowledged, and what was lost      recover.py
     Timekeeper     what the sender's timer does                 timeouts.py
+    Window         the window that is offered                   window.py
     Receiver       what arrives, and what waits                 receive.py
     Handle         the user's calls, and the ends              handle.py
     Connection     the rules of RFC 9293 3.10                connection.py
@@ -24,6 +25,8 @@ Sequence numbers lie on a circle: they are compared by `serial` and by nothing e
 that the running batch has touched.
 """
 
+from collections import deque
+
 from .. import const, raw, serial
 from ..cores import Out, StreamUser
 from ..errors import MessageTooLong
@@ -31,6 +34,7 @@ from ..signatures import Ip, Rng
 from ..timers import Timer, Timers
 from . import const as tc
 from . import state
+from .budget import Budget
 from .config import TcpConfig
 from .congestion import registry
 from .congestion.base import Congestion
@@ -41,6 +45,7 @@ from .recovery.history import History
 from .recovery.rack import Flight
 from .rtt import Rtt
 from .sack import Sacks
+from .tuning import Tuner
 
 SPARE_FLIGHTS = 64  # as many as a batch can end: a request and its answer should cost no allocation
 
@@ -50,17 +55,17 @@ class Hub:
 
     __slots__ = (
         "batch",
+        "budget",
         "config",
         "ext",
         "face",
         "flights",
-        "held",
-        "held_limit",
         "ip",
         "mib",
         "offload",
         "out",
         "rcv_buf",
+        "rcv_most",
         "rng",
         "timers",
         "todo",
@@ -85,12 +90,17 @@ class Hub:
         self.batch = False  # input since the last flush: sending waits for the flush
         self.todo: list[Tcb] = []
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
-        self.held = 0  # bytes received that no user has got yet, in all connections
-        self.held_limit = max(config.max_held, config.rcv_buf)
-        self.rcv_buf = config.rcv_buf
-        self.wscale = 0  # the smallest shift with which the header's 16 bits can offer all of the buffer (RFC 7323 2.3)
-        while self.rcv_buf >> self.wscale > const.M16:
+        self.budget = Budget(config.memory_pressure, config.memory_max, self.ext)
+        self.rcv_most = config.rcv_buf_max if config.rcv_buf is None else config.rcv_buf
+        self.rcv_buf = min(tc.RCV_START, self.rcv_most) if config.rcv_buf is None else config.rcv_buf
+        self.wscale = 0  # the smallest shift with which the header's 16 bits can offer the largest buffer (RFC 7323 2.3)
+        while self.rcv_most >> self.wscale > const.M16:
             self.wscale += 1
+
+    @property
+    def held(self) -> int:
+        """Bytes in the queues of all connections."""
+        return self.budget.used
 
     def lend(self, una: int, now: int, min_rtt: int) -> Flight:
         """A scoreboard, for a connection that has nothing in flight and begins to send."""
@@ -194,14 +204,16 @@ class Tcb(Timer):
         "sendq", "fin_queued", "small_end", "high", "low", "was_high", "nodelay",
         # recovery
         "rtt", "cc", "congestion", "flight", "episode", "history", "phase", "recover", "timer", "retries", "sent_at", "una_at",
-        "min_rtt", "min_rtt_at", "reordered", "reo_mult", "reo_persist", "tlp_out", "tlp_end", "acked_bytes", "rate", "retransmits",
-        "syn_lost", "soft_error",
+        "min_rtt", "min_rtt_at", "reordered", "reo_mult", "reo_persist", "tlp_out", "tlp_end", "tlp_ready", "acked_bytes", "rate",
+        "retransmits", "syn_lost", "soft_error",
         # timestamps
         "ts_on", "ts_space", "ts_offset", "ts_recent", "ts_recent_at", "ts_seen", "tsval", "tsecr", "last_ack_sent",
         "sack_on", "sacks",
         # receive sequence space
-        "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_buf", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
+        "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
         "paused", "eof_owed", "ack_now", "unacked", "challenged_at", "vouched_at",
+        # windows and buffers
+        "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
         # the turn of the crank
         "touched", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end", "keep_idle", "keep_interval",
         "keep_count", "keep_sent",
@@ -240,8 +252,12 @@ class Tcb(Timer):
         self.sendq: SendQueue | None = None  # made at the first write
         self.fin_queued = False
         self.small_end = iss  # after the last segment that was smaller than the MSS: Nagle waits for its ACK
-        self.high = config.snd_high
-        self.low = config.snd_low
+        self.high = -1 if config.snd_high is None else config.snd_high  # -1: the marks tune themselves (tuning.py)
+        self.low = -1
+        if config.snd_low is not None:
+            self.low = config.snd_low
+        elif config.snd_high is not None:
+            self.low = config.snd_high // 4
         self.was_high = False
         self.nodelay = config.nodelay
 
@@ -262,6 +278,7 @@ class Tcb(Timer):
         self.reordered = False  # segments overtake each other on this path
         self.reo_mult = 1  # the reordering window, in quarters of min_rtt
         self.reo_persist = 0
+        self.tlp_ready = True  # a round trip was timed since the last tail loss probe
         self.tlp_out = 0  # a tail loss probe is unanswered: 1 it was new data, 2 a retransmission
         self.tlp_end = iss
         self.acked_bytes = 0
@@ -286,11 +303,10 @@ class Tcb(Timer):
         self.rcv_nxt = 0
         self.rcv_adv = 0
         self.rcv_wscale = 0
-        self.rcv_buf = hub.rcv_buf
         self.rcv_mss = tc.DEFAULT_MSS  # the largest segment seen: what "every second full-sized segment" means
         self.adv_mss = path_mtu - tc.IP_TCP
         self.ooo: Reassembly | None = None  # made at the first segment out of order
-        self.rx: list[bytes] | None = None  # what waits while paused
+        self.rx: deque[bytes] | None = None  # what waits while paused
         self.rx_bytes = 0
         self.fin_at = 0
         self.fin_seen = False  # a FIN has come, at fin_at; its turn may be later
@@ -300,6 +316,13 @@ class Tcb(Timer):
         self.unacked = 0  # bytes received since our last ACK
         self.challenged_at = -tc.CHALLENGE_GAP
         self.vouched_at = -tc.VOUCH_GAP  # when the layer below was last told that the way works
+
+        self.rcv_buf = hub.rcv_buf  # the size of the window when nothing waits
+        self.rcv_auto = config.rcv_buf is None  # it follows what the reader consumes
+        self.rcv_ack = 0  # what the next segment acknowledges: RCV.NXT, or a few bytes less (window.py, "Rounding")
+        self.again = False  # bytes have come again, some of which we had left unacknowledged
+        self.shut = False  # the last window that we offered was zero
+        self.tuner: Tuner | None = None  # made when something worth measuring has been received, or the buffer is made smaller
 
         self.touched = False
         self.orphan = False  # the user has closed

@@ -28,4 +28,5 @@ cdef class Timekeeper(Recoverer):
     cdef void timeout(self, long long now) except *
     @cython.locals(fl=Flight, ext=TcpExt, cc=Congestion, run=Run, flight="unsigned int")
     cdef void lose_all(self, long long now) except *
+    @cython.locals(limit="long long")
     cdef void persist_timeout(self, long long now) except *

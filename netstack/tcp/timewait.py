@@ -79,7 +79,7 @@ class TimeWait(Timer):
         self.ack(now)
 
     def ack(self, now: int) -> None:
-        wnd = self.wnd >> self.wscale
+        wnd = (self.wnd + (1 << self.wscale) - 1) >> self.wscale  # the edge never moves left, and after a FIN nothing comes
         if wnd > const.M16:
             wnd = const.M16
         hub = self.hub

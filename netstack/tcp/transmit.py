@@ -22,7 +22,7 @@ class Transmitter(Tcb):
     __slots__ = ()
 
     def offer(self) -> int:
-        """The window field of the next segment (receive.py)."""
+        """The window field of the next segment, which shall acknowledge `rcv_ack` (window.py)."""
         raise NotImplementedError
 
     def settle(self) -> None:
@@ -52,8 +52,8 @@ class Transmitter(Tcb):
             raw.p32(hdr, o - 12, tc.TS_WORD)
             raw.p32(hdr, o - 8, self.ts_now(now))
             raw.p32(hdr, o - 4, self.ts_recent)
-        raw.put5(hdr, const.HEADROOM - hl, self.ports, seq, self.rcv_nxt, (hl << 26) | (flags << 16) | wnd, 0)
-        self.last_ack_sent = self.rcv_nxt
+        raw.put5(hdr, const.HEADROOM - hl, self.ports, seq, self.rcv_ack, (hl << 26) | (flags << 16) | wnd, 0)
+        self.last_ack_sent = self.rcv_ack  # `offer` has set it
         self.ack_now = False
         self.unacked = 0
         self.t_ack = const.NEVER
@@ -97,7 +97,7 @@ class Transmitter(Tcb):
 
     def note(self, now: int, seq: int, n: int, why: int) -> None:
         """`n` bytes from `seq` on are sent again."""
-        segments = 1 if n <= self.mss else (n + self.mss - 1) // self.mss
+        segments = 1 if n <= self.mss else (n + self.mss - 2) // self.mss  # a FIN takes a number and no segment of its own
         self.retransmits += segments
         self.hub.mib.RetransSegs += segments
         if self.history is None:
@@ -363,4 +363,6 @@ class Transmitter(Tcb):
             self.cc.on_mss(self.mss)
         if self.flight is not None:
             self.flight.lose_all(tc.BY_PMTU)  # what was dropped for its size is lost, but says nothing of congestion
+            if self.phase == tc.RECOVERY:
+                self.episode.stalled()  # type: ignore[union-attr]  # as in `room`
         return True

@@ -36,7 +36,7 @@ def test_active_three_way_handshake(peer: TcpScript) -> None:
     syn = peer.expect("S", seq=0)
     assert syn.ack == 0 and syn.window == 65535
     assert syn.option(2) == (1460).to_bytes(2, "big")
-    assert syn.option(3) == b"\x03", "256 KiB need a shift of three"
+    assert syn.option(3) == b"\x09", "16 MiB need a shift of nine"
     assert peer.conn.state_name == "SYN-SENT"
     peer.send("SA", seq=0, ack=1, mss=1460)
     peer.expect("A", seq=1, ack=1)
@@ -52,7 +52,7 @@ def test_the_syn_on_the_wire_byte_for_byte(peer: TcpScript) -> None:
     assert data[4:8] == peer.local_iss.to_bytes(4, "big")
     assert data[8:16] == bytes.fromhex("00000000 a002 ffff")
     clock = (peer.now // MILLISECOND + peer.conn.ts_offset) % 2**32
-    assert data[20:] == bytes.fromhex("020405b4 0402080a") + clock.to_bytes(4, "big") + bytes.fromhex("00000000 01030303")
+    assert data[20:] == bytes.fromhex("020405b4 0402080a") + clock.to_bytes(4, "big") + bytes.fromhex("00000000 01030309")
     assert peer.packets[0].df
 
 
@@ -394,7 +394,7 @@ def test_window_scaling_is_used_when_both_offer_it(peer: TcpScript) -> None:
     peer.send("PA", seq=1, ack=1, data=b"x")
     peer.advance(40 * MILLISECOND)
     ack = peer.expect("A")
-    assert ack.window << 3 >= 262144 - 8, "ours is scaled by three"
+    assert ack.window << 9 == 65536, "ours is scaled by nine"
 
 
 def test_the_window_of_a_syn_is_never_scaled(peer: TcpScript) -> None:
@@ -413,7 +413,7 @@ def test_without_the_peers_window_scale_option_nobody_scales(peer: TcpScript) ->
     assert peer.conn.info().snd_wnd == 50000
     peer.send("PA", seq=1, ack=1, data=b"x")
     peer.advance(40 * MILLISECOND)
-    assert peer.expect("A").window == 65535
+    assert peer.expect("A").window == 65534, "the byte that came, and nothing is rounded"
 
 
 def test_a_window_scale_above_fourteen_counts_as_fourteen(peer: TcpScript) -> None:

@@ -66,7 +66,7 @@ def test_a_transfer_over_a_perfect_wire(near: int) -> None:
     pair = TcpPair(Faults(delay=MILLISECOND))
     took, client, server = transfer(pair, 300_000, near)
     assert took < 0.1
-    assert client.events == ["connected", "eof", "closed"]
+    assert [event for event in client.events if event != "writable"] == ["connected", "eof", "closed"]
     assert server.events[0] == "connected" and server.events[-2:] == ["eof", "closed"]
     assert pair.client.tcp.mib.RetransSegs == 0
 

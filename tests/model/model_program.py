@@ -3,10 +3,11 @@
 An operation is `(pause before it, what, a, b)`: `a` chooses a host and a person, `b` says how much. Every number means something in
 every operation, so that a program stays a program while it shrinks.
 
-Five genres, since chaos alone ends every story before it has begun:
+Six genres, since chaos alone ends every story before it has begun:
 
     CHAOS   anything at all
     POLITE  much data, all that a network does to it, and nobody who ends anything early: all must arrive, and end in order
+    RUDE    as much data, and users who close and abort in the midst of it
     REUSE   short connections between the same few ports, and what is left on the wire of the one before
     CUT     the wire is gone in the end: time-outs must end what nothing else can
     TIGHT   as chaos, with bounds so small that all of them are reached
@@ -80,6 +81,13 @@ POLITE = Genre(
     gaps=GAPS[:-1],
     polite=True,
 )  # fmt: skip
+RUDE = attrs.evolve(
+    POLITE,
+    kinds=(*POLITE.kinds, "close", "abort", "shutdown", "bulk", "bulk", "write", "perfect"),
+    calls=CHAOS.calls + ("write",) * 4,
+    closers=255,
+    polite=False,
+)
 REUSE = Genre(
     (
         "wait", "again", "again", "again", "cross", "write", "write", "shutdown", "shutdown", "shutdown", "close", "abort",
@@ -99,7 +107,8 @@ def _sometimes(default: object, *others: object) -> st.SearchStrategy[object]:
 def _config(polite: bool, tight: bool) -> st.SearchStrategy[TcpConfig]:
     bounds = (
         {
-            "max_held": st.just(0),
+            "memory_pressure": st.just(1),
+            "memory_max": st.sampled_from((1, 5000)),
             "max_half_open": st.integers(1, 2),
             "max_connections": st.integers(1, 5),
             "max_time_wait": st.integers(1, 2),

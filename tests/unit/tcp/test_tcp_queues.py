@@ -6,15 +6,21 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netstack.tcp.budget import Budget
+from netstack.tcp.mib import TcpExt
 from netstack.tcp.queues import Reassembly, SendQueue
 
 MSS = 100
 
 
+def budget() -> Budget:
+    return Budget(1 << 20, 1 << 20, TcpExt())
+
+
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 700), min_size=1, max_size=60))
 def test_the_send_queue_is_a_string_of_bytes(seed: int, sizes: list[int]) -> None:
     rng = random.Random(seed)
-    queue = SendQueue()
+    queue = SendQueue(budget())
     model = b""
     for size in sizes:
         data = rng.randbytes(size)
@@ -37,7 +43,7 @@ def test_the_send_queue_is_a_string_of_bytes(seed: int, sizes: list[int]) -> Non
 
 
 def test_small_writes_are_copied_together() -> None:
-    queue = SendQueue()
+    queue = SendQueue(budget())
     for i in range(5000):
         queue.append(bytes([i & 255]))
     queue.view(0, 2048, 1460)
@@ -47,7 +53,7 @@ def test_small_writes_are_copied_together() -> None:
 
 
 def test_a_large_write_is_kept_by_reference() -> None:
-    queue = SendQueue()
+    queue = SendQueue(budget())
     data = bytes(100_000)
     queue.append(data)
     queue.view(0, 65000, 1000)
@@ -59,7 +65,7 @@ def test_a_large_write_is_kept_by_reference() -> None:
 
 def test_what_is_acknowledged_is_let_go() -> None:
     """The application's object must not live on because it was sent last."""
-    queue = SendQueue()
+    queue = SendQueue(budget())
     data = bytes(5000)
     before = sys.getrefcount(data)
     queue.append(data)
@@ -74,7 +80,7 @@ def test_what_is_acknowledged_is_let_go() -> None:
 def test_pieces_in_any_order_give_the_stream(seed: int, start: int) -> None:
     rng = random.Random(seed)
     stream = rng.randbytes(2000)
-    reassembly = Reassembly(10_000)
+    reassembly = Reassembly(10_000, budget())
     have = set()
     for _ in range(rng.randrange(1, 80)):
         a = rng.randrange(1, 2000)
@@ -98,7 +104,7 @@ def test_pieces_in_any_order_give_the_stream(seed: int, start: int) -> None:
 
 
 def test_a_full_list_takes_only_what_joins_a_neighbour() -> None:
-    reassembly = Reassembly(3)
+    reassembly = Reassembly(3, budget())
     for seq in (10, 20, 30):
         assert reassembly.insert(seq, b"x") == 1
     assert reassembly.insert(40, b"x") == -1

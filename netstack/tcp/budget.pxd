@@ -1,0 +1,12 @@
+cimport cython
+from netstack.tcp.mib cimport TcpExt
+
+
+@cython.final
+cdef class Budget:
+    cdef TcpExt ext
+    cdef readonly long long soft, low, hard, used
+    cdef readonly bint pressed
+    cpdef void charge(self, long long n) except *
+    cpdef void refund(self, long long n) except *
+    cpdef bint fits(self, long long n) noexcept
