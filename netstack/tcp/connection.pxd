@@ -14,7 +14,8 @@ cdef Options _OPTIONS
 cdef class Connection(Handle):
     @cython.locals(now="long long", n=Py_ssize_t, length="long long", end="unsigned int")
     cdef void input(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
-    cdef bint options(self, Frame f, int hl, long long length, long long now) except *
+    cdef bint overtaken_ack(self, unsigned int seq, unsigned int ack) except *
+    cdef bint options(self, Frame f, unsigned int seq, unsigned int ack, int hl, long long length, long long now) except *
     @cython.locals(ahead="unsigned int", wnd="unsigned int")
     cdef bint acceptable(self, unsigned int seq, long long length) except *
     @cython.locals(ext=TcpExt)

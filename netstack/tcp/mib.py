@@ -81,6 +81,7 @@ class TcpExt(Group):
         "TCPTimeWaitOverflow": "TIME-WAITs cut short at the bound on their number",
         "TW": "TIME-WAITs that lasted to their end",
         "TWRecycled": "TIME-WAITs ended by a new connection",
+        "PAWSOldAck": "bare ACKs dropped: others had overtaken them, by their timestamps",
         "PAWSEstab": "segments dropped: their timestamp is older than the last (RFC 7323 5)",
         "TCPDSACKOldSent": "D-SACKs sent for data that had been acknowledged",
         "TCPDSACKOfoSent": "D-SACKs sent for data that was queued out of order",
@@ -170,6 +171,7 @@ class TcpExt(Group):
         self.TCPTimeWaitOverflow = 0
         self.TW = 0
         self.TWRecycled = 0
+        self.PAWSOldAck = 0
         self.PAWSEstab = 0
         self.TCPDSACKOldSent = 0
         self.TCPDSACKOfoSent = 0
