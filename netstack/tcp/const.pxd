@@ -63,6 +63,7 @@ cdef enum:
     BY_SYN = 8
     REO_PERSIST = 16
     REO_MULT_MAX = 64
+    PIECE = 104
     JOIN = 2048
     ISS_TICK = 4000
     RCV_START = 65536

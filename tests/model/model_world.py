@@ -295,7 +295,7 @@ class World:
             held = established = live = 0
             for c in host.tcp.connections():
                 ooo = 0 if c.ooo is None else c.ooo.nbytes
-                held += c.rx_bytes + ooo + c.unsent
+                held += c.rx_bytes + c.unsent + (0 if c.ooo is None else c.ooo.cost())
                 if c.ended and c.state == tc.CLOSED:
                     continue
                 if c.ended and c.state == tc.TIME_WAIT:
