@@ -1,8 +1,9 @@
 """What all connections of one stack may hold: a sum, and two levels.
 
-Counted are the bytes that wait in queues: written and not acknowledged, received and not read, received out of order. An idle
-connection holds none of them. Each queue charges what it takes in and gives back what it lets go, so the sum is exact, and 0
-when the last connection has ended.
+Counted are the bytes that wait in queues: written and not acknowledged, received and not read, received out of order; and the
+objects that pieces out of order take, or a peer could make its bytes cost a hundred times as much. An idle connection holds none of
+them. Each queue charges what it takes in and gives back what it lets go, so the sum is exact, and 0 when the last connection has
+ended.
 
     below `soft`     every buffer follows its own connection (tuning.py)
     above `soft`     pressure: buffers stop growing; a connection that holds something is offered no more than a small window, a

@@ -14,7 +14,8 @@ cdef Options _OPTIONS
 cdef class Connection(Handle):
     @cython.locals(now="long long", n=Py_ssize_t, length="long long", end="unsigned int")
     cdef void input(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
-    cdef bint options(self, Frame f, int hl, long long length, long long now) except *
+    cdef bint overtaken_ack(self, unsigned int seq, unsigned int ack) except *
+    cdef bint options(self, Frame f, unsigned int seq, unsigned int ack, int hl, long long length, long long now) except *
     @cython.locals(ahead="unsigned int", wnd="unsigned int")
     cdef bint acceptable(self, unsigned int seq, long long length) except *
     @cython.locals(ext=TcpExt)
@@ -25,7 +26,7 @@ cdef class Connection(Handle):
     cdef void take_syn(self, Frame f, unsigned int seq, long long field, int hl) except *
     @cython.locals(most="long long")
     cdef void agree(self, Options options, unsigned int seq, long long now) except *
-    cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl) except *
+    cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl, bint baked) except *
     cdef void cookie_open(self, object listener, Options options, unsigned int irs, long long now) except *
     @cython.locals(rtt="long long")
     cdef void time_cookie(self, long long now) except *

@@ -55,7 +55,7 @@ class Connection(Handle):
         # before all else, PAWS (RFC 7323 5.3 R1)
         self.ts_seen = False
         _OPTIONS.sacks = 0
-        if hl > tc.HEADER and not flags & const.RST and not self.options(f, hl, length, now):
+        if hl > tc.HEADER and not flags & const.RST and not self.options(f, seq, ack, hl, length, now):
             if length and serial.lt(seq, self.rcv_nxt):
                 # a straggler whose retransmission came first: its sender must hear that it had not been lost (RFC 2883 4.1)
                 end = serial.add(seq, length)
@@ -117,7 +117,7 @@ class Connection(Handle):
                     return
                 self.text(f, seq, (flags & const.FIN) != 0, now)
 
-    def options(self, f: Frame, hl: int, length: int, now: int) -> bool:
+    def options(self, f: Frame, seq: int, ack: int, hl: int, length: int, now: int) -> bool:
         """Read timestamps into `tsval` and `tsecr`, and find SACK blocks. False when the timestamps are older than the last: the
         segment is dropped. A segment that lacks them, though they were agreed upon, is taken as it is: some middleboxes strip them
         (RFC 7323 3.2 allows both)."""
@@ -135,6 +135,8 @@ class Connection(Handle):
         self.ts_seen = True
         # after 24 days of silence the peer's clock may have gone half round: what is recent is not known (RFC 7323 5.5)
         if serial.lt(self.tsval, self.ts_recent) and now - self.ts_recent_at <= tc.TS_STALE:
+            if length == 0 and serial.sub(self.ts_recent, self.tsval) * tc.TS_TICK <= self.rtt.rto():
+                return self.overtaken_ack(seq, ack)
             self.hub.ext.PAWSEstab += 1
             if length:
                 self.ack_now = True
@@ -142,6 +144,16 @@ class Connection(Handle):
                 self.challenge(now)
             return False
         return True
+
+    def overtaken_ack(self, seq: int, ack: int) -> bool:
+        """A bare ACK with a timestamp that is older by a little: others have passed it on its way. It is no sign of trouble, and
+        draws no answer, which a peer with data in flight would count as a duplicate ACK. One for what we wait for may yet say what
+        others, lost, have said: True. (Linux does both.)"""
+        self.ts_seen = False
+        if seq == self.rcv_nxt and ack == self.snd_una and _OPTIONS.sacks:
+            return True
+        self.hub.ext.PAWSOldAck += 1
+        return False
 
     def acceptable(self, seq: int, length: int) -> bool:
         """Is any of it in the window (RFC 9293 3.10.7.4, the four cases)? A segment exactly at RCV.NXT is never asked: at a shut
@@ -253,11 +265,16 @@ class Connection(Handle):
         self.rcv_nxt = self.last_ack_sent = serial.add(seq, 1)
         self.rcv_adv = serial.add(self.rcv_nxt, self.rcv_buf if self.rcv_buf < const.M16 else const.M16)
 
-    def passive_open(self, f: Frame, seq: int, field: int, hl: int) -> None:
-        """A SYN to a listener (RFC 9293 3.10.7.2, third step)."""
+    def passive_open(self, f: Frame, seq: int, field: int, hl: int, baked: bool) -> None:
+        """A SYN to a listener (RFC 9293 3.10.7.2, third step). `baked`: it may have been answered by a cookie before, and the ACK
+        may be for that answer; so both must have said the same, and a cookie can't scale, nor SACK, without timestamps."""
         if self.ts_on:
             self.ts_offset = self.hub.ts_offset(self)
         self.take_syn(f, seq, field, hl)
+        if baked and not self.ts_on:
+            _OPTIONS.wscale = -1
+            _OPTIONS.sack_permitted = False
+            self.agree(_OPTIONS, seq, f.now)
         self.become(tc.SYN_RECEIVED)
         self.emit_syn(f.now)
         self.rearm()
@@ -359,7 +376,7 @@ class Connection(Handle):
                 self.abort(now)
                 raise
             if self.state == tc.CLOSED:
-                return  # aborted from inside `accept`
+                return  # aborted from inside `accept`: nobody has become its user
             if user is None:
                 self.send_reset(now)
                 self.end(None, now)
@@ -447,8 +464,8 @@ class Connection(Handle):
             self.hub.ext.OutOfWindowIcmps += 1
             return
         self.soft_error = error
-        if hard and self.state == tc.SYN_SENT:
-            self.end(error, now)
+        if hard and (self.state == tc.SYN_SENT or self.state == tc.SYN_RECEIVED):
+            self.end(error if self.listener is None else None, now)
 
     def too_big(self, mtu: int, seq: int, now: int) -> bool:
         """A fragmentation needed (RFC 1191, RFC 5927 7). False when what it quotes is not in flight."""

@@ -55,6 +55,7 @@ REO_PERSIST = 16  # recoveries for which a wider reordering window is kept (RFC 
 REO_MULT_MAX = 64  # quarters of the shortest round trip: the smoothed one bounds it long before
 MOST_ACK_DELAY = 200_000_000  # ns: how long a lonely segment's ACK may be delayed (RFC 8985 7.2)
 MIN_RTT_AGE = 300_000_000_000  # ns: a path may change, so the shortest round trip is forgotten (as Linux's tcp_min_rtt_wlen)
+PIECE = 104  # what a piece costs besides its bytes: two objects and a slot. Pieces of one byte must not be cheap to have us keep
 JOIN = 2048  # queues copy chunks together up to this size: two neighbours hold more, so bytes / 1024 bounds the chunks
 
 DELAYED_ACK = 40_000_000  # ns. RFC 9293 3.8.6.3 allows 500 ms; Linux's floor is 40, and peers have been tuned to that

@@ -150,8 +150,10 @@ class TcpCore(PacketSink):
             return
         local_port = ports & const.M16
         remote_port = ports >> 16
+        baked = False
         if tw is None:
-            if hub.bakes(listener, f.now):  # the peer may have been sent one for a SYN before this: see cookies.py
+            baked = hub.bakes(listener, f.now)
+            if baked:  # the peer may have been sent one for a SYN before this: see cookies.py
                 iss = self.cookie_iss(f, hub.line(f.dst, f.src, ports), ports, seq, hl)
             else:
                 iss = hub.iss(f.dst, local_port, f.src, remote_port, f.now)
@@ -163,7 +165,7 @@ class TcpCore(PacketSink):
         hub.insert(c)
         hub.embryo(c, listener)
         hub.mib.PassiveOpens += 1
-        c.passive_open(f, seq, field, hl)
+        c.passive_open(f, seq, field, hl, baked)
 
     # -- without state: cookies.py --------------------------------------------------------------------------------------------
 

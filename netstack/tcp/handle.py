@@ -117,10 +117,12 @@ class Handle(Receiver):
     # -- the user's calls: RFC 9293 3.10.1-3.10.6 -----------------------------------------------------------------------------
 
     def check_writable(self) -> None:
+        if self.fin_queued or self.orphan:
+            raise ClosedError("this side of the connection is closed: write before shutdown, close or abort")
         if self.error is not None and not isinstance(self.error, Aborted):
             raise BrokenError(f"the connection is gone: {self.error}") from self.error
-        if self.state == tc.CLOSED or self.fin_queued or self.orphan:
-            raise ClosedError("this side of the connection is closed: write before shutdown, close or abort")
+        if self.state == tc.CLOSED:
+            raise ClosedError("this connection is closed: write before close or abort")
 
     def write(self, data: bytes, now: int) -> bool:
         """Queue `data`, by reference when it is bytes, and send what may be sent. True: go on; False: there are as many

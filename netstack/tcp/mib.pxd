@@ -18,7 +18,7 @@ cdef class TcpExt(Group):
     cdef public long long TCPDSACKIgnoredDubious, TCPDSACKOfoRecv, TCPFullUndo, TCPDSACKUndo, TCPLossUndo, SackCutsLimited
     cdef public long long TCPACKSkippedChallenge, TCPOFOQueue, TCPOFODrop, TCPRcvQDrop, TCPOFOMerge, TCPRcvCollapsed, TCPZeroWindowDrop
     cdef public long long TCPAbortOnData, TCPAbortOnTimeout, TCPAbortOnMemory, TCPKeepAlive, TCPWinProbe, TCPTimeWaitOverflow
-    cdef public long long TW, TWRecycled, TCPReqQFullDrop, TCPReqQFullDoCookies, TCPACKSkippedSynRecv, PAWSEstab, TCPDSACKOldSent, TCPDSACKOfoSent
+    cdef public long long TW, TWRecycled, TCPReqQFullDrop, TCPReqQFullDoCookies, TCPACKSkippedSynRecv, PAWSOldAck, PAWSEstab, TCPDSACKOldSent, TCPDSACKOfoSent
     cdef public long long SyncookiesSent, SyncookiesRecv, SyncookiesFailed, InEarlyText
     cdef public long long TCPMemoryPressures, PruneCalled, OfoPruned, RcvPruned, TCPWantZeroWindowAdv, TCPToZeroWindowAdv
     cdef public long long TCPFromZeroWindowAdv, AckHeldBack

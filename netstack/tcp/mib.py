@@ -81,11 +81,16 @@ class TcpExt(Group):
         "TCPTimeWaitOverflow": "TIME-WAITs cut short at the bound on their number",
         "TW": "TIME-WAITs that lasted to their end",
         "TWRecycled": "TIME-WAITs ended by a new connection",
+        "PAWSOldAck": "bare ACKs dropped: others had overtaken them, by their timestamps",
         "PAWSEstab": "segments dropped: their timestamp is older than the last (RFC 7323 5)",
         "TCPDSACKOldSent": "D-SACKs sent for data that had been acknowledged",
         "TCPDSACKOfoSent": "D-SACKs sent for data that was queued out of order",
         "TCPReqQFullDoCookies": "SYNs answered by a cookie: their listener has no place for a half-open connection",
         "TCPReqQFullDrop": "half-open connections dropped at random to make room for a SYN",
+        "SyncookiesSent": "SYN cookies sent",
+        "SyncookiesRecv": "ACKs that brought a SYN cookie back: connections made of them, or refused for want of room",
+        "SyncookiesFailed": "ACKs to a listener that has sent cookies, and this is none of them",
+        "TCPACKSkippedSynRecv": "SYN,ACKs not sent again: the peer repeats its SYN too often",
         "TCPMemoryPressures": "times that the bytes in all queues together passed the soft level of the budget",
         "PruneCalled": "times that the budget was used up when data came in order for a user who had paused",
         "OfoPruned": "out-of-order queues dropped then, to make room for what was in order",
@@ -93,10 +98,6 @@ class TcpExt(Group):
         "TCPWantZeroWindowAdv": "segments that would have shut the window, had not more been promised: the edge never moves left",
         "TCPToZeroWindowAdv": "times that our window went to zero",
         "TCPFromZeroWindowAdv": "times that it opened again",
-        "SyncookiesSent": "SYN cookies sent",
-        "SyncookiesRecv": "ACKs that brought a SYN cookie back: connections made of them, or refused for want of room",
-        "SyncookiesFailed": "ACKs to a listener that has sent cookies, and this is none of them",
-        "TCPACKSkippedSynRecv": "SYN,ACKs not sent again: the peer repeats its SYN too often",
         # ours
         "AckHeldBack": "ACKs that left the last bytes out: the window could not be said without offering what is not there",
         "InTooShort": "dropped: shorter than a header",
@@ -170,11 +171,16 @@ class TcpExt(Group):
         self.TCPTimeWaitOverflow = 0
         self.TW = 0
         self.TWRecycled = 0
+        self.PAWSOldAck = 0
         self.PAWSEstab = 0
         self.TCPDSACKOldSent = 0
         self.TCPDSACKOfoSent = 0
         self.TCPReqQFullDoCookies = 0
         self.TCPReqQFullDrop = 0
+        self.SyncookiesSent = 0
+        self.SyncookiesRecv = 0
+        self.SyncookiesFailed = 0
+        self.TCPACKSkippedSynRecv = 0
         self.TCPMemoryPressures = 0
         self.PruneCalled = 0
         self.OfoPruned = 0
@@ -183,10 +189,6 @@ class TcpExt(Group):
         self.TCPToZeroWindowAdv = 0
         self.TCPFromZeroWindowAdv = 0
         self.AckHeldBack = 0
-        self.SyncookiesSent = 0
-        self.SyncookiesRecv = 0
-        self.SyncookiesFailed = 0
-        self.TCPACKSkippedSynRecv = 0
         self.InTooShort = 0
         self.InBadOffset = 0
         self.InNotUnicast = 0

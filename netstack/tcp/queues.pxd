@@ -6,6 +6,7 @@ from netstack.tcp.budget cimport Budget
 
 
 @cython.final
+@cython.freelist(64)
 cdef class SendQueue:
     cdef Budget budget
     cdef list chunks
@@ -39,12 +40,13 @@ cdef class Reassembly:
     cdef readonly list pieces
     cdef readonly Py_ssize_t nbytes
     cpdef Py_ssize_t count(self) noexcept
+    cpdef Py_ssize_t cost(self) noexcept
     @cython.locals(pieces=list, lo=Py_ssize_t, hi=Py_ssize_t, middle=Py_ssize_t, probe=Piece)
     cdef Py_ssize_t find(self, unsigned int seq) except -1
     @cython.locals(before=Py_ssize_t, new=Py_ssize_t)
     cpdef Py_ssize_t insert(self, unsigned int seq, bytes data) except -2
     @cython.locals(pieces=list, end="unsigned int", i=Py_ssize_t, left=Piece, left_end="unsigned int", gone=Py_ssize_t, before=Py_ssize_t, right=Piece, n=Py_ssize_t)
     cdef Py_ssize_t place(self, unsigned int seq, bytes data) except -2
-    @cython.locals(pieces=list, piece=Piece, data=bytes, n=Py_ssize_t, old=Py_ssize_t)
+    @cython.locals(pieces=list, piece=Piece, data=bytes, n=Py_ssize_t, old=Py_ssize_t, before=Py_ssize_t)
     cpdef bytes pop(self, unsigned int rcv_nxt)
     cpdef void clear(self) except *

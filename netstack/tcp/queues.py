@@ -179,10 +179,14 @@ class Reassembly:
     def insert(self, seq: int, data: bytes) -> int:
         """Keep `data`, which begins at `seq`, but for what is there already. Returns how many bytes are new, -1 when the list is
         full."""
-        before = self.nbytes
+        before = self.cost()
         new = self.place(seq, data)
-        self.budget.charge(self.nbytes - before)
+        self.budget.charge(self.cost() - before)
         return new
+
+    def cost(self) -> int:
+        """What it is charged for."""
+        return self.nbytes + tc.PIECE * self.count()
 
     def place(self, seq: int, data: bytes) -> int:
         pieces = self.pieces
@@ -242,19 +246,20 @@ class Reassembly:
             n = len(data)
             old = serial.sub(rcv_nxt, piece.seq)
             piece.data = b""
+            before = self.cost()
             self.first += 1
             if 2 * self.first >= len(pieces):
                 del pieces[: self.first]
                 self.first = 0
             self.nbytes -= n
-            self.budget.refund(n)
+            self.budget.refund(before - self.cost())
             if old < n:
                 return raw.piece(data, old, n - old)
         return None
 
     def clear(self) -> None:
         """Forget all of it."""
-        self.budget.refund(self.nbytes)
+        self.budget.refund(self.cost())
         self.nbytes = 0
         self.pieces = []
         self.first = 0

@@ -15,12 +15,13 @@ cdef class Receiver(Window):
     cdef void kill(self, long long now) except *
     cdef void finish(self, long long now) except *
     cdef void enter_time_wait(self, long long now) except *
-    @cython.locals(n=Py_ssize_t, skip=Py_ssize_t, ahead="unsigned int", room=Py_ssize_t, mss=int, full=bint)
+    @cython.locals(n=Py_ssize_t, skip=Py_ssize_t, ahead="unsigned int", room=Py_ssize_t, mss=int, full=bint, kept=bint)
     cdef void text(self, Frame f, unsigned int seq, bint fin, long long now) except *
     @cython.locals(ext=TcpExt, left="long long")
     cdef Py_ssize_t squeeze(self, Py_ssize_t n) except -1
     @cython.locals(hub=Hub, ext=TcpExt, new=Py_ssize_t)
-    cdef void out_of_order(self, Frame f, unsigned int seq, Py_ssize_t n) except *
+    cdef bint out_of_order(self, Frame f, unsigned int seq, Py_ssize_t n) except *
+    cdef void told_of(self, unsigned int seq, unsigned int end) except *
     cdef void twice(self, unsigned int seq, unsigned int end) except *
     @cython.locals(data=bytes)
     cdef void fill(self, long long now) except *

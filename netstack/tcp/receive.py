@@ -65,8 +65,9 @@ class Receiver(Window):
             if mss > self.rcv_mss:
                 self.rcv_mss = mss
         if ahead:
-            if n:
-                self.out_of_order(f, seq, n)
+            kept = n == 0 or self.out_of_order(f, seq, n)
+            if fin and kept and self.sack_on:  # remembered like text, so it is told of like text
+                self.told_of(seq, serial.add(self.fin_at, 1))
             self.send_ack(now)  # at once, one for each segment: duplicates are what the sender counts (RFC 5681 4.2)
             return
         full = n >= self.rcv_mss
@@ -108,29 +109,35 @@ class Receiver(Window):
         ext.TCPRcvQDrop += 1
         return left if left > 0 else 0
 
-    def out_of_order(self, f: Frame, seq: int, n: int) -> None:
+    def out_of_order(self, f: Frame, seq: int, n: int) -> bool:
+        """Queue it. False when there is no room."""
         hub = self.hub
         ext = hub.ext
         if not hub.budget.fits(n):
             ext.TCPOFODrop += 1
-            return
+            return False
         if self.ooo is None:
             self.ooo = Reassembly(0, hub.budget)
         self.ooo.limit = 64 + self.rcv_buf // (tc.JOIN // 2)
         new = self.ooo.insert(seq, raw.take(f.buf, f.off, n))
         if new < 0:
             ext.TCPOFODrop += 1
-        else:
-            ext.TCPOFOQueue += 1
-            if new < n:
-                ext.TCPOFOMerge += 1
-            if self.sack_on:
-                if self.sacks is None:
-                    self.sacks = Sacks()
-                self.sacks.add(seq, serial.add(seq, n))
-                if new == 0:
-                    ext.TCPDSACKOfoSent += 1
-                    self.sacks.duplicate(seq, serial.add(seq, n))
+            return False
+        ext.TCPOFOQueue += 1
+        if new < n:
+            ext.TCPOFOMerge += 1
+        if self.sack_on:
+            self.told_of(seq, serial.add(seq, n))
+            if new == 0:
+                ext.TCPDSACKOfoSent += 1
+                self.sacks.duplicate(seq, serial.add(seq, n))  # type: ignore[union-attr]  # made by told_of
+        return True
+
+    def told_of(self, seq: int, end: int) -> None:
+        """`seq` to `end` is here: say so in the ACKs that follow (RFC 2018 3)."""
+        if self.sacks is None:
+            self.sacks = Sacks()
+        self.sacks.add(seq, end)
 
     def twice(self, seq: int, end: int) -> None:
         """Text from `seq` to `end`, none of it new, has come again (RFC 2883 4.1)."""

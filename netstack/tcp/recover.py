@@ -65,7 +65,7 @@ class Recoverer(Transmitter):
                 end = raw.g32(f.buf, options.sack_at + 4)
                 if serial.lt(begin, end) and self.is_dsack(f, options, begin, end, ack):
                     twice = self.duplicated(begin, end, ack, now)
-                    if twice:
+                    if twice and not self.tlp_out:
                         self.widen(now)
             if self.tlp_out:
                 self.probed(ack, acked, twice, options.sacks, flight, now)
@@ -98,9 +98,9 @@ class Recoverer(Transmitter):
             fl.fresh -= n
         if fl.fresh:
             self.measure(ack, now)
-        if self.tlp_out:
+        if self.tlp_out:  # that a probe was not needed says nothing of reordering
             self.probed(ack, acked, twice, options.sacks, flight, now)
-        if twice:
+        elif twice:
             self.widen(now)
         if self.phase != tc.OPEN and not serial.lt(ack, self.recover):
             self.recovered(now)
@@ -162,7 +162,7 @@ class Recoverer(Transmitter):
             rtt = self.ticks(fl.echo_to, now)  # type: ignore[union-attr]
         else:
             return
-        fl.probe_ready = True  # type: ignore[union-attr]
+        self.tlp_ready = True
         if serial.le(fl.rtt_seq, ack) or self.rtt.backoff:  # type: ignore[union-attr]
             fl.rtt_seq = self.snd_nxt  # type: ignore[union-attr]
             self.rtt.sample(rtt)
@@ -257,6 +257,8 @@ class Recoverer(Transmitter):
         if self.episode is not None and not self.episode.outlives():
             self.episode = None
         self.hub.take_back(fl)
+        if self.sendq is not None and self.sendq.length == 0:
+            self.sendq = None  # an idle connection has none: it is a sixth of what one costs, and soon made again
         if self.timer != tc.PERSIST:
             self.timer = tc.RTO
             self.t_rexmt = const.NEVER
@@ -298,7 +300,6 @@ class Recoverer(Transmitter):
         self.reo_persist = tc.REO_PERSIST
         if self.reo_mult < tc.REO_MULT_MAX:
             self.reo_mult += 1
-        self.reordered = True
 
     # -- phases ---------------------------------------------------------------------------------------------------------------
 

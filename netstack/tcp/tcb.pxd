@@ -71,7 +71,7 @@ cdef class Tcb(Timer):
     cdef readonly Flight flight
     cdef readonly Episode episode
     cdef readonly object history
-    cdef readonly signed char phase, timer, tlp_out
+    cdef readonly signed char phase, timer, tlp_out, tlp_ready
     cdef readonly unsigned char reordered, reo_mult, reo_persist
     cdef readonly long long min_rtt, acked_bytes, rate, retransmits
     cdef long long una_at, min_rtt_at

@@ -204,8 +204,8 @@ class Tcb(Timer):
         "sendq", "fin_queued", "small_end", "high", "low", "was_high", "nodelay",
         # recovery
         "rtt", "cc", "congestion", "flight", "episode", "history", "phase", "recover", "timer", "retries", "sent_at", "una_at",
-        "min_rtt", "min_rtt_at", "reordered", "reo_mult", "reo_persist", "tlp_out", "tlp_end", "acked_bytes", "rate", "retransmits",
-        "syn_lost", "soft_error",
+        "min_rtt", "min_rtt_at", "reordered", "reo_mult", "reo_persist", "tlp_out", "tlp_end", "tlp_ready", "acked_bytes", "rate",
+        "retransmits", "syn_lost", "soft_error",
         # timestamps
         "ts_on", "ts_space", "ts_offset", "ts_recent", "ts_recent_at", "ts_seen", "tsval", "tsecr", "last_ack_sent",
         "sack_on", "sacks",
@@ -278,6 +278,7 @@ class Tcb(Timer):
         self.reordered = False  # segments overtake each other on this path
         self.reo_mult = 1  # the reordering window, in quarters of min_rtt
         self.reo_persist = 0
+        self.tlp_ready = True  # a round trip was timed since the last tail loss probe
         self.tlp_out = 0  # a tail loss probe is unanswered: 1 it was new data, 2 a retransmission
         self.tlp_end = iss
         self.acked_bytes = 0

@@ -48,7 +48,7 @@ class Timekeeper(Recoverer):
             if fl.reo_due < at:
                 at = fl.reo_due
                 self.timer = tc.REORDER
-        elif self.phase == tc.OPEN and self.sack_on and not fl.sacked and not fl.lost and not self.tlp_out and fl.probe_ready:
+        elif self.phase == tc.OPEN and self.sack_on and not fl.sacked and not fl.lost and not self.tlp_out and self.tlp_ready:
             at = self.probe_at(at)
             self.timer = tc.PROBE
         self.t_rexmt = at
@@ -78,8 +78,8 @@ class Timekeeper(Recoverer):
             n = self.snd_wnd - off
         if n > mss:
             n = mss
-        fl.probe_ready = False  # type: ignore[union-attr]  # the timer would not run
-        fl.rto_from = now  # type: ignore[union-attr]
+        self.tlp_ready = False
+        fl.rto_from = now  # type: ignore[union-attr]  # the timer would not run
         self.hub.ext.TCPLossProbes += 1
         if n > 0:
             self.tlp_out = 1

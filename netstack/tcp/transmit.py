@@ -97,7 +97,7 @@ class Transmitter(Tcb):
 
     def note(self, now: int, seq: int, n: int, why: int) -> None:
         """`n` bytes from `seq` on are sent again."""
-        segments = 1 if n <= self.mss else (n + self.mss - 1) // self.mss
+        segments = 1 if n <= self.mss else (n + self.mss - 2) // self.mss  # a FIN takes a number and no segment of its own
         self.retransmits += segments
         self.hub.mib.RetransSegs += segments
         if self.history is None:
@@ -363,4 +363,6 @@ class Transmitter(Tcb):
             self.cc.on_mss(self.mss)
         if self.flight is not None:
             self.flight.lose_all(tc.BY_PMTU)  # what was dropped for its size is lost, but says nothing of congestion
+            if self.phase == tc.RECOVERY:
+                self.episode.stalled()  # type: ignore[union-attr]  # as in `room`
         return True

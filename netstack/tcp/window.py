@@ -109,8 +109,8 @@ class Window(Timekeeper):
                 self.hub.ext.AckHeldBack += 1
 
     def window_update_due(self) -> bool:
-        """Would the window grow by enough to be worth a segment of its own? Bytes that were held back are. Never after the
-        peer's FIN: it sends no more."""
+        """Would the window grow by enough to be worth a segment of its own? Bytes that were held back are. Never after the peer's
+        FIN: it sends no more."""
         if self.state >= tc.CLOSE_WAIT:
             return False
         if self.unacked == 0 and self.last_ack_sent != self.rcv_nxt:

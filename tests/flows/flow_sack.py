@@ -9,6 +9,7 @@ from netstack.tcp.connection import Connection
 from netstack.tcp.wire import Segment
 from netstack.testing.script import TcpScript
 
+ISS = ("plain", "half", "wrap", "within")  # see conftest.py
 MSS = 1460
 RTT = 20 * MILLISECOND  # of the handshake; what else is timed, the test decides
 GRAIN = 2 * MILLISECOND  # what a timer may be late
@@ -135,3 +136,48 @@ def stamp(segment: Segment) -> int:
 def stamped(peer: TcpScript, value: int, echo: int, *blocks: tuple[int, int]) -> bytes:
     """Options: timestamps, and blocks of relative sequence numbers."""
     return wire.timestamps_option(value, echo) + block_option(peer, list(blocks))
+
+
+class Stamped:
+    """A peer with SACK and timestamps. `sent` are the segments of the stack, by index, each with all its transmissions."""
+
+    MSS = 1448
+
+    def __init__(self, peer: TcpScript, count: int) -> None:
+        self.peer = peer
+        self.tick = 1
+        self.sent: dict[int, list[Segment]] = {}
+        peer.listen()
+        peer.send("S", seq=0, mss=1460, wscale=7, options=wire.sack_permitted_option() + wire.timestamps_option(1, 0))
+        synack = peer.expect("SA")
+        peer.scale = 7
+        peer.window = 1 << 20
+        peer.advance(RTT)
+        peer.send("A", seq=1, ack=1, options=stamped(peer, 2, stamp(synack)))
+        self.conn: Connection = peer.conn
+        self.conn.set_congestion("reno")
+        self.write(0, count)
+
+    def write(self, first: int, count: int) -> None:
+        self.conn.write(b"".join(i.to_bytes(2, "big") * (self.MSS // 2) for i in range(first, first + count)), self.peer.now)
+        assert self.look() == list(range(first, first + count))
+
+    def look(self) -> list[int]:
+        found = []
+        for segment in self.peer.take():
+            i = ((segment.seq - self.peer.local_iss) % 2**32 - 1) // self.MSS
+            self.sent.setdefault(i, []).append(segment)
+            found.append(i)
+        return found
+
+    def ack(self, ack: int, *blocks: tuple[int, int], echo: Segment) -> list[int]:
+        """An ACK before segment `ack` with blocks of segments, that echoes the timestamp of `echo`. What it drew."""
+        self.tick += 1
+        edges = [(1 + a * self.MSS, 1 + b * self.MSS) for a, b in blocks]
+        self.peer.send("A", seq=1, ack=1 + ack * self.MSS, options=stamped(self.peer, self.tick, stamp(echo), *edges))
+        return self.look()
+
+    def until_timeout(self) -> None:
+        while not self.peer.tcp.ext.TCPTimeouts:
+            self.peer.run_to_timer()
+            self.look()

@@ -145,7 +145,7 @@ def test_cookies_of_different_peers_have_nothing_in_common() -> None:
 
 
 def test_the_ack_of_a_cookie_makes_the_connection_that_its_syn_asked_for() -> None:
-    """gVisor: TCPSynCookie, TimestampSynCookies."""
+    """RFC 4987 3.6; gVisor: TCPSynCookie, TimestampSynCookies."""
     peer = baker()
     answer = ask(peer)
     peer.scale = 9
@@ -197,7 +197,7 @@ def test_a_second_segment_before_the_first_is_dropped_and_not_reset() -> None:
 
 @pytest.mark.parametrize(("age", "lives"), [(PERIOD - 1, True), (2 * PERIOD - 1, True), (2 * PERIOD, False), (40 * PERIOD, False)])
 def test_a_cookie_lives_for_one_to_two_periods(age: int, lives: bool) -> None:
-    """gVisor: LateSynCookieAck."""
+    """RFC 4987 3.6; gVisor: LateSynCookieAck."""
     peer = baker()
     peer.now = 16 * PERIOD
     options = echo(ask(peer))
@@ -360,7 +360,7 @@ def test_keys_are_drawn_anew_each_period_and_only_the_last_two_are_kept() -> Non
 
 
 def test_no_cookie_is_sent_while_there_is_room() -> None:
-    """gVisor: NoSynCookieWithoutOverflow, TCPResetSentForACKWhenNotUsingSynCookies."""
+    """RFC 4987 3.6; gVisor: NoSynCookieWithoutOverflow, TCPResetSentForACKWhenNotUsingSynCookies."""
     peer = baker("auto", max_half_open=2)
     peer.send("S", seq=0, port=1)
     peer.send("S", seq=0, port=2)
@@ -372,7 +372,7 @@ def test_no_cookie_is_sent_while_there_is_room() -> None:
 
 
 def test_a_full_table_is_left_alone_and_cookies_do_the_rest() -> None:
-    """gVisor: ListenBacklogFullSynCookieInUse, ListenSynRcvdQueueFull."""
+    """RFC 4987 3.6; gVisor: ListenBacklogFullSynCookieInUse, ListenSynRcvdQueueFull."""
     peer = baker("auto", max_half_open=1)
     peer.send("S", seq=0, port=1)
     entry = peer.take()[0]
@@ -387,7 +387,7 @@ def test_a_full_table_is_left_alone_and_cookies_do_the_rest() -> None:
 
 
 def test_a_failed_handshake_makes_room_again() -> None:
-    """gVisor: NoSynCookieOnFailedHandshakes."""
+    """RFC 4987 3.6; gVisor: NoSynCookieOnFailedHandshakes."""
     peer = baker("auto", max_half_open=1)
     for port in range(1, 20):
         peer.send("S", seq=0, port=port)
@@ -407,6 +407,21 @@ def test_a_syn_that_is_repeated_when_there_is_room_again_may_be_answered_by_eith
     assert len(peer.tcp.hub.half) == 1 and second.seq == first.seq
     peer.send("A", seq=1, ack=1, port=2, options=echo(first))
     assert len(peer.accepted) == 1 and peer.conn.state_name == "ESTABLISHED" and not peer.tcp.hub.half
+
+
+def test_without_timestamps_an_entry_agrees_to_what_a_cookie_could_and_not_more() -> None:
+    """The peer may have heard the cookie's SYN,ACK first, which can't scale: were ours to scale, each would misread the other."""
+    peer = baker("auto", max_half_open=1)
+    peer.send("S", seq=0, port=1)
+    peer.take()
+    offer = mss_option(1460) + sack_permitted_option() + wscale_option(9)
+    first = ask(peer, offer, port=2)
+    peer.send("R", seq=1, port=1)
+    second = ask(peer, offer, port=2)
+    assert len(peer.tcp.hub.half) == 1 and second.seq == first.seq
+    assert first.options == second.options == bytes.fromhex("020405b4")
+    peer.send("A", seq=1, ack=1, port=2)
+    assert peer.conn.snd_wscale == 0 and peer.conn.rcv_wscale == 0 and not peer.conn.sack_on
 
 
 def test_acks_are_not_compared_with_cookies_when_none_was_sent_for_long() -> None:
@@ -494,7 +509,7 @@ def test_an_unknown_policy_is_refused() -> None:
 
 
 def test_a_full_accept_queue_drops_the_ack_and_what_comes_again_finds_room() -> None:
-    """Linux: ListenOverflows. A RST would tell the peer that nobody is there."""
+    """RFC 4987 3.6; Linux: ListenOverflows. A RST would tell the peer that nobody is there."""
     peer = TcpScript(config=TcpConfig(syn_cookies="always"))
     listener = peer.listen(backlog=1)
     options = echo(ask(peer))

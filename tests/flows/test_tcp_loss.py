@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from netstack.errors import TimedOut, Unreachable
+from netstack.errors import Refused, TimedOut, Unreachable
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp.config import TcpConfig
 from netstack.testing.script import TcpScript
@@ -350,6 +350,25 @@ def test_a_hard_icmp_error_ends_a_connection_attempt(peer: TcpScript, code: int)
     peer.icmp(3, code, seq=0)
     assert isinstance(peer.user.error, OSError) and not isinstance(peer.user.error, TimedOut)
     assert peer.timers.count == 0 and not peer.tcp.hub.tables
+
+
+def test_a_hard_icmp_error_ends_a_half_open_connection(peer: TcpScript) -> None:
+    """RFC 9293 3.9.2.2 (SHLD-26), RFC 5927 5.2: the SYN,ACK has found nobody; its listener hears nothing of it."""
+    peer.listen()
+    peer.send("S", seq=0, mss=1460)
+    peer.expect("SA")
+    peer.icmp(3, 3, seq=5)
+    assert len(peer.tcp.hub.half) == 1, "not what is in flight"
+    peer.icmp(3, 1, seq=0)
+    assert len(peer.tcp.hub.half) == 1, "a soft one"
+    peer.icmp(3, 3, seq=0)
+    assert not peer.tcp.hub.half and not peer.tcp.hub.tables and peer.timers.count == 0
+    peer.connect()
+    peer.expect("S")
+    peer.send("S", seq=0, mss=1460)
+    peer.expect("SA")
+    peer.icmp(3, 3, seq=0)
+    assert isinstance(peer.user.error, Refused)
 
 
 @pytest.mark.parametrize(("type", "code"), [(3, 0), (3, 1), (3, 5), (3, 11), (11, 0), (12, 0)])

@@ -4,15 +4,13 @@ No reordering window is needed where three segments were sacked and none was eve
 round trip, here 5 ms of 20, and one more for each round trip with a D-SACK.
 """
 
-from collections.abc import Callable
-
 import pytest
-from flow_sack import GRAIN, RTT, Receiver, indices, sack, start, write
+from flow_sack import GRAIN, ISS, RTT, Receiver, indices, sack, start, write
 
 from netstack.instant import MILLISECOND
 from netstack.testing.script import TcpScript
 
-Make = Callable[..., TcpScript]
+pytestmark = pytest.mark.parametrize("script", ISS, indirect=True)
 QUARTER = RTT // 4
 
 

@@ -322,10 +322,7 @@ def test_the_right_edge_of_the_window_never_moves_left(script: Make) -> None:
 
 
 def test_a_trickle_into_a_paused_connection_does_not_pry_the_window_open(peer: TcpScript) -> None:
-    """RFC 9293 3.8.6.2.2.
-
-    Each byte rounds the scaled window up to a unit: a byte more for each byte would be no window at all.
-    """
+    """RFC 9293 3.8.6.2.2: each byte rounds the scaled window up to a unit; a byte more for each byte would be no window at all."""
     conn = peer.establish(wscale=2)
     peer.send("A", seq=1, ack=1, data=b"x")
     peer.advance(SECOND)

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from flow_sack import ISS, MSS
 
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp.connection import Connection
 from netstack.testing.script import TcpScript
 
 Make = Callable[..., TcpScript]
-MSS = 1460
+pytestmark = pytest.mark.parametrize("script", ISS, indirect=True)
 RTT = 20 * MILLISECOND
 
 

@@ -172,3 +172,20 @@ def test_rfc2018_5_case_3_every_second_is_lost_and_two_of_them_come_late(peer: T
     assert came(peer, 1501, 2001) == [(1001, 2501), (3001, 3501)]
     assert came(peer, 501, 1001) == [(3001, 3501)]
     assert (peer.conn.rcv_nxt - peer.peer_iss) & const.M32 == 2501
+
+
+def test_rfc2018_3_a_fin_that_waits_is_told_of_like_text(peer: TcpScript) -> None:
+    """It takes a sequence number, and is remembered: its sender need not send it again."""
+    agree(peer)
+    peer.send("FA", seq=4, ack=1)
+    assert blocks(peer, peer.expect("A", seq=1, ack=1)) == [(4, 5)]
+    assert came(peer, 2, 4) == [(2, 5)]
+    peer.send("A", seq=1, ack=1, data=b"a")
+    assert blocks(peer, peer.expect("A", ack=5)) == []
+    assert peer.conn.state_name == "CLOSE-WAIT" and peer.user.received == b"a\0\0"
+
+
+def test_rfc2018_3_a_fin_behind_text_joins_its_block(peer: TcpScript) -> None:
+    agree(peer)
+    peer.send("FA", seq=11, ack=1, data=bytes(10))
+    assert blocks(peer, peer.expect("A", seq=1, ack=1)) == [(11, 22)]

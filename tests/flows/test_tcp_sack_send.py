@@ -1,14 +1,12 @@
 """SACK as a sender: the scoreboard (RFC 2018 5 and 8, RFC 6675), D-SACK (RFC 2883), and how much is sent in recovery (RFC 9937)."""
 
-from collections.abc import Callable
-
 import pytest
-from flow_sack import GRAIN, MSS, RTT, Receiver, block_option, indices, sack, seq, start, write
+from flow_sack import GRAIN, ISS, MSS, RTT, Receiver, block_option, indices, sack, seq, start, write
 
 from netstack.instant import MILLISECOND
 from netstack.testing.script import TcpScript
 
-Make = Callable[..., TcpScript]
+pytestmark = pytest.mark.parametrize("script", ISS, indirect=True)
 
 
 # -- the scoreboard -----------------------------------------------------------------------------------------------------------

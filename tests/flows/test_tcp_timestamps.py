@@ -257,12 +257,43 @@ def test_rfc2883_4_1_a_straggler_with_an_old_timestamp_is_reported_as_come_twice
 
 
 def test_rfc7323_5_3_an_old_ack_without_text_is_answered_at_a_limited_rate(peer: TcpScript) -> None:
-    agree(peer, tick=10)
+    agree(peer, tick=9000)
     for _ in range(5):
         peer.send("A", seq=1, ack=1, options=ts(peer, 3))
     peer.expect("A", seq=1, ack=1)
     peer.expect_nothing()
     assert peer.tcp.ext.PAWSEstab == 5
+
+
+def test_rfc7323_5_3_an_ack_that_others_have_overtaken_is_dropped_without_a_word(peer: TcpScript) -> None:
+    """An answer would be a duplicate ACK to a peer with data in flight. Linux: PAWSOldAck."""
+    agree(peer, tick=10)
+    peer.conn.write(b"abc", peer.now)
+    peer.take()
+    peer.send("A", seq=1, ack=4, options=ts(peer, 12))
+    peer.send("A", seq=1, ack=1, options=ts(peer, 11))
+    peer.expect_nothing()
+    assert peer.tcp.ext.PAWSEstab == 0 and peer.tcp.ext.PAWSOldAck == 1
+
+
+def test_rfc2018_an_ack_that_others_have_overtaken_may_tell_what_they_did_not(peer: TcpScript) -> None:
+    """Its SACK blocks count, its timestamp does not."""
+    peer.listen()
+    peer.send("S", seq=0, mss=1460, options=wire.sack_permitted_option() + ts(peer, 10))
+    peer.expect("SA")
+    peer.send("A", seq=1, ack=1, options=ts(peer, 10))
+    peer.conn.write(bytes(8 * 1448), peer.now)
+    peer.take()
+
+    def told(first: int, tick: int) -> None:
+        begin = (peer.local_iss + 1 + first * 1448) & const.M32
+        block = b"\1\1\5\12" + struct.pack("!II", begin, (begin + 1448) & const.M32)
+        peer.send("A", seq=1, ack=1, options=ts(peer, tick) + block)
+
+    told(5, 12)
+    told(3, 11)
+    assert peer.conn.info().sacked == 2 * 1448
+    assert peer.tcp.ext.PAWSOldAck == 0 and peer.conn.ts_recent == (peer.peer_iss + 12) & const.M32
 
 
 def test_rfc7323_5_2_a_reset_is_exempt(peer: TcpScript) -> None:

@@ -3,16 +3,15 @@
 SRTT is 20 ms, so that a probe is due after 40; the time-out would come after 220.
 """
 
-from collections.abc import Callable
-
 import pytest
-from flow_sack import GRAIN, MSS, RTT, indices, sack, start, write
+from flow_sack import GRAIN, ISS, MSS, RTT, block_option, indices, sack, seq, start, write
 
+from netstack import const
 from netstack.instant import MILLISECOND, SECOND
 from netstack.tcp import wire
 from netstack.testing.script import TcpScript
 
-Make = Callable[..., TcpScript]
+pytestmark = pytest.mark.parametrize("script", ISS, indirect=True)
 PTO = 2 * RTT
 
 
@@ -219,6 +218,21 @@ def test_rfc8985_7_4_2_a_probe_of_new_data_that_arrives_is_the_end_of_it(peer: T
     assert (peer.tcp.ext.TCPLossProbeRecovery, peer.tcp.mib.RetransSegs) == (0, 0)
 
 
+def test_rfc8985_7_3_no_probe_before_something_was_timed_since_the_last(peer: TcpScript) -> None:
+    """The second condition: a flight later, too. The ACK of what was sent twice times nothing (Karn), and so the path may be slower
+    than we think: probing on and on would be a retransmission time-out of two round trips."""
+    conn = start(peer, 1)
+    peer.run_to_timer()
+    assert indices(peer) == [0]
+    peer.advance(MILLISECOND)
+    sack(peer, 1, (0, 1))  # the first probe is over: it was not needed
+    write(peer, 1, 2)
+    assert indices(peer) == [1, 2]
+    assert peer.run_to_timer() >= conn.info().rto // 2
+    assert indices(peer) == [1]
+    assert (peer.tcp.ext.TCPLossProbes, peer.tcp.ext.TCPTimeouts) == (1, 1)
+
+
 def test_rfc8985_7_1_after_a_round_trip_of_its_own_a_flight_may_be_probed_again(peer: TcpScript) -> None:
     """ "The sender has obtained an RTT measurement since the last loss probe transmission.\""""
     start(peer, 4)
@@ -232,3 +246,43 @@ def test_rfc8985_7_1_after_a_round_trip_of_its_own_a_flight_may_be_probed_again(
         peer.advance(RTT)
         sack(peer, first + 5)
     assert (peer.tcp.ext.TCPLossProbes, peer.tcp.ext.TCPTimeouts) == (3, 0)
+
+
+# -- what else a probe carries, and what its SACK tells ---------------------------------------------------------------------------
+
+
+def test_rfc8985_7_3_a_probe_with_a_fin_carries_the_whole_last_segment(peer: TcpScript) -> None:
+    """The FIN takes a sequence number and no room: the first byte must not be left out for it."""
+    conn = start(peer, 10, more=1)
+    conn.shutdown(peer.now)
+    peer.advance(RTT)
+    peer.send("A", seq=1, ack=seq(10))
+    last = peer.expect("FPA", seq=seq(10), length=MSS)
+    peer.run_to_timer()
+    probe = peer.expect("FPA", seq=seq(10), length=MSS)
+    assert probe.payload == last.payload and peer.tcp.ext.TCPLossProbes == 1
+    assert peer.tcp.mib.RetransSegs == 1
+
+
+def test_rfc8985_7_4_the_sack_of_a_probe_finds_the_rest_of_the_tail_though_its_timestamp_is_old(peer: TcpScript) -> None:
+    """Beyond a hole the peer echoes what came before the hole (RFC 7323 4.3), which is no word about the probe."""
+    peer.window = 1 << 20
+    peer.listen()
+    stamps = wire.timestamps_option(1000, 0)
+    peer.send("S", seq=0, mss=MSS, wscale=7, options=wire.sack_permitted_option() + stamps, window=const.M16)
+    ours = peer.expect("SA").option(8)
+    assert ours is not None
+    peer.scale = 7
+    peer.advance(RTT)
+    old = wire.timestamps_option(1020, int.from_bytes(ours[:4], "big"))
+    peer.send("A", seq=1, ack=1, options=old)
+    mss = MSS - 12
+    peer.conn.write(bytes(4 * mss), peer.now)
+    assert len(peer.take()) == 4
+    peer.run_to_timer()
+    peer.expect("A", seq=1 + 3 * mss, length=mss)
+    peer.advance(RTT)
+    option = block_option(peer, [(1 + 3 * mss, 1 + 4 * mss)])
+    peer.send("A", seq=1, ack=1, options=old + option)
+    peer.expect("A", seq=1, length=mss)
+    assert (peer.tcp.ext.TCPSackRecovery, peer.tcp.ext.TCPTimeouts) == (1, 0)

@@ -1,65 +1,13 @@
 """Losses that were none: what was sent again in vain is noticed, and the window comes back (RFC 3522, 4015, 3708)."""
 
-from collections.abc import Callable
-
 import pytest
-from flow_sack import RTT, stamp, stamped
+from flow_sack import ISS, RTT, Stamped
 
 from netstack.instant import MILLISECOND
-from netstack.tcp import wire
-from netstack.tcp.connection import Connection
-from netstack.tcp.wire import Segment
 from netstack.testing.script import TcpScript
 
-Make = Callable[..., TcpScript]
-MSS = 1448
-
-
-def seq(i: int) -> int:
-    return 1 + i * MSS
-
-
-class Stamped:
-    """A peer with SACK and timestamps. `sent` are the segments of the stack, by index, each with all its transmissions."""
-
-    def __init__(self, peer: TcpScript, count: int) -> None:
-        self.peer = peer
-        self.tick = 1
-        self.sent: dict[int, list[Segment]] = {}
-        peer.listen()
-        peer.send("S", seq=0, mss=1460, wscale=7, options=wire.sack_permitted_option() + wire.timestamps_option(1, 0))
-        synack = peer.expect("SA")
-        peer.scale = 7
-        peer.window = 1 << 20
-        peer.advance(RTT)
-        peer.send("A", seq=1, ack=1, options=stamped(peer, 2, stamp(synack)))
-        self.conn: Connection = peer.conn
-        self.conn.set_congestion("reno")
-        self.write(0, count)
-
-    def write(self, first: int, count: int) -> None:
-        self.conn.write(b"".join(i.to_bytes(2, "big") * (MSS // 2) for i in range(first, first + count)), self.peer.now)
-        assert self.look() == list(range(first, first + count))
-
-    def look(self) -> list[int]:
-        found = []
-        for segment in self.peer.take():
-            i = ((segment.seq - self.peer.local_iss) % 2**32 - 1) // MSS
-            self.sent.setdefault(i, []).append(segment)
-            found.append(i)
-        return found
-
-    def ack(self, ack: int, *blocks: tuple[int, int], echo: Segment) -> list[int]:
-        """An ACK before segment `ack` with blocks of segments, that echoes the timestamp of `echo`. What it drew."""
-        self.tick += 1
-        edges = [(seq(a), seq(b)) for a, b in blocks]
-        self.peer.send("A", seq=1, ack=seq(ack), options=stamped(self.peer, self.tick, stamp(echo), *edges))
-        return self.look()
-
-    def until_timeout(self) -> None:
-        while not self.peer.tcp.ext.TCPTimeouts:
-            self.peer.run_to_timer()
-            self.look()
+pytestmark = pytest.mark.parametrize("script", ISS, indirect=True)
+MSS = Stamped.MSS
 
 
 def test_rfc3522_3_2_a_time_out_whose_ack_echoes_the_original_is_undone(peer: TcpScript) -> None:

@@ -208,8 +208,11 @@ class Scene:
 
 ACTIONS = ("write", "write", "write", "pause", "pause", "resume", "buffer", "shut", "bad", "cut", "good")
 
-step = st.tuples(st.integers(0, 7), st.sampled_from(ACTIONS), st.one_of(st.sampled_from(SIZES), st.integers(1, 150_000)))
-steps = st.lists(step, min_size=4, max_size=30)
+steps = st.lists(
+    st.tuples(st.integers(0, 7), st.sampled_from(ACTIONS), st.one_of(st.sampled_from(SIZES), st.integers(1, 150_000))),
+    min_size=4,
+    max_size=30,
+)
 
 configs = st.builds(
     TcpConfig,

@@ -38,6 +38,10 @@ def begin(program: Program) -> World:
     world.greetings = dict(enumerate(program.greetings, 1))
     if not program.weather.harmless():
         world.outage += HOUR
+    # a listener that has sent cookies answers no segment that looks like early text (cookies.py): a connection that is gone may
+    # look so, and its peer then learns of it by time-out, not by a reset
+    if any(host.setup.config.syn_cookies == "always" for host in world.hosts):
+        world.outage += HOUR
     bounds = [host.setup.config.max_connections for host in world.hosts]
     if (
         min(bounds) < PEOPLE
@@ -106,6 +110,7 @@ def operate(world: World, what: str, host: Host, who: int, b: int) -> None:
                 wire.dark_until[side] = now + length
         elif what in ("shut", "lapse"):
             wire.shut_until[d] = now + length
+            world.probes += length * len(world.crowd) // (50 * MILLISECOND)  # each is taken, and the next is sent an RTO later
         elif what == "route":
             world.watch.unseen[d] = True
             host.ip.routed = not host.ip.routed
@@ -155,7 +160,7 @@ def rumour(world: World, host: Host, who: int, b: int, choice: tuple[tuple[int, 
     data = sent[-1 - who % min(len(sent), 8)][1] if b & 128 else sent[(who * 7) % len(sent)][1]
     type, code, mtu = choice[b % len(choice)]
     world.forged += 1
-    world.hard_icmp = world.hard_icmp or (type == 3 and code != 4)
+    world.hard_icmp = world.hard_icmp or (type != 4 and (type, code) != (3, 4))  # a reason to give, should it end so
     world.say("icmp", type, code, mtu, codec.Segment.decode(data))
     world.icmp(host, type, code, data, mtu)
 
@@ -178,12 +183,12 @@ def forge(world: World, host: Host, who: int, b: int, perfect: bool) -> None:
     conns: list[Connection] = list(host.tcp.connections())
     if not conns:
         return
-    c = conns[who % len(conns)]
+    c = conns[(b >> 3) % len(conns)]
     flags = codec.flag_bits(("R", "RA", "S", "SA", "A", "PA", "FA")[b % 7])
     far = world.wire.rng.getrandbits(32)
     window = (c.rcv_adv - c.rcv_nxt) & const.M32
-    seq = c.rcv_nxt + (0, 1, -1, window - 1, window, far, -2, 1 << 31)[(b >> 3) % 8] * (0 if perfect else 1)
-    ack = c.snd_una + (0, 1, -1, (c.snd_max - c.snd_una) + 1, far, 1 << 31, -70000, -c.max_snd_wnd - 1)[(b >> 5) % 8]
+    seq = c.rcv_nxt + (0, 1, -1, window - 1, window, far, -2, 1 << 31)[who % 8] * (0 if perfect else 1)
+    ack = c.snd_una + (0, 1, -1, (c.snd_max - c.snd_una) + 1, far, 1 << 31, -70000, -c.max_snd_wnd - 1)[who // 8 % 8]
     payload = bytes(5) if flags & const.PSH else b""
     harmful = perfect or _could_harm(c, flags, seq & const.M32, ack & const.M32, len(payload))
     if harmful and not perfect:

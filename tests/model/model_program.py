@@ -3,16 +3,19 @@
 An operation is `(pause before it, what, a, b)`: `a` chooses a host and a person, `b` says how much. Every number means something in
 every operation, so that a program stays a program while it shrinks.
 
-Five genres, since chaos alone ends every story before it has begun:
+Six genres, since chaos alone ends every story before it has begun:
 
     CHAOS   anything at all
     POLITE  much data, all that a network does to it, and nobody who ends anything early: all must arrive, and end in order
+    RUDE    as much data, and users who close and abort in the midst of it
     REUSE   short connections between the same few ports, and what is left on the wire of the one before
     CUT     the wire is gone in the end: time-outs must end what nothing else can
     TIGHT   as chaos, with bounds so small that all of them are reached
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import attrs
 from hypothesis import strategies as st
@@ -80,6 +83,13 @@ POLITE = Genre(
     gaps=GAPS[:-1],
     polite=True,
 )  # fmt: skip
+RUDE = attrs.evolve(
+    POLITE,
+    kinds=(*POLITE.kinds, "close", "abort", "shutdown", "bulk", "bulk", "write", "perfect"),
+    calls=(*CHAOS.calls, "write", "write", "write", "write"),
+    closers=255,
+    polite=False,
+)
 REUSE = Genre(
     (
         "wait", "again", "again", "again", "cross", "write", "write", "shutdown", "shutdown", "shutdown", "close", "abort",
@@ -96,30 +106,34 @@ def _sometimes(default: object, *others: object) -> st.SearchStrategy[object]:
     return st.sampled_from((default, default, default, *others))
 
 
+def _tuned(marks: tuple[int, int] | None, **fields: Any) -> TcpConfig:
+    """The marks are a pair, or tune themselves."""
+    low, high = marks or (None, None)
+    return TcpConfig(snd_low=low, snd_high=high, **fields)
+
+
 def _config(polite: bool, tight: bool) -> st.SearchStrategy[TcpConfig]:
-    bounds = (
-        {
-            "memory_pressure": st.just(1),
-            "memory_max": st.sampled_from((1, 5000)),
-            "max_half_open": st.integers(1, 2),
-            "max_connections": st.integers(1, 5),
-            "max_time_wait": st.integers(1, 2),
-        }
-        if tight
-        else {}
-    )
+    bounds = {
+        "memory_pressure": st.just(1),
+        "memory_max": st.sampled_from((1, 5000, 50_000)),
+        "max_half_open": st.integers(1, 2),
+        "max_connections": st.integers(1, 5),
+        "max_time_wait": st.integers(1, 2),
+    }
     return st.builds(
-        TcpConfig,
+        _tuned,
         rcv_buf=_sometimes(None, 2048, 3000, 20_000, 65535, 65536, 1_000_000),
-        snd_high=_sometimes(262144, 1, 1000, 65536),
-        snd_low=st.sampled_from((0, 1)),
+        rcv_buf_max=_sometimes(16 << 20, 2048, 65535, 100_000),
+        marks=_sometimes(None, (0, 1), (1, 1), (0, 1000), (1, 65536)),
+        snd_buf_max=_sometimes(16 << 20, 5000),
         nodelay=st.booleans(),
         congestion=st.sampled_from(("cubic", "reno")),
         timestamps=_sometimes(True, False),
         sack=_sometimes(True, False),
+        syn_cookies=st.just("auto") if polite else st.sampled_from(("auto", "auto", "always", "never")),
         keepalive=_sometimes(0, 600 * SECOND, 2 * SECOND),
         time_wait=st.just(MINUTE) if polite else _sometimes(MINUTE, SECOND),  # a second is less than a lost ACK takes to repair
-        **bounds,
+        **(bounds if tight else {}),
     )
 
 

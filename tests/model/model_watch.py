@@ -60,6 +60,7 @@ class Flow:
 class Watch:
     def __init__(self) -> None:
         self.flows: tuple[dict[int, Flow], dict[int, Flow]] = ({}, {})
+        self.past: tuple[dict[int, list[Flow]], dict[int, list[Flow]]] = ({}, {})
         self.syns: tuple[dict[int, dict[int, tuple[Options, int]]], ...] = ({}, {})
         self.sent = [0, 0]  # segments; a super-segment counts as those it will be cut into
         self.resets = [0, 0]
@@ -95,7 +96,10 @@ class Watch:
         ports = sport << 16 | dport
         flow = self.flows[d].get(ports)
         if flags & const.SYN:
-            if flow is None or flow.iss != seq:
+            # a cookie is the same for each SYN of a minute or two, and the minute's last may be answered in the next
+            if flow is None or flow.iss != seq or (flags & const.ACK and flow.ack_sent > 1):
+                if flow is not None:
+                    self.past[d].setdefault(ports, []).append(flow)
                 flow = self.flows[d][ports] = Flow(seq, syn_options(data)[1])
                 pair = self.between(d, ports)
                 self.incarnations[pair] = self.incarnations.get(pair, 0) + 1
@@ -108,6 +112,10 @@ class Watch:
         assert flow is not None, "a segment of a connection that has sent no SYN"
         if (sport, dport)[:: 1 if d == 0 else -1] in self.tainted:
             return
+        if (seq - flow.iss) & const.M32 > flow.max_sent:
+            for old in self.past[d].get(ports, ()):
+                if (seq - old.iss) & const.M32 <= old.max_sent:
+                    self.flows[d][ports] = flow = old
         if flags & const.ACK:
             self._acknowledges(flow, d, ports, ack, wnd, flags)
         off = (seq - flow.iss) & const.M32

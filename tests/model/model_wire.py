@@ -103,8 +103,8 @@ class Wire:
             self._route(d, data, gso, now)
 
     def _route(self, d: int, data: bytes, gso: int, now: int) -> None:
-        self.history[d].append((now, data, gso))
         if (gso + (data[12] >> 4 << 2) if gso else len(data)) + 20 > self.mtu:
+            self.history[d].append((now, data, gso))
             if self.too_big is not None:
                 self.too_big(d, data, now)
             return
@@ -114,6 +114,7 @@ class Wire:
             data = self._stripped(d, data, box.strip)
         elif box.naked and not flags & const.SYN and data[12] >> 4 > 5 and self.rng.getrandbits(2) == 0:
             data = self._stripped(d, data, (8,))
+        self.history[d].append((now, data, gso))
         if now < self.shut_until[d] and not flags & (const.SYN | const.RST):
             data = sealed(data[:14] + b"\0\0" + data[16:], self.addresses[d], self.addresses[1 - d])
         payload = len(data) - (data[12] >> 4 << 2)

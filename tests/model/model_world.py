@@ -137,6 +137,7 @@ class World:
         self.wire = Wire(addresses, random.Random(rng.getrandbits(32)), self.deliver, setup.carries_super)
         self.wire.too_big = self.too_big
         self.order = itertools.count()
+        self.probes = 0  # what a shut window may draw, where it is only the wire that says so
         self.forced: set[int] = set()
         self.written = self.calls = self.reactions = self.forged = self.connects = 0
         self.outage = 0  # ns for which the world stood in the way: time-outs are lawful then
@@ -283,7 +284,7 @@ class World:
         work = 100 * conns + 6 * (self.written // min(sizes)) + 3 * (self.wire.made + self.forged + self.calls + self.reactions)
         chatty = self.hurried or any(0 < host.setup.config.keepalive < 60 * SECOND for host in self.hosts)
         each = 10 * SECOND if not chatty and not self.watch.tainted else SECOND // 4
-        self.watch.most = work + conns * min(self.now - self.setup.start, 7200 * SECOND) // each
+        self.watch.most = work + self.probes + conns * min(self.now - self.setup.start, 7200 * SECOND) // each
 
     # -- what must hold always --------------------------------------------------------------------------------------------------
 
@@ -294,7 +295,7 @@ class World:
             held = established = live = 0
             for c in host.tcp.connections():
                 ooo = 0 if c.ooo is None else c.ooo.nbytes
-                held += c.rx_bytes + ooo + c.unsent
+                held += c.rx_bytes + c.unsent + (0 if c.ooo is None else c.ooo.cost())
                 if c.ended and c.state == tc.CLOSED:
                     continue
                 if c.ended and c.state == tc.TIME_WAIT:

@@ -17,10 +17,10 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, given, settings
 from model_play import begin, play
-from model_program import CHAOS, CUT, POLITE, REUSE, TIGHT, Program, programs
+from model_program import CHAOS, CUT, POLITE, REUSE, RUDE, TIGHT, Program, programs
 
 FULL = int(os.environ.get("NETSTACK_FULL", "0"))
-EXAMPLES = 10_000 * FULL if FULL else 150
+EXAMPLES = 10_000 * FULL if FULL else 120
 CAPTURES = Path(tempfile.gettempdir())
 thorough = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 pytestmark = pytest.mark.timeout(7200 * FULL or 300)  # it is shrinking that takes time
@@ -48,6 +48,12 @@ def test_whatever_happens_what_arrives_is_what_was_sent(program: Program) -> Non
 @given(programs(POLITE))
 def test_all_arrives_and_all_ends_in_order_where_nobody_ends_it_early(program: Program) -> None:
     run(program, "polite")
+
+
+@thorough
+@given(programs(RUDE))
+def test_users_who_leave_in_the_midst_of_it_leave_nothing_behind(program: Program) -> None:
+    run(program, "rude")
 
 
 @thorough

@@ -3,6 +3,8 @@ cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 
 
+@cython.final
+@cython.freelist(256)
 cdef class Run:
     cdef readonly unsigned int seq, end
     cdef readonly long long at, delivered, delivered_at, first_at

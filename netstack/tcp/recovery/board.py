@@ -24,10 +24,11 @@ class Run:
 
     __slots__ = ("at", "delivered", "delivered_at", "end", "first_at", "lost", "resent", "sacked", "seq", "why")
 
-    def __init__(self, seq: int, end: int, at: int) -> None:
-        self.seq = seq
-        self.end = end
-        self.at = at  # when it last left
+    def __init__(self) -> None:
+        # no arguments: there is one of these for each segment, and numbers in C cost more to pass than all the rest
+        self.seq = 0
+        self.end = 0
+        self.at = 0  # when it last left
         self.sacked = False
         self.lost = False  # and not sent again since
         self.resent = False  # ever: whose ACK it is can't be told (Karn)
@@ -55,7 +56,8 @@ class Board:
         self.clear()
 
     def clear(self) -> None:
-        self.runs.clear()
+        if self.runs:
+            self.runs.clear()
         self.sacked = 0
         self.lost = 0
         self.any_resent = False
@@ -98,7 +100,10 @@ class Board:
             if not (last.sacked or last.lost or last.resent) and (now - last.at <= grain or len(runs) >= MOST_RUNS):
                 last.end = end
                 return last
-        run = Run(seq, end, now)
+        run = Run()
+        run.seq = seq
+        run.end = end
+        run.at = now
         runs.append(run)
         return run
 
@@ -132,7 +137,10 @@ class Board:
     def split(self, i: int, seq: int) -> None:
         """Cut the run at `i` in two, the second beginning at `seq`, which lies within."""
         left = self.runs[i]
-        right = Run(seq, left.end, left.at)
+        right = Run()
+        right.seq = seq
+        right.end = left.end
+        right.at = left.at
         right.lost = left.lost
         right.sacked = left.sacked
         right.resent = left.resent

@@ -12,6 +12,7 @@ cdef class Episode:
     cpdef void arrived(self, long long n, bint progress, bint lost_more) except *
     @cython.locals(n="long long")
     cpdef void reckon(self, long long pipe, long long target, long long mss) except *
+    cdef void stalled(self) except *
     cpdef void left(self, long long n) except *
     cpdef void resent(self, unsigned int seq, unsigned int end, long long now) except *
     cdef bint outlives(self) except *

@@ -66,6 +66,11 @@ class Episode:
         self.reduced = True
         self.urgent = False
 
+    def stalled(self) -> None:
+        """Nothing of what is on its way will arrive: a segment must leave now, or no ACK will come to let one out."""
+        self.urgent = True
+        self.reduced = False
+
     def left(self, n: int) -> None:
         """`n` bytes have left."""
         self.out += n

@@ -11,7 +11,7 @@ cdef class Flight(Board):
     cdef readonly long long rack_at, rack_rtt, rack_min, echo_to, now, reo_due, rto_from, busy_at, delivered, delivered_at
     cdef readonly long long rate_bytes, rate_ns
     cdef readonly unsigned int rack_end, fack, fack_before, rtt_seq, dsack_round, reordered_by
-    cdef readonly bint probe_ready, partial, dsack_open
+    cdef readonly bint partial, dsack_open
 
     cpdef void open(self, unsigned int una, long long now, long long min_rtt) except *
     cpdef void hear(self, long long now, long long echo_to, long long min_rtt) except *

@@ -24,7 +24,7 @@ class Flight(Board):
 
     __slots__ = (
         "busy_at", "delivered", "delivered_at", "dsack_open", "dsack_round", "echo_to", "fack", "fack_before", "now", "partial",
-        "probe_ready", "rack_at", "rack_end", "rack_min", "rack_rtt", "rate_bytes", "rate_ns", "reo_due", "reordered_by",
+        "rack_at", "rack_end", "rack_min", "rack_rtt", "rate_bytes", "rate_ns", "reo_due", "reordered_by",
         "rto_from", "rtt_seq",
     )  # fmt: skip
 
@@ -40,7 +40,6 @@ class Flight(Board):
         self.reo_due = 0  # when the reordering window of some run ends: an instant, 0 for none
         self.rto_from = now  # the time-out counts from here (RFC 6298 5.1, 5.3)
         self.rtt_seq = una  # the next sample is of what is sent from here on: one in each round trip
-        self.probe_ready = True  # there was a round trip since the last tail loss probe
         self.partial = False  # a partial ACK has restarted the timer already (RFC 6582 4)
         self.dsack_open = False
         self.dsack_round = una
