@@ -22,8 +22,9 @@ counts for an eighth, or for nothing when it is a window's worth: a larger windo
 larger still. (Too long makes the buffer larger than need be; too short by half is within the factor of two.)
 
 **Send.** A writer should keep the congestion window full and no more: everything beyond is delay. Twice the window is written
-ahead of the ACKs, and the writer called back when three quarters of that are left, half a round trip of work. These marks are
-computed when somebody asks; there is nothing to keep.
+ahead of the ACKs, and the writer called back when a quarter of that, or 256 KiB, is free again: waking it costs the same for
+any size, and where the buffer has reached its limit what is free is missing on the path. These marks are computed when
+somebody asks; there is nothing to keep.
 
 Linux measures the same way (tcp_rcv_space_adjust, "dynamic right-sizing"; tcp_sndbuf_expand).
 """
@@ -97,4 +98,4 @@ def send_high(cwnd: int, most: int) -> int:
 
 def send_low(high: int) -> int:
     """Bytes at which it is called back."""
-    return high - high // 4
+    return high - (high // 4 if high < 4 * tc.SND_START else tc.SND_START)
