@@ -18,6 +18,8 @@ cdef class Connection(Handle):
     cdef bint options(self, Frame f, unsigned int seq, unsigned int ack, int hl, long long length, long long now) except *
     @cython.locals(ahead="unsigned int", wnd="unsigned int")
     cdef bint acceptable(self, unsigned int seq, long long length) except *
+    @cython.locals(flight="long long", behind="long long")
+    cdef bint is_news(self, unsigned int seq, unsigned int ack, int flags) except *
     @cython.locals(ext=TcpExt)
     cdef void unacceptable(self, unsigned int seq, int flags, long long length, long long now) except *
     cdef void challenge(self, long long now) except *

@@ -8,6 +8,7 @@ hears only the end; `ended`, the protocol is over but the user has paused and ha
 
 Departures, all of them common practice:
 - RST, SYN and ACK are believed only as RFC 5961 says; what is not is challenged, at most once in half a second for each connection.
+- While the peer's window is shut over what is in flight, the ACK of an old segment counts: BSD always does so.
 - A pure ACK one beyond the window is looked at (the peer filled the window and we lost a segment): Linux does so too.
 - A SYN that repeats the one which led to SYN-RECEIVED gets the SYN,ACK again, not an ACK that the peer could not use yet; no more
   often than challenges, and it does not put off the end of the wait.
@@ -65,6 +66,8 @@ class Connection(Handle):
         # first, check sequence number
         if seq != self.rcv_nxt and not self.acceptable(seq, length):
             self.unacceptable(seq, flags, length, now)
+            if self.is_news(seq, ack, flags):
+                self.check_ack(f, seq, ack, field << self.snd_wscale, length, now)
             return
         self.heard = now  # not before: a stranger's guesses must not keep a dead connection from being found dead
         self.keep_sent = 0
@@ -163,6 +166,18 @@ class Connection(Handle):
             wnd = serial.sub(self.rcv_adv, self.rcv_nxt)
             return ahead < wnd or (ahead == wnd and length == 0)
         return length > serial.sub(self.rcv_nxt, seq)
+
+    def is_news(self, seq: int, ack: int, flags: int) -> bool:
+        """Does a segment of which all is old acknowledge something that was not, while the peer's window has been shut over what is
+        in flight? Then its ACK counts, as it always does in BSD. For whoever believes a window shut over what it has sent sends
+        its ACKs from before all of that; were two such to drop each other's, neither would ever learn that it is open."""
+        if self.state < tc.ESTABLISHED or flags & (const.SYN | const.RST) or not flags & const.ACK:
+            return False
+        flight = serial.sub(self.snd_nxt, self.snd_una)
+        behind = serial.sub(self.rcv_nxt, seq)
+        if flight <= self.snd_wnd or behind > const.M16 + self.rcv_buf:
+            return False
+        return serial.lt(self.snd_una, ack) and serial.le(ack, self.snd_max)
 
     def unacceptable(self, seq: int, flags: int, length: int, now: int) -> None:
         """Say where we are, and drop it. Empty segments are answered at a limited rate, or two confused peers would go on for ever;

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from netstack.tcp.config import TcpConfig
+from netstack.tcp.connection import Connection
 from netstack.testing.script import TcpScript
 
 Make = Callable[..., TcpScript]
@@ -56,3 +57,30 @@ def test_a_retransmission_with_a_new_ack_brings_its_window(peer: TcpScript) -> N
     peer.take()
     conn.write(bytes(10_000), peer.now)
     assert sum(len(segment.payload) for segment in peer.take()) <= 2240
+
+
+def shut_over_a_flight(peer: TcpScript) -> Connection:
+    """The peer has sent 1000 bytes and we 500, over which its window was shut."""
+    conn = peer.establish()
+    peer.send("PA", seq=1, ack=1, data=bytes(1000))
+    conn.write(bytes(500), peer.now)
+    peer.expect("A", seq=1, ack=1001, length=500)
+    peer.send("A", seq=1001, ack=1, window=0)
+    peer.expect_nothing()
+    return conn
+
+
+def test_an_old_segment_is_heard_while_the_window_is_shut_over_what_it_acknowledges(peer: TcpScript) -> None:
+    """Two who believe each other's windows shut over what they have sent acknowledge from before all of it. RFC 9293 3.10.7.4 would
+    have both drop that, and neither would ever learn more."""
+    conn = shut_over_a_flight(peer)
+    peer.send("A", seq=1, ack=501, window=4000)
+    assert conn.unsent == 0 and conn.info().snd_wnd == 4000
+
+
+@pytest.mark.parametrize(("seq", "ack"), [(1, 502), (1, 1), (-200_000, 501), (70_000, 501)])
+def test_an_unacceptable_segment_is_heard_for_nothing_else(peer: TcpScript, seq: int, ack: int) -> None:
+    """RFC 5961 5: not for what was never sent, nor from further back than a window, nor from beyond it."""
+    conn = shut_over_a_flight(peer)
+    peer.send("A", seq=seq, ack=ack, window=4000)
+    assert conn.unsent == 500 and conn.info().snd_wnd == 0
