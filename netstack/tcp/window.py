@@ -27,10 +27,11 @@ receiver's user is reading and the sender has something to send. Then one of the
 It remains that the receiver opens a shut window sooner or later. When its user has read everything there is room for the whole
 buffer, which is never smaller than a unit; so rounding down leaves more than half of it, and the rule of half of the buffer is
 met, whatever the MSS. (Pressure makes that smaller only while data waits beyond a hole; then the window isn't shut, the hole
-is in it.) A segment at RCV.NXT is looked at even when the window is shut, for its ACK, so two full sides don't lock each
-other out; nor do two whose windows were shut over what is in flight, by a liar on the way (`is_news`, connection.py). And what fills the hole goes straight to a user who reads, and asks for no memory: a full budget drops what is beyond
-the hole, and what comes for a user who has paused beyond the connection's own `tc.LEAST` bytes. Neither was acknowledged, so
-the sender's timer runs. Nothing waits for another connection.
+is in it.) A segment at RCV.NXT is looked at even when the window is shut, for its ACK, so two full sides don't lock each other
+out; nor do two whose windows were shut over what is in flight, by a liar on the way (`is_news`, connection.py). And what fills
+the hole goes straight to a user who reads, and asks for no memory: a full budget drops what is beyond the hole, and what comes
+for a user who has paused beyond the connection's own `tc.LEAST` bytes. Neither was acknowledged, so the sender's timer runs.
+Nothing waits for another connection.
 """
 
 from .. import const, serial
