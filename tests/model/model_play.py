@@ -32,6 +32,10 @@ def begin(program: Program) -> World:
         world = World(attrs.evolve(program.setup, start=remembered(world)))
     world.wire.weather = program.weather
     world.wire.box = program.box
+    configs = [host.setup.config for host in world.hosts]
+    if any(c.syn_cookies == "always" or (c.syn_cookies == "auto" and c.max_half_open < PEOPLE) for c in configs):
+        # a box that takes the timestamps off the ACK, though not off the SYN,ACK, takes what a cookie says of scaling with them
+        world.wire.box = attrs.evolve(program.box, naked=False)
     world.wire.accidents = dict(program.accidents)
     for number, reaction in program.reactions:
         world.reactions_for.setdefault(number, []).append(reaction)
