@@ -31,8 +31,8 @@ What honest peers may meet:
   and the reason for taking them only when the table is full.
 - The table has room again when a SYN is repeated. Its entry gets the cookie as ISS, so both SYN,ACKs say the same number, and
   whichever the peer answers is right. Without timestamps it agrees to no more than the cookie could: neither scaling nor SACK.
-- A middlebox takes the timestamps off the ACK, though not off the SYN,ACK before it: what they said of scaling and SACK is lost with
-  them, and the peer reads our windows as larger than they are. Linux has no cure either.
+- A middlebox takes the timestamps off the ACK, though not off the SYN,ACK before it: what they said of scaling and SACK is lost
+  with them, and the peer reads our windows as larger than they are. Linux has no cure either.
 - TIME-WAIT. A SYN that may end one (RFC 9293 3.6.1) gets an entry, never a cookie: its ISS must lie beyond what was sent before,
   and it takes a place that was taken already.
 - An ACK of a cookie that is sent twice, after its connection is gone again, opens it once more, for a peer who resets it.
