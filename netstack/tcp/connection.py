@@ -173,7 +173,7 @@ class Connection(Handle):
         its ACKs from before all of that; were two such to drop each other's, neither would ever learn that it is open."""
         if self.state < tc.ESTABLISHED or flags & (const.SYN | const.RST) or not flags & const.ACK:
             return False
-        flight = serial.sub(self.snd_nxt, self.snd_una)
+        flight = self.in_flight()
         behind = serial.sub(self.rcv_nxt, seq)
         if flight <= self.snd_wnd or behind > const.M16 + self.rcv_buf:
             return False

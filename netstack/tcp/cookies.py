@@ -52,10 +52,6 @@ from .options import Options
 # Never more than the peer said (RFC 9293 3.7.1, MUST-14), at most a tenth less for what is in use.
 MSS = (88, 536, 1220, 1300, 1380, 1440, 1460, 8960)
 
-TS_BITS = 6
-NO_WSCALE = 15
-SACK = 16
-
 _FOUR = struct.Struct("!QQIIB").pack
 
 

@@ -33,7 +33,6 @@ cdef class Recoverer(Transmitter):
     cdef bint duplicated(self, unsigned int begin, unsigned int end, unsigned int ack, long long now) except *
     @cython.locals(fl=Flight)
     cdef void note_losses(self) except *
-    cdef object history_of(self)
     @cython.locals(fl=Flight)
     cdef void settle(self) except *
     @cython.locals(fl=Flight, window="long long")

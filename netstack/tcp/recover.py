@@ -18,7 +18,6 @@ from ..cores import Frame
 from . import const as tc
 from .options import Options
 from .recovery.episode import Episode
-from .recovery.history import History
 from .transmit import Transmitter
 
 
@@ -56,7 +55,7 @@ class Recoverer(Transmitter):
         acknowledged by it."""
         fl = self.flight
         acked = serial.sub(ack, self.snd_una)
-        flight = serial.sub(self.snd_nxt, self.snd_una)
+        flight = self.in_flight()
         fin = self.advance(ack, now) if acked else False
         twice = False
         if fl is None:  # all was acknowledged before, but not whether all that was sent again was needed
@@ -77,6 +76,8 @@ class Recoverer(Transmitter):
             if not fl.partial or was != tc.RECOVERY:
                 fl.rto_from = now  # RFC 6298 5.3
             fl.dupacks = 0
+            if fl.dsack_open and not serial.lt(ack, fl.dsack_round):
+                fl.dsack_open = False  # at once: the mark would lie in the future half a turn later
             if fl.ambiguous and self.episode is not None and self.episode.answered(fl.echo_to):
                 self.overtaken(now)
         if self.sack_on:
@@ -209,7 +210,7 @@ class Recoverer(Transmitter):
         """Does the first block tell of what came twice? It lies before the ACK, though no further than a window, or within the
         second block."""
         if serial.le(end, ack):
-            return serial.sub(ack, begin) <= self.max_snd_wnd + self.mss and serial.le(self.iss, begin)
+            return serial.sub(ack, begin) <= self.max_snd_wnd + self.mss
         if options.sacks < 2:
             return False
         at = options.sack_at + 8
@@ -240,11 +241,6 @@ class Recoverer(Transmitter):
         self.history_of().lost += fl.marked  # type: ignore[union-attr]  # the caller has looked
         if fl.relost:  # type: ignore[union-attr]
             self.hub.ext.TCPLostRetransmit += (fl.relost + self.mss - 1) // self.mss  # type: ignore[union-attr]
-
-    def history_of(self) -> History:
-        if self.history is None:
-            self.history = History()
-        return self.history
 
     def settle(self) -> None:
         """Nothing is in flight any more."""
@@ -293,7 +289,7 @@ class Recoverer(Transmitter):
         """A D-SACK: the window was too short. Once in a round trip (RFC 8985 6.2 step 4)."""
         fl = self.flight
         if fl is not None:
-            if fl.dsack_open and serial.lt(self.snd_una, fl.dsack_round):
+            if fl.dsack_open:
                 return
             fl.dsack_open = True
             fl.dsack_round = self.snd_nxt
@@ -319,7 +315,7 @@ class Recoverer(Transmitter):
         self.phase = tc.RECOVERY
         self.recover = self.snd_nxt
         self.tlp_out = 0
-        cc.on_loss(serial.sub(self.snd_nxt, self.snd_una), now)  # type: ignore[union-attr]
+        cc.on_loss(self.in_flight(), now)  # type: ignore[union-attr]
         if self.sack_on:
             self.hub.ext.TCPSackRecovery += 1
         else:
@@ -328,7 +324,7 @@ class Recoverer(Transmitter):
     def recovered(self, now: int) -> None:
         """Everything is acknowledged that was in flight when the episode began."""
         if self.phase == tc.RECOVERY:
-            self.cc.on_recovered(serial.sub(self.snd_nxt, self.snd_una), now)  # type: ignore[union-attr]
+            self.cc.on_recovered(self.in_flight(), now)  # type: ignore[union-attr]
         self.phase = tc.OPEN
         if self.flight is not None:
             self.flight.dup_bytes = 0

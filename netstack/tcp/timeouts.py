@@ -61,7 +61,7 @@ class Timekeeper(Recoverer):
         if since < self.sent_at:
             since = self.sent_at
         wait = 2 * self.rtt.srtt if self.rtt.srtt else const.SECOND
-        flight = serial.sub(self.snd_nxt, self.snd_una)
+        flight = self.in_flight()
         if flight <= self.mss and self.rtt.srtt:
             wait += tc.MOST_ACK_DELAY
         return since + wait if since + wait < rto_at else rto_at
@@ -72,7 +72,7 @@ class Timekeeper(Recoverer):
         fl = self.flight
         mss = self.mss
         length = self.pending()
-        off = serial.sub(self.snd_nxt, self.snd_una)
+        off = self.in_flight()
         n = length - off
         if n > self.snd_wnd - off:
             n = self.snd_wnd - off
@@ -108,7 +108,7 @@ class Timekeeper(Recoverer):
         if fl.marked:  # type: ignore[union-attr]
             self.note_losses()
             if self.phase == tc.OPEN:
-                self.enter(serial.sub(self.snd_nxt, self.snd_una) - fl.sacked, now)  # type: ignore[union-attr]
+                self.enter(self.in_flight() - fl.sacked, now)  # type: ignore[union-attr]
 
     def overdue(self, now: int) -> bool:
         """Has the user time-out passed (RFC 9293 3.8.3)?"""
@@ -157,7 +157,7 @@ class Timekeeper(Recoverer):
         fl = self.flight
         ext = self.hub.ext
         cc = self.cc
-        flight = serial.sub(self.snd_nxt, self.snd_una)
+        flight = self.in_flight()
         if self.phase == tc.LOSS:
             ext.TCPLossFailures += 1
         elif not self.sack_on:

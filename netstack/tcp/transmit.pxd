@@ -23,6 +23,7 @@ cdef class Transmitter(Tcb):
     cdef void send_reset(self, long long now) except *
     @cython.locals(segments=int)
     cdef void note(self, long long now, unsigned int seq, long long n, int why) except *
+    cdef object history_of(self)
     cdef Py_ssize_t pending(self) noexcept
     cdef unsigned int in_flight(self) noexcept
     @cython.locals(cwnd="long long")

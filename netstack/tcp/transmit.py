@@ -100,9 +100,12 @@ class Transmitter(Tcb):
         segments = 1 if n <= self.mss else (n + self.mss - 2) // self.mss  # a FIN takes a number and no segment of its own
         self.retransmits += segments
         self.hub.mib.RetransSegs += segments
+        self.history_of().note(now, serial.sub(seq, self.iss), n, why, segments)
+
+    def history_of(self) -> History:
         if self.history is None:
             self.history = History()
-        self.history.note(now, serial.sub(seq, self.iss), n, why, segments)
+        return self.history
 
     # -- how much -------------------------------------------------------------------------------------------------------------
 
@@ -237,7 +240,7 @@ class Transmitter(Tcb):
             if mss != self.mss:  # at first, and when a segment did not fit the path
                 mss = self.mss
                 largest = self.largest()
-            off = serial.sub(self.snd_nxt, self.snd_una)
+            off = self.in_flight()
             left = length - off
             if left < 0 or (left == 0 and not self.fin_queued):
                 return  # all is sent, the FIN too
