@@ -71,8 +71,8 @@ def test_the_window_begins_at_64_kib(peer: TcpScript) -> None:
 
 
 def test_the_window_grows_with_what_the_reader_consumes_in_a_round_trip(peer: TcpScript) -> None:
-    """gVisor: ReceiveBufferAutoTuning. 10 segments, 20, 40: the second round trip's are 29200 bytes, and six times that are 342
-    units of 512 bytes: the sender will have doubled twice before it can use them."""
+    """RFC 9293 3.8.6.2.2; gVisor: ReceiveBufferAutoTuning. 10 segments, 20, 40: the second round trip's are 29200 bytes, and six
+    times that are 342 units of 512 bytes: the sender will have doubled twice before it can use them."""
     conn = scaled(peer)
     seq = slow_start(peer, 1, 2)
     assert window(peer) == 128 and conn.rcv_buf == 65536
@@ -95,6 +95,7 @@ def test_a_sender_in_slow_start_never_finds_the_window_in_its_way(peer: TcpScrip
 
 
 def test_the_window_grows_up_to_the_cap(script: Make) -> None:
+    """RFC 7323 2.3: the shift was chosen for it."""
     peer = script(config=TcpConfig(rcv_buf_max=200_000))
     peer.listen()
     peer.send("S", seq=0, mss=1460, wscale=7)
@@ -123,7 +124,7 @@ def test_a_reader_at_a_steady_rate_gets_twice_what_it_consumes(peer: TcpScript) 
 
 
 def test_a_paused_reader_does_not_make_the_window_grow(peer: TcpScript) -> None:
-    """gVisor: ReceiveBufferAutoTuningApplicationLimited."""
+    """RFC 9293 3.8.6: what nobody takes is offered no more room; gVisor: ReceiveBufferAutoTuningApplicationLimited."""
     conn = scaled(peer)
     seq = feed(peer, 1, 10)
     peer.advance(RTT)
@@ -321,6 +322,7 @@ def test_a_smaller_buffer_still_takes_all_that_was_promised_from_a_paused_reader
 
 
 def test_a_larger_buffer_is_told_at_once_and_is_fixed_from_then_on(script: Make) -> None:
+    """RFC 9293 3.8.6.2.2; gVisor: IncreaseWindowOnBufferResize."""
     peer = script(config=TcpConfig(rcv_buf_max=1 << 20))
     peer.listen()
     peer.send("S", seq=0, mss=1460, wscale=7)
@@ -403,7 +405,7 @@ def test_shut_windows_are_counted(script: Make) -> None:
 
 
 def test_the_marks_follow_the_congestion_window(peer: TcpScript) -> None:
-    """gVisor: SendBufferTuning. Twice the window once that is more than 256 KiB; the writer is called at three quarters."""
+    """RFC 5681 3.1; gVisor: SendBufferTuning. Twice the window once that is over 256 KiB; called at three quarters."""
     conn = peer.establish(wscale=7, window=4 << 20)
     assert conn.marks == (196_608, 262_144)
     acked = 1

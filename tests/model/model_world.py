@@ -302,7 +302,8 @@ class World:
                     continue
                 live += 1
                 established += c.state in (tc.ESTABLISHED, tc.CLOSE_WAIT)
-                assert c.rx_bytes + ooo <= max(c.rcv_buf, (c.rcv_adv - c.irs) & const.M32), "more is held than was offered"
+                assert ooo <= (c.rcv_adv - c.rcv_nxt) & const.M32, "more is held beyond a hole than is offered"
+                assert c.rx_bytes <= 2 * c.rcv_buf + 2 * (1 << max(0, c.rcv_wscale)), "more waits for a reader than window.py lends"
                 una, nxt, most = 0, (c.snd_nxt - c.snd_una) & const.M32, (c.snd_max - c.snd_una) & const.M32
                 assert una <= nxt <= most <= const.M31, f"SND.UNA {c.snd_una}, SND.NXT {c.snd_nxt}, SND.MAX {c.snd_max}"
                 assert ((c.rcv_adv - c.rcv_nxt) & const.M32) <= 1 << 30, f"RCV.NXT {c.rcv_nxt}, right edge {c.rcv_adv}"
