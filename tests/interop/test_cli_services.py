@@ -122,9 +122,10 @@ def transferred(netns):
 @pytest.mark.needs("curl", "ss")
 @pytest.mark.parametrize("direction", [["-o", "/dev/null"], ["-T", "big.bin"]], ids=["download", "upload"])
 def test_a_slow_client_does_not_keep_the_service_from_ending(netns, running, tmp_path, direction):
-    (tmp_path / "big.bin").write_bytes(bytes(20_000_000))
+    with open(tmp_path / "big.bin", "wb") as file:  # more than the kernel buffers, which curl would read to an ordinary end
+        file.truncate(400_000_000)
     server = running("serve", "--netif", TAP, "--root", str(tmp_path), "--upload")
-    curl = netns.start("curl", "-sS", "--limit-rate", "1M", *direction, f"http://{STACK}/big.bin", cwd=tmp_path)
+    curl = netns.start("curl", "-sS", "--limit-rate", "10M", *direction, f"http://{STACK}/big.bin", cwd=tmp_path)
     # in the midst of the file: a curl that has only connected, and not yet asked, would see an ordinary end
     while transferred(netns) < 100_000:
         assert curl.poll() is None
