@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from ..instant import Instant
 from .base import Turned
 
 
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
+    """The clock of a loop in nanoseconds. The loops that keep time by the system's monotonic clock are not asked: theirs is a
+    float, and uvloop's stands still within one iteration. Any other keeps its own time, a virtual one perhaps."""
+    kind = type(loop)
+    if getattr(kind, "time", None) is asyncio.BaseEventLoop.time or kind.__module__.partition(".")[0] == "uvloop":
+        return time.monotonic_ns
+    seconds = loop.time
+    return lambda: int(seconds() * 1e9)
+
+
 class LoopReactor:
     """What a crank needs, from an asyncio loop (runtime.base.Reactor)."""
 
-    __slots__ = ("_crank", "_handle", "_loop", "_pending")
+    __slots__ = ("_crank", "_handle", "_loop", "_pending", "clock")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.clock = clock_of(loop)
         self._loop = loop
         self._handle: asyncio.TimerHandle | None = None
         self._pending = False
@@ -21,9 +34,6 @@ class LoopReactor:
 
     def serve(self, crank: Turned) -> None:
         self._crank = crank
-
-    def now(self) -> Instant:
-        return Instant(int(self._loop.time() * 1e9))
 
     def arm(self, when: Instant) -> None:
         assert self._crank is not None
