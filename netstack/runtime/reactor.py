@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ..instant import Instant
 from .base import Turned
+from .selector import StackSelector
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
@@ -23,11 +24,12 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
 class LoopReactor:
     """What a crank needs, from an asyncio loop (runtime.base.Reactor)."""
 
-    __slots__ = ("_crank", "_handle", "_loop", "_pending", "clock")
+    __slots__ = ("_crank", "_handle", "_loop", "_pending", "_selector", "clock")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.clock = clock_of(loop)
         self._loop = loop
+        self._selector: StackSelector | None = getattr(loop, "stack_selector", None)  # of a loop that knows stacks (loop.py)
         self._handle: asyncio.TimerHandle | None = None
         self._pending = False
         self._crank: Turned | None = None
@@ -37,11 +39,16 @@ class LoopReactor:
 
     def arm(self, when: Instant) -> None:
         assert self._crank is not None
+        if self._selector is not None:
+            self._selector.arm(self._crank, when)
+            return
         if self._handle is not None:
             self._handle.cancel()
         self._handle = self._loop.call_at(when / 1e9, self._crank.on_deadline)
 
     def disarm(self) -> None:
+        if self._selector is not None and self._crank is not None:
+            self._selector.disarm(self._crank)
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -58,7 +65,13 @@ class LoopReactor:
 
     def watch(self, fd: int) -> None:
         assert self._crank is not None
-        self._loop.add_reader(fd, self._crank.on_frames)
+        if self._selector is not None:
+            self._selector.serve(fd, self._crank)
+        else:
+            self._loop.add_reader(fd, self._crank.on_frames)
 
     def unwatch(self, fd: int) -> None:
-        self._loop.remove_reader(fd)
+        if self._selector is not None:
+            self._selector.dismiss(fd)
+        else:
+            self._loop.remove_reader(fd)
