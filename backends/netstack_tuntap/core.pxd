@@ -9,6 +9,7 @@ from netstack_tuntap.mib cimport TapMib
 cdef class TapCore(NetifCore):
     cdef public int fd
     cdef readonly int vnet
+    cdef int last
     cdef readonly TapMib mib
     cdef readonly Pool pool
     cdef FrameSink sink

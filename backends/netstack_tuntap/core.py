@@ -24,12 +24,13 @@ from .mib import TapMib
 class TapCore(NetifCore):
     """A descriptor that gives and takes one frame a call: tap, tun, or a socket that keeps message boundaries."""
 
-    __slots__ = ("fd", "mib", "pool", "sink", "vnet")
+    __slots__ = ("fd", "last", "mib", "pool", "sink", "vnet")
 
     def __init__(self, fd: int, slab: int, vnet: int) -> None:
         """`slab` bytes are read at most; `vnet` is 0, or the length of the vnet header."""
         self.fd = fd
         self.vnet = vnet
+        self.last = 0
         self.mib = TapMib()
         self.pool = Pool(slab)
         self.sink: FrameSink = SendOnly()
@@ -66,6 +67,10 @@ class TapCore(NetifCore):
             if self.vnet == 0 or self.open_vnet(f):
                 sink.input(f)
             pool.put(f)
+            if i == 1 and self.last == 1:
+                n = -sysio.AGAIN
+                break
+        self.last = i
         if i:
             sink.flush(now)
             pool.reclaim()
