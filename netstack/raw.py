@@ -89,6 +89,13 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     b[o : o + n] = view[at : at + n]
 
 
+def move(b: bytearray, o: int, src: bytearray, at: int, n: int) -> None:
+    """Copy `n` bytes of another bytearray, from `at`, into `b` at `o`: `fill` without asking what kind of buffer it is."""
+    _check(b, o, n)
+    _check(src, at, n)
+    b[o : o + n] = src[at : at + n]
+
+
 def piece(data: bytes, o: int, n: int) -> bytes:
     """`n` bytes of any buffer, from `o`, as bytes; the object itself when that is all of it."""
     view = _plain(data)

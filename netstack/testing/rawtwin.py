@@ -47,6 +47,10 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     raw.fill(b, o, data, at, n)
 
 
+def move(b: bytearray, o: int, src: bytearray, at: int, n: int) -> None:
+    raw.move(b, o, src, at, n)
+
+
 def piece(data: bytes, o: int, n: int) -> bytes:
     return raw.piece(data, o, n)
 
