@@ -12,11 +12,12 @@ that a send never ends in a receive: a transport is not entered while it is send
 from collections import deque
 
 from .. import const, raw
+from ..address import ip4_text
 from ..buffers import Pool
 from ..cores import Frame, FrameSink, IpCore, IpError, Out, PacketSink
 from ..errors import MessageTooLong, Unreachable, UsageError, WireError
 from ..signatures import Rng
-from ..timers import Timer, Timers
+from ..timers import CallTimer, Timer, Timers
 from . import icmp_wire, wire
 from .mib import IpMib
 from .reassembly import Partial, Reassembly, write
@@ -69,7 +70,7 @@ class Ipv4Core(IpCore):
         self.pool = Pool(SLAB)
         self.fragment = Out()
         self.reassembly = Reassembly(self.mib)
-        self.reassembly_timer = ReassemblyTimer(self)
+        self.reassembly_timer = CallTimer(self.expire_fragments)
         self.loop: deque[tuple[bytes, int]] = deque()
         self.loop_bytes = 0
         self.failed: deque[tuple[int, IpError]] = deque()
@@ -113,6 +114,15 @@ class Ipv4Core(IpCore):
             self.paths[dst] = path
         self.dst0 = dst
         self.path0 = path
+        return path
+
+    def way(self, dst: int) -> Path:
+        """The same for those who only ask: what nothing was sent to isn't remembered. Raises Unreachable."""
+        path: Path | None = self.paths.get(dst)
+        if path is None:
+            path = self.routes.path(dst)
+            if path is None:
+                raise Unreachable(f"no route to {ip4_text(dst)}")
         return path
 
     def send(self, p: Out, now: int) -> None:
@@ -485,14 +495,3 @@ class LoopTimer(Timer):
 
     def expire(self, now: int) -> None:
         self.core.flush(now)
-
-
-class ReassemblyTimer(Timer):
-    __slots__ = ("core",)
-
-    def __init__(self, core: Ipv4Core) -> None:
-        super().__init__()
-        self.core = core
-
-    def expire(self, now: int) -> None:
-        self.core.expire_fragments(now)

@@ -7,6 +7,7 @@ from netstack.cores cimport Frame, StreamUser
 from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.options cimport Options, send_mss
 from netstack.tcp.handle cimport Handle
+from netstack.tcp.listener cimport Listener
 
 cdef Options _OPTIONS
 
@@ -29,7 +30,7 @@ cdef class Connection(Handle):
     @cython.locals(most="long long")
     cdef void agree(self, Options options, unsigned int seq, long long now) except *
     cdef void passive_open(self, Frame f, unsigned int seq, long long field, int hl, bint baked) except *
-    cdef void cookie_open(self, object listener, Options options, unsigned int irs, long long now) except *
+    cdef void cookie_open(self, Listener listener, Options options, unsigned int irs, long long now) except *
     @cython.locals(rtt="long long")
     cdef void time_cookie(self, long long now) except *
     @cython.locals(when="long long")

@@ -298,7 +298,9 @@ class TcpCore(PacketSink):
     def mtu_for(self, remote: int, now: int) -> int:
         """The path MTU, within what our arithmetic takes: at least the smallest MSS and headers, at most 16 bits."""
         mtu: int = self.hub.face.mtu_for(remote, now)
-        return max(tc.MIN_MSS + tc.IP_TCP, min(mtu, const.M16))
+        if mtu > const.M16:
+            mtu = const.M16
+        return mtu if mtu > tc.MIN_MSS + tc.IP_TCP else tc.MIN_MSS + tc.IP_TCP
 
     def open(self, local: int, local_port: int, remote: int, remote_port: int, user: StreamUser, now: int) -> Connection:
         """RFC 9293 3.10.1, active."""

@@ -4,6 +4,7 @@ cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 from netstack.tcp.connection cimport Connection
 from netstack.tcp.cookies cimport Cookies
+from netstack.tcp.listener cimport Listener
 from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.tcb cimport Hub, Tcb
 from netstack.tcp.timewait cimport TimeWait
@@ -21,7 +22,9 @@ cdef class Demux(Hub):
     cdef Connection cached
     cdef unsigned long long local0, key0
     cdef object secret
-    cdef readonly str policy
+    cdef unsigned long long line0, line_local, line_remote
+    cdef unsigned int line_ports
+    cdef readonly bint never, always
     cdef readonly Cookies cookies
     cdef readonly Py_ssize_t share
     cdef public long long iss_bias
@@ -38,18 +41,18 @@ cdef class Demux(Hub):
     cdef void linger(self, TimeWait tw, long long now) except *
     @cython.locals(wait=TimeWait)
     cdef void forget(self, Timer tw) except *
-    cdef void embryo(self, Connection c, object listener) except *
+    cdef void embryo(self, Connection c, Listener listener) except *
     @cython.locals(i=Py_ssize_t, last=Connection)
     cdef void graduate(self, Tcb c) except *
     @cython.locals(ext=TcpExt, limit=Py_ssize_t, crowded=bint, victim=Connection)
-    cdef int admit(self, object listener, bint recycled, long long now) except -1
+    cdef int admit(self, Listener listener, bint recycled, long long now) except -1
     @cython.locals(ext=TcpExt)
-    cdef bint has_room(self, object listener) except *
-    cdef bint bakes(self, object listener, long long now) except *
-    @cython.locals(here=dict)
-    cdef object listener_for(self, unsigned long long address, int port)
+    cdef bint has_room(self, Listener listener) except *
+    cdef bint bakes(self, Listener listener, long long now) except *
+    @cython.locals(here=dict, listener=Listener)
+    cdef Listener listener_for(self, unsigned long long address, int port)
     @cython.locals(c=Connection)
-    cpdef void unlisten(self, object listener, long long now) except *
+    cpdef void unlisten(self, Listener listener, long long now) except *
     cdef unsigned long long line(self, unsigned long long local, unsigned long long remote, unsigned int ports) except *
     @cython.locals(ports="unsigned int")
     cdef unsigned int ts_offset(self, Tcb c) except *

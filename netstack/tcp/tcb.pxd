@@ -6,18 +6,24 @@ cimport netstack.tcp.const as tc
 from netstack.cores cimport IpCore, Out, StreamUser
 from netstack.tcp.budget cimport Budget
 from netstack.tcp.congestion.base cimport Congestion
+from netstack.tcp.listener cimport Listener
 from netstack.tcp.mib cimport TcpExt, TcpMib
 from netstack.tcp.queues cimport Reassembly, SendQueue
 from netstack.tcp.recovery.episode cimport Episode
 from netstack.tcp.recovery.rack cimport Flight
 from netstack.tcp.rtt cimport Rtt
 from netstack.tcp.sack cimport Sacks
+from netstack.tcp.settings cimport Settings
 from netstack.tcp.tuning cimport Tuner
 from netstack.timers cimport Timer, Timers
 
 
+cdef bytearray _ALLOWED
+
+
 cdef class Hub:
     cdef readonly object face, config, rng
+    cdef readonly Settings settings
     cdef IpCore ip
     cdef readonly int offload
     cdef readonly Timers timers
@@ -49,7 +55,7 @@ cdef class Hub:
 cdef class Tcb(Timer):
     cdef Hub hub
     cdef StreamUser user
-    cdef readonly object listener
+    cdef readonly Listener listener
     cdef readonly unsigned long long local, remote
     cdef readonly unsigned short local_port, remote_port
     cdef readonly signed char state

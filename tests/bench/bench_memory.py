@@ -1,4 +1,4 @@
-"""Two stacks in one process, joined by a patch cord: what TCP and UDP cost by themselves, without a kernel, a loop or an application.
+"""Two stacks in one process on a patch cord: what TCP and UDP cost by themselves, without a kernel, a loop or an application.
 
     bulk      one connection, Gbit/s; `copy`: the receiver takes the bytes out of the slab, as a program that keeps them must
     echo      a byte there and a byte back, microseconds for both stacks and the turns of their crank
@@ -9,21 +9,19 @@ Each figure is the median of --runs, with the lowest and the highest. `--only` c
 """
 
 import argparse
+import random
 import statistics
 import sys
 import time
 from collections.abc import Callable
 
 import netstack
-from netstack import const
-from netstack.address import Cidr, Ip4
+from netstack.address import Cidr
 from netstack.instant import MILLISECOND, Instant
 from netstack.stack import Stack, StackConfig
 from netstack.tcp.config import TcpConfig
 from netstack.testing.cord import OFFLOAD, Cord
 from netstack.testing.load import Bounce, Echo, Once, Pinger, Quiet, Sink, Source
-
-import random
 
 A, B = Cidr.parse("10.0.0.1/24"), Cidr.parse("10.0.0.2/24")
 

@@ -1,6 +1,9 @@
 cimport cython
 cimport netstack.tcp.const as tc
 
+cdef int INITIAL_SEGMENTS, INITIAL_BYTES
+cdef long long UNLIMITED
+
 
 cdef class Congestion:
     cdef public object name
