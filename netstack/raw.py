@@ -8,6 +8,7 @@ layers check lengths first, so that none is ever seen. A differential test calls
 """
 
 import struct
+from typing import Any
 
 _G32 = struct.Struct("!I")
 _TCP = struct.Struct("!IIIHH").unpack_from
@@ -109,6 +110,11 @@ def piece(data: bytes, o: int, n: int) -> bytes:
 def size(data: bytes) -> int:
     """Length in bytes of any contiguous buffer."""
     return len(_plain(data))
+
+
+def behead(items: list[Any], n: int) -> None:
+    """Remove the first `n` of `items`: a slice without the objects that Python would make for it."""
+    del items[:n]
 
 
 def shared(b: bytearray) -> bool:

@@ -32,6 +32,7 @@ cdef class Ipv4Core(IpCore):
     cdef Path path0
     cdef Out fragment
     cdef readonly object loop, failed
+    cdef bint owing
     cdef readonly Py_ssize_t loop_bytes
     cdef Ipv4Rx loop_rx
     cdef LoopTimer loop_timer
@@ -47,7 +48,7 @@ cdef class Ipv4Core(IpCore):
     @cython.locals(path=Path, total=Py_ssize_t)
     cdef void send(self, Out p, long long now) except *
     @cython.locals(ttl=int)
-    cdef void put(self, Out p, Path path, Py_ssize_t total, int ident, int frag) except *
+    cdef int put(self, Out p, Path path, Py_ssize_t total, int ident, int frag) except -1
     cdef void send_special(self, Out p, Path path, long long now) except *
     @cython.locals(m=IpMib, q=Out, ident=int, size=Py_ssize_t, at=Py_ssize_t, n=Py_ssize_t, frag=int)
     cdef void send_long(self, Out p, Path path, Py_ssize_t total, long long now) except *

@@ -49,8 +49,8 @@ class Ipv4Core(IpCore):
     """The sending half, and the tables that both halves use."""
 
     __slots__ = (
-        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "path0", "path_mtus",
-        "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
+        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing", "path0",
+        "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, ttl: int) -> None:
@@ -74,6 +74,7 @@ class Ipv4Core(IpCore):
         self.loop: deque[tuple[bytes, int]] = deque()
         self.loop_bytes = 0
         self.failed: deque[tuple[int, IpError]] = deque()
+        self.owing = False  # something is in `loop` or `failed`
         self.loop_rx = self.receiver(True)
         self.loop_timer = LoopTimer(self)
 
@@ -247,8 +248,8 @@ class Ipv4Core(IpCore):
         except WireError:  # a later fragment: its first one told
             return
         if src in self.routes.local and len(self.failed) < FAILED:
-            quote = packet[ihl : ihl + 64]
-            self.failed.append((proto, IpError(const.ICMP_UNREACHABLE, 1, src, dst, quote, 0, src)))
+            self.owing = True
+            self.failed.append((proto, IpError(const.ICMP_UNREACHABLE, 1, src, dst, packet[ihl : ihl + 64], 0, src)))
             self.timers.arm(self.loop_timer, now)
 
     # -- to ourselves -----------------------------------------------------------------------------------------------------
@@ -261,6 +262,7 @@ class Ipv4Core(IpCore):
             return
         if not self.loop:
             self.timers.arm(self.loop_timer, now)
+        self.owing = True
         self.loop.append((p.tobytes(), p.gso))
         self.loop_bytes += n
 
@@ -273,7 +275,8 @@ class Ipv4Core(IpCore):
                 self.deliver_error(proto, e, now)
             self.deliver_local(now)
         finally:
-            if self.loop or self.failed:
+            self.owing = bool(self.loop or self.failed)
+            if self.owing:
                 self.timers.arm(self.loop_timer, now)
             else:
                 self.timers.cancel(self.loop_timer)
@@ -302,7 +305,7 @@ class Ipv4Core(IpCore):
 
     def flush(self, now: int) -> None:
         """A batch of some interface is over, or there is something to tell ourselves."""
-        if self.failed or self.loop:
+        if self.owing:
             self.tell_ourselves(now)
         for sink in self.attached:
             sink.flush(now)

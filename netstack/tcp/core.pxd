@@ -11,6 +11,7 @@ from netstack.tcp.listener cimport Listener
 from netstack.tcp.mib cimport TcpExt, TcpMib
 from netstack.tcp.options cimport Options, put_syn
 from netstack.tcp.resets cimport Resets
+from netstack.tcp.tcb cimport Tcb
 from netstack.tcp.timewait cimport TimeWait
 
 cdef Options _OPTIONS
@@ -32,7 +33,7 @@ cdef class TcpCore(PacketSink):
     @cython.locals(now="long long", swapped="unsigned int")
     cdef void reset(self, Frame f, unsigned int ports, unsigned int seq, unsigned int ack, int flags, Py_ssize_t n) except *
     cdef void flush(self, long long now) except *
-    @cython.locals(hub=Demux, todo=list, c=Connection)
+    @cython.locals(hub=Demux, c=Tcb)
     cpdef void settle(self, long long now) except *
     cdef void error(self, IpError e, long long now) except *
     @cython.locals(hub=Demux, local_port=int, remote_port=int, seq="unsigned int", c=Connection)

@@ -97,7 +97,8 @@ class TcpCore(PacketSink):
             hub.local0 = f.dst
         if not c.touched:
             c.touched = True
-            hub.todo.append(c)
+            c.after = hub.todo
+            hub.todo = c
         c.input(f, seq, ack, flags, field, hl)
 
     def no_connection(self, f: Frame, entry: object, ports: int, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
@@ -264,9 +265,10 @@ class TcpCore(PacketSink):
         """The batch is over: each connection that it touched sends and acknowledges."""
         hub = self.hub
         hub.batch = False
-        todo = hub.todo
-        while todo:
-            c = todo.pop()
+        while hub.todo is not None:
+            c = hub.todo
+            hub.todo = c.after
+            c.after = None
             c.touched = False
             c.flush(now)
 

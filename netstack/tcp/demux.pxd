@@ -31,24 +31,24 @@ cdef class Demux(Hub):
     @cython.locals(table=dict)
     cdef Timer find(self, unsigned long long local, unsigned long long key)
     @cython.locals(key="unsigned long long", table=dict)
-    cdef void insert(self, Connection c) except *
-    cpdef bint taken(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port) except *
+    cdef int insert(self, Connection c) except -1
+    cpdef bint taken(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port) except -1
     @cython.locals(table=dict)
-    cdef void drop(self, unsigned long long local, unsigned long long key) except *
+    cdef int drop(self, unsigned long long local, unsigned long long key) except -1
     cdef void remove(self, Tcb c) except *
     @cython.locals(tw=TimeWait)
     cdef void rest(self, Tcb c, long long now) except *
-    cdef void linger(self, TimeWait tw, long long now) except *
+    cdef int linger(self, TimeWait tw, long long now) except -1
     @cython.locals(wait=TimeWait)
     cdef void forget(self, Timer tw) except *
-    cdef void embryo(self, Connection c, Listener listener) except *
+    cdef int embryo(self, Connection c, Listener listener) except -1
     @cython.locals(i=Py_ssize_t, last=Connection)
     cdef void graduate(self, Tcb c) except *
     @cython.locals(ext=TcpExt, limit=Py_ssize_t, crowded=bint, victim=Connection)
     cdef int admit(self, Listener listener, bint recycled, long long now) except -1
     @cython.locals(ext=TcpExt)
-    cdef bint has_room(self, Listener listener) except *
-    cdef bint bakes(self, Listener listener, long long now) except *
+    cdef bint has_room(self, Listener listener) except -1
+    cdef bint bakes(self, Listener listener, long long now) except -1
     @cython.locals(here=dict, listener=Listener)
     cdef Listener listener_for(self, unsigned long long address, int port)
     @cython.locals(c=Connection)

@@ -31,7 +31,8 @@ cdef class Hub:
     cdef readonly TcpExt ext
     cdef Out out
     cdef bint batch
-    cdef readonly list todo, flights
+    cdef readonly Tcb todo
+    cdef readonly list flights
     cdef readonly dict unread
     cdef int too_long
     cdef readonly Budget budget
@@ -39,10 +40,10 @@ cdef class Hub:
     cdef readonly int wscale
     @cython.locals(flight=Flight)
     cdef Flight lend(self, unsigned int una, long long now, long long min_rtt)
-    cdef void take_back(self, Flight flight) except *
-    cdef void touch(self, Tcb c) except *
+    cdef int take_back(self, Flight flight) except -1
+    cdef int touch(self, Tcb c) except -1
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")
-    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, object data, Py_ssize_t o, Py_ssize_t n, int gso, long long now) except *
+    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, object data, Py_ssize_t o, Py_ssize_t n, int gso, long long now) except -1
     @cython.locals(p=Out)
     cdef void bare(self, unsigned long long src, unsigned long long dst, unsigned int ports, unsigned int seq, unsigned int ack, unsigned int flags, unsigned int wnd, long long now) except *
     cdef void remove(self, Tcb c) except *
@@ -55,6 +56,7 @@ cdef class Hub:
 cdef class Tcb(Timer):
     cdef Hub hub
     cdef StreamUser user
+    cdef Tcb after
     cdef readonly Listener listener
     cdef readonly unsigned long long local, remote
     cdef readonly unsigned short local_port, remote_port
@@ -106,9 +108,9 @@ cdef class Tcb(Timer):
     cdef long long t_ack, t_keep, t_end, keep_idle, keep_interval
     cdef int keep_count, keep_sent
     @cython.locals(old=int, mib=TcpMib, was=bint, now_is=bint)
-    cdef void become(self, int new) except *
+    cdef int become(self, int new) except -1
     cdef unsigned int ts_now(self, long long now) noexcept
     @cython.locals(when="long long")
-    cdef void rearm(self) except *
+    cdef int rearm(self) except -1
     cdef void vouch(self, long long now) except *
     cdef void flush(self, long long now) except *

@@ -95,7 +95,7 @@ class Hub:
         self.too_long = 0  # the MTU that the last segment did not fit
         self.flights: list[Flight] = []  # to be lent again
         self.batch = False  # input since the last flush: sending waits for the flush
-        self.todo: list[Tcb] = []
+        self.todo: Tcb | None = None  # the connections that the batch has touched, each holding the next (`after`)
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
         self.budget = Budget(config.memory_pressure, config.memory_max, self.ext)
         self.rcv_most = self.settings.rcv_most
@@ -124,7 +124,8 @@ class Hub:
         """`flush` shall look at `c`."""
         if not c.touched:
             c.touched = True
-            self.todo.append(c)
+            c.after = self.todo
+            self.todo = c
 
     def ship(self, hl: int, src: int, dst: int, pseudo: int, data: bytes | None, o: int, n: int, gso: int, now: int) -> bool:
         """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0. `pseudo` is the sum of
@@ -222,8 +223,8 @@ class Tcb(Timer):
         # windows and buffers
         "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
         # the turn of the crank
-        "touched", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end", "keep_idle", "keep_interval",
-        "keep_count", "keep_sent",
+        "touched", "after", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end",
+        "keep_idle", "keep_interval", "keep_count", "keep_sent",
     )  # fmt: skip
 
     def __init__(self, hub: Hub, local: int, local_port: int, remote: int, remote_port: int, path_mtu: int, iss: int) -> None:
@@ -328,6 +329,7 @@ class Tcb(Timer):
         self.tuner: Tuner | None = None  # made when something worth measuring has been received, or the buffer is made smaller
 
         self.touched = False
+        self.after: Tcb | None = None
         self.orphan = False  # the user has closed
         self.ended = False  # over, but for what the user has still to read
         self.error: Exception | None = None

@@ -95,7 +95,7 @@ class End(NetifCore):
             finally:
                 pool.put(f)
         if 2 * self.head >= len(queue):  # places before the head are given back when they are half of all
-            del queue[: self.head]
+            raw.behead(queue, self.head)
             self.head = 0
         if i:
             sink.flush(now)

@@ -59,6 +59,10 @@ def size(data: bytes) -> int:
     return raw.size(data)
 
 
+def behead(items: list[int], n: int) -> None:
+    raw.behead(items, n)
+
+
 def shared(b: bytearray) -> bool:
     return raw.shared(b)
 
