@@ -2,9 +2,13 @@
 # not leave the function that asked for it.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
+
+cdef extern from "Python.h":
+    int PyList_SetSlice(object, Py_ssize_t, Py_ssize_t, PyObject *) except -1
 
 cdef extern from *:
     """
@@ -95,6 +99,11 @@ cdef inline int fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t where, P
     return 0
 
 
+cdef inline int move(bytearray b, Py_ssize_t o, bytearray src, Py_ssize_t where, Py_ssize_t n) except -1:
+    memmove(at(b, o, n), at(src, where, n), n)
+    return 0
+
+
 cdef inline bytes piece(object data, Py_ssize_t o, Py_ssize_t n):
     cdef Py_buffer v
     cdef bytes r
@@ -120,6 +129,10 @@ cdef inline Py_ssize_t size(object data) except -1:
     n = v.len
     PyBuffer_Release(&v)
     return n
+
+
+cdef inline int behead(list items, Py_ssize_t n) except -1:
+    return PyList_SetSlice(items, 0, n, NULL)
 
 
 cdef inline bint shared(bytearray b) noexcept:

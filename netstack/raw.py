@@ -8,6 +8,7 @@ layers check lengths first, so that none is ever seen. A differential test calls
 """
 
 import struct
+from typing import Any
 
 _G32 = struct.Struct("!I")
 _TCP = struct.Struct("!IIIHH").unpack_from
@@ -89,6 +90,13 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     b[o : o + n] = view[at : at + n]
 
 
+def move(b: bytearray, o: int, src: bytearray, at: int, n: int) -> None:
+    """Copy `n` bytes of another bytearray, from `at`, into `b` at `o`: `fill` without asking what kind of buffer it is."""
+    _check(b, o, n)
+    _check(src, at, n)
+    b[o : o + n] = src[at : at + n]
+
+
 def piece(data: bytes, o: int, n: int) -> bytes:
     """`n` bytes of any buffer, from `o`, as bytes; the object itself when that is all of it."""
     view = _plain(data)
@@ -102,6 +110,11 @@ def piece(data: bytes, o: int, n: int) -> bytes:
 def size(data: bytes) -> int:
     """Length in bytes of any contiguous buffer."""
     return len(_plain(data))
+
+
+def behead(items: list[Any], n: int) -> None:
+    """Remove the first `n` of `items`: a slice without the objects that Python would make for it."""
+    del items[:n]
 
 
 def shared(b: bytearray) -> bool:

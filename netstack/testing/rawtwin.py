@@ -47,12 +47,20 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     raw.fill(b, o, data, at, n)
 
 
+def move(b: bytearray, o: int, src: bytearray, at: int, n: int) -> None:
+    raw.move(b, o, src, at, n)
+
+
 def piece(data: bytes, o: int, n: int) -> bytes:
     return raw.piece(data, o, n)
 
 
 def size(data: bytes) -> int:
     return raw.size(data)
+
+
+def behead(items: list[int], n: int) -> None:
+    raw.behead(items, n)
 
 
 def shared(b: bytearray) -> bool:
