@@ -18,8 +18,8 @@ cdef class Transmitter(Tcb):
     cdef bint emit(self, unsigned int flags, unsigned int seq, object data, Py_ssize_t at, Py_ssize_t n, long long now) except *
     @cython.locals(hub=Hub, passive=bint, wnd="unsigned int", hl="unsigned int", flags="unsigned int", ack="unsigned int")
     cdef void emit_syn(self, long long now) except *
-    @cython.locals(seq="unsigned int")
     cdef void send_ack(self, long long now) except *
+    cdef unsigned int in_window(self) noexcept
     cdef void send_reset(self, long long now) except *
     @cython.locals(segments=int)
     cdef void note(self, long long now, unsigned int seq, long long n, int why) except *
