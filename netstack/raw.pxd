@@ -4,7 +4,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy, memmove
 
 cdef extern from *:
     """
@@ -92,6 +92,15 @@ cdef inline int fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t where, P
         raise IndexError("past the end")
     memcpy(p, <uint8_t *>v.buf + where, n)
     PyBuffer_Release(&v)
+    return 0
+
+
+cdef inline bint same(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    return memcmp(at(b, o, n), at(c, p, n), n) == 0
+
+
+cdef inline int move(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    memmove(at(b, o, n), at(c, p, n), n)
     return 0
 
 

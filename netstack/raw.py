@@ -89,6 +89,20 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     b[o : o + n] = view[at : at + n]
 
 
+def same(b: bytearray, o: int, c: bytearray, p: int, n: int) -> bool:
+    """Are `n` bytes of `b` from `o` those of `c` from `p`?"""
+    _check(b, o, n)
+    _check(c, p, n)
+    return b[o : o + n] == c[p : p + n]
+
+
+def move(b: bytearray, o: int, c: bytearray, p: int, n: int) -> None:
+    """Copy `n` bytes of `c` from `p` into `b` at `o`."""
+    _check(b, o, n)
+    _check(c, p, n)
+    b[o : o + n] = c[p : p + n]
+
+
 def piece(data: bytes, o: int, n: int) -> bytes:
     """`n` bytes of any buffer, from `o`, as bytes; the object itself when that is all of it."""
     view = _plain(data)
