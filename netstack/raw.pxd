@@ -5,7 +5,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcmp, memcpy, memmove
 
 cdef extern from "Python.h":
     int PyList_SetSlice(object, Py_ssize_t, Py_ssize_t, PyObject *) except -1
@@ -99,8 +99,12 @@ cdef inline int fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t where, P
     return 0
 
 
-cdef inline int move(bytearray b, Py_ssize_t o, bytearray src, Py_ssize_t where, Py_ssize_t n) except -1:
-    memmove(at(b, o, n), at(src, where, n), n)
+cdef inline bint same(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    return memcmp(at(b, o, n), at(c, p, n), n) == 0
+
+
+cdef inline int move(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    memmove(at(b, o, n), at(c, p, n), n)
     return 0
 
 
