@@ -32,7 +32,7 @@ lint: $(VENV)/.ready
 	@$(PY) -m mypy
 
 bench: build
-	@$(PY) tests/bench/run.py $(ARGS)
+	@PYTHONPATH=.:backends $(PY) -m tests.bench.run $(ARGS)
 
 # the interpreter and the requirements; setup.py names them, so a change of it installs anew, as does a new back end
 $(VENV)/.ready: setup.py pyproject.toml $(wildcard backends/*/__init__.py) | $(PY)

@@ -1,35 +1,113 @@
-"""Runs the measurements of this folder: `make bench`. Arguments choose by name: `make bench ARGS=startup`.
+"""`make bench`: every figure of the table beside its peers, in one run.
 
-Each `bench_*.py` is a program that prints what it measured, with units, and exits 0. Figures depend on the machine: compare
-ratios, and rows of one run.
+make bench                        all rows, some minutes
+make bench ARGS=ping              rows whose name has it, and the measurements `bench_*.py` whose name has it
+make bench ARGS="--quick udp"     one run of half a second each: a look, not a measurement
+make bench ARGS=--record          adds a line to history.jsonl
+make bench ARGS=--list            what there is
+
+It exits 0 when it could measure, whatever the figures are.
 """
 
+from __future__ import annotations
+
+import argparse
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from . import report_text, tools
+from .lab import ROOT, Absent, Failed, Lab, Namespace
+from .measure import Result, Row, measure
+from .rows import ROWS
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+INSIDE = "NETSTACK_BENCH_INSIDE"  # set in the namespaces that `isolate` makes
+QUICK = 0.5  # seconds
 
 
 def main(words: list[str]) -> int:
-    there = sorted(HERE.glob("bench_*.py"))
-    scripts = [path for path in there if not words or any(word in path.stem for word in words)]
-    if not scripts:
-        print(f"no measurement has {' or '.join(words)} in its name: there are {', '.join(path.stem for path in there)}")
-        return 2
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser("make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="parts of names of rows, or of bench_*.py")
+    parser.add_argument("--quick", action="store_true", help="one run of half a second each")
+    parser.add_argument("--record", action="store_true", help="add this run to history.jsonl")
+    parser.add_argument("--list", action="store_true", help="show what there is")
+    options = parser.parse_args(words)
+    scripts = sorted(HERE.glob("bench_*.py"))
+    rows = [row for row in ROWS if not options.names or any(name in row.name for name in options.names)]
+    chosen = [path for path in scripts if any(name in path.stem for name in options.names)]
+    if options.list or not (rows or chosen):
+        print("rows:", ", ".join(row.name for row in ROWS))
+        print("by name only:", ", ".join(path.stem for path in scripts))
+        return 0 if options.list else 2
+    failed = run_scripts(chosen)
+    if not rows:
+        return failed
+    if reason := isolate():
+        print(f"make bench: {reason}", file=sys.stderr)
+        return 1
+    try:
+        results = run_rows(rows, quick=options.quick)
+    except (Absent, Failed) as error:
+        print(f"make bench: it can't run here; there is no {error}" if isinstance(error, Absent) else f"make bench: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(report_text.verdicts(results)))
+    return failed
+
+
+def isolate() -> str | None:
+    """Go on in namespaces of our own; or why that can't be."""
+    if INSIDE in os.environ:
+        return None
+    if shutil.which("ip") is None:
+        return "it needs the program ip (on Debian: apt-get install iproute2)"
+    apart = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
+        return "it makes network namespaces: run it as root, or where users may make their own (unshare --user --net)"
+    os.environ[INSIDE] = "1"
+    os.execvp(apart[0], [*apart, sys.executable, "-m", "tests.bench.run", *sys.argv[1:]])
+
+
+def run_rows(rows: Sequence[Row], *, quick: bool) -> list[Result]:
+    folder = tools.compile_tools()
+    Namespace().close()  # if that can't be, the first one says so better than twelve rows
+    results = []
+    for row in rows:
+        with Lab(folder) as lab:
+            result = measure(
+                row, lab, runs=1 if quick else row.runs, seconds=min(QUICK, row.seconds) if quick else row.seconds, say=status
+            )
+        status("")
+        print("\n".join(report_text.figures(result)), end="\n\n", flush=True)
+        results.append(result)
+    return results
+
+
+def status(text: str) -> None:
+    """What is going on, on a line that the next one overwrites."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def run_scripts(scripts: Sequence[Path]) -> int:
+    """The measurements that are programs of their own; 1 if one failed."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "backends")))}
-    failed = []
+    failed = 0
     for script in scripts:
         print(f"== {script.stem.removeprefix('bench_')}", flush=True)
         if subprocess.run([sys.executable, str(script)], env=environment, cwd=ROOT).returncode:
-            failed.append(script.name)
+            failed = 1
+            print(f"FAILED: {script.name}")
         print(flush=True)
-    if failed:
-        print(f"FAILED: {', '.join(failed)}")
-    return 1 if failed else 0
+    return failed
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

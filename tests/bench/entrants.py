@@ -1,0 +1,178 @@
+"""Who takes part: the kernel's sockets, our stack, and others like it, each ready to be asked by the same client."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from . import tools
+from .lab import READY, Absent, Failed, Lab, Namespace, Process
+from .measure import Entrant, Run
+
+HOST, STACK = "10.79.0.1", "10.79.0.2"  # the two ends of a tap: the kernel, and who is measured
+VETH = "10.78.0.2"  # the far end of a veth
+SLACK = 15.0  # seconds that a client may take beyond its time
+
+
+@attrs.frozen
+class Job:
+    """What the client does: its mode, the port, and what it wants to know besides. `pinned`: on one CPU with the server."""
+
+    mode: str
+    port: int
+    words: tuple[str, ...] = ()
+    pinned: bool = False
+
+    def on(self, port: int) -> Job:
+        """The same at another door."""
+        return attrs.evolve(self, port=port)
+
+    def ask(self, lab: Lab, namespace: Namespace, host: str) -> Run:
+        """A run of the client from `namespace`."""
+
+        def run(seconds: float) -> Mapping[str, float]:
+            words = [str(lab.tools / "client"), self.mode, host, str(self.port), str(seconds), *self.words]
+            return lab.call(words, namespace, cpu=self.cpu(lab), timeout=seconds + SLACK)
+
+        return run
+
+    def cpu(self, lab: Lab) -> int:
+        return lab.server_cpu if self.pinned else lab.client_cpu
+
+
+def check_loop(loop: str) -> None:
+    if importlib.util.find_spec(loop) is None:
+        raise Absent(f"{loop} (pip install {loop})")
+
+
+def python_server(name: str, *words: str) -> list[str]:
+    return [sys.executable, "-m", f"tests.bench.peers.{name}", *words]
+
+
+# -- the kernel's sockets, over a veth ---------------------------------------------------------------------------------
+
+
+def kernel(name: str, job: Job, loop: str = "asyncio") -> Entrant:
+    """Python on the kernel's sockets."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        near, far = lab.pair()
+        lab.start(python_server("kernel", loop), far)
+        return job.ask(lab, near, VETH)
+
+    return Entrant(name, enter)
+
+
+def c_server(name: str, job: Job, kind: str) -> Entrant:
+    """server.c on the kernel's sockets."""
+
+    def enter(lab: Lab) -> Run:
+        near, far = lab.pair()
+        lab.start([str(lab.tools / "server"), kind, str(job.port)], far)
+        return job.ask(lab, near, VETH)
+
+    return Entrant(name, enter)
+
+
+# -- user space, over a tap --------------------------------------------------------------------------------------------
+
+
+def tap_spec(offload: bool) -> str:
+    return f"tap:tap0?host={HOST}/24&address={STACK}/24&offload={'yes' if offload else 'no'}"
+
+
+def start_ours(lab: Lab, loop: str, offload: bool, pure: bool) -> tuple[Process, Namespace]:
+    check_loop(loop)
+    inside = lab.namespace()
+    environment = {"NETSTACK_PURE": "1" if pure else "0"}
+    return lab.start(python_server("ours", loop, tap_spec(offload)), inside, environment=environment), inside
+
+
+def ours(name: str, job: Job, loop: str = "asyncio", *, offload: bool = True, pure: bool = False) -> Entrant:
+    """Our stack."""
+
+    def enter(lab: Lab) -> Run:
+        _, inside = start_ours(lab, loop, offload, pure)
+        return job.ask(lab, inside, STACK)
+
+    return Entrant(name, enter, own=True)
+
+
+def pump(name: str, job: Job, *, offload: bool) -> Entrant:
+    """tappump.c: what any TCP over a tap could reach."""
+
+    def enter(lab: Lab) -> Run:
+        inside = lab.namespace()
+        lab.start([str(lab.tools / "tappump"), "tap0", STACK, "gso" if offload else "plain"], inside)
+        inside.ip("address", "add", f"{HOST}/24", "dev", "tap0")
+        inside.ip("link", "set", "tap0", "txqueuelen", "4000", "up")
+        return job.ask(lab, inside, STACK)
+
+    return Entrant(name, enter)
+
+
+def pmd(name: str, job: Job) -> Entrant:
+    """pmd-pytcp, from the package index."""
+
+    def enter(lab: Lab) -> Run:
+        python = tools.pmd_python()
+        inside = lab.namespace()
+        inside.ip("tuntap", "add", "tap0", "mode", "tap")
+        inside.ip("address", "add", f"{HOST}/24", "dev", "tap0")
+        inside.ip("link", "set", "tap0", "up")
+        script = Path(__file__).resolve().parent / "peers" / "pmd.py"
+        lab.start([str(python), str(script), "tap0", f"{STACK}/24"], inside)
+        return job.ask(lab, inside, STACK)
+
+    return Entrant(name, enter)
+
+
+# -- user-mode networks for namespaces: a kernel inside, their TCP, sockets of a kernel outside --------------------------
+
+
+def _outside(lab: Lab, job: Job, kind: str) -> Namespace:
+    """A host with a server, and a default route that leads nowhere: they look for one."""
+    host, nowhere = lab.pair()
+    host.ip("route", "add", "default", "via", VETH)
+    lab.start([str(lab.tools / "server"), kind, str(job.port)], host, cpu=lab.client_cpu)
+    return host
+
+
+def wait_for_device(guest: Namespace) -> None:
+    """Until somebody has given it an address: these programs don't say when they have."""
+    end = time.monotonic() + READY
+    while not guest.has_address():
+        if time.monotonic() > end:
+            raise Failed("it made no device in the namespace that it was given")
+        time.sleep(0.02)
+
+
+def pasta(name: str, job: Job, kind: str) -> Entrant:
+    def enter(lab: Lab) -> Run:
+        path = tools.program("pasta", "passt")
+        host, guest = _outside(lab, job, kind), lab.namespace()
+        words = [path, "--foreground", "--stderr", "--ipv4-only", "--runas", "0", "--mtu", "65520", "--config-net"]
+        words += ["--address", "10.78.0.50", "--netmask", "24", "--gateway", "10.78.0.1"]
+        words += ["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none", "--netns", guest.path]
+        lab.start(words, host, ready=None)
+        wait_for_device(guest)
+        return job.ask(lab, guest, "10.78.0.1")
+
+    return Entrant(name, enter)
+
+
+def slirp(name: str, job: Job, kind: str) -> Entrant:
+    def enter(lab: Lab) -> Run:
+        path = tools.program("slirp4netns", "slirp4netns")
+        host, guest = _outside(lab, job, kind), lab.namespace()
+        lab.start([path, "--configure", "--mtu", "65520", "--netns-type=path", guest.path, "tap0"], host, ready=None)
+        wait_for_device(guest)
+        return job.ask(lab, guest, "10.0.2.2")
+
+    return Entrant(name, enter)
