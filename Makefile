@@ -62,5 +62,6 @@ tools:
 
 clean:
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis artifacts
-	@find netstack backends tests \( -name '*.so' -o -name '*.c' -o -name '*.pyc' \) -delete
+	@find netstack backends tests \( -name '*.so' -o -name '*.pyc' \) -delete
+	@find netstack backends -name '*.c' -delete
 	@find netstack backends tests -name __pycache__ -type d -empty -delete

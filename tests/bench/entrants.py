@@ -17,6 +17,7 @@ from .measure import Entrant, Run
 HOST, STACK = "10.79.0.1", "10.79.0.2"  # the two ends of a tap: the kernel, and who is measured
 VETH = "10.78.0.2"  # the far end of a veth
 SLACK = 15.0  # seconds that a client may take beyond its time
+GROWTH = 60.0  # seconds until a hundred thousand connections are open
 
 
 @attrs.frozen
@@ -36,10 +37,12 @@ class Job:
         """A run of the client from `namespace`."""
 
         def run(seconds: float) -> Mapping[str, float]:
-            words = [str(lab.tools / "client"), self.mode, host, str(self.port), str(seconds), *self.words]
-            return lab.call(words, namespace, cpu=self.cpu(lab), timeout=seconds + SLACK)
+            return lab.call(self.command(lab, host, seconds), namespace, cpu=self.cpu(lab), timeout=seconds + SLACK)
 
         return run
+
+    def command(self, lab: Lab, host: str, seconds: float) -> list[str]:
+        return [str(lab.tools / "client"), self.mode, host, str(self.port), str(seconds), *self.words]
 
     def cpu(self, lab: Lab) -> int:
         return lab.server_cpu if self.pinned else lab.client_cpu
@@ -133,12 +136,81 @@ def pmd(name: str, job: Job) -> Entrant:
     return Entrant(name, enter)
 
 
+# -- our stack, in measurements that need no peer -----------------------------------------------------------------------
+
+
+def memory(name: str) -> Entrant:
+    """Two of our stacks in one process."""
+
+    def enter(lab: Lab) -> Run:
+        inside = lab.namespace()
+        return lambda seconds: lab.call(python_server("memory", str(seconds)), inside, cpu=lab.server_cpu, timeout=seconds + SLACK)
+
+    return Entrant(name, enter, own=True)
+
+
+def growth(name: str, connections: int) -> Entrant:
+    """Our stack with so many connections on it."""
+
+    def enter(lab: Lab) -> Run:
+        process = lab.start(python_server("growth", str(connections)), lab.namespace(), timeout=GROWTH)
+        return lambda _: process.ask("measure", SLACK)
+
+    return Entrant(name, enter, own=True)
+
+
+def first(name: str) -> Entrant:
+    """Our stack from its start to its first page."""
+
+    def enter(lab: Lab) -> Run:
+        def run(_: float) -> Mapping[str, float]:
+            with Lab(lab.tools) as fresh:  # the device is a new one each time
+                words = python_server("first", str(lab.tools / "client"), tap_spec(offload=True), STACK)
+                return fresh.call(words, fresh.namespace(), cpu=None, timeout=SLACK)
+
+        return run
+
+    return Entrant(name, enter, own=True)
+
+
+# -- many connections: what both sides take of the processor --------------------------------------------------------------
+
+
+def crowd(name: str, job: Job, *, own: bool, loop: str = "asyncio") -> Entrant:
+    """Processor time while many connections send a little."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        if own:
+            server, near = start_ours(lab, loop, offload=True, pure=False)
+            host = STACK
+        else:
+            near, far = lab.pair()
+            server = lab.start(python_server("kernel", loop), far)
+            host = VETH
+
+        def run(seconds: float) -> Mapping[str, float]:
+            looks: list[tuple[float, float, float]] = []
+
+            def look(client: Process) -> None:
+                looks.append((time.monotonic(), server.cpu(), client.cpu()))
+
+            lab.call(job.command(lab, host, seconds), near, cpu=job.cpu(lab), timeout=seconds + SLACK, on_line=look)
+            (start, server_before, client_before), (end, server_after, client_after) = looks
+            used, asked = server_after - server_before, client_after - client_before
+            return {"server": 100 * used / (end - start), "both": 100 * (used + asked) / (end - start)}
+
+        return run
+
+    return Entrant(name, enter, own)
+
+
 # -- user-mode networks for namespaces: a kernel inside, their TCP, sockets of a kernel outside --------------------------
 
 
 def _outside(lab: Lab, job: Job, kind: str) -> Namespace:
-    """A host with a server, and a default route that leads nowhere: they look for one."""
-    host, nowhere = lab.pair()
+    """A host with a server, and a default route that leads nowhere: they look for one. With large buffers they stall more."""
+    host, _ = lab.pair(buffers=False)
     host.ip("route", "add", "default", "via", VETH)
     lab.start([str(lab.tools / "server"), kind, str(job.port)], host, cpu=lab.client_cpu)
     return host
@@ -156,10 +228,11 @@ def wait_for_device(guest: Namespace) -> None:
 def pasta(name: str, job: Job, kind: str) -> Entrant:
     def enter(lab: Lab) -> Run:
         path = tools.program("pasta", "passt")
-        host, guest = _outside(lab, job, kind), lab.namespace()
+        host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
         words = [path, "--foreground", "--stderr", "--ipv4-only", "--runas", "0", "--mtu", "65520", "--config-net"]
         words += ["--address", "10.78.0.50", "--netmask", "24", "--gateway", "10.78.0.1"]
-        words += ["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none", "--netns", guest.path]
+        words += ["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]
+        words += ["--netns", lab.mounted(guest)]
         lab.start(words, host, ready=None)
         wait_for_device(guest)
         return job.ask(lab, guest, "10.78.0.1")
@@ -170,8 +243,8 @@ def pasta(name: str, job: Job, kind: str) -> Entrant:
 def slirp(name: str, job: Job, kind: str) -> Entrant:
     def enter(lab: Lab) -> Run:
         path = tools.program("slirp4netns", "slirp4netns")
-        host, guest = _outside(lab, job, kind), lab.namespace()
-        lab.start([path, "--configure", "--mtu", "65520", "--netns-type=path", guest.path, "tap0"], host, ready=None)
+        host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
+        lab.start([path, "--configure", "--mtu", "65520", "--netns-type=path", lab.mounted(guest), "tap0"], host, ready=None)
         wait_for_device(guest)
         return job.ask(lab, guest, "10.0.2.2")
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,16 +26,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
+_MS_BIND, _MNT_DETACH = 4096, 2
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 READY = 20.0  # seconds until a server has to listen
 STOP = 2.0  # seconds until a server that was asked to end is killed
 
 # The peer must not pace itself, as model-based congestion control does, and its buffers must not be what limits it
+BUFFERS = {"net/ipv4/tcp_rmem": "4096 131072 33554432", "net/ipv4/tcp_wmem": "4096 131072 33554432"}
 SYSCTLS = {
     "net/ipv4/tcp_congestion_control": "reno",
-    "net/ipv4/tcp_rmem": "4096 131072 33554432",
-    "net/ipv4/tcp_wmem": "4096 131072 33554432",
     "net/ipv4/ip_local_port_range": "10000 65000",
     "net/ipv4/tcp_tw_reuse": "1",
     "net/ipv6/conf/all/disable_ipv6": "1",
@@ -58,20 +58,20 @@ def _succeed(result: int) -> None:
 
 
 class Namespace:
-    """A network namespace, with the kernel of the measurements in it."""
+    """A network namespace. `buffers`: generous ones for TCP, instead of the machine's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: bool = True) -> None:
         home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             _succeed(_LIBC.unshare(_CLONE_NEWNET))
             try:
                 self.fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-                _tune()
+                _tune(SYSCTLS | BUFFERS if buffers else SYSCTLS)
             finally:
                 _succeed(_LIBC.setns(home, _CLONE_NEWNET))
         finally:
             os.close(home)
-        self.path = f"/proc/{os.getpid()}/fd/{self.fd}"
+        self.path = f"/proc/{os.getpid()}/fd/{self.fd}"  # for who may look into our /proc
         self.ip("link", "set", "lo", "up")
 
     def close(self) -> None:
@@ -92,8 +92,8 @@ class Namespace:
             raise Failed(f"ip {' '.join(words)}: {done.stderr.strip()}")
 
 
-def _tune() -> None:
-    for name, value in SYSCTLS.items():
+def _tune(settings: Mapping[str, str]) -> None:
+    for name, value in settings.items():
         try:
             Path("/proc/sys", name).write_text(value)
         except OSError:  # not there (no IPv6), or not ours to set in a user namespace
@@ -105,12 +105,15 @@ class Process:
     """A program at work. What it writes to standard error is kept, for when it fails."""
 
     def __init__(
-        self, words: Sequence[str], namespace: Namespace, cpus: set[int], environment: Mapping[str, str] | None = None
+        self, words: Sequence[str], namespace: Namespace, cpu: int | None, environment: Mapping[str, str] | None = None
     ) -> None:
+        """`cpu`: the one that it may use; None: any."""
+
         def prepare() -> None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             namespace.enter()
-            os.sched_setaffinity(0, cpus)
+            if cpu is not None:
+                os.sched_setaffinity(0, {cpu})
 
         self.words = words
         self.errors: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed in `stop`)
@@ -136,6 +139,13 @@ class Process:
         self.popen.wait()
         raise Failed(f"{self}: ended{self._complaint()}")
 
+    def ask(self, question: str, timeout: float) -> dict[str, Any]:
+        """Write a line, and give the JSON object that it prints."""
+        assert self.popen.stdin is not None
+        print(question, file=self.popen.stdin, flush=True)
+        answer: dict[str, Any] = json.loads(self.line(timeout))
+        return answer
+
     def _complaint(self) -> str:
         self.errors.seek(0)
         lines = self.errors.read().strip().splitlines()
@@ -158,10 +168,8 @@ class Process:
             self.popen.wait()
         for stream in (self.popen.stdin, self.popen.stdout, self.errors):
             assert stream is not None
-            try:
+            with suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
 
     def __str__(self) -> str:
         return " ".join(Path(word).name for word in self.words if word not in (sys.executable, "-m"))
@@ -205,14 +213,23 @@ class Lab:
         before.push(self._ends.pop_all())
         self._ends = before
 
-    def namespace(self) -> Namespace:
-        namespace = Namespace()
+    def namespace(self, buffers: bool = True) -> Namespace:
+        namespace = Namespace(buffers)
         self._ends.callback(namespace.close)
         return namespace
 
-    def pair(self) -> tuple[Namespace, Namespace]:
+    def mounted(self, namespace: Namespace) -> str:
+        """A path for programs that have given up the right to look into our /proc."""
+        handle, path = tempfile.mkstemp(prefix="netns-")
+        os.close(handle)
+        self._ends.callback(os.unlink, path)
+        _succeed(_LIBC.mount(namespace.path.encode(), path.encode(), None, _MS_BIND, None))
+        self._ends.callback(_LIBC.umount2, path.encode(), _MNT_DETACH)
+        return path
+
+    def pair(self, buffers: bool = True) -> tuple[Namespace, Namespace]:
         """Two kernels on a veth: 10.78.0.1 and 10.78.0.2."""
-        left, right = self.namespace(), self.namespace()
+        left, right = self.namespace(buffers), self.namespace(buffers)
         left.ip("link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", right.path)
         for side, address in ((left, "10.78.0.1/24"), (right, "10.78.0.2/24")):
             side.ip("address", "add", address, "dev", "veth0")
@@ -227,12 +244,13 @@ class Lab:
         cpu: int | None = None,
         environment: Mapping[str, str] | None = None,
         ready: str | None = "ready",
+        timeout: float = READY,
     ) -> Process:
         """A server; returns when it says that it is `ready` (None: it never says so)."""
-        process = Process(words, namespace, {self.server_cpu if cpu is None else cpu}, environment)
+        process = Process(words, namespace, self.server_cpu if cpu is None else cpu, environment)
         self._ends.callback(process.stop)
         self.processes.append(process)
-        if ready is not None and (said := process.line(READY).strip()) != ready:
+        if ready is not None and (said := process.line(timeout).strip()) != ready:
             raise Failed(f"{process}: said {said!r} instead of {ready!r}")
         return process
 
@@ -241,19 +259,20 @@ class Lab:
         words: Sequence[str],
         namespace: Namespace,
         *,
-        cpu: int,
+        cpu: int | None,
         timeout: float,
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[Process], None] | None = None,
     ) -> dict[str, Any]:
         """Run a program that prints a JSON object. Where it prints an empty one before, `on_line` hears of it."""
-        process = Process(words, namespace, {cpu}, environment)
+        process = Process(words, namespace, cpu, environment)
         try:
             answer: dict[str, Any] = json.loads(process.line(timeout))
-            if not answer and on_line is not None:
+            if not answer and on_line is not None:  # it stays until its input ends, or it could not be looked at any more
                 on_line(process)
                 answer = json.loads(process.line(timeout))
                 on_line(process)
+                process.popen.stdin.close()
             process.popen.wait(timeout)
             return answer
         except (ValueError, subprocess.TimeoutExpired) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .entrants import Job, c_server, kernel, ours, pasta, pmd, pump, slirp
+from .entrants import Job, c_server, crowd, first, growth, kernel, memory, ours, pasta, pmd, pump, slirp
 from .measure import Entrant, Goal, Row
 from .peers import services
 
@@ -11,8 +11,13 @@ PING = Job("ping", services.ECHO, pinned=True)
 CONNECT = Job("connect", services.ECHO, pinned=True)
 UDP = Job("udp", services.ECHO, ("32", "64"))
 HTTP = Job("http", services.HTTP, ("64",))
+CROWD = Job("crowd", services.SINK, ("10000", "1024"))
 
 GBIT, RATE = {"gbit": "Gbit/s"}, {"per_second": "/s"}
+
+
+def at_most(text: str, key: str, own: str, peer: str | None, limit: float) -> Goal:
+    return Goal(text, key, own, peer, limit, at_least=False)
 
 
 def on_both_loops(job: Job, what: str) -> list[Entrant]:
@@ -63,13 +68,13 @@ ROWS = [
         GBIT,
         [
             ours("ours, own stream", RECEIVE.on(services.OWN_SINK)),
-            ours("ours, asyncio's shape", RECEIVE.on(services.STREAM_SINK)),
+            ours("ours, asyncio-shaped", RECEIVE.on(services.STREAM_SINK)),
             kernel("kernel, asyncio streams", RECEIVE.on(services.STREAM_SINK)),
             kernel("kernel, asyncio streams, uvloop", RECEIVE.on(services.STREAM_SINK), "uvloop"),
         ],
         [
-            Goal("bulk receive, own stream, to asyncio streams", "gbit", "ours, own stream", "kernel, asyncio streams", 3.0),
-            Goal("bulk receive, asyncio's shape, to asyncio streams", "gbit", "ours, asyncio's shape", "kernel, asyncio streams", 1.5),
+            Goal("bulk receive, own stream, to asyncio", "gbit", "ours, own stream", "kernel, asyncio streams", 3.0),
+            Goal("bulk receive, asyncio-shaped, to asyncio", "gbit", "ours, asyncio-shaped", "kernel, asyncio streams", 1.5),
         ],
     ),
     Row(
@@ -78,7 +83,7 @@ ROWS = [
         GBIT,
         [
             ours("ours, own stream", SEND.on(services.OWN_SOURCE)),
-            ours("ours, asyncio's shape", SEND.on(services.STREAM_SOURCE)),
+            ours("ours, asyncio-shaped", SEND.on(services.STREAM_SOURCE)),
             kernel("kernel, asyncio streams", SEND.on(services.STREAM_SOURCE)),
             kernel("kernel, asyncio streams, uvloop", SEND.on(services.STREAM_SOURCE), "uvloop"),
         ],
@@ -132,7 +137,7 @@ ROWS = [
         "One byte there and back, client and server on one CPU: the median turn.",
         {"us": "us", "p99": "us, p99"},
         [*on_both_loops(PING, "Protocol"), c_server("kernel, C", PING, "echo"), ours("ours, pure", PING, pure=True)],
-        [Goal("1-byte ping-pong, time, to asyncio", "us", "ours, Protocol", "kernel, Protocol", 0.6, at_least=False)],
+        [at_most("1-byte ping-pong, time, to asyncio", "us", "ours, Protocol", "kernel, Protocol", 0.6)],
     ),
     Row(
         "connect",
@@ -162,7 +167,51 @@ ROWS = [
         on_both_loops(HTTP, "Protocol"),
         [
             Goal("HTTP requests a second, to uvloop", "per_second", "ours, Protocol", "kernel, Protocol, uvloop", 1.3),
-            Goal("HTTP requests a second on uvloop, to uvloop", "per_second", "ours, Protocol, uvloop", "kernel, Protocol, uvloop", 1.3),
+            Goal("HTTP requests a second, both on uvloop", "per_second", "ours, Protocol, uvloop", "kernel, Protocol, uvloop", 1.3),
         ],
+    ),
+    Row(
+        "memory",
+        "Two stacks joined in memory, in one process on one core: bulk.",
+        GBIT,
+        [memory("ours, Protocol")],
+        [Goal("two stacks in memory, bulk", "gbit", "ours, Protocol", None, 20)],
+    ),
+    Row(
+        "crowd",
+        "10,000 connections that send 1 KiB a second each: how much of a core the server takes, and with it the client in C.",
+        {"server": "% of a core", "both": "%, both"},
+        [
+            crowd("ours, Protocol", CROWD, own=True),
+            crowd("kernel, Protocol", CROWD, own=False),
+            crowd("ours, Protocol, uvloop", CROWD, own=True, loop="uvloop"),
+            crowd("kernel, Protocol, uvloop", CROWD, own=False, loop="uvloop"),
+        ],
+        [
+            at_most("10,000 connections, processor of the server, to asyncio", "server", "ours, Protocol", "kernel, Protocol", 0.7),
+            at_most("10,000 connections, of server and client, to asyncio", "both", "ours, Protocol", "kernel, Protocol", 0.7),
+        ],
+        seconds=3.0,
+    ),
+    Row(
+        "growth",
+        "What a data segment takes, and a connection occupies, while so many connections are open.",
+        {"ns": "ns", "bytes": "bytes"},
+        [growth(f"ours, {count:,}", count) for count in (100, 1_000, 10_000, 100_000)],
+        [
+            at_most("time of a packet, 100,000 connections to 100", "ns", "ours, 100,000", "ours, 100", 1.3),
+            at_most("memory of a connection, 100,000 to 100", "bytes", "ours, 100,000", "ours, 100", 1.3),
+        ],
+    ),
+    Row(
+        "startup",
+        "From the call of netstack.open to the first SYN answered, and to the first page; the client asks when the server listens.",
+        {"syn": "ms, SYN", "http": "ms, page", "asked": "ms, asked"},
+        [first("ours")],
+        [
+            at_most("from netstack.open to the first SYN answered", "syn", "ours", None, 2.0),
+            at_most("from netstack.open to the first HTTP response", "http", "ours", None, 10.0),
+        ],
+        runs=5,
     ),
 ]

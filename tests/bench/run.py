@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from . import report_text, tools
 from .lab import ROOT, Absent, Failed, Lab, Namespace
@@ -25,7 +26,7 @@ from .measure import Result, Row, measure
 from .rows import ROWS
 
 HERE = Path(__file__).resolve().parent
-INSIDE = "NETSTACK_BENCH_INSIDE"  # set in the namespaces that `isolate` makes
+INSIDE = "NETSTACK_BENCH_INSIDE"  # set by `isolate`: what the scripts before it came to
 QUICK = 0.5  # seconds
 
 
@@ -44,40 +45,49 @@ def main(words: list[str]) -> int:
         print("rows:", ", ".join(row.name for row in ROWS))
         print("by name only:", ", ".join(path.stem for path in scripts))
         return 0 if options.list else 2
-    failed = run_scripts(chosen)
-    if not rows:
-        return failed
-    if reason := isolate():
-        print(f"make bench: {reason}", file=sys.stderr)
-        return 1
     try:
+        if INSIDE not in os.environ:
+            failed = run_scripts(chosen)
+            if not rows:
+                return failed
+            prepare(rows)
+            isolate(failed)
         results = run_rows(rows, quick=options.quick)
     except (Absent, Failed) as error:
-        print(f"make bench: it can't run here; there is no {error}" if isinstance(error, Absent) else f"make bench: {error}", file=sys.stderr)
+        print(f"make bench: {'it needs ' if isinstance(error, Absent) else ''}{error}", file=sys.stderr)
         return 1
     print("\n".join(report_text.verdicts(results)))
-    return failed
+    return int(os.environ[INSIDE])
 
 
-def isolate() -> str | None:
-    """Go on in namespaces of our own; or why that can't be."""
-    if INSIDE in os.environ:
-        return None
+def prepare(rows: Sequence[Row]) -> None:
+    """What wants a network, or would be done for each row."""
+    tools.compile_tools()
+    if any(entrant.name == "pmd-pytcp" for row in rows for entrant in row.entrants):
+        try:
+            tools.install_pmd()
+        except Absent as error:
+            print(f"make bench: going on without {error}", file=sys.stderr)
+
+
+def isolate(failed: int) -> NoReturn:
+    """Start again, in namespaces of our own for devices and for mounts (some peers want namespaces with names)."""
     if shutil.which("ip") is None:
-        return "it needs the program ip (on Debian: apt-get install iproute2)"
-    apart = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+        raise Absent("the program ip (on Debian: apt-get install iproute2)")
+    apart = ["unshare", "--net", "--mount"]
+    if os.geteuid():
+        apart += ["--user", "--map-root-user"]
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
-        return "it makes network namespaces: run it as root, or where users may make their own (unshare --user --net)"
-    os.environ[INSIDE] = "1"
+        raise Absent("namespaces of its own: run it as root, or where users may make them (unshare --user --net --mount)")
+    os.environ[INSIDE] = str(failed)
     os.execvp(apart[0], [*apart, sys.executable, "-m", "tests.bench.run", *sys.argv[1:]])
 
 
 def run_rows(rows: Sequence[Row], *, quick: bool) -> list[Result]:
-    folder = tools.compile_tools()
-    Namespace().close()  # if that can't be, the first one says so better than twelve rows
+    Namespace().close()  # if that can't be, it is said once
     results = []
     for row in rows:
-        with Lab(folder) as lab:
+        with Lab(tools.FOLDER) as lab:
             result = measure(
                 row, lab, runs=1 if quick else row.runs, seconds=min(QUICK, row.seconds) if quick else row.seconds, say=status
             )

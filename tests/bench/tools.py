@@ -1,4 +1,4 @@
-"""What the measurements need besides this project: our C programs, compiled on the spot, and pmd-pytcp in an environment of its own."""
+"""What the measurements need besides this project: C programs, compiled on the spot, and pmd-pytcp in an environment of its own."""
 
 from __future__ import annotations
 
@@ -34,14 +34,24 @@ def compile_tools(folder: Path = FOLDER) -> Path:
 
 
 def pmd_python() -> Path:
-    """A Python that has pmd-pytcp. Made when it is first asked for; raises Absent where the package index can't be reached."""
-    python = PMD / "bin" / "python"
+    """A Python that has pmd-pytcp. Raises Absent."""
+    if _pmd_version() != PMD_REQUIREMENT:
+        raise Absent("pmd-pytcp: it could not be installed")
+    return PMD / "bin" / "python"
+
+
+def _pmd_version() -> str:
     stamp = PMD / ".ready"
-    if stamp.exists() and stamp.read_text() == PMD_REQUIREMENT:
-        return python
+    return stamp.read_text() if stamp.exists() else ""
+
+
+def install_pmd() -> None:
+    """An environment with pmd-pytcp, if there is none yet. Raises Absent where the package index can't be reached."""
+    if _pmd_version() == PMD_REQUIREMENT:
+        return
     for command in (
         [sys.executable, "-m", "venv", "--clear", str(PMD)],
-        [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", PMD_REQUIREMENT],
+        [str(PMD / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", PMD_REQUIREMENT],
     ):
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -50,8 +60,7 @@ def pmd_python() -> Path:
         if done.returncode:
             lines = done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["no reason given"]
             raise Absent(f"pmd-pytcp: {lines[-1]}")
-    stamp.write_text(PMD_REQUIREMENT)
-    return python
+    (PMD / ".ready").write_text(PMD_REQUIREMENT)
 
 
 def program(name: str, package: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import suppress
 
 from pmd_net_addr import Ip4IfAddr, MacAddress
 from pmd_pytcp import socket, stack
@@ -23,10 +24,8 @@ async def source(conn) -> None:
 
 
 async def attend(handler, conn) -> None:
-    try:
+    with suppress(OSError):
         await handler(conn)
-    except OSError:
-        pass
     conn.close()
 
 
