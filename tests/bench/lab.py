@@ -146,6 +146,10 @@ class Process:
         answer: dict[str, Any] = json.loads(self.line(timeout))
         return answer
 
+    def end_input(self) -> None:
+        assert self.popen.stdin is not None
+        self.popen.stdin.close()
+
     def _complaint(self) -> str:
         self.errors.seek(0)
         lines = self.errors.read().strip().splitlines()
@@ -272,7 +276,7 @@ class Lab:
                 on_line(process)
                 answer = json.loads(process.line(timeout))
                 on_line(process)
-                process.popen.stdin.close()
+                process.end_input()
             process.popen.wait(timeout)
             return answer
         except (ValueError, subprocess.TimeoutExpired) as error:

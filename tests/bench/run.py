@@ -3,7 +3,7 @@
 make bench                        all rows, some minutes
 make bench ARGS=ping              rows whose name has it, and the measurements `bench_*.py` whose name has it
 make bench ARGS="--quick udp"     one run of half a second each: a look, not a measurement
-make bench ARGS=--record          adds a line to history.jsonl
+make bench ARGS=--record          all, and adds a line to history.jsonl
 make bench ARGS=--list            what there is
 
 It exits 0 when it could measure, whatever the figures are.
@@ -12,6 +12,7 @@ It exits 0 when it could measure, whatever the figures are.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -20,12 +21,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import report_text, tools
+from . import history, machine, report_html, report_text, tools
 from .lab import ROOT, Absent, Failed, Lab, Namespace
 from .measure import Result, Row, measure
 from .rows import ROWS
 
 HERE = Path(__file__).resolve().parent
+ARTIFACTS = ROOT / "artifacts" / "bench"
 INSIDE = "NETSTACK_BENCH_INSIDE"  # set by `isolate`: what the scripts before it came to
 QUICK = 0.5  # seconds
 
@@ -57,7 +59,19 @@ def main(words: list[str]) -> int:
         print(f"make bench: {'it needs ' if isinstance(error, Absent) else ''}{error}", file=sys.stderr)
         return 1
     print("\n".join(report_text.verdicts(results)))
+    report(results, quick=options.quick, record=options.record)
     return int(os.environ[INSIDE])
+
+
+def report(results: Sequence[Result], *, quick: bool, record: bool) -> None:
+    """The files: JSON, the page, and the history where it was asked for."""
+    facts = machine.facts()
+    if record:
+        history.append(history.line(results, facts, quick=quick))
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    (ARTIFACTS / "bench.json").write_text(json.dumps(history.document(results, facts), indent=1) + "\n")
+    (ARTIFACTS / "bench.html").write_text(report_html.page(results, facts, history.read()))
+    print(f"written to {ARTIFACTS.relative_to(ROOT)}: bench.html, bench.json" + ("; a line of history.jsonl" if record else ""))
 
 
 def prepare(rows: Sequence[Row]) -> None:

@@ -2,34 +2,38 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 from pmd_net_addr import Ip4IfAddr, MacAddress
 from pmd_pytcp import socket, stack
+
+Handler = Callable[[Any], Awaitable[None]]
 
 SINK, SOURCE = 9, 19
 QUEUED = 1 << 18  # what a sender may have waiting. Its `send` takes everything, and has no bound: it has to be looked up
 
 
-async def sink(conn) -> None:
+async def sink(conn: Any) -> None:
     while await conn.recv(1 << 18):
         pass
 
 
-async def source(conn) -> None:
+async def source(conn: Any) -> None:
     while True:
         await conn.send(bytes(1 << 16))
         while len(conn._tcp_session._tx.buffer) > QUEUED:
             await asyncio.sleep(0)
 
 
-async def attend(handler, conn) -> None:
+async def attend(handler: Handler, conn: Any) -> None:
     with suppress(OSError):
         await handler(conn)
     conn.close()
 
 
-async def listen(address: str, port: int, handler) -> None:
+async def listen(address: str, port: int, handler: Handler) -> None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind((address, port))
     listener.listen(backlog=16)

@@ -22,8 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MSS = 1460, SCALE = 10, WINDOW = 8 << 20, BATCH = 64, FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
+enum { MSS = 1460, SCALE = 10, BATCH = 64, FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 enum { SINK = 9, SOURCE = 19 };
+#define WINDOW (gso ? 4 << 20 : 1 << 20)  /* bytes on their way, in either direction: a tap queues some thousand frames, no more */
 #define RETRY 0.05  /* seconds without progress, after which everything unacknowledged is sent again */
 
 struct frame {  /* what comes before a payload, without options */
@@ -33,7 +34,7 @@ struct frame {  /* what comes before a payload, without options */
 
 static int tap, gso;
 static uint8_t own_ip[4], own_mac[6] = {2, 0, 0, 0, 0, 2};
-static uint8_t in[70000], payload[65536];
+static uint8_t in[70000] __attribute__((aligned(64))), payload[65536] __attribute__((aligned(64)));
 
 static struct {
     uint8_t mac[6], ip[4];
@@ -187,8 +188,9 @@ static int send_some(void)
         peer.snd_nxt = peer.snd_una;
         peer.progress = now();
     }
+    uint32_t window = peer.snd_wnd < WINDOW ? peer.snd_wnd : WINDOW;
     int sent = 0;
-    for (; sent < BATCH && (int32_t)(peer.snd_una + peer.snd_wnd - peer.snd_nxt) >= (int32_t)unit; sent++) {
+    for (; sent < (gso ? 16 : BATCH) && (int32_t)(peer.snd_una + window - peer.snd_nxt) >= (int32_t)unit; sent++) {
         transmit(ACK | PSH, peer.snd_nxt, payload, unit);
         peer.snd_nxt += unit;
     }
