@@ -10,9 +10,9 @@ from pathlib import Path
 
 import attrs
 
-from . import tools
-from .lab import READY, Absent, Failed, Lab, Namespace, Process
+from . import programs
 from .measure import Entrant, Run
+from .place import READY, Absent, Failed, Lab, Namespace, Process
 
 HOST, STACK = "10.79.0.1", "10.79.0.2"  # the two ends of a tap: the kernel, and who is measured
 VETH = "10.78.0.2"  # the far end of a veth
@@ -42,7 +42,7 @@ class Job:
         return run
 
     def command(self, lab: Lab, host: str, seconds: float) -> list[str]:
-        return [str(lab.tools / "client"), self.mode, host, str(self.port), str(seconds), *self.words]
+        return [str(lab.programs / "client"), self.mode, host, str(self.port), str(seconds), *self.words]
 
     def cpu(self, lab: Lab) -> int:
         return lab.server_cpu if self.pinned else lab.client_cpu
@@ -77,7 +77,7 @@ def c_server(name: str, job: Job, kind: str) -> Entrant:
 
     def enter(lab: Lab) -> Run:
         near, far = lab.pair()
-        lab.start([str(lab.tools / "server"), kind, str(job.port)], far)
+        lab.start([str(lab.programs / "server"), kind, str(job.port)], far)
         return job.ask(lab, near, VETH)
 
     return Entrant(name, enter)
@@ -112,7 +112,7 @@ def pump(name: str, job: Job, *, offload: bool) -> Entrant:
 
     def enter(lab: Lab) -> Run:
         inside = lab.namespace()
-        lab.start([str(lab.tools / "tappump"), "tap0", STACK, "gso" if offload else "plain"], inside)
+        lab.start([str(lab.programs / "tappump"), "tap0", STACK, "gso" if offload else "plain"], inside)
         inside.ip("address", "add", f"{HOST}/24", "dev", "tap0")
         inside.ip("link", "set", "tap0", "txqueuelen", "4000", "up")
         return job.ask(lab, inside, STACK)
@@ -124,7 +124,7 @@ def pmd(name: str, job: Job) -> Entrant:
     """pmd-pytcp, from the package index."""
 
     def enter(lab: Lab) -> Run:
-        python = tools.pmd_python()
+        python = programs.pmd_python()
         inside = lab.namespace()
         inside.ip("tuntap", "add", "tap0", "mode", "tap")
         inside.ip("address", "add", f"{HOST}/24", "dev", "tap0")
@@ -164,8 +164,8 @@ def first(name: str) -> Entrant:
 
     def enter(lab: Lab) -> Run:
         def run(_: float) -> Mapping[str, float]:
-            with Lab(lab.tools) as fresh:  # the device is a new one each time
-                words = python_server("first", str(lab.tools / "client"), tap_spec(offload=True), STACK)
+            with Lab(lab.programs) as fresh:  # the device is a new one each time
+                words = python_server("first", str(lab.programs / "client"), tap_spec(offload=True), STACK)
                 return fresh.call(words, fresh.namespace(), cpu=None, timeout=SLACK)
 
         return run
@@ -212,7 +212,7 @@ def _outside(lab: Lab, job: Job, kind: str) -> Namespace:
     """A host with a server, and a default route that leads nowhere: they look for one. With large buffers they stall more."""
     host, _ = lab.pair(buffers=False)
     host.ip("route", "add", "default", "via", VETH)
-    lab.start([str(lab.tools / "server"), kind, str(job.port)], host, cpu=lab.client_cpu)
+    lab.start([str(lab.programs / "server"), kind, str(job.port)], host, cpu=lab.client_cpu)
     return host
 
 
@@ -227,7 +227,7 @@ def wait_for_device(guest: Namespace) -> None:
 
 def pasta(name: str, job: Job, kind: str) -> Entrant:
     def enter(lab: Lab) -> Run:
-        path = tools.program("pasta", "passt")
+        path = programs.find("pasta", "passt")
         host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
         words = [path, "--foreground", "--stderr", "--ipv4-only", "--runas", "0", "--mtu", "65520", "--config-net"]
         words += ["--address", "10.78.0.50", "--netmask", "24", "--gateway", "10.78.0.1"]
@@ -242,7 +242,7 @@ def pasta(name: str, job: Job, kind: str) -> Entrant:
 
 def slirp(name: str, job: Job, kind: str) -> Entrant:
     def enter(lab: Lab) -> Run:
-        path = tools.program("slirp4netns", "slirp4netns")
+        path = programs.find("slirp4netns", "slirp4netns")
         host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
         lab.start([path, "--configure", "--mtu", "65520", "--netns-type=path", lab.mounted(guest), "tap0"], host, ready=None)
         wait_for_device(guest)

@@ -9,7 +9,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .lab import ROOT
+from .place import ROOT
 
 
 def facts() -> dict[str, str | int]:

@@ -1,8 +1,8 @@
 """Measuring a row: who takes part runs in turns, round after round, and what others do to the machine meanwhile is noted.
 
 Absolute figures move by 10 to 30 % between minutes, so what counts is the ratio of two that ran right after each other: it is
-taken in each round, and the median over the rounds is judged. A round in which others used more than QUIET cores is repeated, at
-most as often again as there are rounds, and the quietest are kept.
+taken in each round, and the median over the rounds is judged. Where others used more than QUIET cores in a round there is another
+one, up to EXTRA of them, and the quietest are kept.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from .lab import Absent, Failed, Lab, Watch
+from .place import Absent, Failed, Lab, Watch
 
 QUIET = 0.25  # cores
+EXTRA = 3  # rounds
 
 Run = Callable[[float], Mapping[str, float]]  # one run of so many seconds: what was measured
 
@@ -56,8 +57,8 @@ class Row:
     keys: Mapping[str, str]
     entrants: Sequence[Entrant]
     goals: Sequence[Goal] = ()
-    seconds: float = 1.0
-    runs: int = 3
+    seconds: float = 0.5
+    runs: int = 5  # rounds: many short ones follow the machine's moods better than a few long ones
 
 
 @attrs.frozen
@@ -142,7 +143,7 @@ def measure(row: Row, lab: Lab, *, runs: int, seconds: float, say: Callable[[str
 def wanted(rounds: Sequence[Round], runs: int) -> bool:
     """Whether there has to be another round."""
     quiet = sum(each.others <= QUIET for each in rounds)
-    return quiet < runs and len(rounds) < (2 * runs if runs > 1 else 1)
+    return quiet < runs and len(rounds) < (runs + EXTRA if runs > 1 else 1)
 
 
 def keep(rounds: Sequence[Round], runs: int) -> list[Round]:

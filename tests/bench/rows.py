@@ -191,7 +191,8 @@ ROWS = [
             at_most("10,000 connections, processor of the server, to asyncio", "server", "ours, Protocol", "kernel, Protocol", 0.7),
             at_most("10,000 connections, of server and client, to asyncio", "both", "ours, Protocol", "kernel, Protocol", 0.7),
         ],
-        seconds=3.0,
+        seconds=2.0,
+        runs=3,
     ),
     Row(
         "growth",
@@ -212,6 +213,5 @@ ROWS = [
             at_most("from netstack.open to the first SYN answered", "syn", "ours", None, 2.0),
             at_most("from netstack.open to the first HTTP response", "http", "ours", None, 10.0),
         ],
-        runs=5,
     ),
 ]

@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import history, machine, report_html, report_text, tools
-from .lab import ROOT, Absent, Failed, Lab, Namespace
+from . import history, machine, programs, report_html, report_text
 from .measure import Result, Row, measure
+from .place import ROOT, Absent, Failed, Lab, Namespace
 from .rows import ROWS
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +38,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("names", nargs="*", help="parts of names of rows, or of bench_*.py")
     parser.add_argument("--quick", action="store_true", help="one run of half a second each")
     parser.add_argument("--record", action="store_true", help="add this run to history.jsonl")
+    parser.add_argument("--to", type=Path, default=ARTIFACTS, metavar="FOLDER", help="where the page and the JSON go")
     parser.add_argument("--list", action="store_true", help="show what there is")
     options = parser.parse_args(words)
     scripts = sorted(HERE.glob("bench_*.py"))
@@ -59,27 +60,28 @@ def main(words: list[str]) -> int:
         print(f"make bench: {'it needs ' if isinstance(error, Absent) else ''}{error}", file=sys.stderr)
         return 1
     print("\n".join(report_text.verdicts(results)))
-    report(results, quick=options.quick, record=options.record)
+    report(results, options.to, quick=options.quick, record=options.record)
     return int(os.environ[INSIDE])
 
 
-def report(results: Sequence[Result], *, quick: bool, record: bool) -> None:
+def report(results: Sequence[Result], folder: Path, *, quick: bool, record: bool) -> None:
     """The files: JSON, the page, and the history where it was asked for."""
     facts = machine.facts()
     if record:
         history.append(history.line(results, facts, quick=quick))
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    (ARTIFACTS / "bench.json").write_text(json.dumps(history.document(results, facts), indent=1) + "\n")
-    (ARTIFACTS / "bench.html").write_text(report_html.page(results, facts, history.read()))
-    print(f"written to {ARTIFACTS.relative_to(ROOT)}: bench.html, bench.json" + ("; a line of history.jsonl" if record else ""))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bench.json").write_text(json.dumps(history.document(results, facts), indent=1) + "\n")
+    (folder / "bench.html").write_text(report_html.page(results, facts, history.read()))
+    also = ", a line of history.jsonl" if record else ""
+    print(f"written: {os.path.relpath(folder / 'bench.html')}, bench.json beside it{also}")
 
 
 def prepare(rows: Sequence[Row]) -> None:
     """What wants a network, or would be done for each row."""
-    tools.compile_tools()
+    programs.compile_programs()
     if any(entrant.name == "pmd-pytcp" for row in rows for entrant in row.entrants):
         try:
-            tools.install_pmd()
+            programs.install_pmd()
         except Absent as error:
             print(f"make bench: going on without {error}", file=sys.stderr)
 
@@ -101,7 +103,7 @@ def run_rows(rows: Sequence[Row], *, quick: bool) -> list[Result]:
     Namespace().close()  # if that can't be, it is said once
     results = []
     for row in rows:
-        with Lab(tools.FOLDER) as lab:
+        with Lab(programs.FOLDER) as lab:
             result = measure(
                 row, lab, runs=1 if quick else row.runs, seconds=min(QUICK, row.seconds) if quick else row.seconds, say=status
             )

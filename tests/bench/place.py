@@ -188,8 +188,8 @@ def _ran(task: str) -> float:
 class Lab:
     """What one row of the table needs, ended together."""
 
-    def __init__(self, tools: Path) -> None:
-        self.tools = tools
+    def __init__(self, programs: Path) -> None:
+        self.programs = programs
         cpus = sorted(os.sched_getaffinity(0))
         self.server_cpu, self.client_cpu = cpus[0], cpus[-1]
         self.processes: list[Process] = []

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .lab import ROOT, Absent, Failed
+from .place import ROOT, Absent, Failed
 
 SOURCES = Path(__file__).resolve().parent / "peers"
 FOLDER = ROOT / "build" / "bench"
@@ -16,7 +16,7 @@ PMD = ROOT / ".venv-pmd"
 PMD_REQUIREMENT = "pmd-pytcp>=0.3.8,<0.4"
 
 
-def compile_tools(folder: Path = FOLDER) -> Path:
+def compile_programs(folder: Path = FOLDER) -> Path:
     """The folder with what `peers/*.c` became. Raises Absent without a compiler."""
     compiler = os.environ.get("CC") or next((name for name in ("gcc", "cc", "clang") if shutil.which(name)), None)
     if compiler is None:
@@ -63,7 +63,7 @@ def install_pmd() -> None:
     (PMD / ".ready").write_text(PMD_REQUIREMENT)
 
 
-def program(name: str, package: str) -> str:
+def find(name: str, package: str) -> str:
     """Where a program of the system is. Raises Absent."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if found is None:
