@@ -9,6 +9,7 @@ cdef class Frame:
     cdef public long long now
     cdef public unsigned long long src, dst, lsrc
     cdef public int proto, ttl, tos, cast, csum, gso, kept
+    cdef public bint lend
 
 
 @cython.final

@@ -12,16 +12,16 @@ cdef class SendQueue:
     cdef list chunks
     cdef readonly Py_ssize_t length
     cdef Py_ssize_t head, cursor, at
-    cdef readonly bytes data
+    cdef readonly object data
     cdef readonly Py_ssize_t o, n
-    @cython.locals(n=Py_ssize_t, chunks=list, last=bytes)
-    cpdef void append(self, bytes data) except *
+    @cython.locals(n=Py_ssize_t, chunks=list)
+    cpdef void append(self, object data) except *
     @cython.locals(chunks=list, i=Py_ssize_t, size=Py_ssize_t)
     cpdef void release(self, Py_ssize_t n) except *
     cpdef void clear(self) except *
-    @cython.locals(chunk=bytes, o=Py_ssize_t, have=Py_ssize_t)
+    @cython.locals(o=Py_ssize_t, have=Py_ssize_t)
     cpdef void view(self, Py_ssize_t offset, Py_ssize_t n, Py_ssize_t mss) except *
-    @cython.locals(parts=list, i=Py_ssize_t, left=Py_ssize_t, chunk=bytes, take=Py_ssize_t)
+    @cython.locals(parts=list, i=Py_ssize_t, left=Py_ssize_t, take=Py_ssize_t)
     cdef void join(self, Py_ssize_t o, Py_ssize_t n) except *
     cpdef void drop(self) except *
 

@@ -71,7 +71,7 @@ class Receiver(Window):
             self.send_ack(now)  # at once, one for each segment: duplicates are what the sender counts (RFC 5681 4.2)
             return
         full = n >= self.rcv_mss
-        if n and (self.paused or self.rx_bytes) and not self.hub.budget.fits(n):
+        if n and (self.paused or self.rx_bytes or self.held) and not self.hub.budget.fits(n):
             n = self.squeeze(n)
         if n:
             self.rcv_nxt = serial.add(seq, n)
@@ -103,7 +103,7 @@ class Receiver(Window):
             if self.hub.budget.fits(n):
                 return n
         ext.RcvPruned += 1
-        left = tc.LEAST - self.rx_bytes
+        left = tc.LEAST - self.rx_bytes - self.held
         if left >= n:
             return n
         ext.TCPRcvQDrop += 1
