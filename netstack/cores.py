@@ -218,6 +218,10 @@ class StreamUser:
         """The same for bytes that had to wait in the receive queue."""
         raise NotImplementedError
 
+    def lent(self, data: memoryview, now: int) -> None:
+        """The same for a view that they waited in; who doesn't say otherwise gets them as bytes."""
+        self.queued(bytes(data), now)
+
     def eof(self, now: int) -> None:
         """The peer will send no more."""
         raise NotImplementedError

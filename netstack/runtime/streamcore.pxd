@@ -19,6 +19,7 @@ cdef class StreamCore(StreamUser):
     cdef void connected(self, long long now) except *
     cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
     cdef void queued(self, bytes data, long long now) except *
+    cdef void lent(self, object data, long long now) except *
     cdef void add(self, object chunk, Py_ssize_t n) except *
     cdef void eof(self, long long now) except *
     cdef void writable(self, long long now) except *

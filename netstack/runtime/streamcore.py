@@ -78,6 +78,9 @@ class StreamCore(StreamUser):
     def queued(self, data: bytes, now: int) -> None:
         self.add(data, len(data))
 
+    def lent(self, data: memoryview, now: int) -> None:
+        self.add(data, len(data))
+
     def add(self, chunk: bytes | memoryview, n: int) -> None:
         chunks = self.chunks
         if n < tc.JOIN and len(chunks) > 1 and len(chunks[-1]) + n <= tc.JOIN:  # not the first: that one is being read
@@ -151,7 +154,7 @@ class StreamCore(StreamUser):
         if self.head:
             chunk = chunk[self.head :]
         self.next(len(chunk))
-        return chunk.toreadonly()
+        return chunk
 
     def take_into(self, buffer: memoryview) -> int:
         """As much as there is and as fits into `buffer`, which is writable and counts bytes. How much that was."""

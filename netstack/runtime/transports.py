@@ -13,12 +13,13 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..adapters import PyDatagramUser, PyStreamUser
+from ..adapters import PyDatagramUser, PySegmentUser, PyStreamUser
 from ..address import ip4_text
 from ..errors import ClosedError, UsageError
 from ..tcp.connection import Connection
 from ..udp.core import UdpPort
 from .base import Crank
+from .reader import SegmentProtocol
 from .resolve import ipv4
 
 logger = logging.getLogger("netstack")
@@ -76,7 +77,7 @@ class TcpTransport(asyncio.Transport):
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
         "_buffered", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_loop", "_lost",
-        "_lost_writes", "_made", "_on_lost", "_paused_reading", "_paused_writing", "_protocol", "_view", "user",
+        "_lost_writes", "_made", "_on_lost", "_paused_reading", "_paused_writing", "_protocol", "_segment_received", "_view", "user",
         "__dict__", "__weakref__",
     )  # fmt: skip
 
@@ -97,7 +98,7 @@ class TcpTransport(asyncio.Transport):
         self._made = False
         self._connected: asyncio.Future[None] | None = None
         self._view: SocketView | None = None
-        self.user = PyStreamUser(self)
+        self.user = PySegmentUser(self) if isinstance(protocol, SegmentProtocol) else PyStreamUser(self)
         self.set_protocol(protocol)
 
     def bind(self, conn: Connection) -> None:
@@ -122,9 +123,14 @@ class TcpTransport(asyncio.Transport):
         if self._connected is not None and not self._connected.done():
             self._connected.set_result(None)
 
-    def on_data(self, data: bytes, now: int) -> None:
+    def on_data(self, data: bytes | memoryview, now: int) -> None:
         if self._closing:
             return
+        if type(data) is memoryview:
+            if self._segment_received is not None:
+                self._call(self._segment_received, data)
+                return
+            data = bytes(data)
         if self._buffered is None:
             self._call(self._data_received, data)
         else:
@@ -226,6 +232,7 @@ class TcpTransport(asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
         self._buffered = protocol if isinstance(protocol, asyncio.BufferedProtocol) else None
+        self._segment_received = getattr(protocol, "segment_received", None)
         self._data_received: Callable[[bytes], object] = getattr(protocol, "data_received", lambda data: None)
 
     def get_protocol(self) -> asyncio.BaseProtocol:

@@ -237,7 +237,8 @@ class Handle(Receiver):
         self.paused = False
         self.hand_over(now)
         self.tune(False, now)
-        self.open_window_again(now)
+        if not self.paused or 2 * serial.sub(self.rcv_adv, self.rcv_nxt) < self.rcv_buf:  # as for `let_go`: it will resume again
+            self.open_window_again(now)
 
     # -- a user who keeps what it is given: its queue is the receive buffer, and needs no pause ----------------------------------
 

@@ -306,7 +306,7 @@ class Tcb(Timer):
         self.rcv_mss = tc.DEFAULT_MSS  # the largest segment seen: what "every second full-sized segment" means
         self.adv_mss = path_mtu - tc.IP_TCP
         self.ooo: Reassembly | None = None  # made at the first segment out of order
-        self.rx: deque[bytes] | None = None  # what waits while paused
+        self.rx: deque[bytes | memoryview] | None = None  # what waits while paused
         self.rx_bytes = 0
         self.held = 0  # bytes that the user was given and has not consumed: they fill the window like those of rx
         self.fin_at = 0
