@@ -1,6 +1,5 @@
 cimport cython
 cimport netstack.raw as raw
-from netstack.buffers cimport keep
 from netstack.cores cimport DatagramUser, Frame, FrameSink, NetifCore, Out, StreamUser
 
 
@@ -39,11 +38,6 @@ cdef class PyStreamUser(StreamUser):
     cdef void eof(self, long long now) except *
     cdef void writable(self, long long now) except *
     cdef void closed(self, object error, long long now) except *
-
-
-cdef class PySegmentUser(PyStreamUser):
-    cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
-    cdef void lent(self, object data, long long now) except *
 
 
 cdef class PyDatagramUser(DatagramUser):

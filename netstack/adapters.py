@@ -4,10 +4,9 @@ A Python class can't override a `cdef` method, so whoever writes a sink or a use
 a call (cython-patterns: bound and looked-up calls), paid only by those who use them.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from . import raw
-from .buffers import keep
 from .cores import DatagramUser, Frame, FrameSink, NetifCore, Out, StreamUser
 
 
@@ -99,7 +98,7 @@ class StreamHandler(Protocol):
     """What `PyStreamUser` calls; see `cores.StreamUser` for when."""
 
     def on_connected(self, now: int, /) -> None: ...
-    def on_data(self, data: Any, now: int, /) -> None: ...
+    def on_data(self, data: bytes, now: int, /) -> None: ...
     def on_eof(self, now: int, /) -> None: ...
     def on_writable(self, now: int, /) -> None: ...
     def on_closed(self, error: Exception | None, now: int, /) -> None: ...
@@ -130,18 +129,6 @@ class PyStreamUser(StreamUser):
 
     def closed(self, error: "Exception | None", now: int) -> None:
         self.handler.on_closed(error, now)
-
-
-class PySegmentUser(PyStreamUser):
-    """The same without the copy: `on_data` gets bytes, or a view of a slab that it may keep (buffers.keep)."""
-
-    __slots__ = ()
-
-    def data(self, f: Frame, n: int, now: int) -> None:
-        self.handler.on_data(keep(f, n), now)
-
-    def lent(self, data: memoryview, now: int) -> None:
-        self.handler.on_data(data, now)
 
 
 class DatagramHandler(Protocol):

@@ -3,11 +3,13 @@ cimport netstack.raw as raw
 cimport netstack.tcp.const as tc
 from netstack.buffers cimport keep
 from netstack.cores cimport Frame, StreamUser
+from netstack.runtime.base cimport Crank
 from netstack.tcp.connection cimport Connection
 
 
 cdef class StreamCore(StreamUser):
-    cdef object face, clock, chunks
+    cdef object face, chunks
+    cdef Crank clock
     cdef readonly Connection conn
     cdef Py_ssize_t head, read
     cdef readonly Py_ssize_t unread

@@ -21,6 +21,7 @@ from ..buffers import keep
 from ..cores import Frame, StreamUser
 from ..tcp import const as tc
 from ..tcp.connection import Connection
+from .base import Crank
 
 
 class Face(Protocol):
@@ -29,12 +30,6 @@ class Face(Protocol):
     def on_connected(self) -> None: ...
     def on_closed(self, error: Exception | None, /) -> None:
         """Nothing more will come."""
-
-
-class Clock(Protocol):
-    """A crank."""
-
-    def now(self) -> int: ...
 
 
 class StreamCore(StreamUser):
@@ -48,7 +43,7 @@ class StreamCore(StreamUser):
         "writer",
     )  # fmt: skip
 
-    def __init__(self, face: Face, clock: Clock) -> None:
+    def __init__(self, face: Face, clock: Crank) -> None:
         self.face = face
         self.clock = clock
         self.conn: Connection | None = None
