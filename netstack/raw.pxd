@@ -4,6 +4,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove
 
@@ -74,6 +75,11 @@ cdef inline int pbytes(bytearray b, Py_ssize_t o, bytes v) except -1:
 
 cdef inline bytes take(bytearray b, Py_ssize_t o, Py_ssize_t n):
     return PyBytes_FromStringAndSize(<char *>at(b, o, n), n)
+
+
+cdef inline object view(bytearray b, Py_ssize_t o, Py_ssize_t n):
+    at(b, o, n)
+    return PyMemoryView_FromObject(b)[o:o + n]
 
 
 cdef inline Py_ssize_t copy_into(object dst, bytearray b, Py_ssize_t o, Py_ssize_t n) except -1:

@@ -72,6 +72,12 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return bytes(memoryview(b)[o : o + n])
 
 
+def view(b: bytearray, o: int, n: int) -> memoryview:
+    """`n` bytes without a copy. While it or a part of it lives, `shared(b)`."""
+    _check(b, o, n)
+    return memoryview(b)[o : o + n]
+
+
 def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     """Copy into a buffer of the application's, as much as fits; returns how much that was."""
     _check(b, o, n)

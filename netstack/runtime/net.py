@@ -18,6 +18,7 @@ from ..tcp.connection import Connection
 from .base import Crank
 from .datagrams import UdpTransport
 from .reactor import LoopReactor
+from .reader import SegmentProtocol, SegmentReader
 from .resolve import ipv4, local_ipv4
 from .servers import Server
 from .streams import TcpStream, UdpSocket, wait_for
@@ -159,8 +160,8 @@ class Net:
         timeout: float | None = None,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """asyncio's `open_connection` through this net."""
-        reader = asyncio.StreamReader(limit=limit, loop=self._loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        reader = SegmentReader(limit=limit, loop=self._loop)
+        protocol = SegmentProtocol(reader, loop=self._loop)
         transport, _ = await self.create_connection(lambda: protocol, host, port, local_addr=local_addr, timeout=timeout)
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)  # type: ignore[arg-type]  # by its `__class__`
         return reader, writer
@@ -182,8 +183,7 @@ class Net:
                 self._own(self._attend(result, writer))
 
         def factory() -> asyncio.StreamReaderProtocol:
-            reader = asyncio.StreamReader(limit=limit, loop=self._loop)
-            return asyncio.StreamReaderProtocol(reader, connected, loop=self._loop)
+            return SegmentProtocol(SegmentReader(limit=limit, loop=self._loop), connected, loop=self._loop)
 
         return await self.create_server(factory, host, port, backlog=backlog)
 

@@ -16,10 +16,12 @@ from typing import Any
 
 from .. import raw
 from ..address import ip4_text
+from ..buffers import keep
 from ..cores import Frame, StreamUser
 from ..errors import ClosedError, UsageError
 from ..tcp.connection import Connection
 from .base import Crank
+from .reader import SegmentProtocol
 from .sockview import SocketView
 
 logger = logging.getLogger("netstack")
@@ -78,7 +80,7 @@ class TcpTransport(StreamUser):
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
         "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_error", "_get_buffer",
-        "_keeper", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view", "__dict__",
+        "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view", "__dict__",
         "__weakref__",
     )  # fmt: skip
 
@@ -134,7 +136,7 @@ class TcpTransport(StreamUser):
             return
         try:
             if self._get_buffer is None:
-                self._data_received(raw.take(f.buf, f.off, n))
+                self._data_received(keep(f, n) if self._keeps else raw.take(f.buf, f.off, n))
                 return
             o = f.off
             while n > 0 and not self._closing:  # a buffer may give less room than was asked for
@@ -161,6 +163,17 @@ class TcpTransport(StreamUser):
             raise
         except BaseException as error:
             self._fatal(error)
+
+    def lent(self, data: memoryview, now: int) -> None:
+        if not self._keeps:
+            self.queued(bytes(data), now)
+        elif not self._closing:
+            try:
+                self._data_received(data)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self._fatal(error)
 
     def _fill(self, data: bytes) -> None:
         view = memoryview(data)
@@ -256,7 +269,10 @@ class TcpTransport(StreamUser):
             self._buffer_updated: Callable[[int], None] = protocol.buffer_updated
         else:
             self._get_buffer = None
-            self._data_received: Callable[[bytes], object] = getattr(protocol, "data_received", _ignore)
+            self._data_received: Callable[[Any], object] = getattr(protocol, "data_received", _ignore)
+        self._keeps = isinstance(protocol, SegmentProtocol)  # it takes views, in its own time
+        if self._keeps:
+            self._data_received = protocol.segment_received  # type: ignore[attr-defined]  # as the line above says
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._protocol

@@ -94,7 +94,7 @@ cdef class Tcb(Timer):
     cdef readonly unsigned int irs, rcv_nxt, rcv_adv
     cdef unsigned int fin_at
     cdef readonly int rcv_mss, adv_mss
-    cdef readonly long long rx_bytes
+    cdef readonly long long rx_bytes, held
     cdef readonly Reassembly ooo
     cdef object rx
     cdef long long unacked, challenged_at, vouched_at

@@ -39,6 +39,10 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return raw.take(b, o, n)
 
 
+def view(b: bytearray, o: int, n: int) -> memoryview:
+    return raw.view(b, o, n)
+
+
 def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     return raw.copy_into(dst, b, o, n)
 
