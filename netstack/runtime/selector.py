@@ -129,14 +129,15 @@ class StackSelector:
         if self._sleeps:
             self._sleeps -= 1
             return self._poll(wait, most)
+        events = self._poll(0, most)
+        if events:
+            return events  # it waited already: that says nothing of how long the next takes
         end = time.monotonic_ns() + self._busy_poll
-        while True:
+        while time.monotonic_ns() < end:
             events = self._poll(0, most)
             if events:
                 self._in_vain = 1
                 return events
-            if time.monotonic_ns() >= end:
-                break
         if self._in_vain < MOST_SLEEPS:
             self._in_vain *= 2
         self._sleeps = self._in_vain
