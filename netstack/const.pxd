@@ -33,6 +33,8 @@ cdef enum:
     OFFLOAD_CSUM = 1
     OFFLOAD_TSO4 = 2
     OFFLOAD_TSO6 = 4
+    OFFLOAD_GATHER = 8
+    GATHER = 64
     ETH_HEADER = 14
     ETH_IPV4 = 0x0800
     ETH_ARP = 0x0806

@@ -49,8 +49,8 @@ class Ipv4Core(IpCore):
     """The sending half, and the tables that both halves use."""
 
     __slots__ = (
-        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing", "path0",
-        "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
+        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing",
+        "path0", "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, ttl: int) -> None:
@@ -136,7 +136,7 @@ class Ipv4Core(IpCore):
         elif p.src >> 24 == 127 and not path.local:
             self.mib.OutNoRoutes += 1
             raise Unreachable("a loopback address can't leave the host (RFC 1122 3.2.1.3)")
-        total = 20 + const.HEADROOM - p.off + p.n
+        total = 20 + p.length()
         if total > path.mtu and (total > 65535 or p.gso == 0):
             self.send_long(p, path, total, now)
             return

@@ -42,7 +42,8 @@ def complete_checksum(p: Out) -> None:
     head = const.HEADROOM - p.l4
     s = raw.csum(p.hdr, p.l4, head, 0)
     if p.n:
-        part = raw.csum_of(p.data, p.o, p.n, 0)  # type: ignore[arg-type]  # with n there is data
+        text = p.payload()
+        part = raw.csum_of(text, 0, raw.size(text), 0)
         s = raw.fold(s + part)
     s = s ^ const.M16
     if s == 0 and p.proto == const.PROTO_UDP:

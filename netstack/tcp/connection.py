@@ -466,7 +466,7 @@ class Connection(Handle):
         self.keep_sent += 1
         self.hub.ext.TCPKeepAlive += 1
         self.t_keep = now + self.keep_interval
-        self.emit(const.ACK, serial.add(self.snd_una, -1), None, 0, 0, now)
+        self.emit(const.ACK, serial.add(self.snd_una, -1), 0, now)
 
     # -- ICMP -----------------------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ cdef class Hub:
     cdef readonly TcpMib mib
     cdef readonly TcpExt ext
     cdef Out out
-    cdef bint batch
+    cdef bint batch, gathers
     cdef readonly Tcb todo
     cdef readonly list flights
     cdef readonly dict unread
@@ -43,7 +43,7 @@ cdef class Hub:
     cdef int take_back(self, Flight flight) except -1
     cdef int touch(self, Tcb c) except -1
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")
-    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, object data, Py_ssize_t o, Py_ssize_t n, int gso, long long now) except -1
+    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, Py_ssize_t n, int gso, long long now) except -1
     @cython.locals(p=Out)
     cdef void bare(self, unsigned long long src, unsigned long long dst, unsigned int ports, unsigned int seq, unsigned int ack, unsigned int flags, unsigned int wnd, long long now) except *
     cdef void remove(self, Tcb c) except *
