@@ -60,7 +60,9 @@ class Out:
     src dst proto ttl tos df   what the internet header shall say; src 0 asks the internet layer to choose; ttl 0 is the default
     """
 
-    __slots__ = ("csum_off", "data", "df", "dst", "gso", "hdr", "l4", "n", "o", "off", "proto", "rest", "rest_n", "src", "tos", "ttl")
+    __slots__ = (
+        "csum_off", "data", "df", "dst", "gso", "hdr", "l4", "n", "o", "off", "proto", "rest", "rest_n", "src", "tos", "ttl",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.hdr = bytearray(const.HEADROOM)

@@ -49,8 +49,9 @@ class Ipv4Core(IpCore):
     """The sending half, and the tables that both halves use."""
 
     __slots__ = (
-        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing",
-        "path0", "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
+        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing", "path0",
+        "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers",
+        "ttl",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, ttl: int) -> None:

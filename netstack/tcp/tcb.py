@@ -132,8 +132,8 @@ class Hub:
 
     def ship(self, hl: int, src: int, dst: int, pseudo: int, n: int, gso: int, now: int) -> bool:
         """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0, and whose `n` bytes of
-        text `out` refers to. `pseudo` is the sum of the pseudo-header without the length. False when it could not leave: as good as lost on the way; `too_long` is then the
-        MTU that it did not fit, or 0."""
+        text `out` refers to. `pseudo` is the sum of the pseudo-header without the length. False when it could not leave: as good as
+        lost on the way; `too_long` is then the MTU that it did not fit, or 0."""
         p = self.out
         off = const.HEADROOM - hl
         p.off = off

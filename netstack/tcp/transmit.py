@@ -36,8 +36,9 @@ class Transmitter(Tcb):
     # -- one segment ----------------------------------------------------------------------------------------------------------
 
     def emit(self, flags: int, seq: int, n: int, now: int) -> bool:
-        """Send one segment, or one super-segment, with the `n` bytes of text that `sendq` has in view. Whatever it carries, it acknowledges: ACKs that were owed are paid. False when it
-        did not fit the path, whose MTU another connection has learnt: the MSS is a smaller one now."""
+        """Send one segment, or one super-segment, with the `n` bytes of text that `sendq` has in view. Whatever it carries, it
+        acknowledges: ACKs that were owed are paid. False when it did not fit the path, whose MTU another connection has learnt:
+        the MSS is a smaller one now."""
         hub = self.hub
         wnd = self.offer()
         hdr = hub.out.hdr
