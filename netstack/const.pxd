@@ -33,7 +33,7 @@ cdef enum:
     OFFLOAD_CSUM = 1
     OFFLOAD_TSO4 = 2
     OFFLOAD_TSO6 = 4
-    OFFLOAD_GATHER = 8
+    OFFLOAD_GATHER = 32
     GATHER = 64
     ETH_HEADER = 14
     ETH_IPV4 = 0x0800

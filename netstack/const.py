@@ -27,7 +27,7 @@ CSUM_GOOD = 1  # the device verified it, or it never crossed a wire
 OFFLOAD_CSUM = 1  # the device completes a transport checksum from the pseudo-header sum
 OFFLOAD_TSO4 = 2  # the device cuts TCP/IPv4 super-segments of up to 64 KiB
 OFFLOAD_TSO6 = 4
-OFFLOAD_GATHER = 8  # it takes a payload in pieces (Out.rest)
+OFFLOAD_GATHER = 32  # it takes a payload in pieces (Out.rest)
 GATHER = 64  # the most of them: a super-segment of pieces of a KiB. Linux takes 1024 in one writev
 
 ETH_HEADER = 14

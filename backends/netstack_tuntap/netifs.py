@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Self
 
+from netstack import const
 from netstack.address import Cidr, Mac
 from netstack.cores import NetifCore
 from netstack.errors import UsageError
@@ -87,7 +88,10 @@ class Device(TapCore):
 
     @property
     def offload(self) -> int:
-        return self._handle.offload
+        offload = self._handle.offload
+        if offload & const.OFFLOAD_CSUM and offload & const.OFFLOAD_TSO4:
+            offload |= const.OFFLOAD_GATHER
+        return offload
 
     def set_waker(self, waker: "Callable[[], None] | None") -> None:
         """Nobody needs waking: the descriptor tells."""

@@ -1,4 +1,5 @@
 # The twin of sysio.py: the same calls as inline C.
+cimport netstack.const as const
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.errno cimport errno
@@ -71,6 +72,37 @@ cdef inline Py_ssize_t write2(int fd, bytearray hdr, Py_ssize_t off, object data
     if parts == 2:
         PyBuffer_Release(&view)
     return r
+
+
+cdef inline Py_ssize_t write_many(
+    int fd, bytearray hdr, Py_ssize_t off, bytes data, Py_ssize_t o, Py_ssize_t n, list rest, Py_ssize_t rest_n
+) except? -9999:
+    cdef iovec v[2 + const.GATHER]
+    cdef bytes piece
+    cdef Py_ssize_t r
+    cdef int parts = 2
+    if off < 0 or off > len(hdr) or o < 0 or n < 0 or n > len(data) - o or len(rest) >= const.GATHER:
+        raise IndexError("past the end")
+    v[0].iov_base = PyByteArray_AS_STRING(hdr) + off
+    v[0].iov_len = len(hdr) - off
+    v[1].iov_base = <char *>data + o
+    v[1].iov_len = n
+    for piece in rest:
+        r = len(piece)
+        if r > rest_n:
+            r = rest_n
+        v[parts].iov_base = <char *>piece
+        v[parts].iov_len = r
+        rest_n -= r
+        parts += 1
+    if rest_n:
+        raise IndexError("past the end")
+    while True:
+        r = c_writev(fd, v, parts)
+        if r >= 0:
+            return r
+        if errno != INTR:
+            return -errno
 
 
 cdef inline (int, int, int) get_vnet(bytearray b, Py_ssize_t o) except *:

@@ -227,7 +227,7 @@ class Tcb(Timer):
         # windows and buffers
         "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
         # the turn of the crank
-        "touched", "after", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end",
+        "touched", "after", "corked", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end",
         "keep_idle", "keep_interval", "keep_count", "keep_sent",
     )  # fmt: skip
 
@@ -334,6 +334,7 @@ class Tcb(Timer):
 
         self.touched = False
         self.after: Tcb | None = None
+        self.corked = False  # the user is being told that it may write
         self.orphan = False  # the user has closed
         self.ended = False  # over, but for what the user has still to read
         self.error: Exception | None = None
