@@ -84,5 +84,5 @@ def test_a_device_of_one_queue_and_one_of_many_are_refused_in_a_sentence() -> No
         with pytest.raises(Failed, match="tap0 is there and is no tap device of many queues: make it one with: sudo ip tuntap del"):
             lab.run(sys.executable, *words, "tap:tap0?multi_queue=yes")
         lab.run("ip", "tuntap", "add", "dev", "mq0", "mode", "tap", "multi_queue")
-        with pytest.raises(Failed, match="mq0 is there and is no tap device with one queue: .* say multi_queue=yes"):
+        with pytest.raises(Failed, match=r"mq0 is there and is no tap device with one queue: .* say multi_queue=yes"):
             lab.run(sys.executable, *words, "tap:mq0")
