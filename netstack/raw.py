@@ -8,6 +8,7 @@ layers check lengths first, so that none is ever seen. A differential test calls
 """
 
 import struct
+from typing import Any
 
 _G32 = struct.Struct("!I")
 _TCP = struct.Struct("!IIIHH").unpack_from
@@ -71,6 +72,12 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return bytes(memoryview(b)[o : o + n])
 
 
+def view(b: bytearray, o: int, n: int) -> memoryview:
+    """`n` bytes without a copy. While it or a part of it lives, `shared(b)`."""
+    _check(b, o, n)
+    return memoryview(b)[o : o + n]
+
+
 def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     """Copy into a buffer of the application's, as much as fits; returns how much that was."""
     _check(b, o, n)
@@ -116,6 +123,11 @@ def piece(data: bytes, o: int, n: int) -> bytes:
 def size(data: bytes) -> int:
     """Length in bytes of any contiguous buffer."""
     return len(_plain(data))
+
+
+def behead(items: list[Any], n: int) -> None:
+    """Remove the first `n` of `items`: a slice without the objects that Python would make for it."""
+    del items[:n]
 
 
 def shared(b: bytearray) -> bool:

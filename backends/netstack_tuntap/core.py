@@ -26,7 +26,7 @@ from .mib import TapMib
 class TapCore(NetifCore):
     """A descriptor that gives and takes one frame a call: tap, tun, or a socket that keeps message boundaries."""
 
-    __slots__ = ("cutter", "fd", "gatherer", "link", "mib", "pool", "sink", "takes", "vnet")
+    __slots__ = ("cutter", "fd", "gatherer", "last", "link", "mib", "pool", "sink", "takes", "vnet")
 
     def __init__(self, fd: int, slab: int, vnet: int, takes: int = 0, link: int = const.ETH_HEADER, gather: int = 0) -> None:
         """`slab` bytes are read at most; `vnet` is 0, or the length of the vnet header.
@@ -38,6 +38,7 @@ class TapCore(NetifCore):
         self.vnet = vnet
         self.takes = takes
         self.link = link
+        self.last = 0
         self.mib = TapMib()
         self.pool = Pool(slab)
         self.sink: FrameSink = SendOnly()
@@ -99,6 +100,10 @@ class TapCore(NetifCore):
                 self.up(f)
             else:
                 pool.put(f)
+            if i == 1 and self.last == 1:
+                break  # one frame was all the last time: to ask in vain is a tenth of a ping-pong, and the descriptor tells of more
+        one = i == 1 and self.last == 1 and n > 0
+        self.last = i
         if i:
             if g is not None:
                 if g.frame is not None:
@@ -106,7 +111,7 @@ class TapCore(NetifCore):
                 mib.InJoined = g.joined
             self.sink.flush(now)
             pool.reclaim()
-        if i == const.BATCH:
+        if i == const.BATCH or one:
             return True
         if n != -sysio.AGAIN:
             self.gone(n)

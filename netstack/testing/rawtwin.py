@@ -39,6 +39,10 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return raw.take(b, o, n)
 
 
+def view(b: bytearray, o: int, n: int) -> memoryview:
+    return raw.view(b, o, n)
+
+
 def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     return raw.copy_into(dst, b, o, n)
 
@@ -61,6 +65,10 @@ def piece(data: bytes, o: int, n: int) -> bytes:
 
 def size(data: bytes) -> int:
     return raw.size(data)
+
+
+def behead(items: list[int], n: int) -> None:
+    raw.behead(items, n)
 
 
 def shared(b: bytearray) -> bool:
