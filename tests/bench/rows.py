@@ -136,7 +136,12 @@ ROWS = [
         "ping",
         "One byte there and back, client and server on one CPU: the median turn.",
         {"us": "us", "p99": "us, p99"},
-        [*on_both_loops(PING, "Protocol"), c_server("kernel, C", PING, "echo"), ours("ours, pure", PING, pure=True)],
+        [
+            *on_both_loops(PING, "Protocol"),
+            c_server("kernel, C", PING, "echo"),
+            pump("C pump", PING, offload=True),
+            ours("ours, pure", PING, pure=True),
+        ],
         [at_most("1-byte ping-pong, time, to asyncio", "us", "ours, Protocol", "kernel, Protocol", 0.6)],
     ),
     Row(
