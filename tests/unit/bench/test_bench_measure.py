@@ -108,7 +108,7 @@ def test_who_cannot_start_or_breaks_down_is_left_out_with_the_reason(lab):
         return {"gbit": 1.0}
 
     entrants = [Entrant("ours", lambda _: lambda _: {"gbit": 1.0}), Entrant("pasta", absent), Entrant("theirs", lambda _: breaks)]
-    result = measure(Row("receive", "Text.", {"gbit": "Gbit/s"}, entrants, [FASTER]), lab, runs=2, seconds=0.1)
+    result = measure(Row("receive", "Text.", {"gbit": "Gbit/s"}, entrants, [FASTER]), lab, runs=2, seconds=0.5)
     assert result.missing == {"pasta": "pasta (on Debian: apt-get install passt)", "theirs": "it ended"}
     assert [figure.entrant for figure in result.figures] == ["ours"]
     assert result.verdicts[0].ratio is None
