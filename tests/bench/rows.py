@@ -32,7 +32,7 @@ def on_both_loops(job: Job, what: str) -> list[Entrant]:
 
 ROWS = [
     Row(
-        "receive",
+        "bulk-receive",
         "Bulk receive: a kernel sends as fast as it can. Kernels meet over a veth, user-space stacks over a tap.",
         GBIT,
         [
@@ -50,7 +50,7 @@ ROWS = [
         ],
     ),
     Row(
-        "send",
+        "bulk-send",
         "Bulk send: a kernel reads as fast as it can.",
         GBIT,
         [
