@@ -189,16 +189,14 @@ def crowd(name: str, job: Job, *, own: bool, loop: str = "asyncio") -> Entrant:
             server = lab.start(python_server("kernel", loop), far)
             host = VETH
 
+        client = lab.start(job.command(lab, host, 0), near, cpu=job.cpu(lab), timeout=GROWTH)
+
         def run(seconds: float) -> Mapping[str, float]:
-            looks: list[tuple[float, float, float]] = []
-
-            def look(client: Process) -> None:
-                looks.append((time.monotonic(), server.cpu(), client.cpu()))
-
-            lab.call(job.command(lab, host, seconds), near, cpu=job.cpu(lab), timeout=seconds + SLACK, on_line=look)
-            (start, server_before, client_before), (end, server_after, client_after) = looks
-            used, asked = server_after - server_before, client_after - client_before
-            return {"server": 100 * used / (end - start), "both": 100 * (used + asked) / (end - start)}
+            start, of_server, of_client = time.monotonic(), server.cpu(), client.cpu()
+            client.ask(str(seconds), seconds + SLACK)
+            lasted = time.monotonic() - start
+            used, asked = server.cpu() - of_server, client.cpu() - of_client
+            return {"server": 100 * used / lasted, "both": 100 * (used + asked) / lasted}
 
         return run
 

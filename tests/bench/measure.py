@@ -18,7 +18,7 @@ import attrs
 from .place import Absent, Failed, Lab, Watch
 
 QUIET = 0.25  # cores
-EXTRA = 3  # rounds
+EXTRA = 2  # rounds
 WARM = 0.1  # seconds
 
 Run = Callable[[float], Mapping[str, float]]  # one run of so many seconds: what was measured

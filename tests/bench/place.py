@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -146,10 +146,6 @@ class Process:
         answer: dict[str, Any] = json.loads(self.line(timeout))
         return answer
 
-    def end_input(self) -> None:
-        assert self.popen.stdin is not None
-        self.popen.stdin.close()
-
     def _complaint(self) -> str:
         self.errors.seek(0)
         lines = self.errors.read().strip().splitlines()
@@ -266,17 +262,11 @@ class Lab:
         cpu: int | None,
         timeout: float,
         environment: Mapping[str, str] | None = None,
-        on_line: Callable[[Process], None] | None = None,
     ) -> dict[str, Any]:
-        """Run a program that prints a JSON object. Where it prints an empty one before, `on_line` hears of it."""
+        """Run a program that prints a JSON object."""
         process = Process(words, namespace, cpu, environment)
         try:
             answer: dict[str, Any] = json.loads(process.line(timeout))
-            if not answer and on_line is not None:  # it stays until its input ends, or it could not be looked at any more
-                on_line(process)
-                answer = json.loads(process.line(timeout))
-                on_line(process)
-                process.end_input()
             process.popen.wait(timeout)
             return answer
         except (ValueError, subprocess.TimeoutExpired) as error:

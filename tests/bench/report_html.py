@@ -35,7 +35,8 @@ svg { display: block; width: 100%; height: 14px; overflow: visible } .line { hei
 .good rect, .good polyline { fill: var(--good) } .bad rect { fill: var(--bad) }
 polyline { fill: none !important; stroke: var(--own); stroke-width: 2 }
 line, polyline { vector-effect: non-scaling-stroke }
-@media (max-width: 40rem) { .goal, .bar { grid-template-columns: 1fr auto } .goal svg, .bar svg { grid-column: 1 / -1; grid-row: 2 }
+@media (max-width: 40rem) { .bar { grid-template-columns: 1fr auto } .bar svg { grid-column: 1 / -1; grid-row: 2 }
+  .goal { grid-template-columns: 1fr } .goal .who { font-weight: 600 }
   .value { font-size: .85rem } }
 """
 
@@ -104,7 +105,7 @@ def section(result: Result) -> Iterator[str]:
     row = result.row
     yield f"<h2>{escape(row.name)}</h2><p>{escape(row.text)}</p>"
     if result.others > QUIET:
-        yield f'<p class="soft">Others used {result.others:.2f} cores meanwhile: lower bounds.</p>'
+        yield f'<p class="soft">Others used {result.others:.2f} cores meanwhile: doubtful.</p>'
     for key in row.keys:
         shown = [figure for figure in result.figures if figure.key == key]
         longest = max((figure.spread.high for figure in shown), default=0.0)

@@ -196,7 +196,7 @@ ROWS = [
             at_most("10,000 connections, processor of the server, to asyncio", "server", "ours, Protocol", "kernel, Protocol", 0.7),
             at_most("10,000 connections, of server and client, to asyncio", "both", "ours, Protocol", "kernel, Protocol", 0.7),
         ],
-        seconds=2.0,
+        seconds=1.0,
         runs=3,
     ),
     Row(
