@@ -9,6 +9,7 @@ cdef class Frame:
     cdef public long long now
     cdef public unsigned long long src, dst, lsrc
     cdef public int proto, ttl, tos, cast, csum, gso, kept
+    cdef public bint lend
 
 
 @cython.final
@@ -67,6 +68,7 @@ cdef class StreamUser:
     cdef void connected(self, long long now) except *
     cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
     cdef void queued(self, bytes data, long long now) except *
+    cdef void lent(self, object data, long long now) except *
     cdef void eof(self, long long now) except *
     cdef void writable(self, long long now) except *
     cdef void closed(self, object error, long long now) except *

@@ -2,9 +2,14 @@
 # not leave the function that asked for it.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy, memmove
+
+cdef extern from "Python.h":
+    int PyList_SetSlice(object, Py_ssize_t, Py_ssize_t, PyObject *) except -1
 
 cdef extern from *:
     """
@@ -72,6 +77,11 @@ cdef inline bytes take(bytearray b, Py_ssize_t o, Py_ssize_t n):
     return PyBytes_FromStringAndSize(<char *>at(b, o, n), n)
 
 
+cdef inline object view(bytearray b, Py_ssize_t o, Py_ssize_t n):
+    at(b, o, n)
+    return PyMemoryView_FromObject(b)[o:o + n]
+
+
 cdef inline Py_ssize_t copy_into(object dst, bytearray b, Py_ssize_t o, Py_ssize_t n) except -1:
     cdef Py_buffer v
     cdef uint8_t *p = at(b, o, n)
@@ -92,6 +102,15 @@ cdef inline int fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t where, P
         raise IndexError("past the end")
     memcpy(p, <uint8_t *>v.buf + where, n)
     PyBuffer_Release(&v)
+    return 0
+
+
+cdef inline bint same(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    return memcmp(at(b, o, n), at(c, p, n), n) == 0
+
+
+cdef inline int move(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    memmove(at(b, o, n), at(c, p, n), n)
     return 0
 
 
@@ -120,6 +139,10 @@ cdef inline Py_ssize_t size(object data) except -1:
     n = v.len
     PyBuffer_Release(&v)
     return n
+
+
+cdef inline int behead(list items, Py_ssize_t n) except -1:
+    return PyList_SetSlice(items, 0, n, NULL)
 
 
 cdef inline bint shared(bytearray b) noexcept:

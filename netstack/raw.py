@@ -8,6 +8,7 @@ layers check lengths first, so that none is ever seen. A differential test calls
 """
 
 import struct
+from typing import Any
 
 _G32 = struct.Struct("!I")
 _TCP = struct.Struct("!IIIHH").unpack_from
@@ -71,6 +72,12 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return bytes(memoryview(b)[o : o + n])
 
 
+def view(b: bytearray, o: int, n: int) -> memoryview:
+    """`n` bytes without a copy. While it or a part of it lives, `shared(b)`."""
+    _check(b, o, n)
+    return memoryview(b)[o : o + n]
+
+
 def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     """Copy into a buffer of the application's, as much as fits; returns how much that was."""
     _check(b, o, n)
@@ -89,6 +96,20 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     b[o : o + n] = view[at : at + n]
 
 
+def same(b: bytearray, o: int, c: bytearray, p: int, n: int) -> bool:
+    """Are `n` bytes of `b` from `o` those of `c` from `p`?"""
+    _check(b, o, n)
+    _check(c, p, n)
+    return b[o : o + n] == c[p : p + n]
+
+
+def move(b: bytearray, o: int, c: bytearray, p: int, n: int) -> None:
+    """Copy `n` bytes of `c` from `p` into `b` at `o`."""
+    _check(b, o, n)
+    _check(c, p, n)
+    b[o : o + n] = c[p : p + n]
+
+
 def piece(data: bytes, o: int, n: int) -> bytes:
     """`n` bytes of any buffer, from `o`, as bytes; the object itself when that is all of it."""
     view = _plain(data)
@@ -102,6 +123,11 @@ def piece(data: bytes, o: int, n: int) -> bytes:
 def size(data: bytes) -> int:
     """Length in bytes of any contiguous buffer."""
     return len(_plain(data))
+
+
+def behead(items: list[Any], n: int) -> None:
+    """Remove the first `n` of `items`: a slice without the objects that Python would make for it."""
+    del items[:n]
 
 
 def shared(b: bytearray) -> bool:
