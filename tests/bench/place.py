@@ -140,10 +140,19 @@ class Process:
         raise Failed(f"{self}: ended{self._complaint()}")
 
     def ask(self, question: str, timeout: float) -> dict[str, Any]:
-        """Write a line, and give the JSON object that it prints."""
+        """Write a line, and give the JSON object that it prints. Raises Failed."""
         assert self.popen.stdin is not None
-        print(question, file=self.popen.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self.line(timeout))
+        with suppress(BrokenPipeError):  # then it has ended, and `line` knows more
+            print(question, file=self.popen.stdin, flush=True)
+        return self.answer(timeout)
+
+    def answer(self, timeout: float) -> dict[str, Any]:
+        """The JSON object on the next line. Raises Failed."""
+        line = self.line(timeout)
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise Failed(f"{self}: said {line.strip()!r} instead of a JSON object") from None
         return answer
 
     def _complaint(self) -> str:
@@ -266,11 +275,7 @@ class Lab:
         """Run a program that prints a JSON object."""
         process = Process(words, namespace, cpu, environment)
         try:
-            answer: dict[str, Any] = json.loads(process.line(timeout))
-            process.popen.wait(timeout)
-            return answer
-        except (ValueError, subprocess.TimeoutExpired) as error:
-            raise Failed(f"{process}: {error}") from None
+            return process.answer(timeout)
         finally:
             process.stop()
 

@@ -217,7 +217,7 @@ ROWS = [
     Row(
         "startup",
         "From the call of netstack.open to the first SYN answered, and to the first page; the client asks when the server listens.",
-        {"syn": "ms, SYN", "http": "ms, page", "asked": "ms, asked"},
+        {"syn": "ms, SYN", "http": "ms, page", "open": "ms, open", "asked": "ms, asked"},
         [first("ours")],
         [
             at_most("from netstack.open to the first SYN answered", "syn", "ours", None, 2.0),
