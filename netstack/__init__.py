@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
     from .runtime.asyncio import open as open
+    from .runtime.splice import splice as splice
     from .runtime.net import Net as Net
 
 _ERRORS = (
@@ -66,6 +67,7 @@ _ERRORS = (
 _WHERE = {
     "open": "runtime.asyncio",
     "Net": "runtime.net",
+    "splice": "runtime.splice",
     "BuildInfo": "_build",
     "build_info": "_build",
     **dict.fromkeys(("Cidr", "Ip4", "Mac"), "address"),

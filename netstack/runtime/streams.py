@@ -227,6 +227,16 @@ class TcpStream:
             self.connection.shutdown(self._crank.now())
             self._crank.rearm()
 
+    @property
+    def closed(self) -> bool:
+        """Has this side closed it, or somebody to whom it was given?"""
+        return self._closed
+
+    def leave(self) -> None:
+        """Its connection is somebody else's, or over: this stream is closed, and doesn't touch it."""
+        self._closed = True
+        self._on_end(self)
+
     async def aclose(self) -> None:
         """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer."""
         self.close()

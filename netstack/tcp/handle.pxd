@@ -29,6 +29,8 @@ cdef class Handle(Receiver):
     cpdef bint write(self, object data, long long now) except *
     @cython.locals(q=SendQueue)
     cpdef bint write_kept(self, object parts, long long now) except *
+    @cython.locals(q=SendQueue)
+    cdef void write_one(self, object data, long long now) except *
     cdef bint below_high(self) except *
     cdef void kick(self, long long now) except *
     cpdef void shutdown(self, long long now) except *
@@ -41,6 +43,8 @@ cdef class Handle(Receiver):
     cpdef void attach(self, StreamUser user) except *
     cdef void hold(self, Py_ssize_t n) except *
     cdef void let_go(self, Py_ssize_t n, long long now) except *
+    cdef void owe(self, Handle sink, long long now) except *
+    cdef void reopen(self, long long now) except *
     @cython.locals(shift=int, least="long long", offered="long long")
     cpdef void set_rcv_buf(self, long long size, long long now) except *
     @cython.locals(hub=Hub, high="long long")

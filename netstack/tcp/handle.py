@@ -154,6 +154,15 @@ class Handle(Receiver):
         self.kick(now)
         return self.below_high()
 
+    def write_one(self, data: "bytes | memoryview", now: int) -> None:
+        """`write_kept` of one buffer, by somebody who doesn't care for marks."""
+        self.check_writable()
+        q = self.sendq
+        if q is None:
+            q = self.sendq = SendQueue(self.hub.budget)
+        q.append(data)
+        self.kick(now)
+
     def below_high(self) -> bool:
         """May the writer go on? If not it is called when it may."""
         if self.pending() >= self.high_mark():
@@ -257,8 +266,18 @@ class Handle(Receiver):
         before that the ACKs of what it sends tell."""
         self.held -= n
         self.hub.budget.refund(n)
-        if self.user is None:
-            return
+        if self.user is not None:
+            self.reopen(now)
+
+    def owe(self, sink: "Handle", now: int) -> None:
+        """What `sink` has still to deliver came from here (splice.py): it counts as held, though the queue of `sink` pays for it. Its
+        user hears of its progress when that matters to our window."""
+        self.held = sink.pending()
+        if 2 * serial.sub(self.rcv_adv, self.rcv_nxt) < self.rcv_buf:
+            sink.was_high = True
+
+    def reopen(self, now: int) -> None:
+        """Less is held: the window may open."""
         self.tune(False, now)
         if 2 * serial.sub(self.rcv_adv, self.rcv_nxt) < self.rcv_buf:
             self.open_window_again(now)
