@@ -64,7 +64,7 @@ class Out:
 
     def __init__(self) -> None:
         self.hdr = bytearray(const.HEADROOM)
-        self.data: bytes | None = None
+        self.data: bytes | memoryview | None = None
         self.reset()
 
     def reset(self) -> None:

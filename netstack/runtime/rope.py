@@ -31,7 +31,7 @@ class Rope:
 
     # -- what reading in order asks for -------------------------------------------------------------------------------------------
 
-    def extend(self, data: bytes) -> None:
+    def extend(self, data: bytes | bytearray | memoryview) -> None:
         """`bytes` and read-only views of bytes are kept, everything else is copied."""
         n = len(data)
         if type(data) is not bytes and not (type(data) is memoryview and data.readonly and data.nbytes == n):
@@ -85,7 +85,7 @@ class Rope:
             have = len(chunk) - o
             if have >= n:
                 if not parts:
-                    return raw.piece(chunk, o, n)  # type: ignore[arg-type]  # any buffer
+                    return raw.piece(chunk, o, n)
                 parts.append(memoryview(chunk)[o : o + n])
                 break
             parts.append(memoryview(chunk)[o:] if o else chunk)

@@ -7,7 +7,10 @@ as it came, wait where they say that they wait, and raise at once on a broken st
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
@@ -18,11 +21,18 @@ from ..udp.core import UdpPort
 from ..udp.mib import UdpMib
 from ..udp.queue import DatagramQueue
 from .base import Crank
+from .fileblocks import read_blocks
 from .resolve import ipv4
 from .streamcore import StreamCore
 
 Buffer = bytes | bytearray | memoryview
 NOTHING = memoryview(b"")
+
+
+class HasFileno(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int: ...
 
 
 async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what: str) -> None:
@@ -184,7 +194,7 @@ class TcpStream:
 
     # -- sending ------------------------------------------------------------------------------------------------------------
 
-    async def send_all(self, data: Buffer | Sequence[Buffer], timeout: Duration | None = None) -> None:
+    async def send_all(self, data: Buffer | list[Buffer] | tuple[Buffer, ...], timeout: Duration | None = None) -> None:
         """Returns when the stack has taken all of `data`, one buffer or several in a row, and is below its bound.
 
         `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is until
@@ -220,6 +230,30 @@ class TcpStream:
                 await wait_for(core.writer, timeout, "waiting for the peer to read")
             finally:
                 core.writer = None
+
+    async def send_file(
+        self, file: int | HasFileno, offset: int = 0, count: int | None = None, timeout: Duration | None = None
+    ) -> int:
+        """Send `count` bytes of a regular file from `offset` on, or as many as it has now; return how many that were: fewer when the file
+        is, or becomes, shorter. Its position is neither used nor moved.
+
+        What the page cache holds is read at once, the rest in a thread of the loop's executor (fileblocks.py); 256 KiB at a time,
+        and no more than the send buffer holds. One writes to the file meanwhile at the reader's risk: a block is read once, when its
+        turn comes, and sent again as it was. A call that fails or is cancelled may have sent some of it.
+
+        Raises as `send_all` does, with `timeout` for each block; OSError from reading; UsageError for what is no regular file.
+        """
+        fd = file if isinstance(file, int) else file.fileno()
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError("send_file() sends regular files: read anything else yourself, and send_all() it")
+        if offset < 0 or (count is not None and count < 0):
+            raise UsageError(f"offset={offset} and count={count} must not be negative")
+        sent = 0
+        async for block in read_blocks(fd, offset, status.st_size if count is None else offset + count):
+            await self.send_all(block, timeout)
+            sent += len(block)
+        return sent
 
     async def send_eof(self) -> None:
         """End our side; the other may go on."""

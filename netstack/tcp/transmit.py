@@ -35,7 +35,7 @@ class Transmitter(Tcb):
 
     # -- one segment ----------------------------------------------------------------------------------------------------------
 
-    def emit(self, flags: int, seq: int, data: bytes | None, at: int, n: int, now: int) -> bool:
+    def emit(self, flags: int, seq: int, data: bytes | memoryview | None, at: int, n: int, now: int) -> bool:
         """Send one segment, or one super-segment. Whatever it carries, it acknowledges: ACKs that were owed are paid. False when it
         did not fit the path, whose MTU another connection has learnt: the MSS is a smaller one now."""
         hub = self.hub
@@ -191,7 +191,7 @@ class Transmitter(Tcb):
         off = serial.sub(run.seq, self.snd_una)
         length = self.pending()
         flags = const.ACK
-        data: bytes | None = None
+        data: bytes | memoryview | None = None
         o = 0
         text = length - off  # from here to the end of the queue
         if text > n:
@@ -278,7 +278,7 @@ class Transmitter(Tcb):
 
     def send_at(self, off: int, n: int, length: int, now: int) -> int:
         """Send up to `n` bytes at SND.NXT, which is `off` beyond SND.UNA, and the FIN if it is its turn. How many left."""
-        data: bytes | None = None
+        data: bytes | memoryview | None = None
         o = 0
         q = self.sendq
         flags = const.ACK
