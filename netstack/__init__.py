@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
     from .runtime.asyncio import open as open
-    from .runtime.splice import splice as splice
     from .runtime.net import Net as Net
+    from .runtime.splice import splice as splice
 
 _ERRORS = (
     "Aborted",

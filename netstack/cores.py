@@ -29,7 +29,9 @@ class Frame:
     lend    the pool can spare the slab: views of it may be kept (buffers.keep)
     """
 
-    __slots__ = ("buf", "cast", "csum", "dst", "end", "gso", "kept", "l3", "lend", "lsrc", "now", "off", "proto", "src", "tos", "ttl")
+    __slots__ = (
+        "buf", "cast", "csum", "dst", "end", "gso", "kept", "l3", "lend", "lsrc", "now", "off", "proto", "src", "tos", "ttl",
+    )  # fmt: skip
 
     def __init__(self, size: int) -> None:
         self.buf = bytearray(size)

@@ -3,8 +3,8 @@
     server = HttpServer(tcp, StaticFiles("/srv/www"), …)          curl -C - -O http://…/big.iso
     server = HttpServer(tcp, StaticFiles("/srv/in", upload=True), …)        curl -T file http://…/
 
-A file's contents are read without blocking: at once where the page cache has them, else in a thread (runtime/fileblocks.py). Folders
-are looked up and uploads written with plain calls that block: over a network file system that hangs, so does the loop.
+A file's contents are read without blocking: at once where the page cache has them, else in a thread (runtime/fileblocks.py).
+Folders are looked up and uploads written with plain calls that block: over a network file system that hangs, so does the loop.
 
 **No way out of the root.** A path is cut at its slashes first and unescaped after, so an escaped slash stays in its segment, and
 such a segment is refused like `..`, NUL and names that begin with a dot (uploads in progress have such names). Symbolic links are

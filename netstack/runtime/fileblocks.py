@@ -1,8 +1,8 @@
 """Files as blocks to send: what the page cache has is read at once, what it lacks in a thread.
 
-`preadv2` with RWF_NOWAIT says which it is, so a loop never waits for a disk and doesn't pay for a thread (50 us and more) when there
-is nothing to wait for. Blocks lie in buffers that are used again as soon as nobody holds a view of them, that is, for a stream of
-ours, when the peer has acknowledged them: no block is copied in user space, and none comes fresh from malloc.
+`preadv2` with RWF_NOWAIT says which it is, so a loop never waits for a disk and doesn't pay for a thread (50 us and more) when
+there is nothing to wait for. Blocks lie in buffers that are used again as soon as nobody holds a view of them, that is, for a
+stream of ours, when the peer has acknowledged them: no block is copied in user space, and none comes fresh from malloc.
 
 Not by mmap, though that saves a copy: where somebody cuts a mapped file short, the next access is a SIGBUS, which ends the process.
 """

@@ -11,13 +11,14 @@ from .streams import TcpStream
 async def splice(a: TcpStream, b: TcpStream) -> tuple[int, int]:
     """Pass on everything between two streams, both ways; return how many bytes went from `a` to `b` and from `b` to `a`.
 
-    The end of either side is passed on, after what came before it, and the other direction goes on; a slow reader at one end stops the
-    writer at the other by his window, with no more between them than a receive buffer. It returns when both connections are over,
-    everything acknowledged. Nothing is copied on the way, but little pieces. The streams may be of two nets on one loop; they are
-    closed afterwards, and nobody else may use them meanwhile (BusyError). What was received and not yet read is passed on too.
+    The end of either side is passed on, after what came before it, and the other direction goes on; a slow reader at one end
+    stops the writer at the other by his window, with no more between them than a receive buffer. It returns when both connections
+    are over, everything acknowledged. Nothing is copied on the way, but little pieces. The streams may be of two nets on one
+    loop; they are closed afterwards, and nobody else may use them meanwhile (BusyError). What was received and not yet read is
+    passed on too.
 
-    A reset or a time-out of one side resets the other, and raises BrokenError with that as its cause. A cancelled splice resets both.
-    Raises UsageError where one of them is not ours or has sent its end already, BusyError, ClosedError.
+    A reset or a time-out of one side resets the other, and raises BrokenError with that as its cause. A cancelled splice resets
+    both. Raises UsageError where one of them is not ours or has sent its end already, BusyError, ClosedError.
     """
     for stream in (a, b):
         _check(stream)

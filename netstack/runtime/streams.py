@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from ..address import ip4_text
@@ -60,8 +60,8 @@ def _wake(future: asyncio.Future[None] | None) -> None:
 class TcpStream:
     """A connection. One task may receive and one may send at a time; a second one gets BusyError.
 
-    Three ways to read, which may be mixed: `receive` gives bytes, `receive_into` fills a buffer, `receive_view` and `async for` hand
-    on whole segments where they lie, without a copy. What wants the speed uses one of the last two.
+    Three ways to read, which may be mixed: `receive` gives bytes, `receive_into` fills a buffer, `receive_view` and `async for`
+    hand on whole segments where they lie, without a copy. What wants the speed uses one of the last two.
 
     A cancelled or timed-out `receive` loses nothing. A cancelled or timed-out `send_all` leaves the stream usable, and the
     data queued: it will be sent.
@@ -197,8 +197,8 @@ class TcpStream:
     async def send_all(self, data: Buffer | list[Buffer] | tuple[Buffer, ...], timeout: Duration | None = None) -> None:
         """Returns when the stack has taken all of `data`, one buffer or several in a row, and is below its bound.
 
-        `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is until
-        the peer has it: until a while after this returns. Everything else is copied.
+        `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is
+        until the peer has it: until a while after this returns. Everything else is copied.
 
         Raises TimedOut, BrokenError, ClosedError, BusyError.
         """
@@ -234,12 +234,12 @@ class TcpStream:
     async def send_file(
         self, file: int | HasFileno, offset: int = 0, count: int | None = None, timeout: Duration | None = None
     ) -> int:
-        """Send `count` bytes of a regular file from `offset` on, or as many as it has now; return how many that were: fewer when the file
-        is, or becomes, shorter. Its position is neither used nor moved.
+        """Send `count` bytes of a regular file from `offset` on, or as many as it has now; return how many that were: fewer when
+        the file is, or becomes, shorter. Its position is neither used nor moved.
 
         What the page cache holds is read at once, the rest in a thread of the loop's executor (fileblocks.py); 256 KiB at a time,
-        and no more than the send buffer holds. One writes to the file meanwhile at the reader's risk: a block is read once, when its
-        turn comes, and sent again as it was. A call that fails or is cancelled may have sent some of it.
+        and no more than the send buffer holds. One writes to the file meanwhile at the reader's risk: a block is read once, when
+        its turn comes, and sent again as it was. A call that fails or is cancelled may have sent some of it.
 
         Raises as `send_all` does, with `timeout` for each block; OSError from reading; UsageError for what is no regular file.
         """

@@ -80,8 +80,8 @@ class TcpTransport(StreamUser):
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
         "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_error", "_get_buffer",
-        "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view", "__dict__",
-        "__weakref__",
+        "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view",
+        "__dict__", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol) -> None:

@@ -142,8 +142,8 @@ class Handle(Receiver):
         return self.below_high()
 
     def write_kept(self, parts: "Sequence[bytes | memoryview]", now: int) -> bool:
-        """`write` for several buffers, all of them queued by reference: bytes, or views of bytes ("B") of memory that nobody changes
-        until they are acknowledged. A view lives as long."""
+        """`write` for several buffers, all of them queued by reference: bytes, or views of bytes ("B") of memory that nobody
+        changes until they are acknowledged. A view lives as long."""
         self.check_writable()
         q = self.sendq
         if q is None:
@@ -270,8 +270,8 @@ class Handle(Receiver):
             self.reopen(now)
 
     def owe(self, sink: "Handle", now: int) -> None:
-        """What `sink` has still to deliver came from here (splice.py): it counts as held, though the queue of `sink` pays for it. Its
-        user hears of its progress when that matters to our window."""
+        """What `sink` has still to deliver came from here (splice.py): it counts as held, though the queue of `sink` pays for it.
+        Its user hears of its progress when that matters to our window."""
         self.held = sink.pending()
         if 2 * serial.sub(self.rcv_adv, self.rcv_nxt) < self.rcv_buf:
             sink.was_high = True

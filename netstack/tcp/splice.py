@@ -7,10 +7,10 @@
 its peer has acknowledged it, and then the slab goes back to the pool (buffers.py). Little pieces are copied together there.
 
 **Backpressure is the window.** What b has not delivered counts as not yet consumed on a (`held`), so a's window is its receive
-buffer less what lies in b's queue: it closes as that fills and opens as peer B acknowledges, end to end, and the buffer tunes itself
-to what B takes in a round trip (tuning.py). The bytes between the two are bounded by a's receive buffer. Every segment that
-a receives brings its window up to date; when less than half of it is left, a wants to hear from b when b's queue has drained
-(`call_when_writable`), or both would wait for each other.
+buffer less what lies in b's queue: it closes as that fills and opens as peer B acknowledges, end to end, and the buffer tunes
+itself to what B takes in a round trip (tuning.py). The bytes between the two are bounded by a's receive buffer. Every segment
+that a receives brings its window up to date; when less than half of it is left, a wants to hear from b when b's queue has drained
+(`owe`), or both would wait for each other.
 
 **Ends.** The FIN of either peer is passed on, after what came before it, and the other direction goes on. Whatever else ends
 one connection, a reset or a time-out, resets the other: half of a conversation is worth nothing to anybody. The splice is over
@@ -84,8 +84,8 @@ class Half(StreamUser):
 class Joint:
     """A splice of `a` and `b`, two established connections. Nothing else may use them from now on.
 
-    `on_end()` is called once, when both have ended. `nudge()` when the deadlines of a stack may have moved whose turn it isn't; not again
-    before `stirred` is False.
+    `on_end()` is called once, when both have ended. `nudge()` when the deadlines of a stack may have moved whose turn it isn't;
+    not again before `stirred` is False.
     """
 
     __slots__ = ("a", "b", "done", "error", "live", "nudge", "on_end", "stirred")

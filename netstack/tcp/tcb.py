@@ -119,7 +119,9 @@ class Hub:
             c.touched = True
             self.todo.append(c)
 
-    def ship(self, hl: int, src: int, dst: int, pseudo: int, data: bytes | memoryview | None, o: int, n: int, gso: int, now: int) -> bool:
+    def ship(
+        self, hl: int, src: int, dst: int, pseudo: int, data: bytes | memoryview | None, o: int, n: int, gso: int, now: int
+    ) -> bool:
         """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0. `pseudo` is the sum of
         the pseudo-header without the length. False when it could not leave: as good as lost on the way; `too_long` is then the
         MTU that it did not fit, or 0."""

@@ -1,8 +1,9 @@
-"""Streams in bulk, beside asyncio's on kernel sockets, in one run: `python tests/bench/bench_streams.py [SECONDS [ROUNDS [NAME …]]]`.
+"""Streams in bulk, beside asyncio's on kernel sockets, in one run: `bench_streams.py [SECONDS [ROUNDS [NAME …]]]`.
 
-Each row is a service that reads to the end (`in`), sends until it is hung up on (`out`), or passes on to a second connection (`through`), with a pump on kernel sockets at the
-other end: over a veth for asyncio on kernel sockets, over a tap with offload for ours. Service and pump have a CPU each, the
-kernels are on reno, and rounds go through all rows before the next begins. Needs root; traffic stays in two namespaces.
+Each row is a service that reads to the end (`in`), sends until it is hung up on (`out`), or passes on to a second connection
+(`through`), with a pump on kernel sockets at the other end: over a veth for asyncio on kernel sockets, over a tap with offload
+for ours. Service and pump have a CPU each, the kernels are on reno, and rounds go through all rows before the next begins. Needs
+root; traffic stays in two namespaces.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ async def source(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             await writer.drain()
 
 
-async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on: Any) -> None:
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(65536):
             on[1].write(data)
@@ -224,7 +225,8 @@ def measure(name: str, spaces: tuple[str, str], port: int, seconds: float) -> fl
     kernel = "kernel" in name
     with service(name, far if kernel else near):
         command = ["ip", "netns", "exec", near, "taskset", "-c", "1", sys.executable, __file__, "--pump"]
-        done = subprocess.run([*command, VETH if kernel else TAP, str(port), str(seconds)], capture_output=True, text=True, check=True)
+        command += [VETH if kernel else TAP, str(port), str(seconds)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 

@@ -89,7 +89,8 @@ async def play(reader: asyncio.StreamReader, steps: list[tuple[str, Any]]) -> li
         if waiting is not None and waiting.done():
             told.append(("later", outcome(waiting)))
             waiting = None
-        told.append((verb, len(reader._buffer), bool(reader._buffer), reader.at_eof(), repr(reader.exception()), list(witness.calls)))  # type: ignore[attr-defined]
+        buffer: Any = reader._buffer  # type: ignore[attr-defined]
+        told.append((verb, len(buffer), bool(buffer), reader.at_eof(), repr(reader.exception()), list(witness.calls)))
     if waiting is not None:
         waiting.cancel()
         await asyncio.wait([waiting])

@@ -19,7 +19,7 @@ BIG = b"".join(hashlib.sha256(i.to_bytes(4, "big")).digest() for i in range(1 <<
 
 @contextlib.asynccontextmanager
 async def relay(two_stacks: bool, **faults: Any) -> AsyncIterator[tuple[Any, Any, Any, Any]]:
-    """client, front, back, server: `front` takes in what `client` sends, `back` connects to `server`. One net or two in the middle."""
+    """client, front, back, server: `front` takes in what `client` sends, `back` connects to `server`; one net or two."""
     wire = Wire(**faults)
     other = Wire(**faults) if two_stacks else wire
     async with contextlib.AsyncExitStack() as stack:
@@ -185,7 +185,7 @@ async def test_a_cancelled_splice_resets_both(two_stacks: bool) -> None:
 
         await server.serve_streams(wait_for_the_end, 9)
         stream = await client.connect_stream("10.0.0.2", 7)
-        while not joint.tasks or not joint.streams[-1].connection.state_name == "ESTABLISHED":
+        while not joint.tasks or joint.streams[-1].connection.state_name != "ESTABLISHED":
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.01)
         joint.tasks[0].cancel()
@@ -291,7 +291,7 @@ async def test_streams_that_are_spliced_are_busy_and_then_closed(two_stacks: boo
 
 @worlds
 async def test_what_can_not_be_joined_is_refused_and_left_alone(two_stacks: bool) -> None:
-    async with relay(two_stacks) as (client, front, back, server):
+    async with relay(two_stacks) as (client, front, _back, _server):
 
         async def echo(stream: Any) -> None:
             while data := await stream.receive():

@@ -194,7 +194,7 @@ async def test_a_hoarder_of_views_costs_copies_and_loses_nothing(mtu: int) -> No
         shown = {id(segment.obj) for segment in hoard if isinstance(segment.obj, bytearray)}
         assert len(shown) <= 256
         if mtu == LARGE_MTU:
-            assert 200 <= len(shown)
+            assert len(shown) >= 200
             assert any(isinstance(segment.obj, bytes) for segment in hoard)  # the rest was copied
 
 
