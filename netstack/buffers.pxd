@@ -13,7 +13,7 @@ cdef class Pool:
     cdef readonly long made
     @cython.locals(f=Frame)
     cpdef Frame get(self)
-    cpdef void put(self, Frame f) except *
+    cpdef int put(self, Frame f) except -1
     cpdef bint can_lend(self) except -1
     @cython.locals(lent=list, f=Frame)
     cpdef void reclaim(self) except *

@@ -2,10 +2,14 @@
 # not leave the function that asked for it.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy, memmove
+
+cdef extern from "Python.h":
+    int PyList_SetSlice(object, Py_ssize_t, Py_ssize_t, PyObject *) except -1
 
 cdef extern from *:
     """
@@ -101,6 +105,15 @@ cdef inline int fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t where, P
     return 0
 
 
+cdef inline bint same(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    return memcmp(at(b, o, n), at(c, p, n), n) == 0
+
+
+cdef inline int move(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    memmove(at(b, o, n), at(c, p, n), n)
+    return 0
+
+
 cdef inline bytes piece(object data, Py_ssize_t o, Py_ssize_t n):
     cdef Py_buffer v
     cdef bytes r
@@ -126,6 +139,10 @@ cdef inline Py_ssize_t size(object data) except -1:
     n = v.len
     PyBuffer_Release(&v)
     return n
+
+
+cdef inline int behead(list items, Py_ssize_t n) except -1:
+    return PyList_SetSlice(items, 0, n, NULL)
 
 
 cdef inline bint shared(bytearray b) noexcept:

@@ -8,6 +8,7 @@ layers check lengths first, so that none is ever seen. A differential test calls
 """
 
 import struct
+from typing import Any
 
 _G32 = struct.Struct("!I")
 _TCP = struct.Struct("!IIIHH").unpack_from
@@ -95,6 +96,20 @@ def fill(b: bytearray, o: int, data: "bytes | bytearray | memoryview", at: int, 
     b[o : o + n] = view[at : at + n]
 
 
+def same(b: bytearray, o: int, c: bytearray, p: int, n: int) -> bool:
+    """Are `n` bytes of `b` from `o` those of `c` from `p`?"""
+    _check(b, o, n)
+    _check(c, p, n)
+    return b[o : o + n] == c[p : p + n]
+
+
+def move(b: bytearray, o: int, c: bytearray, p: int, n: int) -> None:
+    """Copy `n` bytes of `c` from `p` into `b` at `o`."""
+    _check(b, o, n)
+    _check(c, p, n)
+    b[o : o + n] = c[p : p + n]
+
+
 def piece(data: "bytes | bytearray | memoryview", o: int, n: int) -> bytes:
     """`n` bytes of any buffer, from `o`, as bytes; the object itself when that is all of it."""
     view = _plain(data)
@@ -108,6 +123,11 @@ def piece(data: "bytes | bytearray | memoryview", o: int, n: int) -> bytes:
 def size(data: "bytes | bytearray | memoryview") -> int:
     """Length in bytes of any contiguous buffer."""
     return len(_plain(data))
+
+
+def behead(items: list[Any], n: int) -> None:
+    """Remove the first `n` of `items`: a slice without the objects that Python would make for it."""
+    del items[:n]
 
 
 def shared(b: bytearray) -> bool:

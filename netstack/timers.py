@@ -57,7 +57,7 @@ class CallTimer(Timer):
 class Timers:
     """The wheel. Instants are nanoseconds; `now` never goes back."""
 
-    __slots__ = ("bits0", "bits1", "bits2", "bits3", "count", "heads", "soonest", "stale", "tick")
+    __slots__ = ("bits0", "bits1", "bits2", "bits3", "count", "due", "heads", "soonest", "stale", "tick")
 
     def __init__(self, now: int) -> None:
         self.tick = now >> const.TICK_SHIFT
@@ -66,6 +66,8 @@ class Timers:
             head = Timer()
             head.prev = head.next = head
             self.heads.append(head)
+        self.due = Timer()  # the ring of those that `run` is about to fire
+        self.due.prev = self.due.next = self.due
         self.bits0 = 0
         self.bits1 = 0
         self.bits2 = 0
@@ -201,8 +203,7 @@ class Timers:
             if target > self.tick:
                 self.tick = target
             return
-        due = Timer()
-        due.prev = due.next = due
+        due = self.due
         self.collect(due, now)
         while self.tick < target:
             self.tick = self.next_stop(target)

@@ -24,6 +24,7 @@ cdef extern from "<sys/uio.h>":
     struct iovec:
         void *iov_base
         size_t iov_len
+    Py_ssize_t c_readv "readv"(int fd, const iovec *v, int n)
     Py_ssize_t c_writev "writev"(int fd, const iovec *v, int n)
 
 cdef enum:
@@ -32,12 +33,32 @@ cdef enum:
     DATA_VALID = 2
     GSO_NONE = 0
     GSO_TCPV4 = 1
+    GSO_TCPV6 = 4
+    GSO_UDP_L4 = 5
+    GSO_ECN = 0x80
 
 
 cdef inline Py_ssize_t read(int fd, bytearray b) except? -9999:
     cdef Py_ssize_t size = len(b), n
     while True:
         n = c_read(fd, PyByteArray_AS_STRING(b), size)
+        if n >= 0:
+            return n
+        if errno != INTR:
+            return -errno
+
+
+cdef inline Py_ssize_t read2(int fd, bytearray head, Py_ssize_t k, bytearray b, Py_ssize_t o) except? -9999:
+    cdef iovec v[2]
+    cdef Py_ssize_t n
+    if k < 0 or k > len(head) or o < 0 or o > len(b):
+        raise IndexError("past the end")
+    v[0].iov_base = PyByteArray_AS_STRING(head)
+    v[0].iov_len = k
+    v[1].iov_base = PyByteArray_AS_STRING(b) + o
+    v[1].iov_len = len(b) - o
+    while True:
+        n = c_readv(fd, v, 2)
         if n >= 0:
             return n
         if errno != INTR:

@@ -1,5 +1,6 @@
 cimport cython
 cimport netstack.const as const
+cimport netstack.gso as gso
 cimport netstack.raw as raw
 cimport netstack.ipv4.icmp_wire as icmp_wire
 cimport netstack.ipv4.wire as wire
@@ -8,7 +9,7 @@ from netstack.cores cimport Frame, FrameSink, IpCore, IpError, Out, PacketSink
 from netstack.ipv4.mib cimport IpMib
 from netstack.ipv4.reassembly cimport Partial, Reassembly, write
 from netstack.ipv4.route cimport Path, PathMtus, Routes
-from netstack.timers cimport Timer, Timers
+from netstack.timers cimport CallTimer, Timer, Timers
 
 
 cdef class Reporter:
@@ -32,20 +33,23 @@ cdef class Ipv4Core(IpCore):
     cdef Path path0
     cdef Out fragment
     cdef readonly object loop, failed
+    cdef bint owing
     cdef readonly Py_ssize_t loop_bytes
     cdef Ipv4Rx loop_rx
     cdef LoopTimer loop_timer
-    cdef ReassemblyTimer reassembly_timer
+    cdef CallTimer reassembly_timer
     @cython.locals(rx=Ipv4Rx)
     cpdef receiver(self, bint loop)
     @cython.locals(rx=Ipv4Rx)
     cpdef void forget(self) except *
     @cython.locals(path=Path)
     cdef Path find(self, unsigned long long dst)
+    @cython.locals(path=Path)
+    cpdef Path way(self, unsigned long long dst)
     @cython.locals(path=Path, total=Py_ssize_t)
     cdef void send(self, Out p, long long now) except *
     @cython.locals(ttl=int)
-    cdef void put(self, Out p, Path path, Py_ssize_t total, int ident, int frag) except *
+    cdef int put(self, Out p, Path path, Py_ssize_t total, int ident, int frag) except -1
     cdef void send_special(self, Out p, Path path, long long now) except *
     @cython.locals(m=IpMib, q=Out, ident=int, size=Py_ssize_t, at=Py_ssize_t, n=Py_ssize_t, frag=int)
     cdef void send_long(self, Out p, Path path, Py_ssize_t total, long long now) except *
@@ -69,7 +73,7 @@ cdef class Ipv4Core(IpCore):
     @cython.locals(idle=bint, t=Partial, deadline="long long", g=Frame)
     cdef void collect(self, Ipv4Rx rx, Frame f, Py_ssize_t ihl, int frag, int ident) except *
     @cython.locals(t=Partial, deadline="long long")
-    cdef void expire_fragments(self, long long now) except *
+    cpdef void expire_fragments(self, long long now) except *
 
 
 cdef class Ipv4Rx(FrameSink):
@@ -95,10 +99,5 @@ cdef class Ipv4Rx(FrameSink):
 
 
 cdef class LoopTimer(Timer):
-    cdef Ipv4Core core
-    cdef void expire(self, long long now) except *
-
-
-cdef class ReassemblyTimer(Timer):
     cdef Ipv4Core core
     cdef void expire(self, long long now) except *

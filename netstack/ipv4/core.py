@@ -11,12 +11,13 @@ that a send never ends in a receive: a transport is not entered while it is send
 
 from collections import deque
 
-from .. import const, raw
+from .. import const, gso, raw
+from ..address import ip4_text
 from ..buffers import Pool
 from ..cores import Frame, FrameSink, IpCore, IpError, Out, PacketSink
 from ..errors import MessageTooLong, Unreachable, UsageError, WireError
 from ..signatures import Rng
-from ..timers import Timer, Timers
+from ..timers import CallTimer, Timer, Timers
 from . import icmp_wire, wire
 from .mib import IpMib
 from .reassembly import Partial, Reassembly, write
@@ -48,8 +49,8 @@ class Ipv4Core(IpCore):
     """The sending half, and the tables that both halves use."""
 
     __slots__ = (
-        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "path0", "path_mtus",
-        "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
+        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing", "path0",
+        "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, ttl: int) -> None:
@@ -69,10 +70,11 @@ class Ipv4Core(IpCore):
         self.pool = Pool(SLAB)
         self.fragment = Out()
         self.reassembly = Reassembly(self.mib)
-        self.reassembly_timer = ReassemblyTimer(self)
+        self.reassembly_timer = CallTimer(self.expire_fragments)
         self.loop: deque[tuple[bytes, int]] = deque()
         self.loop_bytes = 0
         self.failed: deque[tuple[int, IpError]] = deque()
+        self.owing = False  # something is in `loop` or `failed`
         self.loop_rx = self.receiver(True)
         self.loop_timer = LoopTimer(self)
 
@@ -113,6 +115,15 @@ class Ipv4Core(IpCore):
             self.paths[dst] = path
         self.dst0 = dst
         self.path0 = path
+        return path
+
+    def way(self, dst: int) -> Path:
+        """The same for those who only ask: what nothing was sent to isn't remembered. Raises Unreachable."""
+        path: Path | None = self.paths.get(dst)
+        if path is None:
+            path = self.routes.path(dst)
+            if path is None:
+                raise Unreachable(f"no route to {ip4_text(dst)}")
         return path
 
     def send(self, p: Out, now: int) -> None:
@@ -168,7 +179,7 @@ class Ipv4Core(IpCore):
             m.FragFails += 1
             raise MessageTooLong(f"{total} bytes where the path carries {path.mtu}", mtu=path.mtu)
         if p.csum_off:
-            wire.complete_checksum(p)
+            gso.complete(p)
         whole = p.tobytes()
         q = self.fragment
         path.ident = (path.ident + 1) & const.M16
@@ -237,8 +248,8 @@ class Ipv4Core(IpCore):
         except WireError:  # a later fragment: its first one told
             return
         if src in self.routes.local and len(self.failed) < FAILED:
-            quote = packet[ihl : ihl + 64]
-            self.failed.append((proto, IpError(const.ICMP_UNREACHABLE, 1, src, dst, quote, 0, src)))
+            self.owing = True
+            self.failed.append((proto, IpError(const.ICMP_UNREACHABLE, 1, src, dst, packet[ihl : ihl + 64], 0, src)))
             self.timers.arm(self.loop_timer, now)
 
     # -- to ourselves -----------------------------------------------------------------------------------------------------
@@ -251,6 +262,7 @@ class Ipv4Core(IpCore):
             return
         if not self.loop:
             self.timers.arm(self.loop_timer, now)
+        self.owing = True
         self.loop.append((p.tobytes(), p.gso))
         self.loop_bytes += n
 
@@ -263,7 +275,8 @@ class Ipv4Core(IpCore):
                 self.deliver_error(proto, e, now)
             self.deliver_local(now)
         finally:
-            if self.loop or self.failed:
+            self.owing = bool(self.loop or self.failed)
+            if self.owing:
                 self.timers.arm(self.loop_timer, now)
             else:
                 self.timers.cancel(self.loop_timer)
@@ -292,7 +305,7 @@ class Ipv4Core(IpCore):
 
     def flush(self, now: int) -> None:
         """A batch of some interface is over, or there is something to tell ourselves."""
-        if self.failed or self.loop:
+        if self.owing:
             self.tell_ourselves(now)
         for sink in self.attached:
             sink.flush(now)
@@ -485,14 +498,3 @@ class LoopTimer(Timer):
 
     def expire(self, now: int) -> None:
         self.core.flush(now)
-
-
-class ReassemblyTimer(Timer):
-    __slots__ = ("core",)
-
-    def __init__(self, core: Ipv4Core) -> None:
-        super().__init__()
-        self.core = core
-
-    def expire(self, now: int) -> None:
-        self.core.expire_fragments(now)

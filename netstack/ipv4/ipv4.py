@@ -7,7 +7,7 @@ from attrs import field, frozen, validators
 from .. import const
 from ..address import Cidr, Ip4, ip4_text
 from ..cores import FrameSink
-from ..errors import Unreachable, UsageError
+from ..errors import UsageError
 from ..signatures import Link, NextHop, Rng
 from ..timers import Timers
 from .core import Ipv4Core
@@ -145,16 +145,11 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
         return interface
 
     def source_for(self, dst: int, /) -> int:
-        path = self.routes.path(int(dst))
-        if path is None:
-            raise Unreachable(f"no route to {ip4_text(int(dst))}")
-        return path.src
+        return self.way(int(dst)).src
 
     def mtu_for(self, dst: int, now: int, /) -> int:
-        path = self.routes.path(int(dst))
-        if path is None:
-            raise Unreachable(f"no route to {ip4_text(int(dst))}")
-        return self.path_mtus.get(int(dst), path.mtu, now)
+        path = self.way(dst)
+        return self.path_mtus.get(int(dst), path.mtu, now) if self.path_mtus.entries else path.mtu
 
     # -- groups -----------------------------------------------------------------------------------------------------------
 

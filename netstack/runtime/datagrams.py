@@ -41,14 +41,14 @@ class UdpTransport(DatagramUser):
         self._peers: dict[tuple[str, int], int] = {}
         self.set_protocol(protocol)
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]  # see above
+    @property  # type: ignore[misc]  # to be read only is what it is for
+    def __class__(self) -> type:
         return asyncio.DatagramTransport
 
     def bind(self, port: UdpPort, remote: tuple[str, int] | None) -> None:
         self._port = port
         self._remote = remote
-        self._loop.call_soon(self._protocol.connection_made, self)
+        self._loop.call_soon(self._protocol.connection_made, self)  # type: ignore[arg-type]  # by its `__class__`
 
     # -- what the port tells (cores.DatagramUser) ---------------------------------------------------------------------------
 

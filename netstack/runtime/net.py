@@ -164,7 +164,8 @@ class Net:
         reader = SegmentReader(limit=limit, loop=self._loop)
         protocol = SegmentProtocol(reader, loop=self._loop)
         transport, _ = await self.create_connection(lambda: protocol, host, port, local_addr=local_addr, timeout=timeout)
-        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)  # type: ignore[arg-type]  # by its `__class__`
+        return reader, writer
 
     async def start_server(
         self,

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ..instant import Instant
 from .base import Turned
 from .selector import StackSelector
 
@@ -37,7 +36,7 @@ class LoopReactor:
     def serve(self, crank: Turned) -> None:
         self._crank = crank
 
-    def arm(self, when: Instant) -> None:
+    def arm(self, when: int) -> None:
         assert self._crank is not None
         if self._selector is not None:
             self._selector.arm(self._crank, when)

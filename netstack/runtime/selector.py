@@ -7,11 +7,15 @@ to the loop as from any selector.
 
     loop = asyncio.SelectorEventLoop(StackSelector())
 
-It uses nothing of asyncio's but the interface of selectors. What a turn raises goes where the loop sends errors of callbacks.
+Where it may look into the loop (`look_into`), it goes on selecting after a turn that has given the loop nothing to do. Stacks'
+deadlines are a timerfd: armed once in many wake-ups, where a time-out of epoll costs the kernel a timer for each.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
 import select
 import selectors
 import time
@@ -19,6 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..instant import NEVER
+from . import timerfd
 from .base import Turned
 
 _IN = select.EPOLLIN
@@ -28,7 +33,7 @@ _OUT = select.EPOLLOUT
 class StackSelector:
     """A `selectors.BaseSelector` on epoll. `serve` and `arm` are for the reactors of cranks."""
 
-    __slots__ = ("_armed", "_epoll", "_keys", "_map", "_poll", "_served", "_soonest", "on_error")
+    __slots__ = ("_armed", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest", "_timer")
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -38,9 +43,18 @@ class StackSelector:
         self._served: dict[int, Turned] = {}
         self._armed: dict[Turned, int] = {}
         self._soonest: int = NEVER
-        self.on_error: Callable[[BaseException], None] | None = None
+        self._timer = timerfd.create()
+        self._epoll.register(self._timer, _IN)
+        self._loop: Any = None
+        self._ready: Any = None
 
     # -- for stacks ---------------------------------------------------------------------------------------------------------
+
+    def look_into(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Errors of turns are told to `loop`. If it is asyncio's own, its queues say whether it has anything to do."""
+        self._loop = loop
+        if isinstance(loop, asyncio.BaseEventLoop) and hasattr(loop, "_stopping") and hasattr(loop, "_scheduled"):
+            self._ready = getattr(loop, "_ready", None)
 
     def serve(self, fd: int, crank: Turned) -> None:
         """Turn `crank` whenever `fd` is readable."""
@@ -56,24 +70,25 @@ class StackSelector:
         self._armed[crank] = when
         if when < self._soonest:
             self._soonest = when
+            timerfd.arm(self._timer, when)
 
     def disarm(self, crank: Turned) -> None:
         self._armed.pop(crank, None)
-        self._find_soonest()
 
-    def _find_soonest(self) -> None:
+    def _expire(self) -> None:
+        """The timer has fired. What was disarmed, or armed again for later, made it fire too early, which is a trifle."""
+        os.read(self._timer, 8)
+        due = self._soonest
         self._soonest = NEVER
+        for crank, when in list(self._armed.items()):
+            if when <= due:
+                del self._armed[crank]
+                self._turn(crank.on_deadline)
         for when in self._armed.values():
             if when < self._soonest:
                 self._soonest = when
-
-    def _expire(self) -> None:
-        now = time.monotonic_ns()
-        for crank, when in list(self._armed.items()):
-            if when <= now:
-                del self._armed[crank]
-                self._turn(crank.on_deadline)
-        self._find_soonest()
+        if self._soonest != NEVER:
+            timerfd.arm(self._timer, self._soonest)
 
     def _turn(self, turn: Callable[[], None]) -> None:
         try:
@@ -81,35 +96,47 @@ class StackSelector:
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            if self.on_error is None:
+            if self._loop is None:
                 raise
-            self.on_error(error)
+            self._loop.call_exception_handler({"message": "Exception in a turn of a stack", "exception": error})
+
+    def _next_timer(self) -> object:
+        """The loop's own, None if it has none."""
+        scheduled = self._loop._scheduled
+        return scheduled[0] if scheduled else None
 
     # -- selectors.BaseSelector ---------------------------------------------------------------------------------------------
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready: list[tuple[selectors.SelectorKey, int]] = []
         wait = -1.0 if timeout is None else timeout if timeout > 0 else 0.0
-        if self._soonest != NEVER and wait != 0:
-            left = (self._soonest - time.monotonic_ns()) / 1e9
-            if left < wait or wait < 0:
-                wait = left if left > 0 else 0.0
-        try:
-            events = self._poll(wait, len(self._keys) + len(self._served) + 1)
-        except InterruptedError:
-            return ready
-        for fd, event in events:
-            crank = self._served.get(fd)
-            if crank is not None:
-                self._turn(crank.on_frames)
-                continue
-            key = self._keys.get(fd)
-            if key is not None:
-                mask = (selectors.EVENT_WRITE if event & ~_IN else 0) | (selectors.EVENT_READ if event & ~_OUT else 0)
-                ready.append((key, mask & key.events))
-        if self._soonest != NEVER and (not events or timeout == 0) and self._soonest <= time.monotonic_ns():
-            self._expire()
-        return ready
+        until = time.monotonic() + wait if wait > 0 else 0.0
+        queue = self._ready
+        timer = None if queue is None else self._next_timer()
+        while True:
+            try:
+                events = self._poll(wait, len(self._keys) + len(self._served) + 1)
+            except InterruptedError:
+                return ready
+            for fd, event in events:
+                crank = self._served.get(fd)
+                if crank is not None:
+                    self._turn(crank.on_frames)
+                elif fd == self._timer:
+                    self._expire()
+                else:
+                    key = self._keys.get(fd)
+                    if key is not None:
+                        mask = (selectors.EVENT_WRITE if event & ~_IN else 0) | (selectors.EVENT_READ if event & ~_OUT else 0)
+                        ready.append((key, mask & key.events))
+            if ready or not events or wait == 0 or queue is None:
+                return ready
+            if queue or self._loop._stopping or self._next_timer() is not timer:
+                return ready  # the turn has given the loop something to do
+            if until:
+                wait = until - time.monotonic()
+                if wait <= 0:
+                    return ready
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         if not events or events & ~(selectors.EVENT_READ | selectors.EVENT_WRITE):
@@ -124,10 +151,8 @@ class StackSelector:
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         key = self.get_key(fileobj)
         del self._keys[key.fd]
-        try:
+        with contextlib.suppress(OSError):  # closed before it was unregistered: epoll has forgotten it by itself
             self._epoll.unregister(key.fd)
-        except OSError:
-            pass  # closed before it was unregistered: epoll has forgotten it by itself
         return key
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -148,6 +173,7 @@ class StackSelector:
 
     def close(self) -> None:
         self._epoll.close()
+        os.close(self._timer)
         self._keys.clear()
         self._served.clear()
         self._armed.clear()

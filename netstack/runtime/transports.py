@@ -100,8 +100,8 @@ class TcpTransport(StreamUser):
         self._lost_writes = 0
         self.set_protocol(protocol)
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]  # see above
+    @property  # type: ignore[misc]  # to be read only is what it is for
+    def __class__(self) -> type:
         return asyncio.Transport
 
     def bind(self, conn: Connection) -> None:
@@ -123,7 +123,7 @@ class TcpTransport(StreamUser):
     def connected(self, now: int) -> None:
         self._made = True
         try:
-            self._protocol.connection_made(self)
+            self._protocol.connection_made(self)  # type: ignore[arg-type]  # a Transport, by its `__class__`
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -178,7 +178,7 @@ class TcpTransport(StreamUser):
     def _fill(self, data: bytes) -> None:
         view = memoryview(data)
         while view and not self._closing:
-            room = memoryview(self._get_buffer(len(view))).cast("B")
+            room = memoryview(self._get_buffer(len(view))).cast("B")  # type: ignore[misc]  # the caller has looked
             if not room:
                 raise RuntimeError("get_buffer() returned an empty buffer")
             n = min(len(room), len(view))

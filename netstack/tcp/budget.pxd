@@ -7,6 +7,6 @@ cdef class Budget:
     cdef TcpExt ext
     cdef readonly long long soft, low, hard, used
     cdef readonly bint pressed
-    cpdef void charge(self, long long n) except *
-    cpdef void refund(self, long long n) except *
+    cpdef void charge(self, long long n) noexcept
+    cpdef void refund(self, long long n) noexcept
     cpdef bint fits(self, long long n) noexcept

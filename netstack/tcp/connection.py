@@ -15,8 +15,6 @@ Departures, all of them common practice:
 - In SYN-RECEIVED, a SYN,ACK with the peer's ISS is the other half of a simultaneous open, and completes it.
 """
 
-from collections.abc import Callable
-
 from .. import const, raw, serial
 from ..cores import Frame, StreamUser
 from ..errors import Refused, TimedOut
@@ -25,6 +23,7 @@ from . import const as tc
 from .congestion import registry
 from .handle import Handle
 from .info import ConnInfo as ConnInfo
+from .listener import Listener
 from .options import Options, send_mss
 
 _OPTIONS = Options()  # filled and read within one call
@@ -294,7 +293,7 @@ class Connection(Handle):
         self.emit_syn(f.now)
         self.rearm()
 
-    def cookie_open(self, listener: object, options: Options, irs: int, now: int) -> None:
+    def cookie_open(self, listener: Listener, options: Options, irs: int, now: int) -> None:
         """The SYN,ACK was a cookie, and has come back; its ACK is the next segment. `options`: what the cookie says of the SYN, and
         the timestamps of that ACK."""
         self.listener = listener
@@ -384,9 +383,8 @@ class Connection(Handle):
             self.t_keep = now + self.keep_idle
         if self.listener is not None:
             self.hub.graduate(self)
-            accept: Callable[[Connection], StreamUser | None] = self.listener.accept  # type: ignore[attr-defined]  # a Listener
             try:
-                user = accept(self)
+                user = self.listener.accept(self)
             except BaseException:  # the program's fault flies, and leaves no connection without a user behind
                 self.abort(now)
                 raise

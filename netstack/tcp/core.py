@@ -97,7 +97,8 @@ class TcpCore(PacketSink):
             hub.local0 = f.dst
         if not c.touched:
             c.touched = True
-            hub.todo.append(c)
+            c.after = hub.todo
+            hub.todo = c
         c.input(f, seq, ack, flags, field, hl)
 
     def no_connection(self, f: Frame, entry: object, ports: int, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
@@ -264,9 +265,10 @@ class TcpCore(PacketSink):
         """The batch is over: each connection that it touched sends and acknowledges."""
         hub = self.hub
         hub.batch = False
-        todo = hub.todo
-        while todo:
-            c = todo.pop()
+        while hub.todo is not None:
+            c = hub.todo
+            hub.todo = c.after
+            c.after = None
             c.touched = False
             c.flush(now)
 
@@ -298,7 +300,9 @@ class TcpCore(PacketSink):
     def mtu_for(self, remote: int, now: int) -> int:
         """The path MTU, within what our arithmetic takes: at least the smallest MSS and headers, at most 16 bits."""
         mtu: int = self.hub.face.mtu_for(remote, now)
-        return max(tc.MIN_MSS + tc.IP_TCP, min(mtu, const.M16))
+        if mtu > const.M16:
+            mtu = const.M16
+        return mtu if mtu > tc.MIN_MSS + tc.IP_TCP else tc.MIN_MSS + tc.IP_TCP
 
     def open(self, local: int, local_port: int, remote: int, remote_port: int, user: StreamUser, now: int) -> Connection:
         """RFC 9293 3.10.1, active."""

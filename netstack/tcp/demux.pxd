@@ -4,6 +4,7 @@ cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 from netstack.tcp.connection cimport Connection
 from netstack.tcp.cookies cimport Cookies
+from netstack.tcp.listener cimport Listener
 from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.tcb cimport Hub, Tcb
 from netstack.tcp.timewait cimport TimeWait
@@ -21,35 +22,37 @@ cdef class Demux(Hub):
     cdef Connection cached
     cdef unsigned long long local0, key0
     cdef object secret
-    cdef readonly str policy
+    cdef unsigned long long line0, line_local, line_remote
+    cdef unsigned int line_ports
+    cdef readonly bint never, always
     cdef readonly Cookies cookies
     cdef readonly Py_ssize_t share
     cdef public long long iss_bias
     @cython.locals(table=dict)
     cdef Timer find(self, unsigned long long local, unsigned long long key)
     @cython.locals(key="unsigned long long", table=dict)
-    cdef void insert(self, Connection c) except *
-    cpdef bint taken(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port) except *
+    cdef int insert(self, Connection c) except -1
+    cpdef bint taken(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port) except -1
     @cython.locals(table=dict)
-    cdef void drop(self, unsigned long long local, unsigned long long key) except *
+    cdef int drop(self, unsigned long long local, unsigned long long key) except -1
     cdef void remove(self, Tcb c) except *
     @cython.locals(tw=TimeWait)
     cdef void rest(self, Tcb c, long long now) except *
-    cdef void linger(self, TimeWait tw, long long now) except *
+    cdef int linger(self, TimeWait tw, long long now) except -1
     @cython.locals(wait=TimeWait)
     cdef void forget(self, Timer tw) except *
-    cdef void embryo(self, Connection c, object listener) except *
+    cdef int embryo(self, Connection c, Listener listener) except -1
     @cython.locals(i=Py_ssize_t, last=Connection)
     cdef void graduate(self, Tcb c) except *
     @cython.locals(ext=TcpExt, limit=Py_ssize_t, crowded=bint, victim=Connection)
-    cdef int admit(self, object listener, bint recycled, long long now) except -1
+    cdef int admit(self, Listener listener, bint recycled, long long now) except -1
     @cython.locals(ext=TcpExt)
-    cdef bint has_room(self, object listener) except *
-    cdef bint bakes(self, object listener, long long now) except *
-    @cython.locals(here=dict)
-    cdef object listener_for(self, unsigned long long address, int port)
+    cdef bint has_room(self, Listener listener) except -1
+    cdef bint bakes(self, Listener listener, long long now) except -1
+    @cython.locals(here=dict, listener=Listener)
+    cdef Listener listener_for(self, unsigned long long address, int port)
     @cython.locals(c=Connection)
-    cpdef void unlisten(self, object listener, long long now) except *
+    cpdef void unlisten(self, Listener listener, long long now) except *
     cdef unsigned long long line(self, unsigned long long local, unsigned long long remote, unsigned int ports) except *
     @cython.locals(ports="unsigned int")
     cdef unsigned int ts_offset(self, Tcb c) except *

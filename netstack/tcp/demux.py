@@ -52,8 +52,8 @@ def key_of(remote: int, remote_port: int, local_port: int) -> int:
 
 class Demux(Hub):
     __slots__ = (
-        "cached", "cookies", "count", "half", "iss_bias", "key0", "listeners", "local0", "policy", "secret", "share", "tables",
-        "waits",
+        "always", "cached", "cookies", "count", "half", "iss_bias", "key0", "line0", "line_local", "line_ports", "line_remote",
+        "listeners", "local0", "never", "secret", "share", "tables", "waits",
     )  # fmt: skip
 
     def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
@@ -67,7 +67,12 @@ class Demux(Hub):
         self.local0 = 0
         self.key0 = 0
         self.secret = hashlib.blake2s(key=rng.getrandbits(128).to_bytes(16, "big"), digest_size=8)
-        self.policy = config.syn_cookies
+        self.line0 = 0  # the last `line`: a connection asks twice
+        self.line_local = 0
+        self.line_remote = 0
+        self.line_ports = 0
+        self.never = config.syn_cookies == "never"
+        self.always = config.syn_cookies == "always"
         self.cookies = Cookies(rng)
         self.share = config.max_half_open
         self.iss_bias = 0  # added to each ISS: a door for tests that want sequence numbers to wrap
@@ -110,7 +115,7 @@ class Demux(Hub):
         self.tables[tw.local][tw.key] = tw
         self.cached = None
         self.count -= 1
-        if len(self.waits) >= self.config.max_time_wait:
+        if len(self.waits) >= self.settings.max_time_wait:
             self.ext.TCPTimeWaitOverflow += 1
             self.forget(next(iter(self.waits)))
         self.linger(tw, now)
@@ -119,7 +124,7 @@ class Demux(Hub):
         """Begin, or begin anew, its 2 MSL."""
         self.waits.pop(tw, None)
         self.waits[tw] = None
-        self.timers.arm(tw, now + self.config.time_wait)
+        self.timers.arm(tw, now + self.settings.time_wait)
 
     def forget(self, tw: Timer) -> None:
         assert isinstance(tw, TimeWait)
@@ -142,7 +147,7 @@ class Demux(Hub):
         if i < 0:
             return
         c.half = -1
-        c.listener.half -= 1  # type: ignore[attr-defined]  # a Listener
+        c.listener.half -= 1  # type: ignore[union-attr]  # whoever is half-open has one
         last = self.half.pop()
         if last is not c:
             self.half[i] = last
@@ -153,11 +158,11 @@ class Demux(Hub):
         TIME-WAIT, whose place in memory it takes, and whose peer is no forgery; so it needs no place in the table unless there
         are twice too many."""
         ext = self.ext
-        limit = self.config.max_half_open
+        limit = self.settings.max_half_open
         if recycled:
             limit *= 2
         crowded = len(self.half) >= limit
-        if self.policy == "never":
+        if self.never:
             if crowded and not listener.full():
                 victim = self.half[self.rng.getrandbits(32) % len(self.half)]
                 ext.TCPReqQFullDrop += 1
@@ -175,14 +180,14 @@ class Demux(Hub):
         if crowded or listener.half >= self.share:
             ext.TCPReqQFullDoCookies += 1
             return COOKIE
-        return COOKIE if self.policy == "always" else ENTRY
+        return COOKIE if self.always else ENTRY
 
     def has_room(self, listener: Listener) -> bool:
         """For one more connection of `listener`."""
         ext = self.ext
         if listener.full():
             ext.ListenOverflows += 1
-        elif self.count + len(self.unread) >= self.config.max_connections:
+        elif self.count + len(self.unread) >= self.settings.max_connections:
             ext.SynDropped += 1
         else:
             return True
@@ -199,7 +204,8 @@ class Demux(Hub):
         here = self.listeners.get(port)
         if here is None:
             return None
-        return here.get(address) or here.get(0)
+        listener = here.get(address)
+        return here.get(0) if listener is None else listener
 
     def listen(self, address: int, port: int, accept: Accept, backlog: int) -> Listener:
         if not 0 <= port <= 65535:
@@ -256,9 +262,14 @@ class Demux(Hub):
     def line(self, local: int, remote: int, ports: int) -> int:
         """Where the sequence numbers of these four begin, and in the lower 32 bits, where their timestamps do. `ports` is the first
         word of a header from there."""
-        h = self.secret.copy()
-        h.update(_FOUR(local, remote, ports))
-        return int.from_bytes(h.digest(), "big")
+        if ports != self.line_ports or remote != self.line_remote or local != self.line_local:
+            h = self.secret.copy()
+            h.update(_FOUR(local, remote, ports))
+            self.line0 = int.from_bytes(h.digest(), "big")
+            self.line_local = local
+            self.line_remote = remote
+            self.line_ports = ports
+        return self.line0
 
     def iss(self, local: int, local_port: int, remote: int, remote_port: int, now: int) -> int:
         """An initial sequence number by RFC 6528: a clock of 4 us, and a keyed hash of the four that nobody else can compute."""
@@ -273,6 +284,6 @@ class Demux(Hub):
         return self.line(c.local, c.remote, ports) & const.M32
 
     def room(self) -> None:
-        if self.count + len(self.unread) >= self.config.max_connections:
+        if self.count + len(self.unread) >= self.settings.max_connections:
             self.ext.TCPAbortOnMemory += 1
             raise NoBuffers(f"there are {self.count} connections already: raise max_connections or close some")

@@ -13,26 +13,26 @@ from netstack.tcp.tuning cimport Tuner, send_high, send_low
 
 cdef class Handle(Receiver):
     cdef void end(self, object error, long long now) except *
-    cdef void stop(self) except *
-    cdef void drop_rx(self) except *
-    cdef bint to_read(self) except *
+    cdef int stop(self) except -1
+    cdef int drop_rx(self) except -1
+    cdef bint to_read(self) except -1
     @cython.locals(user=StreamUser)
-    cdef void tell(self, object error, long long now) except *
+    cdef int tell(self, object error, long long now) except -1
     cdef void finish(self, long long now) except *
     cdef void delivered(self, long long now) except *
     cdef void enter_time_wait(self, long long now) except *
     cdef void fail(self, object error, long long now) except *
     cdef void kill(self, long long now) except *
     cdef void reset_by_peer(self, long long now) except *
-    cdef void check_writable(self) except *
+    cdef int check_writable(self) except -1
     @cython.locals(n=Py_ssize_t, q=SendQueue)
-    cpdef bint write(self, object data, long long now) except *
+    cpdef bint write(self, object data, long long now) except -1
     @cython.locals(q=SendQueue)
-    cpdef bint write_kept(self, object parts, long long now) except *
+    cpdef bint write_kept(self, object parts, long long now) except -1
     @cython.locals(q=SendQueue)
-    cdef void write_one(self, object data, long long now) except *
-    cdef bint below_high(self) except *
-    cdef void kick(self, long long now) except *
+    cdef int write_one(self, object data, long long now) except -1
+    cdef bint below_high(self) except -1
+    cdef int kick(self, long long now) except -1
     cpdef void shutdown(self, long long now) except *
     @cython.locals(unread=bint)
     cpdef void close(self, long long now) except *
@@ -48,9 +48,9 @@ cdef class Handle(Receiver):
     @cython.locals(shift=int, least="long long", offered="long long")
     cpdef void set_rcv_buf(self, long long size, long long now) except *
     @cython.locals(hub=Hub, high="long long")
-    cdef long long high_mark(self) except *
+    cdef long long high_mark(self) except? -1
     @cython.locals(high="long long", low="long long")
-    cdef long long low_mark(self) except *
+    cdef long long low_mark(self) except? -1
     cpdef void set_marks(self, long long low, long long high) except *
     cpdef void set_nodelay(self, bint on, long long now) except *
     @cython.locals(new=Congestion)

@@ -81,7 +81,7 @@ class Handle(Receiver):
         """Our FIN is acknowledged, and with it all that was written. A user who has closed has nothing more to learn; the peer's
         FIN is waited for a while."""
         if self.orphan:
-            self.t_end = now + self.hub.config.fin_timeout
+            self.t_end = now + self.hub.settings.fin_timeout
             self.tell(None, now)
 
     def enter_time_wait(self, now: int) -> None:
@@ -302,7 +302,7 @@ class Handle(Receiver):
         hub = self.hub
         high = self.high
         if high < 0:
-            high = hub.config.snd_buf_max
+            high = hub.settings.snd_buf_max
             if high > tc.SND_START // 4 and hub.budget.pressed:
                 high = tc.SND_START // 4
             high = send_high(-1 if self.cc is None else self.cc.cwnd, high)

@@ -1,4 +1,4 @@
-"""A listening port (RFC 9293 3.10.7.2). Plain Python: it is asked once for each SYN and once for each new connection."""
+"""A listening port (RFC 9293 3.10.7.2)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Listener:
     Whoever keeps accepted connections in a queue of its own counts them in `waiting`: when that reaches `backlog`, SYNs are
     dropped (`ListenOverflows`), and the peers' retransmissions find room later.
     """
+
+    __slots__ = ("_demux", "accept", "address", "backlog", "cookie_at", "half", "port", "waiting")
 
     def __init__(self, demux: Demux, address: int, port: int, accept: Accept, backlog: int) -> None:
         self._demux = demux

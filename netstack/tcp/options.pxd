@@ -9,9 +9,9 @@ cdef class Options:
     cdef readonly Py_ssize_t sack_at
     cdef readonly bint sack_permitted
     cdef readonly long long tsval, tsecr
-    cpdef void clear(self) except *
+    cpdef void clear(self) noexcept
     @cython.locals(kind=int, n=int)
-    cpdef bint parse(self, bytearray b, Py_ssize_t o, Py_ssize_t end) except *
+    cpdef bint parse(self, bytearray b, Py_ssize_t o, Py_ssize_t end) except -1
 
 
 @cython.locals(o=Py_ssize_t, n=int)

@@ -15,15 +15,15 @@ cdef class SendQueue:
     cdef readonly object data
     cdef readonly Py_ssize_t o, n
     @cython.locals(n=Py_ssize_t, chunks=list)
-    cpdef void append(self, object data) except *
+    cpdef int append(self, object data) except -1
     @cython.locals(chunks=list, i=Py_ssize_t, size=Py_ssize_t)
-    cpdef void release(self, Py_ssize_t n) except *
+    cpdef int release(self, Py_ssize_t n) except -1
     cpdef void clear(self) except *
     @cython.locals(o=Py_ssize_t, have=Py_ssize_t)
-    cpdef void view(self, Py_ssize_t offset, Py_ssize_t n, Py_ssize_t mss) except *
+    cpdef int view(self, Py_ssize_t offset, Py_ssize_t n, Py_ssize_t mss) except -1
     @cython.locals(parts=list, i=Py_ssize_t, left=Py_ssize_t, take=Py_ssize_t)
-    cdef void join(self, Py_ssize_t o, Py_ssize_t n) except *
-    cpdef void drop(self) except *
+    cdef int join(self, Py_ssize_t o, Py_ssize_t n) except -1
+    cpdef void drop(self) noexcept
 
 
 @cython.final

@@ -36,15 +36,12 @@ class SendQueue:
         """`data` is bytes, or a view of memory that stays as it is; and not empty."""
         n = len(data)
         self.budget.charge(n)
-        chunks = self.chunks
-        if chunks and n < tc.JOIN:
-            last = chunks[-1]
-            if len(last) + n <= tc.JOIN:  # a new object: what is being sent from the old one keeps it alive
-                chunks[-1] = b"".join((last, data))
-                self.length += n
-                return
-        chunks.append(data)
         self.length += n
+        chunks = self.chunks
+        if chunks and n < tc.JOIN and len(chunks[-1]) + n <= tc.JOIN:
+            chunks[-1] = b"".join((chunks[-1], data))  # a new object: what is being sent from the old one keeps it alive
+        else:
+            chunks.append(data)
 
     def release(self, n: int) -> None:
         """The first `n` bytes are acknowledged: let go of the objects that are no longer needed."""
@@ -64,7 +61,7 @@ class SendQueue:
             i += 1
         self.head = n
         if i:
-            del chunks[:i]
+            raw.behead(chunks, i)
             self.cursor -= i
         if self.cursor <= 0:
             self.cursor = 0
@@ -93,15 +90,12 @@ class SendQueue:
             chunk = self.chunks[self.cursor]
         o = offset - self.at
         have = len(chunk) - o
-        if have < n:
-            if have >= mss:
-                n = have - have % mss
-            else:
-                self.join(o, n if n < mss else mss)
-                return
-        self.data = chunk
-        self.o = o
-        self.n = n
+        if have < n and have < mss:
+            self.join(o, n if n < mss else mss)
+        else:
+            self.data = chunk
+            self.o = o
+            self.n = n if n <= have else have - have % mss
 
     def join(self, o: int, n: int) -> None:
         """`n` bytes from `o` in the chunk under the cursor on, copied together."""
@@ -249,7 +243,7 @@ class Reassembly:
             before = self.cost()
             self.first += 1
             if 2 * self.first >= len(pieces):
-                del pieces[: self.first]
+                raw.behead(pieces, self.first)
                 self.first = 0
             self.nbytes -= n
             self.budget.refund(before - self.cost())

@@ -21,7 +21,7 @@ cdef class Receiver(Window):
     @cython.locals(ext=TcpExt, left="long long")
     cdef Py_ssize_t squeeze(self, Py_ssize_t n) except -1
     @cython.locals(hub=Hub, ext=TcpExt, new=Py_ssize_t)
-    cdef bint out_of_order(self, Frame f, unsigned int seq, Py_ssize_t n) except *
+    cdef bint out_of_order(self, Frame f, unsigned int seq, Py_ssize_t n) except -1
     cdef void told_of(self, unsigned int seq, unsigned int end) except *
     cdef void twice(self, unsigned int seq, unsigned int end) except *
     @cython.locals(data=bytes)

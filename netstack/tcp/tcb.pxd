@@ -6,18 +6,24 @@ cimport netstack.tcp.const as tc
 from netstack.cores cimport IpCore, Out, StreamUser
 from netstack.tcp.budget cimport Budget
 from netstack.tcp.congestion.base cimport Congestion
+from netstack.tcp.listener cimport Listener
 from netstack.tcp.mib cimport TcpExt, TcpMib
 from netstack.tcp.queues cimport Reassembly, SendQueue
 from netstack.tcp.recovery.episode cimport Episode
 from netstack.tcp.recovery.rack cimport Flight
 from netstack.tcp.rtt cimport Rtt
 from netstack.tcp.sack cimport Sacks
+from netstack.tcp.settings cimport Settings
 from netstack.tcp.tuning cimport Tuner
 from netstack.timers cimport Timer, Timers
 
 
+cdef bytearray _ALLOWED
+
+
 cdef class Hub:
     cdef readonly object face, config, rng
+    cdef readonly Settings settings
     cdef IpCore ip
     cdef readonly int offload
     cdef readonly Timers timers
@@ -25,7 +31,8 @@ cdef class Hub:
     cdef readonly TcpExt ext
     cdef Out out
     cdef bint batch
-    cdef readonly list todo, flights
+    cdef readonly Tcb todo
+    cdef readonly list flights
     cdef readonly dict unread
     cdef int too_long
     cdef readonly Budget budget
@@ -33,10 +40,10 @@ cdef class Hub:
     cdef readonly int wscale
     @cython.locals(flight=Flight)
     cdef Flight lend(self, unsigned int una, long long now, long long min_rtt)
-    cdef void take_back(self, Flight flight) except *
-    cdef void touch(self, Tcb c) except *
+    cdef int take_back(self, Flight flight) except -1
+    cdef int touch(self, Tcb c) except -1
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")
-    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, object data, Py_ssize_t o, Py_ssize_t n, int gso, long long now) except *
+    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, object data, Py_ssize_t o, Py_ssize_t n, int gso, long long now) except -1
     @cython.locals(p=Out)
     cdef void bare(self, unsigned long long src, unsigned long long dst, unsigned int ports, unsigned int seq, unsigned int ack, unsigned int flags, unsigned int wnd, long long now) except *
     cdef void remove(self, Tcb c) except *
@@ -49,7 +56,8 @@ cdef class Hub:
 cdef class Tcb(Timer):
     cdef Hub hub
     cdef StreamUser user
-    cdef readonly object listener
+    cdef Tcb after
+    cdef readonly Listener listener
     cdef readonly unsigned long long local, remote
     cdef readonly unsigned short local_port, remote_port
     cdef readonly signed char state
@@ -100,9 +108,9 @@ cdef class Tcb(Timer):
     cdef long long t_ack, t_keep, t_end, keep_idle, keep_interval
     cdef int keep_count, keep_sent
     @cython.locals(old=int, mib=TcpMib, was=bint, now_is=bint)
-    cdef void become(self, int new) except *
+    cdef int become(self, int new) except -1
     cdef unsigned int ts_now(self, long long now) noexcept
     @cython.locals(when="long long")
-    cdef void rearm(self) except *
+    cdef int rearm(self) except -1
     cdef void vouch(self, long long now) except *
     cdef void flush(self, long long now) except *

@@ -38,6 +38,7 @@ from .budget import Budget
 from .config import TcpConfig
 from .congestion import registry
 from .congestion.base import Congestion
+from .listener import Listener
 from .mib import TcpExt, TcpMib
 from .queues import Reassembly, SendQueue
 from .recovery.episode import Episode
@@ -45,7 +46,11 @@ from .recovery.history import History
 from .recovery.rack import Flight
 from .rtt import Rtt
 from .sack import Sacks
+from .settings import Settings
 from .tuning import Tuner
+
+# state.ALLOWED, two bytes to the mask
+_ALLOWED = bytearray(b"".join(mask.to_bytes(2, "big") for mask in state.ALLOWED))
 
 SPARE_FLIGHTS = 64  # as many as a batch can end: a request and its answer should cost no allocation
 
@@ -67,6 +72,7 @@ class Hub:
         "rcv_buf",
         "rcv_most",
         "rng",
+        "settings",
         "timers",
         "todo",
         "too_long",
@@ -81,6 +87,7 @@ class Hub:
         self.timers = timers
         self.rng = rng
         self.config = config
+        self.settings = Settings(config)
         registry.find(config.congestion)  # an unknown name is refused here, and not when a SYN has come
         self.mib = TcpMib()
         self.ext = TcpExt()
@@ -88,11 +95,11 @@ class Hub:
         self.too_long = 0  # the MTU that the last segment did not fit
         self.flights: list[Flight] = []  # to be lent again
         self.batch = False  # input since the last flush: sending waits for the flush
-        self.todo: list[Tcb] = []
+        self.todo: Tcb | None = None  # the connections that the batch has touched, each holding the next (`after`)
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
         self.budget = Budget(config.memory_pressure, config.memory_max, self.ext)
-        self.rcv_most = config.rcv_buf_max if config.rcv_buf is None else config.rcv_buf
-        self.rcv_buf = min(tc.RCV_START, self.rcv_most) if config.rcv_buf is None else config.rcv_buf
+        self.rcv_most = self.settings.rcv_most
+        self.rcv_buf = self.settings.rcv_buf
         self.wscale = 0  # the smallest shift with which the header's 16 bits can offer the largest buffer (RFC 7323 2.3)
         while self.rcv_most >> self.wscale > const.M16:
             self.wscale += 1
@@ -117,7 +124,8 @@ class Hub:
         """`flush` shall look at `c`."""
         if not c.touched:
             c.touched = True
-            self.todo.append(c)
+            c.after = self.todo
+            self.todo = c
 
     def ship(
         self, hl: int, src: int, dst: int, pseudo: int, data: bytes | memoryview | None, o: int, n: int, gso: int, now: int
@@ -217,16 +225,16 @@ class Tcb(Timer):
         # windows and buffers
         "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
         # the turn of the crank
-        "touched", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end", "keep_idle", "keep_interval",
-        "keep_count", "keep_sent",
+        "touched", "after", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end",
+        "keep_idle", "keep_interval", "keep_count", "keep_sent",
     )  # fmt: skip
 
     def __init__(self, hub: Hub, local: int, local_port: int, remote: int, remote_port: int, path_mtu: int, iss: int) -> None:
-        super().__init__()
-        config = hub.config
+        Timer.__init__(self)  # super() takes three times as long
         self.hub = hub
+        settings = self.hub.settings
         self.user: StreamUser | None = None
-        self.listener: object = None
+        self.listener: Listener | None = None  # of a passive open
         self.local = local
         self.local_port = local_port
         self.remote = remote
@@ -241,9 +249,9 @@ class Tcb(Timer):
         self.state = tc.CLOSED
 
         self.iss = iss
-        self.snd_una = iss
-        self.snd_nxt = iss
-        self.snd_max = iss
+        self.snd_una = self.iss
+        self.snd_nxt = self.iss
+        self.snd_max = self.iss
         self.snd_wnd = 0
         self.snd_wl1 = 0
         self.snd_wl2 = 0
@@ -253,25 +261,21 @@ class Tcb(Timer):
         self.mss = tc.DEFAULT_MSS
         self.sendq: SendQueue | None = None  # made at the first write
         self.fin_queued = False
-        self.small_end = iss  # after the last segment that was smaller than the MSS: Nagle waits for its ACK
-        self.high = -1 if config.snd_high is None else config.snd_high  # -1: the marks tune themselves (tuning.py)
-        self.low = -1
-        if config.snd_low is not None:
-            self.low = config.snd_low
-        elif config.snd_high is not None:
-            self.low = config.snd_high // 4
+        self.small_end = self.iss  # after the last segment that was smaller than the MSS: Nagle waits for its ACK
+        self.high = settings.high  # -1: the marks tune themselves (tuning.py)
+        self.low = settings.low
         self.was_high = False
-        self.nodelay = config.nodelay
+        self.nodelay = settings.nodelay
 
-        self.rtt = Rtt(config.rto_min)
+        self.rtt = Rtt(settings.rto_min)
         self.cc: Congestion | None = None  # made when the handshake is done …
-        self.congestion = config.congestion  # … by this name
+        self.congestion = settings.congestion  # … by this name
         self.sent_at = 0  # when new data was last sent: congestion control is told of idle times
         self.flight: Flight | None = None  # while anything is
         self.episode: Episode | None = None  # of loss, and while its end can still be undone
         self.history: History | None = None  # made at the first retransmission
         self.phase = tc.OPEN
-        self.recover = iss  # where the present or the last episode ends (RFC 6582)
+        self.recover = self.iss  # where the present or the last episode ends (RFC 6582)
         self.timer = tc.RTO  # what t_rexmt is for
         self.retries = 0
         self.una_at = 0  # when snd_una last moved, or when sending began
@@ -282,14 +286,14 @@ class Tcb(Timer):
         self.reo_persist = 0
         self.tlp_ready = True  # a round trip was timed since the last tail loss probe
         self.tlp_out = 0  # a tail loss probe is unanswered: 1 it was new data, 2 a retransmission
-        self.tlp_end = iss
+        self.tlp_end = self.iss
         self.acked_bytes = 0
         self.rate = 0  # bytes per second, the last known when nothing is in flight
         self.retransmits = 0
         self.syn_lost = False
         self.soft_error: Exception | None = None  # what ICMP said: the better reason when we give up (RFC 9293 3.9.2.2)
 
-        self.ts_on = config.timestamps  # offered, then agreed upon (RFC 7323 3.2)
+        self.ts_on = settings.timestamps  # offered, then agreed upon (RFC 7323 3.2)
         self.ts_space = 0  # bytes of options in every segment
         self.ts_offset = 0
         self.ts_recent = 0  # what we echo …
@@ -298,7 +302,7 @@ class Tcb(Timer):
         self.tsval = 0
         self.tsecr = 0
         self.last_ack_sent = 0
-        self.sack_on = config.sack  # offered, then agreed upon
+        self.sack_on = settings.sack  # offered, then agreed upon
         self.sacks: Sacks | None = None  # made at the first segment out of order, or come twice
 
         self.irs = 0
@@ -320,14 +324,15 @@ class Tcb(Timer):
         self.challenged_at = -tc.CHALLENGE_GAP
         self.vouched_at = -tc.VOUCH_GAP  # when the layer below was last told that the way works
 
-        self.rcv_buf = hub.rcv_buf  # the size of the window when nothing waits
-        self.rcv_auto = config.rcv_buf is None  # it follows what the reader consumes
+        self.rcv_buf = settings.rcv_buf  # the size of the window when nothing waits
+        self.rcv_auto = settings.rcv_auto  # it follows what the reader consumes
         self.rcv_ack = 0  # what the next segment acknowledges: RCV.NXT, or a few bytes less (window.py, "Rounding")
         self.again = False  # bytes have come again, some of which we had left unacknowledged
         self.shut = False  # the last window that we offered was zero
         self.tuner: Tuner | None = None  # made when something worth measuring has been received, or the buffer is made smaller
 
         self.touched = False
+        self.after: Tcb | None = None
         self.orphan = False  # the user has closed
         self.ended = False  # over, but for what the user has still to read
         self.error: Exception | None = None
@@ -337,15 +342,15 @@ class Tcb(Timer):
         self.t_ack = const.NEVER
         self.t_keep = const.NEVER
         self.t_end = const.NEVER
-        self.keep_idle = config.keepalive
-        self.keep_interval = config.keepalive_interval
-        self.keep_count = config.keepalive_count
+        self.keep_idle = settings.keepalive
+        self.keep_interval = settings.keepalive_interval
+        self.keep_count = settings.keepalive_count
         self.keep_sent = 0
 
     def become(self, new: int) -> None:
         """Change the state, along an arrow of the diagram."""
         old = self.state
-        if not state.ALLOWED[old] >> new & 1:
+        if not raw.g16(_ALLOWED, 2 * old) >> new & 1:
             raise AssertionError(f"{state.name(old)} -> {state.name(new)} is no transition of RFC 9293 3.3.2")
         mib = self.hub.mib
         was = old == tc.ESTABLISHED or old == tc.CLOSE_WAIT

@@ -16,13 +16,13 @@ cdef class Timekeeper(Recoverer):
     @cython.locals(fl=Flight, at="long long")
     cdef void watch(self, long long length, long long now) except *
     @cython.locals(fl=Flight, since="long long", wait="long long", flight="long long")
-    cdef long long probe_at(self, long long rto_at) except *
+    cdef long long probe_at(self, long long rto_at) except? -1
     @cython.locals(fl=Flight, mss="long long", length="long long", off="long long", n="long long", runs=list, i=Py_ssize_t, run=Run)
     cdef void tail_probe(self, long long now) except *
     @cython.locals(fl=Flight)
     cdef void reorder_timeout(self, long long now) except *
     @cython.locals(limit="long long")
-    cdef bint overdue(self, long long now) except *
+    cdef bint overdue(self, long long now) except -1
     cdef object gave_up(self)
     @cython.locals(hub=Hub, limit=int, run=Run, n="long long")
     cdef void timeout(self, long long now) except *

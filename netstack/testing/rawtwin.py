@@ -51,12 +51,24 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     raw.fill(b, o, data, at, n)
 
 
+def same(b: bytearray, o: int, c: bytearray, p: int, n: int) -> bool:
+    return raw.same(b, o, c, p, n)
+
+
+def move(b: bytearray, o: int, c: bytearray, p: int, n: int) -> None:
+    raw.move(b, o, c, p, n)
+
+
 def piece(data: bytes, o: int, n: int) -> bytes:
     return raw.piece(data, o, n)
 
 
 def size(data: bytes) -> int:
     return raw.size(data)
+
+
+def behead(items: list[int], n: int) -> None:
+    raw.behead(items, n)
 
 
 def shared(b: bytearray) -> bool:

@@ -1,6 +1,9 @@
 cimport cython
 cimport netstack.tcp.const as tc
 
+cdef int INITIAL_SEGMENTS, INITIAL_BYTES
+cdef long long UNLIMITED
+
 
 cdef class Congestion:
     cdef public object name
@@ -18,11 +21,11 @@ cdef class Congestion:
     cdef void on_spurious(self, long long cwnd, long long ssthresh, long long now) except *
     @cython.locals(restart="long long", known="long long")
     cdef void on_restart(self, long long idle, long long rto, long long now) except *
-    cdef bint used(self, long long flight, long long now) except *
+    cdef bint used(self, long long flight, long long now) except -1
     @cython.locals(grow="long long", room="long long")
-    cdef void slow_start(self, long long acked) except *
+    cdef void slow_start(self, long long acked) noexcept
     @cython.locals(least="long long", ssthresh="long long")
-    cdef void reduce(self, long long flight, int tenths, long long now) except *
+    cdef void reduce(self, long long flight, int tenths, long long now) noexcept
 
 
 @cython.locals(largest=int)

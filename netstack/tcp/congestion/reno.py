@@ -7,7 +7,7 @@ class Reno(Congestion):
     __slots__ = ("acked",)
 
     def __init__(self, mss: int) -> None:
-        super().__init__(mss)
+        Congestion.__init__(self, mss)
         self.acked = 0  # bytes acknowledged since cwnd last grew, in congestion avoidance
 
     def on_ack(self, acked: int, flight: int, srtt: int, now: int) -> None:

@@ -1,4 +1,5 @@
 cimport cython
+cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 
@@ -20,35 +21,35 @@ cdef class Board:
     cdef readonly int dupacks, sack_hits
     cdef Run sample
 
-    cpdef void clear(self) except *
+    cpdef void clear(self) noexcept
     cdef void begin(self) noexcept
-    cdef void deliver(self, Run run, unsigned int end) except *
+    cdef void deliver(self, Run run, unsigned int end) noexcept
     @cython.locals(n="long long")
     cpdef long long pipe(self, long long flight) noexcept
     @cython.locals(runs=list, last=Run, run=Run)
     cpdef Run sent(self, unsigned int seq, unsigned int end, long long now, long long grain)
     @cython.locals(last=Run)
-    cdef void unsent(self, unsigned int seq) except *
+    cdef int unsent(self, unsigned int seq) except -1
     @cython.locals(runs=list, run=Run, left=Run)
     cpdef Py_ssize_t resent(self, Py_ssize_t i, long long now) except *
     @cython.locals(left=Run, right=Run)
     cpdef void split(self, Py_ssize_t i, unsigned int seq) except *
     @cython.locals(runs=list, i=Py_ssize_t, run=Run, end="unsigned int", n="unsigned int")
-    cpdef void cumulative(self, unsigned int ack) except *
+    cpdef int cumulative(self, unsigned int ack) except -1
     @cython.locals(runs=list, i=Py_ssize_t, run=Run, n="unsigned int")
-    cpdef bint sack(self, unsigned int begin, unsigned int end) except *
+    cpdef bint sack(self, unsigned int begin, unsigned int end) except -1
     @cython.locals(run=Run, left=Run)
     cdef Py_ssize_t join(self, Py_ssize_t i) except *
     @cython.locals(runs=list, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t, run=Run)
     cdef Py_ssize_t find(self, unsigned int seq) except *
     @cython.locals(n="unsigned int")
-    cdef void lose(self, Run run, int why) except *
+    cdef int lose(self, Run run, int why) except -1
     @cython.locals(runs=list, i=Py_ssize_t, run=Run, left=Run)
     cpdef void lose_all(self, int why) except *
     @cython.locals(run=Run)
     cpdef void lose_head(self, unsigned int mss, int why) except *
     @cython.locals(head=Run)
-    cdef bint head_is_fresh(self) except *
+    cdef bint head_is_fresh(self) except -1
     @cython.locals(run=Run)
     cpdef void find_again(self) except *
     @cython.locals(run=Run)

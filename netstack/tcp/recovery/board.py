@@ -14,7 +14,7 @@ ends that: beyond it a SACK block is used only as far as it needs no new cut. An
 overruns a queue, every second segment is lost of a whole window.
 """
 
-from ... import serial
+from ... import raw, serial
 
 MOST_RUNS = 4096  # 2048 holes at a time, as slow start leaves them in 6 MB of window. Walking all of them takes 10 us, compiled
 
@@ -179,7 +179,7 @@ class Board:
                 break
             i += 1
         if i:
-            del runs[:i]
+            raw.behead(runs, i)
         if not self.sacked:
             self.sack_hits = 0
         if not runs:

@@ -1,0 +1,12 @@
+cimport cython
+
+
+@cython.final
+cdef class Listener:
+    cdef object _demux
+    cdef readonly unsigned long long address
+    cdef readonly int port
+    cdef public object accept
+    cdef public Py_ssize_t backlog, waiting, half
+    cdef public long long cookie_at
+    cpdef bint full(self) noexcept
