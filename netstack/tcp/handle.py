@@ -225,6 +225,14 @@ class Handle(Receiver):
             return
         self.end(Aborted(), now)
 
+    def vanish(self, now: int) -> None:
+        """`abort`, because the whole stack goes away; in silence where the peer has acknowledged everything and we wait for its FIN: a
+        reset would take from it what it has received and not read yet."""
+        if self.orphan and self.state == tc.FIN_WAIT_2:
+            self.end(Aborted(), now)
+        else:
+            self.abort(now)
+
     def pause(self, now: int) -> None:
         """Hand over no more: what comes waits, and the window closes when `rcv_buf` bytes do. Nothing after `close`."""
         self.paused = not self.orphan
