@@ -4,6 +4,7 @@ The map of the house, from the top:
 
     open, Net                  a host of one's own on a device, for asyncio         runtime/
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
+    splice                     two streams joined, without a program in between     tcp/splice.py
     http                       an HTTP/1.1 server, files, pages
     testing                    wires in memory, faults, virtual clocks, captures
     stack                      the wiring: the only file that names every layer

@@ -106,7 +106,7 @@ class TcpTransport(StreamUser):
     def __class__(self) -> type:
         return _FlowControlMixin
 
-    # -- what `loop.sendfile` asks of a transport to read the file and `write` it in pieces; `TcpStream.send_file` is made for it ----
+    # -- what `loop.sendfile` asks of a transport, to read the file and `write` it; `TcpStream.send_file` is made for it ------
 
     @property
     def _sendfile_compatible(self) -> _SendfileMode:

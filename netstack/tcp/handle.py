@@ -226,8 +226,8 @@ class Handle(Receiver):
         self.end(Aborted(), now)
 
     def vanish(self, now: int) -> None:
-        """`abort`, because the whole stack goes away; in silence where the peer has acknowledged everything and we wait for its FIN: a
-        reset would take from it what it has received and not read yet."""
+        """`abort`, because the whole stack goes away; in silence where the peer has acknowledged everything and we wait for its
+        FIN: a reset would take from it what it has received and not read yet."""
         if self.orphan and self.state == tc.FIN_WAIT_2:
             self.end(Aborted(), now)
         else:
