@@ -17,8 +17,8 @@ LEND_LEAST = 8192
 
 
 def keep(f: Frame, n: int) -> "bytes | memoryview":
-    """`n` bytes at `f.off`, for whoever needs them longer than the call that gave him the frame. A read-only view of the slab, which the pool
-    gets back when no view is left; or a copy, of little or where the pool has lent too many slabs already."""
+    """`n` bytes at `f.off`, for whoever needs them longer than the call that gave him the frame. A read-only view of the slab,
+    which the pool gets back when no view is left; or a copy, of little or where the pool has lent too many slabs already."""
     if n >= LEND_LEAST and f.lend:
         return raw.view(f.buf, f.off, n).toreadonly()
     return raw.take(f.buf, f.off, n)

@@ -29,7 +29,9 @@ class Frame:
     lend    the pool can spare the slab: views of it may be kept (buffers.keep)
     """
 
-    __slots__ = ("buf", "cast", "csum", "dst", "end", "gso", "kept", "l3", "lend", "lsrc", "now", "off", "proto", "src", "tos", "ttl")
+    __slots__ = (
+        "buf", "cast", "csum", "dst", "end", "gso", "kept", "l3", "lend", "lsrc", "now", "off", "proto", "src", "tos", "ttl",
+    )  # fmt: skip
 
     def __init__(self, size: int) -> None:
         self.buf = bytearray(size)
@@ -68,8 +70,8 @@ class Out:
 
     def __init__(self) -> None:
         self.hdr = bytearray(const.HEADROOM)
-        self.data: bytes | None = None
-        self.rest: list[bytes] | None = None
+        self.data: bytes | memoryview | None = None
+        self.rest: list[bytes | memoryview] | None = None
         self.reset()
 
     def reset(self) -> None:

@@ -54,7 +54,7 @@ def read2(fd: int, head: bytearray, n: int, b: bytearray, o: int) -> int:
         return -(error.errno or errno.EIO)
 
 
-def write2(fd: int, hdr: bytearray, off: int, data: "bytes | None", o: int, n: int) -> int:
+def write2(fd: int, hdr: bytearray, off: int, data: "bytes | memoryview | None", o: int, n: int) -> int:
     """`hdr` from `off` to its end and `n` bytes of `data` from `o`, as one frame: its length, or minus the errno."""
     if off < 0 or off > len(hdr):
         raise IndexError("past the end")

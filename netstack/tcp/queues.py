@@ -31,7 +31,7 @@ class SendQueue:
         self.data: bytes | memoryview = b""
         self.o = 0
         self.n = 0
-        self.rest: list[bytes] | None = None
+        self.rest: list[bytes | memoryview] | None = None
         self.rest_n = 0
 
     def append(self, data: "bytes | memoryview") -> None:
