@@ -10,9 +10,9 @@ to the loop as from any selector.
 Where it may look into the loop (`look_into`), it goes on selecting after a turn that has given the loop nothing to do. Stacks'
 deadlines are a timerfd: armed once in many wake-ups, where a time-out of epoll costs the kernel a timer for each.
 
-**Before it sleeps it looks again for a while** (`busy_poll`), as kernels and hypervisors do. Who sleeps lets the processor halt, and
-to be woken from that takes 30 to 50 us in a virtual machine, more than a peer on another core needs to answer: bulk transfer and
-datagrams ran at a half and a quarter of their rate for that alone. Where nothing came in that while it sleeps at once the next
+**Before it sleeps it looks again for a while** (`busy_poll`), as kernels and hypervisors do. Who sleeps lets the processor halt,
+and to be woken from that takes 30 to 50 us in a virtual machine, more than a peer on another core needs to answer: bulk transfer
+and datagrams ran at a half and a quarter of their rate for that alone. Where nothing came in that while it sleeps at once the next
 times, up to a thousand of them, so that looking in vain costs next to nothing.
 """
 
