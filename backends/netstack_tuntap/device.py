@@ -92,7 +92,7 @@ def create(name: str, mode: str, wanted: Wanted, multi_queue: bool = False) -> H
     except pytun.Error as error:
         if error.errno == errno.EINVAL and vnet_hdr and not wanted.demanded and not _exists(name):
             return create(name, mode, offloads.NONE, multi_queue)  # a kernel, or what stands for one, without vnet headers
-        raise _refusal(error, name, mode) from None
+        raise _refusal(error, name, mode, multi_queue) from None
     try:
         fd = device.fileno()
         _prepare(fd)
@@ -249,7 +249,7 @@ def _exists(name: str) -> bool:
     return True
 
 
-def _refusal(error: OSError, name: str, mode: str) -> NetstackError:
+def _refusal(error: OSError, name: str, mode: str, multi_queue: bool = False) -> NetstackError:
     """Why the device could not be opened, and what would help."""
     shown = name or f"a {mode} device"
     make = f"sudo ip tuntap add dev {name or mode + '0'} mode {mode} user $USER && sudo ip link set {name or mode + '0'} up"
@@ -271,7 +271,12 @@ def _refusal(error: OSError, name: str, mode: str) -> NetstackError:
     if number == errno.EBUSY:
         return DeviceUnavailable(number, f"{shown} is in use by another program: end that one, or choose another name")
     if number == errno.EINVAL and name and _exists(name):
-        return DeviceUnavailable(number, f"{name} is there and is no {mode} device with one queue: choose another name")
+        if multi_queue:
+            again = f"sudo ip tuntap del dev {name} mode {mode} && sudo ip tuntap add dev {name} mode {mode} multi_queue user $USER"
+            return DeviceUnavailable(number, f"{name} is there and is no {mode} device of many queues: make it one with: {again}")
+        return DeviceUnavailable(
+            number, f"{name} is there and is no {mode} device with one queue: choose another name, or say multi_queue=yes"
+        )
     return DeviceUnavailable(number, f"{shown} can't be opened: {error.strerror or error}")
 
 

@@ -67,10 +67,11 @@ def probe() -> dict[str, str]:
         else:
             enter_rootless()
         result["namespace"] = ""
-        netif = open_netif("tap:probe0?host=10.79.0.1/24&offload=yes")
+        netif = open_netif("tap:probe0?host=10.79.0.1/24")
         result["tap"] = ""
         wanted = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4
-        result["offload"] = "" if netif.offload & wanted == wanted else f"only {netif.offload:#x} of {wanted:#x}"
+        takes = getattr(netif, "takes", 0)  # not `offload`: that counts what is done here in the device's stead
+        result["offload"] = "" if takes & wanted == wanted else f"the kernel takes only {takes:#x} of {wanted:#x}"
         netif.close()
     except (OSError, UsageError) as error:
         first = next(key for key, value in result.items() if value == "not tried")

@@ -174,7 +174,7 @@ class Handle(Receiver):
         """Send now, or at the end of the batch that is running."""
         if self.hub.batch:
             self.hub.touch(self)
-        else:
+        elif not self.corked:
             self.output(now)
             if self.state != tc.CLOSED and self.state != tc.TIME_WAIT:
                 self.rearm()

@@ -2,9 +2,7 @@
 
 import socket
 import struct
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,9 +12,7 @@ from netstack_tuntap.core import TapCore
 from netstack import const
 from netstack.adapters import FramePort
 from netstack.cores import Out
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ground"))
-from ground_segments import DST, ETH, SRC, cut, ip_packet, segment, total
+from tests.unit.ground.ground_segments import DST, ETH, SRC, cut, ip_packet, segment, total
 
 CSUM, TSO4, USO = const.OFFLOAD_CSUM, const.OFFLOAD_TSO4, const.OFFLOAD_USO
 

@@ -39,6 +39,12 @@ def test_the_stack_is_another_host_than_the_kernel() -> None:
         ({"mtu": "many"}, r"mtu=many"),
         ({"host": "10.79.0"}, r"not an IPv4 address"),
         ({"persist": "maybe"}, r"persist=maybe is neither yes nor no"),
+        ({"gro": "maybe"}, r"gro=maybe is neither yes nor no"),
+        ({"offload": "lro"}, r"offload=lro is not possible: write yes, no, or some of csum,tso4,tso6,tso-ecn,uso"),
+        ({"offload": ""}, r"offload= is not possible"),
+        ({"offload": "csum,"}, r"offload=csum, is not possible"),
+        ({"offload": "tso4"}, r"offload=tso4 is not possible: a cut segment needs its checksum, so write offload=csum,tso4"),
+        ({"offload": "csum,tso-ecn"}, r"tso-ecn is a kind of tso4 and tso6, so name one of them as well"),
     ],
 )
 def test_bad_options_are_refused_before_a_device_is_made(options: dict[str, str], sentence: str) -> None:

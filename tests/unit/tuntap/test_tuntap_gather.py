@@ -7,9 +7,7 @@ that were sent, nothing was lost, overtaken or made up.
 import os
 import socket
 import struct
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,9 +18,7 @@ from netstack import const
 from netstack.adapters import TeeSink
 from netstack.cores import Frame, Out
 from netstack.netif import SendOnly
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ground"))
-from ground_segments import DST, SRC, cut, ip_packet, segment, total
+from tests.unit.ground.ground_segments import DST, SRC, cut, ip_packet, segment, total
 
 LONGEST = 2048
 
