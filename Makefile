@@ -3,7 +3,7 @@
 #   make run     [ARGS=…]   the demo: a stack with a page on it, reached through the kernel (ARGS=--once ends after one fetch)
 #   make test    [ARGS=…]   the suite, on the compiled build and on the pure one; ARGS go to pytest
 #   make lint               ruff and mypy --strict
-#   make bench   [ARGS=…]   the measurements in tests/bench (ARGS=name runs those whose file name has it)
+#   make bench   [ARGS=…]   speed beside that of peers, in one run (ARGS=name: what has it in its name; ARGS=--help: the rest)
 #   make tools              the programs that tests against real peers use
 #   make clean              back to a fresh clone
 #
@@ -12,10 +12,11 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns
 TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark
 COMPILE := $(PY) setup.py -q build_ext --inplace
 
-.PHONY: run test lint bench tools clean build
+.PHONY: run test lint bench bench-tools tools clean build
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.ready
@@ -31,8 +32,8 @@ lint: $(VENV)/.ready
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 
-bench: build
-	@$(PY) tests/bench/run.py $(ARGS)
+bench: build bench-tools
+	@PYTHONPATH=.:backends $(PY) -m tests.bench.run $(ARGS)
 
 # the interpreter and the requirements; setup.py names them, so a change of it installs anew, as does a new back end
 $(VENV)/.ready: setup.py pyproject.toml $(wildcard backends/*/__init__.py) | $(PY)
@@ -60,7 +61,18 @@ tools:
 	  echo "make tools: not root, or no apt-get here: install these with your system's package manager: $(TOOLS)"; \
 	fi
 
+# peers to measure beside; what can't be had is left out, with a line that says so
+bench-tools: $(VENV)/.ready
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  for tool in ip gcc pasta slirp4netns; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
+	    $(BENCH_TOOLS); } >/dev/null 2>&1 || echo "make: apt-get could not install all of $(BENCH_TOOLS); going on without"; \
+	fi
+	@$(PY) -c 'import uvloop' 2>/dev/null || $(PY) -m pip install -q --disable-pip-version-check 'uvloop>=0.19,<1' \
+	  || echo "make: uvloop could not be installed; going on without"
+
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis artifacts
-	@find netstack backends tests \( -name '*.so' -o -name '*.c' -o -name '*.pyc' \) -delete
+	@rm -rf $(VENV) .venv-pmd build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis artifacts
+	@find netstack backends tests \( -name '*.so' -o -name '*.pyc' \) -delete
+	@find netstack backends -name '*.c' -delete
 	@find netstack backends tests -name __pycache__ -type d -empty -delete

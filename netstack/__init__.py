@@ -3,6 +3,7 @@
 The map of the house, from the top:
 
     open, Net                  a host of one's own on a device, for asyncio         runtime/
+    run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
     http                       an HTTP/1.1 server, files, pages
     testing                    wires in memory, faults, virtual clocks, captures
     stack                      the wiring: the only file that names every layer
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
     from .runtime.asyncio import open as open
+    from .runtime.loop import new_event_loop as new_event_loop
+    from .runtime.loop import run as run
     from .runtime.net import Net as Net
 
 _ERRORS = (
@@ -66,6 +69,8 @@ _ERRORS = (
 _WHERE = {
     "open": "runtime.asyncio",
     "Net": "runtime.net",
+    "new_event_loop": "runtime.loop",
+    "run": "runtime.loop",
     "BuildInfo": "_build",
     "build_info": "_build",
     **dict.fromkeys(("Cidr", "Ip4", "Mac"), "address"),

@@ -12,6 +12,16 @@ from .cores import Frame
 FREE_LIMIT = 256
 # Beyond this many lent slabs `can_lend` says no, and receivers copy out instead: a reader that never reads holds 16 MiB at most.
 LENT_LIMIT = 256
+# A view of fewer bytes than this is not worth a slab: it costs what copying 4 KiB does, and would keep 66 KiB from the pool.
+LEND_LEAST = 8192
+
+
+def keep(f: Frame, n: int) -> "bytes | memoryview":
+    """`n` bytes at `f.off`, for whoever needs them longer than the call that gave him the frame. A read-only view of the slab, which the pool
+    gets back when no view is left; or a copy, of little or where the pool has lent too many slabs already."""
+    if n >= LEND_LEAST and f.lend:
+        return raw.view(f.buf, f.off, n).toreadonly()
+    return raw.take(f.buf, f.off, n)
 
 
 class Pool:
@@ -28,9 +38,12 @@ class Pool:
     def get(self) -> Frame:
         """A slab for one frame; give it back with `put`."""
         if self.free:
-            return self.free.pop()
-        self.made += 1
-        return Frame(self.size)
+            f = self.free.pop()
+        else:
+            self.made += 1
+            f = Frame(self.size)
+        f.lend = len(self.lent) < LENT_LIMIT
+        return f
 
     def put(self, f: Frame) -> None:
         """Take `f` back, now or, when it is kept or viewed, at a `reclaim` after its keepers have let go.

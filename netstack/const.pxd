@@ -33,8 +33,13 @@ cdef enum:
     OFFLOAD_CSUM = 1
     OFFLOAD_TSO4 = 2
     OFFLOAD_TSO6 = 4
+    OFFLOAD_TSO_ECN = 8
+    OFFLOAD_USO = 16
     OFFLOAD_GATHER = 32
     GATHER = 64
+    GRO_APART = 0
+    GRO_JOINED = 1
+    GRO_LAST = 2
     ETH_HEADER = 14
     ETH_IPV4 = 0x0800
     ETH_ARP = 0x0806
@@ -60,6 +65,8 @@ cdef enum:
     PROTO_IGMP = 2
     PROTO_TCP = 6
     PROTO_UDP = 17
+    TCP_CHECKSUM = 16
+    UDP_CHECKSUM = 6
     ICMP_ECHO_REPLY = 0
     ICMP_UNREACHABLE = 3
     ICMP_SOURCE_QUENCH = 4

@@ -27,8 +27,15 @@ CSUM_GOOD = 1  # the device verified it, or it never crossed a wire
 OFFLOAD_CSUM = 1  # the device completes a transport checksum from the pseudo-header sum
 OFFLOAD_TSO4 = 2  # the device cuts TCP/IPv4 super-segments of up to 64 KiB
 OFFLOAD_TSO6 = 4
+OFFLOAD_TSO_ECN = 8  # super-segments whose first segment carries CWR, or all of them ECE (RFC 3168)
+OFFLOAD_USO = 16  # UDP datagrams of one size in one unit of up to 64 KiB, IPv4 and IPv6
 OFFLOAD_GATHER = 32  # it takes a payload in pieces (Out.rest)
 GATHER = 64  # the most of them: a super-segment of pieces of a KiB. Linux takes 1024 in one writev
+
+# gro.Gatherer.join: what became of a frame
+GRO_APART = 0
+GRO_JOINED = 1
+GRO_LAST = 2
 
 ETH_HEADER = 14
 MAC_BROADCAST = 0xFFFFFFFFFFFF
@@ -62,6 +69,9 @@ PROTO_ICMP = 1
 PROTO_IGMP = 2
 PROTO_TCP = 6
 PROTO_UDP = 17
+
+TCP_CHECKSUM = 16  # offset of the checksum in the header: Out.csum_off
+UDP_CHECKSUM = 6
 
 # ICMP message types (RFC 792): the error ones are those of cores.IpError
 ICMP_ECHO_REPLY = 0

@@ -9,6 +9,7 @@ cdef class Frame:
     cdef public long long now
     cdef public unsigned long long src, dst, lsrc
     cdef public int proto, ttl, tos, cast, csum, gso, kept
+    cdef public bint lend
 
 
 @cython.final
@@ -23,6 +24,7 @@ cdef class Out:
     cpdef Py_ssize_t length(self) except -1
     cpdef bytes tobytes(self)
     cpdef bytes payload(self)
+    cpdef int join(self) except -1
 
 
 cdef class FrameSink:
@@ -69,6 +71,7 @@ cdef class StreamUser:
     cdef void connected(self, long long now) except *
     cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
     cdef void queued(self, bytes data, long long now) except *
+    cdef void lent(self, object data, long long now) except *
     cdef void eof(self, long long now) except *
     cdef void writable(self, long long now) except *
     cdef void closed(self, object error, long long now) except *

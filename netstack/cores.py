@@ -26,9 +26,10 @@ class Frame:
     cast    UNICAST, BROADCAST, MULTICAST: how the link *or* the internet header addressed it, the wider of the two
     csum    CSUM_UNKNOWN, CSUM_GOOD         gso       segment size of a super-segment, 0 for a plain one
     lsrc    link source address (48 bits)   kept      not 0: somebody holds the slab, the pool must not reuse it
+    lend    the pool can spare the slab: views of it may be kept (buffers.keep)
     """
 
-    __slots__ = ("buf", "cast", "csum", "dst", "end", "gso", "kept", "l3", "lsrc", "now", "off", "proto", "src", "tos", "ttl")
+    __slots__ = ("buf", "cast", "csum", "dst", "end", "gso", "kept", "l3", "lend", "lsrc", "now", "off", "proto", "src", "tos", "ttl")
 
     def __init__(self, size: int) -> None:
         self.buf = bytearray(size)
@@ -46,6 +47,7 @@ class Frame:
         self.csum = 0
         self.gso = 0
         self.kept = 0
+        self.lend = False
 
 
 class Out:
@@ -102,6 +104,15 @@ class Out:
             return b""
         first = bytes(memoryview(self.data)[self.o : self.o + self.n])
         return first if self.rest is None else first + b"".join(self.rest)[: self.rest_n]
+
+    def join(self) -> None:
+        """Make one piece of the payload, for who can't take several."""
+        if self.rest_n:
+            self.data = self.payload()
+            self.o = 0
+            self.n += self.rest_n
+            self.rest = None
+            self.rest_n = 0
 
 
 class FrameSink:
@@ -228,6 +239,10 @@ class StreamUser:
     def queued(self, data: bytes, now: int) -> None:
         """The same for bytes that had to wait in the receive queue."""
         raise NotImplementedError
+
+    def lent(self, data: memoryview, now: int) -> None:
+        """The same for a view that they waited in; who doesn't say otherwise gets them as bytes."""
+        self.queued(bytes(data), now)
 
     def eof(self, now: int) -> None:
         """The peer will send no more."""

@@ -13,8 +13,22 @@ from .buffers import Pool
 from .cores import Frame, FrameSink, NetifCore, Out
 from .errors import UsageError
 from .instant import Instant
+from .signatures import Netif
 
 SLAB = 65536 + 1024  # the largest datagram, and room for every link header
+
+
+def carry_plain(netif: Netif) -> None:
+    """Have `netif` carry single frames with complete checksums, as a wire does: asked by whoever looks at each frame, loses some,
+    or hands them to somebody else, before anything is sent. A device that can do otherwise has a method `plain`.
+
+    Raises UsageError where that can't be, or was ruled out.
+    """
+    plain = getattr(netif, "plain", None)
+    if plain is not None:
+        plain()
+    if netif.offload:
+        raise UsageError(f"{netif.name} leaves segments uncut and checksums undone: open it without offload")
 
 
 class SendOnly(FrameSink):

@@ -4,8 +4,9 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcmp, memcpy, memmove
 
 cdef extern from "Python.h":
     int PyList_SetSlice(object, Py_ssize_t, Py_ssize_t, PyObject *) except -1
@@ -76,6 +77,11 @@ cdef inline bytes take(bytearray b, Py_ssize_t o, Py_ssize_t n):
     return PyBytes_FromStringAndSize(<char *>at(b, o, n), n)
 
 
+cdef inline object view(bytearray b, Py_ssize_t o, Py_ssize_t n):
+    at(b, o, n)
+    return PyMemoryView_FromObject(b)[o:o + n]
+
+
 cdef inline Py_ssize_t copy_into(object dst, bytearray b, Py_ssize_t o, Py_ssize_t n) except -1:
     cdef Py_buffer v
     cdef uint8_t *p = at(b, o, n)
@@ -99,8 +105,12 @@ cdef inline int fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t where, P
     return 0
 
 
-cdef inline int move(bytearray b, Py_ssize_t o, bytearray src, Py_ssize_t where, Py_ssize_t n) except -1:
-    memmove(at(b, o, n), at(src, where, n), n)
+cdef inline bint same(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    return memcmp(at(b, o, n), at(c, p, n), n) == 0
+
+
+cdef inline int move(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1:
+    memmove(at(b, o, n), at(c, p, n), n)
     return 0
 
 

@@ -72,6 +72,12 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return bytes(memoryview(b)[o : o + n])
 
 
+def view(b: bytearray, o: int, n: int) -> memoryview:
+    """`n` bytes without a copy. While it or a part of it lives, `shared(b)`."""
+    _check(b, o, n)
+    return memoryview(b)[o : o + n]
+
+
 def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     """Copy into a buffer of the application's, as much as fits; returns how much that was."""
     _check(b, o, n)
@@ -90,11 +96,18 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     b[o : o + n] = view[at : at + n]
 
 
-def move(b: bytearray, o: int, src: bytearray, at: int, n: int) -> None:
-    """Copy `n` bytes of another bytearray, from `at`, into `b` at `o`: `fill` without asking what kind of buffer it is."""
+def same(b: bytearray, o: int, c: bytearray, p: int, n: int) -> bool:
+    """Are `n` bytes of `b` from `o` those of `c` from `p`?"""
     _check(b, o, n)
-    _check(src, at, n)
-    b[o : o + n] = src[at : at + n]
+    _check(c, p, n)
+    return b[o : o + n] == c[p : p + n]
+
+
+def move(b: bytearray, o: int, c: bytearray, p: int, n: int) -> None:
+    """Copy `n` bytes of `c` from `p` into `b` at `o`."""
+    _check(b, o, n)
+    _check(c, p, n)
+    b[o : o + n] = c[p : p + n]
 
 
 def piece(data: bytes, o: int, n: int) -> bytes:

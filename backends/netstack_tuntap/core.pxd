@@ -1,23 +1,39 @@
 cimport cython
 cimport netstack.const as const
+cimport netstack.gso as gso
+cimport netstack.raw as raw
 cimport netstack_tuntap.sysio as sysio
 from netstack.buffers cimport Pool
 from netstack.cores cimport Frame, FrameSink, NetifCore, Out
+from netstack.gro cimport Gatherer
+from netstack.gso cimport Cutter
 from netstack_tuntap.mib cimport TapMib
 
 
 cdef class TapCore(NetifCore):
     cdef public int fd
-    cdef readonly int vnet
+    cdef public int takes
+    cdef readonly int vnet, link
+    cdef int last
     cdef readonly TapMib mib
     cdef readonly Pool pool
     cdef FrameSink sink
-    @cython.locals(fd=int, sink=FrameSink, pool=Pool, mib=TapMib, f=Frame, n=Py_ssize_t, i=int)
+    cdef Cutter cutter
+    cdef public Gatherer gatherer
+    @cython.locals(fd=int, pool=Pool, mib=TapMib, g=Gatherer, f=Frame, run=Frame, n=Py_ssize_t, i=int, joined=int, held=bint, one=bint)
     cpdef bint poll(self, long long now) except -1
+    cdef void up(self, Frame f) except *
     @cython.locals(flags=int, gso_type=int, gso_size=int)
     cdef bint open_vnet(self, Frame f) except -1
-    @cython.locals(off=Py_ssize_t, flags=int, start=int, kind=int, n=Py_ssize_t)
+    @cython.locals(takes=int)
+    cdef bint offers(self, int gso_type) except -1
+    @cython.locals(kind=int)
     cdef void send(self, Out p, long long now) except *
+    cdef int kind(self, Out p) except -1
+    @cython.locals(cutter=Cutter, mib=TapMib, complete=bint)
+    cdef void cut(self, Out p) except *
+    @cython.locals(off=Py_ssize_t, flags=int, start=int, n=Py_ssize_t)
+    cdef bint put(self, Out p, int kind) except -1
     @cython.locals(mib=TapMib)
     cdef void refused(self, Py_ssize_t n) except *
     cdef void gone(self, Py_ssize_t n) except *

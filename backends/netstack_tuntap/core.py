@@ -11,10 +11,12 @@ cuts into segments.
 
 import os
 
-from netstack import const
+from netstack import const, gso, raw
 from netstack.buffers import Pool
 from netstack.cores import Frame, FrameSink, NetifCore, Out
 from netstack.errors import UsageError
+from netstack.gro import Gatherer
+from netstack.gso import Cutter
 from netstack.netif import SendOnly
 
 from . import sysio
@@ -24,15 +26,24 @@ from .mib import TapMib
 class TapCore(NetifCore):
     """A descriptor that gives and takes one frame a call: tap, tun, or a socket that keeps message boundaries."""
 
-    __slots__ = ("fd", "mib", "pool", "sink", "vnet")
+    __slots__ = ("cutter", "fd", "gatherer", "last", "link", "mib", "pool", "sink", "takes", "vnet")
 
-    def __init__(self, fd: int, slab: int, vnet: int) -> None:
-        """`slab` bytes are read at most; `vnet` is 0, or the length of the vnet header."""
+    def __init__(self, fd: int, slab: int, vnet: int, takes: int = 0, link: int = const.ETH_HEADER, gather: int = 0) -> None:
+        """`slab` bytes are read at most; `vnet` is 0, or the length of the vnet header.
+
+        takes   OFFLOAD_* flags: what the device does itself of what `send` is asked, the rest is done here
+        link    length of the link header       gather   0, or the longest frame: segments are joined as they are read
+        """
         self.fd = fd
         self.vnet = vnet
+        self.takes = takes
+        self.link = link
+        self.last = 0
         self.mib = TapMib()
         self.pool = Pool(slab)
         self.sink: FrameSink = SendOnly()
+        self.cutter = Cutter()
+        self.gatherer: Gatherer | None = Gatherer(link, gather) if gather else None
 
     def attach(self, sink: FrameSink) -> None:
         if not isinstance(self.sink, SendOnly):
@@ -41,21 +52,38 @@ class TapCore(NetifCore):
 
     def poll(self, now: int) -> bool:
         """Hand up at most BATCH frames, then flush. True when more may be waiting. Raises OSError when the device is gone."""
-        fd, sink, pool, mib = self.fd, self.sink, self.pool, self.mib
+        fd, pool, mib, g = self.fd, self.pool, self.mib, self.gatherer
         n = 0
         i = 0
         while i < const.BATCH:
-            f = pool.get()
-            n = sysio.read(fd, f.buf)
-            if n <= 0:
-                pool.put(f)
-                break
-            i += 1
-            mib.InFrames += 1
-            if n >= pool.size:
-                mib.InTruncated += 1
-                pool.put(f)
-                continue
+            run: Frame | None = None
+            if g is not None and g.frame is not None:
+                n = sysio.read2(fd, g.head, g.hl, g.frame.buf, g.frame.end)
+                if n <= 0:
+                    break
+                i += 1
+                mib.InFrames += 1
+                joined = g.join(n)
+                if joined == const.GRO_JOINED:
+                    continue
+                if joined == const.GRO_LAST:
+                    self.up(g.close())
+                    continue
+                f = pool.get()
+                g.apart(n, f)
+                run = g.close()
+            else:
+                f = pool.get()
+                n = sysio.read(fd, f.buf)
+                if n <= 0:
+                    pool.put(f)
+                    break
+                i += 1
+                mib.InFrames += 1
+                if n >= pool.size:
+                    mib.InTruncated += 1
+                    pool.put(f)
+                    continue
             f.off = 0
             f.end = n
             f.now = now
@@ -63,17 +91,35 @@ class TapCore(NetifCore):
             f.csum = const.CSUM_UNKNOWN
             f.gso = 0
             f.kept = 0
+            held = g is not None and g.begin(f)
+            if run is not None:
+                self.up(run)
+            if held:
+                continue
             if self.vnet == 0 or self.open_vnet(f):
-                sink.input(f)
-            pool.put(f)
+                self.up(f)
+            else:
+                pool.put(f)
+            if i == 1 and self.last == 1:
+                break  # one frame was all the last time: to ask in vain is a tenth of a ping-pong, and the descriptor tells of more
+        one = i == 1 and self.last == 1 and n > 0
+        self.last = i
         if i:
-            sink.flush(now)
+            if g is not None:
+                if g.frame is not None:
+                    self.up(g.close())
+                mib.InJoined = g.joined
+            self.sink.flush(now)
             pool.reclaim()
-        if i == const.BATCH:
+        if i == const.BATCH or one:
             return True
         if n != -sysio.AGAIN:
             self.gone(n)
         return False
+
+    def up(self, f: Frame) -> None:
+        self.sink.input(f)
+        self.pool.put(f)
 
     def open_vnet(self, f: Frame) -> bool:
         """Take the vnet header off and note what it says. False for a frame to be dropped."""
@@ -85,28 +131,77 @@ class TapCore(NetifCore):
         if flags & (sysio.NEEDS_CSUM | sysio.DATA_VALID):
             f.csum = const.CSUM_GOOD
         if gso_type != sysio.GSO_NONE:
-            if gso_type != sysio.GSO_TCPV4 or gso_size == 0:
+            if gso_size == 0 or not self.offers(gso_type):
                 self.mib.InBadGso += 1
                 return False
             f.gso = gso_size
         return True
 
+    def offers(self, gso_type: int) -> bool:
+        """Have we asked for super-segments of this kind?"""
+        takes = self.takes
+        if gso_type & sysio.GSO_ECN:
+            if not takes & const.OFFLOAD_TSO_ECN:
+                return False
+            gso_type &= ~sysio.GSO_ECN
+        if gso_type == sysio.GSO_TCPV4:
+            return (takes & const.OFFLOAD_TSO4) != 0
+        if gso_type == sysio.GSO_TCPV6:
+            return (takes & const.OFFLOAD_TSO6) != 0
+        return gso_type == sysio.GSO_UDP_L4 and (takes & const.OFFLOAD_USO) != 0
+
     def send(self, p: Out, now: int) -> None:
+        kind = sysio.GSO_NONE
+        if p.gso:
+            kind = self.kind(p)
+            if kind == sysio.GSO_NONE:
+                self.cut(p)
+                return
+        if p.csum_off and not self.takes & const.OFFLOAD_CSUM:
+            gso.complete(p)
+        self.put(p, kind)
+
+    def kind(self, p: Out) -> int:
+        """Of a super-segment, as the device calls it; GSO_NONE for one that it does not cut."""
+        if p.csum_off == const.UDP_CHECKSUM:
+            return sysio.GSO_UDP_L4 if self.takes & const.OFFLOAD_USO else sysio.GSO_NONE
+        if not self.takes & const.OFFLOAD_TSO4:
+            return sysio.GSO_NONE
+        if raw.g8(p.hdr, p.l4 + 13) & const.CWR:  # the first segment alone may keep it (RFC 3168 6.1.2)
+            return sysio.GSO_TCPV4 | sysio.GSO_ECN if self.takes & const.OFFLOAD_TSO_ECN else sysio.GSO_NONE
+        return sysio.GSO_TCPV4
+
+    def cut(self, p: Out) -> None:
+        """Send a super-segment as frames. Where one of them can't be sent, those behind it are as lost as it is."""
+        cutter, mib = self.cutter, self.mib
+        if not cutter.begin(p, self.link):
+            mib.OutRefused += 1
+            return
+        complete = not self.takes & const.OFFLOAD_CSUM
+        while cutter.next(p):
+            if complete:
+                gso.complete(p)
+            mib.OutCut += 1
+            if not self.put(p, sysio.GSO_NONE):
+                mib.OutNotReached += cutter.remaining()
+                return
+
+    def put(self, p: Out, kind: int) -> bool:
         off = p.off
         if self.vnet:
             flags = sysio.NEEDS_CSUM if p.csum_off else 0
             start = p.l4 - off if p.csum_off else 0
-            kind = sysio.GSO_TCPV4 if p.gso else sysio.GSO_NONE
             sysio.put_vnet(p.hdr, off - sysio.VNET, flags, kind, const.HEADROOM - off, p.gso, start, p.csum_off)
             off -= sysio.VNET
         if p.rest_n:
             n = sysio.write_many(self.fd, p.hdr, off, p.data, p.o, p.n, p.rest, p.rest_n)  # type: ignore[arg-type]  # both are there
         else:
             n = sysio.write2(self.fd, p.hdr, off, p.data, p.o, p.n)
-        if n >= 0:
-            self.mib.OutFrames += 1
-        else:
+        if n < 0:
             self.refused(n)
+            return False
+        self.mib.OutFrames += 1
+        return True
 
     def refused(self, n: int) -> None:
         """Count a frame that could not be sent by why. The sender is not told: its protocol finds out as for any loss."""

@@ -15,24 +15,23 @@ from typing import Any
 
 import attrs
 
-from netstack import const
 from netstack.address import Cidr, Mac
 from netstack.errors import NetstackError, UsageError
 
-from . import sysio
+from . import offloads, sysio
+from .offloads import Wanted
 
 NAME_LIMIT = 15  # IFNAMSIZ is 16, with the NUL
 
 # linux/if_tun.h
 IFF_TUN = 0x0001
 IFF_TAP = 0x0002
+IFF_MULTI_QUEUE = 0x0100
 IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
 TUNGETIFF = 0x800454D2
 TUNSETOFFLOAD = 0x400454D0
 TUNSETVNETHDRSZ = 0x400454D8
-TUN_F_CSUM = 1
-TUN_F_TSO4 = 2
 
 # linux/sockios.h
 SIOCGIFFLAGS = 0x8913
@@ -58,7 +57,7 @@ class Handle:
     mtu: int
     hwaddr: bytes  # of the kernel's end; b"" when there is none or nobody knows
     vnet: int  # length of the vnet header, or 0
-    offload: int  # OFFLOAD_* flags
+    offload: int  # OFFLOAD_* flags: what the device does
     owner: Any  # the pytun object, which closes the descriptor; None when it was given to us
 
     def close(self) -> None:
@@ -76,22 +75,28 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name!r} can't be the name of an interface: leave out slashes, colons and spaces, like tap0")
 
 
-def create(name: str, mode: str, offload: bool) -> Handle:
-    """Make the device `name` of `mode` "tap" or "tun", or open the one that is there. Raises the errors above, UsageError."""
+def create(name: str, mode: str, wanted: Wanted, multi_queue: bool = False) -> Handle:
+    """Make the device `name` of `mode` "tap" or "tun", or open the one that is there; with `multi_queue`, one more queue of it.
+
+    Raises the errors above, UsageError.
+    """
     check_name(name)
     try:
         import pytun  # type: ignore[import-untyped, import-not-found, unused-ignore]  # a C extension without stubs
     except ImportError:
         raise DeviceUnavailable(errno.ENOSYS, "tun and tap devices need python-pytun: pip install python-pytun") from None
-    flags = (IFF_TAP if mode == "tap" else IFF_TUN) | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
+    flags = (IFF_TAP if mode == "tap" else IFF_TUN) | IFF_NO_PI | (IFF_MULTI_QUEUE if multi_queue else 0)
+    vnet_hdr = IFF_VNET_HDR if wanted.flags else 0
     try:
-        device = pytun.TunTapDevice(name=name, flags=flags)
+        device = pytun.TunTapDevice(name=name, flags=flags | vnet_hdr)
     except pytun.Error as error:
+        if error.errno == errno.EINVAL and vnet_hdr and not wanted.demanded and not _exists(name):
+            return create(name, mode, offloads.NONE, multi_queue)  # a kernel, or what stands for one, without vnet headers
         raise _refusal(error, name, mode) from None
     try:
         fd = device.fileno()
         _prepare(fd)
-        vnet, features = _ask_offloads(fd) if offload else _refuse_offloads(fd)
+        vnet, features = _ask_offloads(fd, wanted) if vnet_hdr else _refuse_offloads(fd)
         actual = str(device.name)
         return Handle(fd, actual, _mtu(actual), _hwaddr(actual) if mode == "tap" else b"", vnet, features, device)
     except BaseException:
@@ -99,7 +104,7 @@ def create(name: str, mode: str, offload: bool) -> Handle:
         raise
 
 
-def adopt(fd: int, mode: str, name: "str | None", mtu: "int | None") -> Handle:
+def adopt(fd: int, mode: str, name: "str | None", mtu: "int | None", wanted: Wanted) -> Handle:
     """Take over a descriptor that somebody opened: a tun or tap device, or a socket that keeps message boundaries.
 
     Raises UsageError when it is a device of the other mode, or a socket without a `name`. The device must have been opened
@@ -120,7 +125,7 @@ def adopt(fd: int, mode: str, name: "str | None", mtu: "int | None") -> Handle:
     if not flags & (IFF_TAP if mode == "tap" else IFF_TUN):
         raise UsageError(f"descriptor {fd} is {actual}, which is no {mode} device: use {'Tun' if mode == 'tap' else 'Tap'}.from_fd")
     _prepare(fd)
-    vnet, features = _ask_offloads(fd) if flags & IFF_VNET_HDR else _refuse_offloads(fd)
+    vnet, features = _ask_offloads(fd, wanted) if flags & IFF_VNET_HDR else _refuse_offloads(fd)
     try:
         return Handle(fd, name or actual, mtu or _mtu(actual), _hwaddr(actual) if mode == "tap" else b"", vnet, features, None)
     except DeviceUnavailable:
@@ -174,24 +179,23 @@ def _prepare(fd: int) -> None:
     os.set_inheritable(fd, False)
 
 
-def _ask_offloads(fd: int) -> tuple[int, int]:
-    """Length of the vnet header, and as many offloads as this kernel takes."""
+def _ask_offloads(fd: int, wanted: Wanted) -> tuple[int, int]:
+    """Length of the vnet header, and as many of the wanted offloads as this kernel takes."""
     try:
         fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("=i", sysio.VNET))
     except OSError as error:
         raise DeviceUnavailable(
-            error.errno, f"this kernel does not take a vnet header ({error.strerror}): open without offload"
+            error.errno, f"this kernel does not take a vnet header ({error.strerror}): open with offload=no"
         ) from None
-    for wanted, features in (
-        (TUN_F_CSUM | TUN_F_TSO4, const.OFFLOAD_CSUM | const.OFFLOAD_TSO4),
-        (TUN_F_CSUM, const.OFFLOAD_CSUM),
-    ):
+
+    def takes(flags: int) -> bool:
         try:
-            fcntl.ioctl(fd, TUNSETOFFLOAD, wanted)
+            fcntl.ioctl(fd, TUNSETOFFLOAD, offloads.of_kernel(flags))
         except OSError:
-            continue
-        return sysio.VNET, features
-    return sysio.VNET, 0
+            return False
+        return True
+
+    return sysio.VNET, offloads.negotiate(wanted.flags, takes)
 
 
 def _refuse_offloads(fd: int) -> tuple[int, int]:
@@ -200,6 +204,11 @@ def _refuse_offloads(fd: int) -> tuple[int, int]:
     with contextlib.suppress(OSError):  # EINVAL where the kernel has none to refuse
         fcntl.ioctl(fd, TUNSETOFFLOAD, 0)
     return 0, 0
+
+
+def make_plain(fd: int) -> None:
+    """From now on the kernel completes checksums and cuts segments before it hands frames out."""
+    _refuse_offloads(fd)
 
 
 def _ask(name: str, request: int) -> tuple[int, bytes]:

@@ -7,18 +7,24 @@ from netstack.spec import check_options, read_flag, read_int
 
 from .netifs import Tap, Tun
 
-COMMON = {"mtu": "1500", "host": "10.79.0.1/24", "offload": "yes", "persist": "yes", "up": "no"}
+COMMON = {
+    "mtu": "1500", "host": "10.79.0.1/24", "offload": "no", "gro": "no", "gso": "no", "multi_queue": "yes", "persist": "yes",
+    "up": "no",
+}  # fmt: skip
 TAP = {"mac": "02:00:00:00:00:01", **COMMON}
 
 
 def open_tap(name: str, options: Mapping[str, str]) -> Tap:
-    """`tap:NAME?mac=…&mtu=…&host=…&offload=…&persist=…&up=…`; see `Tap`."""
+    """`tap:NAME?mac=…&mtu=…&host=…&offload=…&gro=…&gso=…&multi_queue=…&persist=…&up=…`; see `Tap`."""
     check_options("tap", options, TAP)
     mac = options.get("mac")
     return Tap(
         name,
         mac=None if mac is None else Mac.parse(mac),
-        offload=_flag(options, "offload", False),
+        offload=options.get("offload"),
+        gro=_flag(options, "gro", True),
+        gso=_flag(options, "gso", True),
+        multi_queue=_flag(options, "multi_queue", False),
         mtu=_mtu(options),
         host=_host(options),
         persist=_flag(options, "persist", False),
@@ -27,11 +33,14 @@ def open_tap(name: str, options: Mapping[str, str]) -> Tap:
 
 
 def open_tun(name: str, options: Mapping[str, str]) -> Tun:
-    """`tun:NAME?mtu=…&host=…&offload=…&persist=…&up=…`; see `Tun`."""
+    """`tun:NAME?mtu=…&host=…&offload=…&gro=…&gso=…&multi_queue=…&persist=…&up=…`; see `Tun`."""
     check_options("tun", options, COMMON)
     return Tun(
         name,
-        offload=_flag(options, "offload", False),
+        offload=options.get("offload"),
+        gro=_flag(options, "gro", True),
+        gso=_flag(options, "gso", True),
+        multi_queue=_flag(options, "multi_queue", False),
         mtu=_mtu(options),
         host=_host(options),
         persist=_flag(options, "persist", False),

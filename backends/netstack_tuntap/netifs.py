@@ -10,11 +10,14 @@ from netstack.errors import UsageError
 from netstack.instant import Instant
 from netstack.netif import SLAB
 
-from . import device
+from . import device, offloads
 from .core import TapCore
 from .device import Handle
+from .offloads import Wanted
 
 HEADERS = 64  # what a frame has beside its datagram: Ethernet, two VLAN tags and a vnet header are 34
+GATHER_LIMIT = 16384  # longer frames are worth their own trip up
+SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO  # what is done here when the device doesn't
 
 
 class Device(TapCore):
@@ -24,14 +27,17 @@ class Device(TapCore):
     stays. Opening one's own needs no privilege, as long as there is nothing to set up: see `device.configure`.
     """
 
-    __slots__ = ("_closed", "_handle", "_mac")
+    __slots__ = ("_closed", "_handle", "_mac", "_software", "_wanted")
     MODE = ""
 
     def __init__(
         self,
         name: str = "",
         *,
-        offload: bool = False,
+        offload: "bool | str | None" = None,
+        gro: bool = True,
+        gso: bool = True,
+        multi_queue: bool = False,
         mtu: "int | None" = None,
         host: "Cidr | None" = None,
         persist: bool = False,
@@ -39,36 +45,69 @@ class Device(TapCore):
     ) -> None:
         """`name` is the interface's, or "" to let the kernel choose.
 
-        offload   let the device complete checksums and cut segments, as far as the kernel can
+        offload   what the device does for us, both ways: None for all that this kernel can, False for nothing, or some of
+                  "csum,tso4,tso6,tso-ecn,uso"
+        gro gso   join segments as they are read, and cut super-segments before they are written, where the device does not
         mtu host  of the kernel's end; `host` is its address and prefix        persist  keep the device when it is closed
         up        bring the interface up; if not, somebody else must before anything passes
+        multi_queue  open one queue of a device that may have more: see the package
 
         Raises UsageError for what can't be, NotAllowed (a PermissionError) and DeviceUnavailable (an OSError) with what helps.
         """
-        handle = device.create(name, self.MODE, offload)
+        wanted = offloads.read(offload)
+        handle = device.create(name, self.MODE, wanted, multi_queue)
         try:
             handle = device.configure(handle, self.MODE, mtu, host, persist, up)
         except BaseException:
             handle.close()
             raise
-        self._take(handle)
+        self._take(handle, wanted, gro, gso)
 
     @classmethod
-    def from_fd(cls, fd: int, *, name: "str | None" = None, mtu: "int | None" = None) -> Self:
+    def from_fd(
+        cls,
+        fd: int,
+        *,
+        name: "str | None" = None,
+        mtu: "int | None" = None,
+        offload: "bool | str | None" = None,
+        gro: bool = True,
+        gso: bool = True,
+    ) -> Self:
         """Over a descriptor that is open already, and is ours from now on: `close` closes it.
 
         It may be a device of the kernel's, or, with a `name`, any socket that keeps message boundaries, one frame each.
         Raises UsageError, and leaves the descriptor alone then.
         """
+        wanted = offloads.read(offload)
         self = cls.__new__(cls)
-        self._take(device.adopt(fd, cls.MODE, name, mtu))
+        self._take(device.adopt(fd, cls.MODE, name, mtu, wanted), wanted, gro, gso)
         return self
 
-    def _take(self, handle: Handle) -> None:
-        super().__init__(handle.fd, SLAB if handle.vnet else max(2048, handle.mtu + HEADERS), handle.vnet)
+    def _take(self, handle: Handle, wanted: Wanted, gro: bool, gso: bool) -> None:
+        longest = max(2048, handle.mtu + HEADERS)
+        gather = longest if gro and not handle.vnet and longest <= GATHER_LIMIT else 0
+        slab = SLAB if handle.vnet else longest + (const.M16 + 1 if gather else 0)
+        super().__init__(handle.fd, slab, handle.vnet, handle.offload, const.ETH_HEADER if self.MODE == "tap" else 0, gather)
         self._handle = handle
+        self._wanted = wanted
+        self._software = SOFTWARE if gso else 0
         self._mac: Mac | None = None
         self._closed = False
+
+    def plain(self) -> None:
+        """Carry single frames with complete checksums from now on, both ways, as a wire does: for whoever looks at each, loses
+        some, or hands them to somebody else. Raises UsageError when offloads were asked for by name."""
+        if self._wanted.demanded and self.takes:
+            raise UsageError(
+                f"{self.name} was opened with offload={offloads.show(self.takes)}, and what shall sit on it needs single frames: "
+                "leave offload out"
+            )
+        if self.takes:
+            device.make_plain(self.fd)
+        self.takes = 0
+        self.gatherer = None
+        self._software = 0
 
     @property
     def core(self) -> NetifCore:
@@ -88,8 +127,9 @@ class Device(TapCore):
 
     @property
     def offload(self) -> int:
-        offload = self._handle.offload
-        if offload & const.OFFLOAD_CSUM and offload & const.OFFLOAD_TSO4:
+        """What `send` may be asked for, whoever does it."""
+        offload = self.takes | self._software
+        if self.takes & const.OFFLOAD_CSUM and self.takes & const.OFFLOAD_TSO4:  # or we read, and cut, what is in one piece
             offload |= const.OFFLOAD_GATHER
         return offload
 
@@ -134,13 +174,18 @@ class Tap(Device):
         name: str = "",
         *,
         mac: "Mac | None" = None,
-        offload: bool = False,
+        offload: "bool | str | None" = None,
+        gro: bool = True,
+        gso: bool = True,
+        multi_queue: bool = False,
         mtu: "int | None" = None,
         host: "Cidr | None" = None,
         persist: bool = False,
         up: bool = True,
     ) -> None:
-        super().__init__(name, offload=offload, mtu=mtu, host=host, persist=persist, up=up)
+        super().__init__(
+            name, offload=offload, gro=gro, gso=gso, multi_queue=multi_queue, mtu=mtu, host=host, persist=persist, up=up
+        )
         try:
             self._address(mac)
         except BaseException:
@@ -148,8 +193,18 @@ class Tap(Device):
             raise
 
     @classmethod
-    def from_fd(cls, fd: int, *, name: "str | None" = None, mtu: "int | None" = None, mac: "Mac | None" = None) -> Self:
-        self = super().from_fd(fd, name=name, mtu=mtu)
+    def from_fd(
+        cls,
+        fd: int,
+        *,
+        name: "str | None" = None,
+        mtu: "int | None" = None,
+        offload: "bool | str | None" = None,
+        gro: bool = True,
+        gso: bool = True,
+        mac: "Mac | None" = None,
+    ) -> Self:
+        self = super().from_fd(fd, name=name, mtu=mtu, offload=offload, gro=gro, gso=gso)
         self._address(mac)
         return self
 

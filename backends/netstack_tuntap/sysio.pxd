@@ -25,6 +25,7 @@ cdef extern from "<sys/uio.h>":
     struct iovec:
         void *iov_base
         size_t iov_len
+    Py_ssize_t c_readv "readv"(int fd, const iovec *v, int n)
     Py_ssize_t c_writev "writev"(int fd, const iovec *v, int n)
 
 cdef enum:
@@ -33,12 +34,32 @@ cdef enum:
     DATA_VALID = 2
     GSO_NONE = 0
     GSO_TCPV4 = 1
+    GSO_TCPV6 = 4
+    GSO_UDP_L4 = 5
+    GSO_ECN = 0x80
 
 
 cdef inline Py_ssize_t read(int fd, bytearray b) except? -9999:
     cdef Py_ssize_t size = len(b), n
     while True:
         n = c_read(fd, PyByteArray_AS_STRING(b), size)
+        if n >= 0:
+            return n
+        if errno != INTR:
+            return -errno
+
+
+cdef inline Py_ssize_t read2(int fd, bytearray head, Py_ssize_t k, bytearray b, Py_ssize_t o) except? -9999:
+    cdef iovec v[2]
+    cdef Py_ssize_t n
+    if k < 0 or k > len(head) or o < 0 or o > len(b):
+        raise IndexError("past the end")
+    v[0].iov_base = PyByteArray_AS_STRING(head)
+    v[0].iov_len = k
+    v[1].iov_base = PyByteArray_AS_STRING(b) + o
+    v[1].iov_len = len(b) - o
+    while True:
+        n = c_readv(fd, v, 2)
         if n >= 0:
             return n
         if errno != INTR:
@@ -75,34 +96,43 @@ cdef inline Py_ssize_t write2(int fd, bytearray hdr, Py_ssize_t off, object data
 
 
 cdef inline Py_ssize_t write_many(
-    int fd, bytearray hdr, Py_ssize_t off, bytes data, Py_ssize_t o, Py_ssize_t n, list rest, Py_ssize_t rest_n
+    int fd, bytearray hdr, Py_ssize_t off, object data, Py_ssize_t o, Py_ssize_t n, list rest, Py_ssize_t rest_n
 ) except? -9999:
-    cdef iovec v[2 + const.GATHER]
-    cdef bytes piece
-    cdef Py_ssize_t r
-    cdef int parts = 2
-    if off < 0 or off > len(hdr) or o < 0 or n < 0 or n > len(data) - o or len(rest) >= const.GATHER:
+    cdef iovec v[1 + const.GATHER]
+    cdef Py_buffer views[const.GATHER]
+    cdef Py_ssize_t r = 0
+    cdef int parts = 0, i
+    if off < 0 or off > len(hdr) or o < 0 or n < 0 or len(rest) >= const.GATHER:
         raise IndexError("past the end")
     v[0].iov_base = PyByteArray_AS_STRING(hdr) + off
     v[0].iov_len = len(hdr) - off
-    v[1].iov_base = <char *>data + o
-    v[1].iov_len = n
-    for piece in rest:
-        r = len(piece)
-        if r > rest_n:
-            r = rest_n
-        v[parts].iov_base = <char *>piece
-        v[parts].iov_len = r
-        rest_n -= r
-        parts += 1
-    if rest_n:
-        raise IndexError("past the end")
-    while True:
-        r = c_writev(fd, v, parts)
-        if r >= 0:
-            return r
-        if errno != INTR:
-            return -errno
+    try:
+        PyObject_GetBuffer(data, &views[0], PyBUF_SIMPLE)
+        parts = 1
+        if n > views[0].len - o:
+            raise IndexError("past the end")
+        v[1].iov_base = <uint8_t *>views[0].buf + o
+        v[1].iov_len = n
+        for piece in rest:
+            PyObject_GetBuffer(piece, &views[parts], PyBUF_SIMPLE)
+            parts += 1
+            r = views[parts - 1].len
+            if r > rest_n:
+                r = rest_n
+            v[parts].iov_base = views[parts - 1].buf
+            v[parts].iov_len = r
+            rest_n -= r
+        if rest_n:
+            raise IndexError("past the end")
+        while True:
+            r = c_writev(fd, v, 1 + parts)
+            if r >= 0:
+                return r
+            if errno != INTR:
+                return -errno
+    finally:
+        for i in range(parts):
+            PyBuffer_Release(&views[i])
 
 
 cdef inline (int, int, int) get_vnet(bytearray b, Py_ssize_t o) except *:

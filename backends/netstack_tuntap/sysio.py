@@ -29,6 +29,9 @@ NEEDS_CSUM = 1  # VIRTIO_NET_HDR_F_NEEDS_CSUM: whoever puts it on a wire complet
 DATA_VALID = 2  # VIRTIO_NET_HDR_F_DATA_VALID: somebody below has verified it
 GSO_NONE = 0
 GSO_TCPV4 = 1
+GSO_TCPV6 = 4
+GSO_UDP_L4 = 5
+GSO_ECN = 0x80  # beside one of TCP: CWR is set
 
 _VNET = struct.Struct("=BBHHHHH")
 
@@ -37,6 +40,16 @@ def read(fd: int, b: bytearray) -> int:
     """One frame into `b` from its start: its length, or minus the errno."""
     try:
         return os.readv(fd, [b])
+    except OSError as error:
+        return -(error.errno or errno.EIO)
+
+
+def read2(fd: int, head: bytearray, n: int, b: bytearray, o: int) -> int:
+    """One frame, its first `n` bytes into `head` from its start and the rest into `b` from `o`: its length, or minus the errno."""
+    if n < 0 or n > len(head) or o < 0 or o > len(b):
+        raise IndexError("past the end")
+    try:
+        return os.readv(fd, [memoryview(head)[:n], memoryview(b)[o:]])
     except OSError as error:
         return -(error.errno or errno.EIO)
 

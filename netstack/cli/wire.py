@@ -16,7 +16,7 @@ import selectors
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from ..instant import format_duration
+from ..instant import Instant, format_duration
 from ..runtime.reactor import LoopReactor
 from .service import stop_event
 
@@ -118,7 +118,7 @@ class Driver:
         if self.stop.is_set():
             return
         try:
-            more = self.cable.poll(self._reactor.now())
+            more = self.cable.poll(Instant(self._reactor.clock()))
         except OSError as error:
             self.failure = error
             self.stop.set()

@@ -1,5 +1,6 @@
 cimport cython
 cimport netstack.const as const
+cimport netstack.gso as gso
 cimport netstack.raw as raw
 cimport netstack.ipv4.icmp_wire as icmp_wire
 cimport netstack.ipv4.wire as wire

@@ -11,7 +11,7 @@ that a send never ends in a receive: a transport is not entered while it is send
 
 from collections import deque
 
-from .. import const, raw
+from .. import const, gso, raw
 from ..address import ip4_text
 from ..buffers import Pool
 from ..cores import Frame, FrameSink, IpCore, IpError, Out, PacketSink
@@ -178,7 +178,7 @@ class Ipv4Core(IpCore):
             m.FragFails += 1
             raise MessageTooLong(f"{total} bytes where the path carries {path.mtu}", mtu=path.mtu)
         if p.csum_off:
-            wire.complete_checksum(p)
+            gso.complete(p)
         whole = p.tobytes()
         q = self.fragment
         path.ident = (path.ident + 1) & const.M16

@@ -1,7 +1,6 @@
 cimport cython
 cimport netstack.const as const
 cimport netstack.raw as raw
-from netstack.cores cimport Out
 
 @cython.locals(first="unsigned int", fourth="unsigned int", s="unsigned long long")
 cpdef int put_header(bytearray b, Py_ssize_t o, unsigned int tos, unsigned int total, unsigned int ident, unsigned int frag,
@@ -9,6 +8,3 @@ cpdef int put_header(bytearray b, Py_ssize_t o, unsigned int tos, unsigned int t
 
 @cython.locals(at=Py_ssize_t, kind=int, length=int)
 cpdef int option_fault(bytearray b, Py_ssize_t o, Py_ssize_t ihl) except? -1000
-
-@cython.locals(at=Py_ssize_t, head=Py_ssize_t, s=int, part=int)
-cpdef void complete_checksum(Out p) except *

@@ -1,7 +1,6 @@
 """The IPv4 header (RFC 791 3.1): writing it, and walking its options. Reading it is `raw.get_ip4`."""
 
 from .. import const, raw
-from ..cores import Out
 
 
 def put_header(
@@ -34,19 +33,3 @@ def option_fault(b: bytearray, o: int, ihl: int) -> int:
             return -1
         at += length
     return 0
-
-
-def complete_checksum(p: Out) -> None:
-    """Do what the device would have done: only here are all bytes of a datagram that has to be cut, or goes where no device is."""
-    at = p.l4 + p.csum_off
-    head = const.HEADROOM - p.l4
-    s = raw.csum(p.hdr, p.l4, head, 0)
-    if p.n:
-        text = p.payload()
-        part = raw.csum_of(text, 0, raw.size(text), 0)
-        s = raw.fold(s + part)
-    s = s ^ const.M16
-    if s == 0 and p.proto == const.PROTO_UDP:
-        s = const.M16
-    raw.p16(p.hdr, at, s)
-    p.csum_off = 0

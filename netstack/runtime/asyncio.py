@@ -24,6 +24,7 @@ from ..plugins import Spec, open_netif
 from ..signatures import Netif, Rng
 from ..stack import Stack, StackConfig
 from .net import Net
+from .reactor import clock_of
 
 
 class Opening:
@@ -43,7 +44,7 @@ class Opening:
         assert not isinstance(device, str)
         try:
             device = plan.wrap(device)
-            now = Instant(int(loop.time() * 1e9))
+            now = Instant(clock_of(loop)())
             stack = Stack(
                 device, now=now, rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=self._options.get("config")
             )

@@ -18,10 +18,11 @@ from ..stack import Stack
 class Reactor(Protocol):
     """What a crank needs of an event loop."""
 
-    def now(self) -> Instant:
-        """Nanoseconds on a clock that never goes back."""
+    @property
+    def clock(self) -> Callable[[], int]:
+        """Gives nanoseconds, and never goes back."""
 
-    def arm(self, when: Instant, /) -> None:
+    def arm(self, when: int, /) -> None:
         """Call `Crank.on_deadline` at `when`, in place of any instant asked for before."""
 
     def disarm(self) -> None:
@@ -44,19 +45,33 @@ class Turned(Protocol):
 
 
 class Crank:
-    """Turns one stack. `failure` is the error that took the device away, if one did; `on_failure` is told once."""
+    """Turns one stack. `failure` is the error that took the device away, if one did; `on_failure` is told once.
 
-    __slots__ = ("_armed", "_fd", "_reactor", "_running", "after_turn", "failure", "on_failure", "stack")
+    A turn has one instant: what a program asks of the stack from inside a callback happens at the `now` of the batch, and the
+    deadline is looked at once, when the turn is over.
+    """
+
+    __slots__ = (
+        "_armed", "_device_deadline", "_fd", "_instant", "_poll", "_reactor", "_running", "after_turn", "clock", "failure",
+        "on_failure", "stack", "timers", "turning",
+    )  # fmt: skip
 
     def __init__(self, stack: Stack, reactor: Reactor, on_failure: Callable[[OSError], None]) -> None:
         self.stack = stack
+        self.timers = stack.timers
         self.failure: OSError | None = None
         self.on_failure = on_failure
         self.after_turn: Callable[[], None] | None = None
+        self.clock = reactor.clock
+        self.turning = False
+        self._instant = 0
         self._reactor = reactor
-        self._armed = NEVER
+        self._armed: int = NEVER
         self._running = False
         self._fd: int | None = None
+        # looked up once: a wrapper in Python and a compiled device are called alike
+        self._poll: Callable[[int], bool] = stack.netif.poll  # type: ignore[assignment]  # an Instant is an int
+        self._device_deadline = stack.netif.next_deadline
 
     def start(self) -> None:
         netif = self.stack.netif
@@ -79,32 +94,38 @@ class Crank:
         self._reactor.disarm()
         self._armed = NEVER
 
-    def now(self) -> Instant:
-        return self._reactor.now()
+    def now(self) -> int:
+        """The instant at which what is asked for now happens."""
+        return self._instant if self.turning else self.clock()
 
     def on_frames(self) -> None:
         """Frames wait: hand up one batch. The loop comes back for more, so that other work gets its turn."""
         if self._running:
-            self._turn(self.stack.netif.poll, self._reactor.now())
+            self._turn(self._poll, self.clock())
 
     def on_deadline(self) -> None:
         """Timers are due. Loops may wake a hair early, and a core must never see that."""
         if self._running:
-            now = Instant(max(self._armed, self._reactor.now()))
+            now = max(self._armed, self.clock())
             self._armed = NEVER
-            self._turn(self.stack.run, now)
+            self._turn(self.stack.run, now)  # type: ignore[arg-type]  # an Instant is an int
 
-    def _turn(self, work: Callable[[Instant], bool], now: Instant) -> None:
+    def _turn(self, work: Callable[[int], bool], now: int) -> None:
+        self.turning = True
+        self._instant = now
         try:
             more = work(now)
         except OSError as error:
+            self.turning = False
             self._fail(error)
             return
         except BaseException:
             # a fault has ended a batch early; the loop hears of it, and the next turn, at once, sends what the batch owed
-            self._armed = self._reactor.now()
+            self._armed = self.clock()
             self._reactor.arm(self._armed)
             raise
+        finally:
+            self.turning = False
         if more and self._fd is None:
             self._reactor.soon()
         self.rearm()
@@ -112,14 +133,20 @@ class Crank:
             self.after_turn()
 
     def rearm(self) -> None:
-        """Move the loop's one timer, but only to an earlier instant: a late wake-up is a fault, an early one a trifle."""
-        deadline = self.stack.next_deadline()
-        if deadline < self._armed and self._running:
-            self._armed = Instant(deadline)
+        """Move the loop's one timer, but only to an earlier instant: a late wake-up is a fault, an early one a trifle. Nothing
+        inside a turn, whose end does it."""
+        if self.turning or not self._running:
+            return
+        deadline = self.timers.next_deadline()
+        device = self._device_deadline()
+        if device is not None and device < deadline:
+            deadline = device
+        if deadline < self._armed:
+            self._armed = deadline
             self._reactor.arm(self._armed)
 
     def _fail(self, error: OSError) -> None:
         self.failure = error
         self.stop()
-        self.stack.tcp.abort_all(self._reactor.now())
+        self.stack.tcp.abort_all(Instant(self.clock()))
         self.on_failure(error)

@@ -16,11 +16,13 @@ from ..signatures import Address, Netif, Stream
 from ..stack import Stack
 from ..tcp.connection import Connection
 from .base import Crank
+from .datagrams import UdpTransport
 from .reactor import LoopReactor
+from .reader import SegmentProtocol, SegmentReader
 from .resolve import ipv4, local_ipv4
 from .servers import Server
 from .streams import TcpStream, UdpSocket, wait_for
-from .transports import TcpTransport, UdpTransport
+from .transports import Keeper, TcpTransport
 
 CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
 LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
@@ -39,7 +41,7 @@ class Net:
         reactor = LoopReactor(loop)
         self._crank = Crank(stack, reactor, self._device_failed)
         reactor.serve(self._crank)
-        self._transports: set[TcpTransport] = set()
+        self._clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
         self._datagrams: set[UdpSocket | UdpTransport] = set()
@@ -71,7 +73,7 @@ class Net:
         return [connection_row(conn) for conn in self.stack.tcp.connections()]
 
     def now(self) -> Instant:
-        return self._crank.now()
+        return Instant(self._crank.now())
 
     @property
     def failure(self) -> OSError | None:
@@ -101,20 +103,21 @@ class Net:
     ) -> tuple[TcpTransport, Any]:
         """Connect, and give (transport, protocol). `timeout` in seconds. Raises Refused, TimedOut, Unreachable, AddressInUse."""
         self._check()
-        transport = TcpTransport(self._crank, self._loop, protocol_factory(), self._transport_lost)
-        opened = transport.connected()
-        self._connect(transport, host, port, local_addr)
-        self._transports.add(transport)
+        transport = self._clients.take(protocol_factory())
+        opened = transport.connected_soon()
         try:
+            self._connect(transport, transport, host, port, local_addr)
             await wait_for(opened, CONNECT_TIMEOUT if timeout is None else seconds(timeout), f"connecting to {host}:{port}")
         except BaseException:
             transport.abort()
             raise
         return transport, transport.get_protocol()
 
-    def _connect(self, face: TcpTransport | TcpStream, host: str, port: int, local_addr: Address | None) -> None:
+    def _connect(
+        self, face: TcpTransport | TcpStream, user: StreamUser, host: str, port: int, local_addr: Address | None
+    ) -> None:
         local, local_port = (local_ipv4(local_addr[0]), local_addr[1]) if local_addr else (0, 0)
-        conn = self.stack.tcp.connect(local, local_port, ipv4(host), check_port(port), face.user, self.now())
+        conn = self.stack.tcp.connect(local, local_port, ipv4(host), check_port(port), user, self.now())
         face.bind(conn)
         self._crank.rearm()
 
@@ -129,10 +132,7 @@ class Net:
         """Listen on `port` of `host` (all own addresses without one; port 0 chooses one). Raises AddressInUse."""
         self._check()
         server = Server(self._crank, self._loop, self._servers.discard)
-
-        def lost(transport: TcpTransport) -> None:
-            server.detach()
-            self._transport_lost(transport)
+        keeper = server.keeper
 
         def accept(conn: Connection) -> StreamUser | None:
             try:
@@ -142,11 +142,9 @@ class Net:
             except BaseException as error:  # the program's fault costs this connection, as in asyncio
                 self._loop.call_exception_handler({"message": "protocol_factory() failed for a connection", "exception": error})
                 return None
-            transport = TcpTransport(self._crank, self._loop, protocol, lost)
+            transport = keeper.take(protocol)
             transport.bind(conn)
-            self._transports.add(transport)
-            server.attach()
-            return transport.user
+            return transport
 
         server.bind(self.stack.tcp.listen(local_ipv4(host), check_port(port), accept, backlog))
         self._servers.add(server)
@@ -162,10 +160,11 @@ class Net:
         timeout: float | None = None,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """asyncio's `open_connection` through this net."""
-        reader = asyncio.StreamReader(limit=limit, loop=self._loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        reader = SegmentReader(limit=limit, loop=self._loop)
+        protocol = SegmentProtocol(reader, loop=self._loop)
         transport, _ = await self.create_connection(lambda: protocol, host, port, local_addr=local_addr, timeout=timeout)
-        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)  # type: ignore[arg-type]  # by its `__class__`
+        return reader, writer
 
     async def start_server(
         self,
@@ -184,8 +183,7 @@ class Net:
                 self._own(self._attend(result, writer))
 
         def factory() -> asyncio.StreamReaderProtocol:
-            reader = asyncio.StreamReader(limit=limit, loop=self._loop)
-            return asyncio.StreamReaderProtocol(reader, connected, loop=self._loop)
+            return SegmentProtocol(SegmentReader(limit=limit, loop=self._loop), connected, loop=self._loop)
 
         return await self.create_server(factory, host, port, backlog=backlog)
 
@@ -201,9 +199,6 @@ class Net:
             self._loop.call_exception_handler(context)
             writer.close()
 
-    def _transport_lost(self, transport: TcpTransport) -> None:
-        self._transports.discard(transport)
-
     def _own(self, work: Any) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
@@ -215,7 +210,7 @@ class Net:
         """Connect, and give a stream. `timeout` in nanoseconds. Raises Refused, TimedOut, Unreachable."""
         self._check()
         stream = TcpStream(self._crank, self._loop, self._streams.discard)
-        self._connect(stream, host, port, None)
+        self._connect(stream, stream.user, host, port, None)
         self._streams.add(stream)
         try:
             await wait_for(stream.opened, CONNECT_TIMEOUT if timeout is None else timeout, f"connecting to {host}:{port}")
@@ -281,7 +276,7 @@ class Net:
         transport = UdpTransport(self._crank, self._loop, protocol)
         host, port = local_addr or ("", 0)
         peer = (ipv4(remote_addr[0]), check_port(remote_addr[1])) if remote_addr else None
-        transport.bind(self.stack.udp.bind(local_ipv4(host), check_port(port), transport.user, peer), remote_addr)
+        transport.bind(self.stack.udp.bind(local_ipv4(host), check_port(port), transport, peer), remote_addr)
         self._datagrams.add(transport)
         await asyncio.sleep(0)
         return transport, protocol
@@ -354,8 +349,9 @@ class Net:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        for transport in list(self._transports):
-            transport.abort()
+        for keeper in [self._clients, *(server.keeper for server in self._servers)]:
+            for transport in list(keeper.alive):
+                transport.abort()
         for stream in list(self._streams):
             stream.abort()
         for socket in self._datagrams:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
-from ..instant import Instant
 from .base import Turned
+from .selector import StackSelector
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
+    """The clock of a loop in nanoseconds. The loops that keep time by the system's monotonic clock are not asked: theirs is a
+    float, and uvloop's stands still within one iteration. Any other keeps its own time, a virtual one perhaps."""
+    kind = type(loop)
+    if getattr(kind, "time", None) is asyncio.BaseEventLoop.time or kind.__module__.partition(".")[0] == "uvloop":
+        return time.monotonic_ns
+    seconds = loop.time
+    return lambda: int(seconds() * 1e9)
 
 
 class LoopReactor:
     """What a crank needs, from an asyncio loop (runtime.base.Reactor)."""
 
-    __slots__ = ("_crank", "_handle", "_loop", "_pending")
+    __slots__ = ("_crank", "_handle", "_loop", "_pending", "_selector", "clock")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.clock = clock_of(loop)
         self._loop = loop
+        self._selector: StackSelector | None = getattr(loop, "stack_selector", None)  # of a loop that knows stacks (loop.py)
         self._handle: asyncio.TimerHandle | None = None
         self._pending = False
         self._crank: Turned | None = None
@@ -22,16 +36,18 @@ class LoopReactor:
     def serve(self, crank: Turned) -> None:
         self._crank = crank
 
-    def now(self) -> Instant:
-        return Instant(int(self._loop.time() * 1e9))
-
-    def arm(self, when: Instant) -> None:
+    def arm(self, when: int) -> None:
         assert self._crank is not None
+        if self._selector is not None:
+            self._selector.arm(self._crank, when)
+            return
         if self._handle is not None:
             self._handle.cancel()
         self._handle = self._loop.call_at(when / 1e9, self._crank.on_deadline)
 
     def disarm(self) -> None:
+        if self._selector is not None and self._crank is not None:
+            self._selector.disarm(self._crank)
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -48,7 +64,13 @@ class LoopReactor:
 
     def watch(self, fd: int) -> None:
         assert self._crank is not None
-        self._loop.add_reader(fd, self._crank.on_frames)
+        if self._selector is not None:
+            self._selector.serve(fd, self._crank)
+        else:
+            self._loop.add_reader(fd, self._crank.on_frames)
 
     def unwatch(self, fd: int) -> None:
-        self._loop.remove_reader(fd)
+        if self._selector is not None:
+            self._selector.dismiss(fd)
+        else:
+            self._loop.remove_reader(fd)

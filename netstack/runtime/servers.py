@@ -11,7 +11,8 @@ from ..address import ip4_text
 from ..signatures import Address
 from ..tcp.listener import Listener
 from .base import Crank
-from .transports import SocketView
+from .sockview import SocketView
+from .transports import Keeper
 
 
 class Server(asyncio.AbstractServer):
@@ -20,12 +21,14 @@ class Server(asyncio.AbstractServer):
     `wait_closed` waits for the connections that the server accepted, as asyncio's does since Python 3.12.
     """
 
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_close: Callable[[Server], None]) -> None:
+    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[Server], None]) -> None:
+        """`on_end` is called when it neither listens nor has connections any more."""
+        self.keeper = Keeper(crank, loop, self._wake)
         self._crank = crank
         self._loop = loop
-        self._on_close = on_close
+        self._on_end = on_end
         self._listener: Listener | None = None
-        self._active = 0
+        self._streams = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
 
@@ -45,14 +48,19 @@ class Server(asyncio.AbstractServer):
         return (SocketView(socket.SOCK_STREAM, self.address, None, None, self._crank),)
 
     def attach(self) -> None:
-        self._active += 1
+        """One stream more."""
+        self._streams += 1
 
     def detach(self) -> None:
-        self._active -= 1
+        self._streams -= 1
         self._wake()
 
+    def _ended(self) -> bool:
+        return self._listener is None and not self._streams and not self.keeper.alive
+
     def _wake(self) -> None:
-        if self._listener is None and not self._active:
+        if self._ended():
+            self._on_end(self)
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 if not waiter.done():
@@ -86,14 +94,13 @@ class Server(asyncio.AbstractServer):
         self._listener = None
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
-        self._on_close(self)
         self._wake()
 
     async def aclose(self) -> None:
         self.close()
 
     async def wait_closed(self) -> None:
-        if self._listener is None and not self._active:
+        if self._ended():
             return
         waiter = self._loop.create_future()
         self._waiters.append(waiter)

@@ -7,10 +7,8 @@ as it came, wait where they say that they wait, and raise at once on a broken st
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from ..adapters import PyStreamUser
 from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
 from ..instant import SECOND, Duration
@@ -21,10 +19,10 @@ from ..udp.mib import UdpMib
 from ..udp.queue import DatagramQueue
 from .base import Crank
 from .resolve import ipv4
+from .streamcore import StreamCore
 
-# Unread bytes at which the stream asks its connection to hold back. Behind it the connection's own receive buffer fills, and
-# then the peer's window closes.
-READ_AHEAD = 262144
+Buffer = bytes | bytearray | memoryview
+NOTHING = memoryview(b"")
 
 
 async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what: str) -> None:
@@ -52,6 +50,9 @@ def _wake(future: asyncio.Future[None] | None) -> None:
 class TcpStream:
     """A connection. One task may receive and one may send at a time; a second one gets BusyError.
 
+    Three ways to read, which may be mixed: `receive` gives bytes, `receive_into` fills a buffer, `receive_view` and `async for` hand
+    on whole segments where they lie, without a copy. What wants the speed uses one of the last two.
+
     A cancelled or timed-out `receive` loses nothing. A cancelled or timed-out `send_all` leaves the stream usable, and the
     data queued: it will be sent.
     """
@@ -60,27 +61,19 @@ class TcpStream:
         self._crank = crank
         self._loop = loop
         self._on_end = on_end
-        self._conn: Connection | None = None
-        self._chunks: deque[bytes] = deque()
-        self._unread = 0
-        self._held = False
-        self._eof = False
         self._closed = False
-        self._ended = False
-        self._error: Exception | None = None
-        self._may_write = True
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
-        self.opened: asyncio.Future[None] = loop.create_future()
-        self.user = PyStreamUser(self)
+        self._connected = False
+        self._opening: asyncio.Future[None] | None = None
+        self.user = StreamCore(self, crank)
 
     def bind(self, conn: Connection) -> None:
-        self._conn = conn
+        self.user.bind(conn)
 
     @property
     def connection(self) -> Connection:
-        assert self._conn is not None
-        return self._conn
+        conn = self.user.conn
+        assert conn is not None
+        return conn
 
     @property
     def local_address(self) -> Address:
@@ -90,42 +83,35 @@ class TcpStream:
     def remote_address(self) -> Address:
         return ip4_text(self.connection.remote), self.connection.remote_port
 
-    # -- what the connection tells (adapters.StreamHandler) -------------------------------------------------------------
+    @property
+    def opened(self) -> asyncio.Future[None]:
+        """Done when the handshake is, with the error if it failed."""
+        if self._opening is None:
+            self._opening = self._loop.create_future()
+            if self._connected:
+                self._opening.set_result(None)
+            elif self.user.ended:
+                self._opening.set_exception(self.user.error or ClosedError("closed before it was open"))
+        return self._opening
 
-    def on_connected(self, now: int) -> None:
-        _wake(self.opened)
+    # -- what the core tells (streamcore.Face) ------------------------------------------------------------------------------
 
-    def on_data(self, data: bytes, now: int) -> None:
-        self._chunks.append(data)
-        self._unread += len(data)
-        if self._unread >= READ_AHEAD and not self._held:
-            self._held = True
-            self.connection.pause(now)
-        _wake(self._reader)
+    def on_connected(self) -> None:
+        self._connected = True
+        _wake(self._opening)
 
-    def on_eof(self, now: int) -> None:
-        self._eof = True
-        _wake(self._reader)
-
-    def on_writable(self, now: int) -> None:
-        self._may_write = True
-        _wake(self._writer)
-
-    def on_closed(self, error: Exception | None, now: int) -> None:
-        self._error = error
-        self._ended = True
-        if not self.opened.done():
-            self.opened.set_exception(error or ClosedError("closed before it was open"))
-        _wake(self._reader)
-        _wake(self._writer)
+    def on_closed(self, error: Exception | None) -> None:
+        if self._opening is not None and not self._opening.done():
+            self._opening.set_exception(error or ClosedError("closed before it was open"))
         self._on_end(self)
 
     def _broken(self) -> BrokenError:
-        broken = BrokenError(f"the connection is gone: {self._error or 'it was closed'}")
-        broken.__cause__ = self._error
+        error = self.user.error
+        broken = BrokenError(f"the connection is gone: {error or 'it was closed'}")
+        broken.__cause__ = error
         return broken
 
-    # -- the Stream signature -------------------------------------------------------------------------------------------
+    # -- receiving ----------------------------------------------------------------------------------------------------------
 
     async def receive(self, limit: int = 65536, timeout: Duration | None = None) -> bytes:
         """At least one byte, at most `limit`; b"" when the peer has ended its side.
@@ -134,59 +120,110 @@ class TcpStream:
         """
         if limit < 1:
             raise UsageError(f"receive({limit}) can't return anything: ask for one byte or more")
-        if self._reader is not None:
+        core = self.user
+        if (core.reader is not None or not core.unread) and not await self._something(core, timeout):
+            return b""
+        return core.take(limit)
+
+    async def receive_view(self, timeout: Duration | None = None) -> memoryview:
+        """The next segment as it came, where it lies: up to 64 KiB, read-only; an empty one when the peer has ended its side.
+
+        A view keeps the packet memory that it shows, 66 KiB, whatever its length: drop or `release` it, and all slices of it,
+        before long. A program that hoards views costs itself copies and no more: of 256 pieces of memory the device has none to
+        lend, and what comes then is copied. `send_all` of such a view on another stream copies nothing.
+
+        Raises as `receive` does.
+        """
+        core = self.user
+        if (core.reader is not None or not core.unread) and not await self._something(core, timeout):
+            return NOTHING
+        return core.take_view()
+
+    async def receive_into(self, buffer: bytearray | memoryview, timeout: Duration | None = None) -> int:
+        """Fill `buffer` with as much as is there, and say how much that is: at least one byte; 0 when the peer has ended its side.
+
+        Raises as `receive` does, and UsageError for a buffer that can't be written or has no room.
+        """
+        view = memoryview(buffer)
+        if view.readonly or not view.nbytes or not view.c_contiguous:
+            raise UsageError("receive_into() needs a buffer that can be written, in one piece, with room for one byte or more")
+        core = self.user
+        if (core.reader is not None or not core.unread) and not await self._something(core, timeout):
+            return 0
+        return core.take_into(view if view.format == "B" and view.ndim == 1 else view.cast("B"))
+
+    def __aiter__(self) -> TcpStream:
+        """`async for segment in stream`: `receive_view` until the peer has ended its side."""
+        return self
+
+    async def __anext__(self) -> memoryview:
+        core = self.user
+        if (core.reader is not None or not core.unread) and not await self._something(core, None):
+            raise StopAsyncIteration
+        return core.take_view()
+
+    async def _something(self, core: StreamCore, timeout: Duration | None) -> bool:
+        """Wait until there is something unread. False: nothing will come, in order."""
+        if core.reader is not None:
             raise BusyError("another task is already receiving from this stream")
-        while not self._chunks:
+        while not core.unread:
             if self._closed:
                 raise ClosedError("this stream is closed")
-            if self._eof:
-                return b""
-            if self._ended:
+            if core.eof_seen:
+                return False
+            if core.ended:
                 raise self._broken()
-            self._reader = self._loop.create_future()
+            core.reader = self._loop.create_future()
+            core.asleep = True
             try:
-                await wait_for(self._reader, timeout, "waiting for the peer to send")
+                await wait_for(core.reader, timeout, "waiting for the peer to send")
             finally:
-                self._reader = None
-        chunk = self._chunks.popleft()
-        if len(chunk) > limit:
-            self._chunks.appendleft(chunk[limit:])
-            chunk = chunk[:limit]
-        self._unread -= len(chunk)
-        if self._held and self._unread <= READ_AHEAD // 2:
-            self._held = False
-            self.connection.resume(self._crank.now())
-            self._crank.rearm()
-        return chunk
+                core.reader = None
+                core.asleep = False
+        return True
 
-    async def send_all(self, data: bytes, timeout: Duration | None = None) -> None:
-        """Returns when the stack has taken all of `data` and is below its bound.
+    # -- sending ------------------------------------------------------------------------------------------------------------
+
+    async def send_all(self, data: Buffer | Sequence[Buffer], timeout: Duration | None = None) -> None:
+        """Returns when the stack has taken all of `data`, one buffer or several in a row, and is below its bound.
+
+        `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is until
+        the peer has it: until a while after this returns. Everything else is copied.
 
         Raises TimedOut, BrokenError, ClosedError, BusyError.
         """
+        core = self.user
         if self._closed:
             raise ClosedError("this stream is closed")
-        if self._writer is not None:
+        if core.writer is not None:
             raise BusyError("another task is already sending on this stream")
-        if self._ended:
+        if core.ended:
             raise self._broken()
-        if data:
-            self._may_write = self.connection.write(data, self._crank.now())
-            self._crank.rearm()
-        while not self._may_write:
+        conn = self.connection
+        if type(data) is bytes:
+            more = conn.write(data, self._crank.now()) if data else core.may_write
+        elif isinstance(data, list | tuple):
+            more = conn.write_kept([_kept(part) for part in data], self._crank.now())
+        else:
+            more = conn.write_kept([_kept(data)], self._crank.now())
+        self._crank.rearm()
+        if more:
+            return
+        core.may_write = False
+        while not core.may_write:
             if self._closed:
                 raise ClosedError("this stream was closed while it was sending")
-            if self._ended:
+            if core.ended:
                 raise self._broken()
-            self._writer = self._loop.create_future()
+            core.writer = self._loop.create_future()
             try:
-                await wait_for(self._writer, timeout, "waiting for the peer to read")
+                await wait_for(core.writer, timeout, "waiting for the peer to read")
             finally:
-                self._writer = None
+                core.writer = None
 
     async def send_eof(self) -> None:
         """End our side; the other may go on."""
-        if not self._ended and not self._closed:
+        if not self.user.ended and not self._closed:
             self.connection.shutdown(self._crank.now())
             self._crank.rearm()
 
@@ -198,23 +235,33 @@ class TcpStream:
         if self._closed:
             return
         self._closed = True
-        self._chunks.clear()
-        self._unread = 0
-        if self._conn is not None and not self._ended:
-            self._conn.close(self._crank.now())
+        core = self.user
+        core.forget()
+        if core.conn is not None and not core.ended:
+            core.conn.close(self._crank.now())
             self._crank.rearm()
-        _wake(self._reader)
-        _wake(self._writer)
+        core.wake()
         self._on_end(self)
 
     def abort(self) -> None:
         """Drop it at once, with a reset."""
         self._closed = True
-        if self._conn is not None and not self._ended:
-            self._conn.abort(self._crank.now())
-        _wake(self._reader)
-        _wake(self._writer)
+        core = self.user
+        core.forget()
+        if core.conn is not None and not core.ended:
+            core.conn.abort(self._crank.now())
+        core.wake()
         self._on_end(self)
+
+
+def _kept(data: Buffer) -> bytes | memoryview:
+    """`data` as the send queue takes it: itself where it may be kept, else a copy."""
+    if type(data) is bytes:
+        return data
+    view = memoryview(data)
+    if not view.readonly or not view.c_contiguous:
+        return bytes(view)
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
 
 
 class UdpSocket:

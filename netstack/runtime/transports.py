@@ -1,6 +1,7 @@
-"""asyncio transports on our own connections and ports.
+"""asyncio's stream transports, on our own connections.
 
-What programs can tell of asyncio's own transports holds here: when `connection_lost` comes, what `close` still delivers, when
+A transport is its connection's user: what arrives goes from the batch to the protocol's own method, with nothing between. What
+programs can tell of asyncio's own transports holds here: when `connection_lost` comes, what `close` still delivers, when
 `pause_writing` is called. Differences are noted where they are.
 """
 
@@ -10,160 +11,208 @@ import asyncio
 import logging
 import socket
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..adapters import PyDatagramUser, PyStreamUser
+from .. import raw
 from ..address import ip4_text
+from ..buffers import keep
+from ..cores import Frame, StreamUser
 from ..errors import ClosedError, UsageError
 from ..tcp.connection import Connection
-from ..udp.core import UdpPort
 from .base import Crank
-from .resolve import ipv4
+from .reader import SegmentProtocol
+from .sockview import SocketView
 
 logger = logging.getLogger("netstack")
 
-_NO_EXTRA: dict[str, Any] = {}  # asyncio gives each transport a dict of its own otherwise; `get_extra_info` is ours
 LOST_WRITES_BEFORE_WARNING = 5  # as asyncio's own transports: a program that never looks is told, but not for each write
 
 
-class SocketView:
-    """What `get_extra_info("socket")` gives: addresses and options, no descriptor."""
+class Keeper:
+    """The transports of one server, or of all clients, for as long as they live."""
 
-    family = socket.AF_INET
-    proto = 0
+    __slots__ = ("_lost", "alive", "crank", "loop", "on_empty")
 
-    def __init__(
-        self, kind: int, local: tuple[str, int], remote: tuple[str, int] | None, conn: Connection | None, crank: Crank
-    ) -> None:
-        self.type = kind
-        self._local = local
-        self._remote = remote
-        self._conn = conn
-        self._crank = crank
-        self._options: dict[tuple[int, int], int] = {}
+    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_empty: Callable[[], None] | None = None) -> None:
+        self.crank = crank
+        self.loop = loop
+        self.alive: set[TcpTransport] = set()
+        self.on_empty = on_empty
+        self._lost: list[TcpTransport] = []
 
-    def getsockname(self) -> tuple[str, int]:
-        return self._local
+    def take(self, protocol: asyncio.BaseProtocol) -> TcpTransport:
+        """A transport for `protocol`, still without a connection."""
+        transport = TcpTransport(self, protocol)
+        self.alive.add(transport)
+        return transport
 
-    def getpeername(self) -> tuple[str, int]:
-        if self._remote is None:
-            raise OSError(107, "Transport endpoint is not connected")
-        return self._remote
+    def lose(self, transport: TcpTransport) -> None:
+        """Tell its protocol, from the loop: `connection_lost` may tear down anything, and asyncio promises it so. One call of the
+        loop tells of all that a batch has ended."""
+        if not self._lost:
+            self.loop.call_soon(self._tell)
+        self._lost.append(transport)
 
-    def fileno(self) -> int:
-        """-1: no kernel socket carries this."""
-        return -1
+    def _tell(self) -> None:
+        lost = self._lost
+        self._lost = []
+        for transport in lost:
+            try:
+                transport.tell_lost()
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                message = "Exception in connection_lost()"
+                self.loop.call_exception_handler({"message": message, "exception": error, "transport": transport})
+            self.forget(transport)
 
-    def setsockopt(self, level: int, option: int, value: int) -> None:
-        self._options[level, option] = value
-        if self._conn is None:
-            return
-        if (level, option) == (socket.IPPROTO_TCP, socket.TCP_NODELAY):
-            self._conn.set_nodelay(bool(value), self._crank.now())
-        elif (level, option) == (socket.SOL_SOCKET, socket.SO_KEEPALIVE):
-            idle = 7200 * 1_000_000_000 if value else 0  # RFC 9293 3.8.4: no less than two hours by default
-            self._conn.set_keepalive(idle, 75 * 1_000_000_000, 9, self._crank.now())
-            self._crank.rearm()
-
-    def getsockopt(self, level: int, option: int) -> int:
-        return self._options.get((level, option), 0)
+    def forget(self, transport: TcpTransport) -> None:
+        self.alive.discard(transport)
+        if self.on_empty is not None and not self.alive:
+            self.on_empty()
 
 
-class TcpTransport(asyncio.Transport):
-    """One connection as an asyncio transport."""
+class TcpTransport(StreamUser):
+    """One connection as an asyncio transport. `isinstance(transport, asyncio.Transport)` holds, by its `__class__`: programs that
+    are typed ask for it, and a compiled class can't derive from one with slots."""
 
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
-        "_buffered", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_loop", "_lost",
-        "_lost_writes", "_made", "_on_lost", "_paused_reading", "_paused_writing", "_protocol", "_view", "user",
-        "__dict__", "__weakref__",
+        "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_error", "_get_buffer",
+        "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view", "__dict__",
+        "__weakref__",
     )  # fmt: skip
 
-    def __init__(
-        self, crank: Crank, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, on_lost: Callable[[TcpTransport], None]
-    ) -> None:
-        super().__init__(_NO_EXTRA)
-        self._crank = crank
-        self._loop = loop
-        self._on_lost = on_lost
-        self._conn: Connection | None = None
+    def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol) -> None:
+        self._keeper = keeper
+        self._crank = keeper.crank
+        self._conn: Connection = None  # type: ignore[assignment]  # set by `bind`, before anything else can happen
+        self._connected: asyncio.Future[None] | None = None
+        self._view: SocketView | None = None
+        self._error: Exception | None = None
         self._closing = False
         self._lost = False
         self._eof_sent = False
         self._paused_reading = False
         self._paused_writing = False
-        self._lost_writes = 0
         self._made = False
-        self._connected: asyncio.Future[None] | None = None
-        self._view: SocketView | None = None
-        self.user = PyStreamUser(self)
+        self._lost_writes = 0
         self.set_protocol(protocol)
 
+    @property  # type: ignore[misc]  # to be read only is what it is for
+    def __class__(self) -> type:
+        return asyncio.Transport
+
     def bind(self, conn: Connection) -> None:
-        """The connection that this transport stands for; its addresses are known from now on."""
+        """The connection that this transport stands for. As asyncio's, it doesn't wait to fill segments (Nagle)."""
         self._conn = conn
+        conn.set_nodelay(True, self._crank.now())
 
     @property
     def connection(self) -> Connection:
-        assert self._conn is not None
         return self._conn
 
-    def connected(self) -> asyncio.Future[None]:
+    def connected_soon(self) -> asyncio.Future[None]:
         """Done when the handshake is, with the error if it failed."""
-        self._connected = self._loop.create_future()
+        self._connected = self._keeper.loop.create_future()
         return self._connected
 
-    # -- what the connection tells (adapters.StreamHandler) -----------------------------------------------------------------
+    # -- what the connection tells (cores.StreamUser) -----------------------------------------------------------------------
 
-    def on_connected(self, now: int) -> None:
+    def connected(self, now: int) -> None:
         self._made = True
-        self._call(self._protocol.connection_made, self)
+        try:
+            self._protocol.connection_made(self)  # type: ignore[arg-type]  # a Transport, by its `__class__`
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fatal(error)
         if self._connected is not None and not self._connected.done():
             self._connected.set_result(None)
 
-    def on_data(self, data: bytes, now: int) -> None:
+    def data(self, f: Frame, n: int, now: int) -> None:
         if self._closing:
             return
-        if self._buffered is None:
-            self._call(self._data_received, data)
-        else:
-            self._fill(data)
-
-    def _fill(self, data: bytes) -> None:
-        """A BufferedProtocol may give less room than was asked for."""
-        view = memoryview(data)
-        buffered = self._buffered
-        assert buffered is not None
-        while view and not self._closing:
-            try:
-                room = memoryview(buffered.get_buffer(len(view)))
-                if not room.nbytes:
+        try:
+            if self._get_buffer is None:
+                self._data_received(keep(f, n) if self._keeps else raw.take(f.buf, f.off, n))
+                return
+            o = f.off
+            while n > 0 and not self._closing:  # a buffer may give less room than was asked for
+                k = raw.copy_into(self._get_buffer(n), f.buf, o, n)
+                if k <= 0:
                     raise RuntimeError("get_buffer() returned an empty buffer")
-                n = min(room.nbytes, len(view))
-                room[:n] = view[:n]
-                buffered.buffer_updated(n)
+                self._buffer_updated(k)
+                o += k
+                n -= k
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fatal(error)
+
+    def queued(self, data: bytes, now: int) -> None:
+        if self._closing:
+            return
+        try:
+            if self._get_buffer is None:
+                self._data_received(data)
+            else:
+                self._fill(data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fatal(error)
+
+    def lent(self, data: memoryview, now: int) -> None:
+        if not self._keeps:
+            self.queued(bytes(data), now)
+        elif not self._closing:
+            try:
+                self._data_received(data)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:
                 self._fatal(error)
-                return
+
+    def _fill(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view and not self._closing:
+            room = memoryview(self._get_buffer(len(view))).cast("B")  # type: ignore[misc]  # the caller has looked
+            if not room:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+            n = min(len(room), len(view))
+            room[:n] = view[:n]
+            self._buffer_updated(n)
             view = view[n:]
 
-    def on_eof(self, now: int) -> None:
+    def eof(self, now: int) -> None:
         if self._closing:
             return
-        keep_open = self._call(self._protocol.eof_received)  # type: ignore[attr-defined]  # both kinds of protocol have it
+        keep_open = False
+        try:
+            keep_open = bool(self._protocol.eof_received())  # type: ignore[attr-defined]  # both kinds of protocol have it
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fatal(error)
         if not keep_open:
             self.close()
 
-    def on_writable(self, now: int) -> None:
-        if self._paused_writing:
-            self._paused_writing = False
-            if not self._lost:
-                self._call(self._protocol.resume_writing)
+    def writable(self, now: int) -> None:
+        if not self._paused_writing:
+            return
+        self._paused_writing = False
+        if self._lost:
+            return
+        try:
+            self._protocol.resume_writing()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fatal(error)
 
-    def on_closed(self, error: Exception | None, now: int) -> None:
+    def closed(self, error: "Exception | None", now: int) -> None:
         if self._connected is not None and not self._connected.done():
             self._connected.set_exception(error or ConnectionAbortedError("closed before it was open"))
         self._lose(error)
@@ -173,36 +222,26 @@ class TcpTransport(asyncio.Transport):
             return
         self._lost = True
         self._closing = True
-        if not self._made:  # a connection that never was: whoever asked for it hears of it, its protocol never heard
-            self._on_lost(self)
-            return
-        # never from inside a batch: connection_lost may tear down anything, and asyncio promises it from the loop
-        self._loop.call_soon(self._connection_lost, error)
+        if self._made:
+            self._error = error
+            self._keeper.lose(self)
+        else:  # a connection that never was: whoever asked for it hears of it, its protocol never heard
+            self._keeper.forget(self)
 
-    def _connection_lost(self, error: Exception | None) -> None:
-        try:
-            self._protocol.connection_lost(error)
-        finally:
-            self._on_lost(self)
-
-    def _call(self, method: Callable[..., Any], *args: object) -> Any:
-        """A fault in the program is the program's: it loses this connection and not the batch."""
-        try:
-            return method(*args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._fatal(error)
-            return None
+    def tell_lost(self) -> None:
+        """`connection_lost`, from the loop."""
+        error = self._error
+        self._error = None  # its traceback leads back here
+        self._protocol.connection_lost(error)
 
     def _fatal(self, error: BaseException) -> None:
+        """A fault in the program is the program's: it loses this connection and not the batch."""
         message = "Fatal error: protocol callback failed."
-        self._loop.call_exception_handler(
+        self._keeper.loop.call_exception_handler(
             {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
         )
         self._closing = True
-        if self._conn is not None:
-            self._conn.abort(self._crank.now())
+        self._conn.abort(self._crank.now())
         self._lose(error if isinstance(error, Exception) else None)
 
     # -- asyncio.BaseTransport ----------------------------------------------------------------------------------------------
@@ -225,8 +264,15 @@ class TcpTransport(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
-        self._buffered = protocol if isinstance(protocol, asyncio.BufferedProtocol) else None
-        self._data_received: Callable[[bytes], object] = getattr(protocol, "data_received", lambda data: None)
+        if isinstance(protocol, asyncio.BufferedProtocol):
+            self._get_buffer: Callable[[int], Any] | None = protocol.get_buffer
+            self._buffer_updated: Callable[[int], None] = protocol.buffer_updated
+        else:
+            self._get_buffer = None
+            self._data_received: Callable[[Any], object] = getattr(protocol, "data_received", _ignore)
+        self._keeps = isinstance(protocol, SegmentProtocol)  # it takes views, in its own time
+        if self._keeps:
+            self._data_received = protocol.segment_received  # type: ignore[attr-defined]  # as the line above says
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._protocol
@@ -240,7 +286,6 @@ class TcpTransport(asyncio.Transport):
         if self._closing:
             return
         self._closing = True
-        assert self._conn is not None
         self._lose(None)
         self._conn.close(self._crank.now())
         self._crank.rearm()
@@ -253,19 +298,22 @@ class TcpTransport(asyncio.Transport):
     def pause_reading(self) -> None:
         if self.is_reading():
             self._paused_reading = True
-            self.connection.pause(self._crank.now())
+            self._conn.pause(self._crank.now())
 
     def resume_reading(self) -> None:
         if self._paused_reading and not self._closing:
             self._paused_reading = False
-            self.connection.resume(self._crank.now())
+            self._conn.resume(self._crank.now())
             self._crank.rearm()
 
     # -- writing ------------------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data: expecting a bytes-like instance, got {type(data).__name__}")
+        """`bytes` are queued by reference, anything else is copied: its owner may change it."""
+        if type(data) is not bytes:
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise TypeError(f"data: expecting a bytes-like instance, got {type(data).__name__}")
+            data = bytes(data)
         if self._eof_sent:
             raise RuntimeError("Cannot call write() after write_eof()")
         if self._closing:
@@ -276,13 +324,18 @@ class TcpTransport(asyncio.Transport):
         if not data:
             return
         try:
-            more = self.connection.write(data if type(data) is bytes else bytes(data), self._crank.now())
+            more = self._conn.write(data, self._crank.now())
         except (ClosedError, ConnectionError):
             return  # broken a moment ago: connection_lost is on its way and says how
         self._crank.rearm()
         if not more and not self._paused_writing:
             self._paused_writing = True
-            self._call(self._protocol.pause_writing)
+            try:
+                self._protocol.pause_writing()
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self._fatal(error)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
@@ -294,14 +347,14 @@ class TcpTransport(asyncio.Transport):
         if self._eof_sent or self._closing:
             return
         self._eof_sent = True
-        self.connection.shutdown(self._crank.now())
+        self._conn.shutdown(self._crank.now())
         self._crank.rearm()
 
     def get_write_buffer_size(self) -> int:
         return 0 if self._conn is None else self._conn.unsent
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self.connection.marks
+        return self._conn.marks
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         if high is None:
@@ -310,7 +363,7 @@ class TcpTransport(asyncio.Transport):
             low = high // 4
         if not high >= low >= 0:
             raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self.connection.set_marks(low, high)
+        self._conn.set_marks(low, high)
 
     def abort(self) -> None:
         if self._lost:
@@ -329,93 +382,5 @@ class TcpTransport(asyncio.Transport):
         return f"<TcpTransport {self.get_extra_info('sockname')} -> {self.get_extra_info('peername')} {state}>"
 
 
-class UdpTransport(asyncio.DatagramTransport):
-    """A UDP port as an asyncio datagram transport: datagrams go to the protocol as they come, nothing is queued."""
-
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, protocol: asyncio.DatagramProtocol) -> None:
-        super().__init__()
-        self._crank = crank
-        self._loop = loop
-        self._protocol: asyncio.BaseProtocol = protocol
-        self._received = protocol.datagram_received
-        self._closing = False
-        self._port: UdpPort | None = None
-        self._remote: tuple[str, int] | None = None
-        self._names: dict[int, str] = {}
-        self.user = PyDatagramUser(self)
-
-    def bind(self, port: UdpPort, remote: tuple[str, int] | None) -> None:
-        self._port = port
-        self._remote = remote
-        self._loop.call_soon(self._protocol.connection_made, self)
-
-    def on_datagram(self, data: bytes, address: int, port: int, now: int) -> None:
-        if self._closing:
-            return
-        host = self._names.get(address)
-        if host is None:
-            if len(self._names) >= 1024:  # spoofed sources must not grow it
-                self._names.clear()
-            host = self._names[address] = ip4_text(address)
-        try:
-            self._received(data, (host, port))
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._loop.call_exception_handler({"message": "datagram_received() failed", "exception": error, "transport": self})
-
-    def on_error(self, error: Exception, address: int, port: int, now: int) -> None:
-        if self._closing or not isinstance(self._protocol, asyncio.DatagramProtocol):
-            return
-        try:
-            self._protocol.error_received(error)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as fault:
-            self._loop.call_exception_handler({"message": "error_received() failed", "exception": fault, "transport": self})
-
-    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
-        if self._closing or self._port is None:
-            return
-        target = addr or self._remote
-        if target is None:
-            raise UsageError("sendto() on an unconnected port needs an address: sendto(data, (host, port))")
-        if addr is not None and self._remote is not None and addr != self._remote:
-            raise UsageError(f"this port is connected to {self._remote}: leave the address out, or bind an unconnected one")
-        try:
-            self._port.send(bytes(data), ipv4(target[0]), target[1], self._crank.now())
-        except OSError as error:
-            if isinstance(self._protocol, asyncio.DatagramProtocol):
-                self._protocol.error_received(error)
-        self._crank.rearm()
-
-    def close(self) -> None:
-        if self._closing:
-            return
-        self._closing = True
-        if self._port is not None:
-            self._port.close()
-        self._loop.call_soon(self._protocol.connection_lost, None)
-
-    abort = close
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        if self._port is None:
-            return default
-        local = (ip4_text(self._port.local), self._port.local_port)
-        info: Mapping[str, Any] = {
-            "sockname": local,
-            "peername": self._remote,
-            "socket": SocketView(socket.SOCK_DGRAM, local, self._remote, None, self._crank),
-        }
-        return info.get(name, default)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol = protocol
-        self._received = protocol.datagram_received  # type: ignore[attr-defined]  # asyncio's own signature is as wide
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol
+def _ignore(data: bytes) -> None:
+    """For a protocol that doesn't read."""

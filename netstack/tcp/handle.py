@@ -4,7 +4,10 @@ However a connection ends, `closed` is called once and nothing is called after i
 acknowledged, and that everything the peer sent has been handed over, unless the user had closed and did not want it.
 """
 
+from collections.abc import Sequence
+
 from .. import const, raw, serial
+from ..cores import StreamUser
 from ..errors import Aborted, BrokenError, ClosedError, PeerReset, Refused
 from . import const as tc
 from . import state
@@ -136,6 +139,23 @@ class Handle(Receiver):
         if n:
             q.append(data if type(data) is bytes else bytes(data))
             self.kick(now)
+        return self.below_high()
+
+    def write_kept(self, parts: "Sequence[bytes | memoryview]", now: int) -> bool:
+        """`write` for several buffers, all of them queued by reference: bytes, or views of bytes ("B") of memory that nobody changes
+        until they are acknowledged. A view lives as long."""
+        self.check_writable()
+        q = self.sendq
+        if q is None:
+            q = self.sendq = SendQueue(self.hub.budget)
+        for data in parts:
+            if len(data):
+                q.append(data)
+        self.kick(now)
+        return self.below_high()
+
+    def below_high(self) -> bool:
+        """May the writer go on? If not it is called when it may."""
         if self.pending() >= self.high_mark():
             self.was_high = True
             return False
@@ -217,7 +237,31 @@ class Handle(Receiver):
         self.paused = False
         self.hand_over(now)
         self.tune(False, now)
-        self.open_window_again(now)
+        if not self.paused or 2 * serial.sub(self.rcv_adv, self.rcv_nxt) < self.rcv_buf:  # as for `let_go`: it will resume again
+            self.open_window_again(now)
+
+    # -- a user who keeps what it is given: its queue is the receive buffer, and needs no pause ----------------------------------
+
+    def attach(self, user: StreamUser) -> None:
+        """From now on `user` is told, in place of the one before."""
+        if self.user is not None:
+            self.user = user
+
+    def hold(self, n: int) -> None:
+        """The user keeps `n` more of the bytes that it was given: they fill the window."""
+        self.held += n
+        self.hub.budget.charge(n)
+
+    def let_go(self, n: int, now: int) -> None:
+        """It has consumed `n` of them. The peer is told when less than half of the window was left to it (RFC 9293 3.8.6.2.2);
+        before that the ACKs of what it sends tell."""
+        self.held -= n
+        self.hub.budget.refund(n)
+        if self.user is None:
+            return
+        self.tune(False, now)
+        if 2 * serial.sub(self.rcv_adv, self.rcv_nxt) < self.rcv_buf:
+            self.open_window_again(now)
 
     def set_rcv_buf(self, size: int, now: int) -> None:
         """A receive buffer of this many bytes from now on, that no longer tunes itself; at least 2 KiB and one unit of the scaled
@@ -225,7 +269,7 @@ class Handle(Receiver):
         shift = self.shift()
         least = max(tc.RCV_LEAST, 1 << shift)
         size = max(least, min(size, const.M16 << shift))
-        offered = self.rx_bytes + serial.sub(self.rcv_adv, self.rcv_nxt)
+        offered = self.rx_bytes + self.held + serial.sub(self.rcv_adv, self.rcv_nxt)
         self.rcv_buf = size
         self.rcv_auto = False
         self.tuner = None

@@ -147,7 +147,7 @@ def snapshot(c: Handle) -> ConnInfo:
         rcv_buf=c.rcv_buf,
         rcv_space=c.rcv_space,
         rcv_rtt=c.rcv_rtt,
-        unread=c.rx_bytes,
+        unread=c.rx_bytes + c.held,
         out_of_order=0 if c.ooo is None else c.ooo.nbytes,
         last_sent=c.sent_at,
         last_heard=c.heard,

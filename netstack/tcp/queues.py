@@ -23,25 +23,25 @@ class SendQueue:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self.chunks: list[bytes] = []
+        self.chunks: list[bytes | memoryview] = []
         self.length = 0
         self.head = 0  # bytes of chunks[0] that are acknowledged
         self.cursor = 0  # index of a chunk …
         self.at = 0  # … and the offset at which it begins, counted like those of `view`; negative for a part-acknowledged one
-        self.data = b""
+        self.data: bytes | memoryview = b""
         self.o = 0
         self.n = 0
-        self.rest: list[bytes] | None = None
+        self.rest: list[bytes | memoryview] | None = None
         self.rest_n = 0
 
-    def append(self, data: bytes) -> None:
-        """`data` is bytes, and not empty."""
+    def append(self, data: "bytes | memoryview") -> None:
+        """`data` is bytes, or a view of memory that stays as it is; and not empty."""
         n = len(data)
         self.budget.charge(n)
         self.length += n
         chunks = self.chunks
         if chunks and n < tc.JOIN and len(chunks[-1]) + n <= tc.JOIN:
-            chunks[-1] = chunks[-1] + data  # a new object: what is being sent from the old one keeps it alive
+            chunks[-1] = b"".join((chunks[-1], data))  # a new object: what is being sent from the old one keeps it alive
         else:
             chunks.append(data)
 

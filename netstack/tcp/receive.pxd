@@ -3,6 +3,7 @@ cimport netstack.const as const
 cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
+from netstack.buffers cimport keep
 from netstack.cores cimport Frame
 from netstack.tcp.mib cimport TcpExt
 from netstack.tcp.queues cimport Reassembly
@@ -27,8 +28,7 @@ cdef class Receiver(Window):
     cdef void fill(self, long long now) except *
     cdef void forget_ooo(self) except *
     @cython.locals(n=Py_ssize_t)
-    cdef void wait(self, bytes data) except *
-    @cython.locals(data=bytes)
+    cdef void wait(self, object data) except *
     cdef void hand_over(self, long long now) except *
     cdef void take_fin(self, long long now) except *
     cdef void tell_eof(self, long long now) except *

@@ -11,6 +11,7 @@ and what comes after one looks at the state again.
 from collections import deque
 
 from .. import raw, serial
+from ..buffers import keep
 from ..cores import Frame
 from . import const as tc
 from .queues import Reassembly
@@ -71,7 +72,7 @@ class Receiver(Window):
             self.send_ack(now)  # at once, one for each segment: duplicates are what the sender counts (RFC 5681 4.2)
             return
         full = n >= self.rcv_mss
-        if n and (self.paused or self.rx_bytes) and not self.hub.budget.fits(n):
+        if n and (self.paused or self.rx_bytes or self.held) and not self.hub.budget.fits(n):
             n = self.squeeze(n)
         if n:
             self.rcv_nxt = serial.add(seq, n)
@@ -81,7 +82,7 @@ class Receiver(Window):
             if self.unacked >= 2 * self.rcv_mss or 2 * self.unacked >= self.rcv_buf:
                 self.ack_now = True  # every second full-sized segment (RFC 5681 4.2); sooner where one is half of the window
             if self.paused or self.rx_bytes:
-                self.wait(raw.take(f.buf, f.off, n))
+                self.wait(keep(f, n))
             else:
                 self.user.data(f, n, now)  # type: ignore[union-attr]  # a connection without a user has been reset before
             if self.ooo is not None and self.ooo.nbytes:
@@ -103,7 +104,7 @@ class Receiver(Window):
             if self.hub.budget.fits(n):
                 return n
         ext.RcvPruned += 1
-        left = tc.LEAST - self.rx_bytes
+        left = tc.LEAST - self.rx_bytes - self.held
         if left >= n:
             return n
         ext.TCPRcvQDrop += 1
@@ -172,7 +173,7 @@ class Receiver(Window):
             self.ooo.clear()
             self.ooo = None
 
-    def wait(self, data: bytes) -> None:
+    def wait(self, data: "bytes | memoryview") -> None:
         """Keep `data` until the user resumes, in few objects."""
         rx = self.rx
         if rx is None:
@@ -181,7 +182,7 @@ class Receiver(Window):
         self.rx_bytes += n
         self.hub.budget.charge(n)
         if rx and len(rx[-1]) + n <= tc.JOIN:
-            rx[-1] = rx[-1] + data
+            rx[-1] = b"".join((rx[-1], data))
             self.hub.ext.TCPRcvCollapsed += 1
         else:
             rx.append(data)
@@ -192,7 +193,10 @@ class Receiver(Window):
             data = self.rx.popleft()
             self.rx_bytes -= len(data)
             self.hub.budget.refund(len(data))
-            self.user.queued(data, now)
+            if type(data) is bytes:
+                self.user.queued(data, now)
+            else:
+                self.user.lent(data, now)
         if not self.rx_bytes and self.eof_owed and not self.paused:
             self.eof_owed = False
             self.tell_eof(now)

@@ -77,7 +77,7 @@ cdef class Tcb(Timer):
     cdef readonly int mss, rcv_mss, retries
     cdef int keep_sent
     cdef readonly unsigned long long local, remote
-    cdef readonly long long snd_wnd, max_snd_wnd, rx_bytes, rcv_buf, high, heard, sent_at, min_rtt, acked_bytes, t_rexmt
+    cdef readonly long long snd_wnd, max_snd_wnd, rx_bytes, held, rcv_buf, high, heard, sent_at, min_rtt, acked_bytes, t_rexmt
     cdef long long unacked, una_at, min_rtt_at, vouched_at, ts_recent_at, t_ack, t_keep, t_end
     # the rest
     cdef readonly Listener listener

@@ -222,7 +222,7 @@ class Tcb(Timer):
         "ts_on", "ts_space", "ts_offset", "ts_recent", "ts_recent_at", "ts_seen", "tsval", "tsecr", "last_ack_sent",
         "sack_on", "sacks",
         # receive sequence space
-        "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "fin_at", "fin_seen",
+        "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "held", "fin_at", "fin_seen",
         "paused", "eof_owed", "ack_now", "unacked", "challenged_at", "vouched_at",
         # windows and buffers
         "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
@@ -314,8 +314,9 @@ class Tcb(Timer):
         self.rcv_mss = tc.DEFAULT_MSS  # the largest segment seen: what "every second full-sized segment" means
         self.adv_mss = path_mtu - tc.IP_TCP
         self.ooo: Reassembly | None = None  # made at the first segment out of order
-        self.rx: deque[bytes] | None = None  # what waits while paused
+        self.rx: deque[bytes | memoryview] | None = None  # what waits while paused
         self.rx_bytes = 0
+        self.held = 0  # bytes that the user was given and has not consumed: they fill the window like those of rx
         self.fin_at = 0
         self.fin_seen = False  # a FIN has come, at fin_at; its turn may be later
         self.paused = False

@@ -21,6 +21,7 @@ cdef class Transmitter(Tcb):
     cdef int emit_syn(self, long long now) except -1
     @cython.locals(seq="unsigned int")
     cdef int send_ack(self, long long now) except -1
+    cdef unsigned int in_window(self) noexcept
     cdef int send_reset(self, long long now) except -1
     @cython.locals(segments=int)
     cdef int note(self, long long now, unsigned int seq, long long n, int why) except -1

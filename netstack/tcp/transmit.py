@@ -61,10 +61,10 @@ class Transmitter(Tcb):
         if n:
             q = self.sendq
             p = hub.out
-            p.data = q.data  # type: ignore[union-attr]  # n says that there is some
+            p.data = q.data  # type: ignore[union-attr, assignment]  # n says that there is some; views count as bytes
             p.o = q.o  # type: ignore[union-attr]
             p.n = q.n  # type: ignore[union-attr]
-            p.rest = q.rest  # type: ignore[union-attr]
+            p.rest = q.rest  # type: ignore[union-attr, assignment]
             p.rest_n = q.rest_n  # type: ignore[union-attr]
         sent = hub.ship(hl, self.local, self.remote, self.pseudo, n, self.mss if n > self.mss else 0, now)
         return bool(sent or not n or not hub.too_long or not self.shrink(hub.too_long, now))
@@ -92,16 +92,20 @@ class Transmitter(Tcb):
         hub.ship(hl, self.local, self.remote, self.pseudo, 0, 0, now)
 
     def send_ack(self, now: int) -> None:
-        """An empty segment, at a sequence number that the peer finds in its window even if it has shrunk."""
-        seq = self.snd_max
-        if serial.sub(seq, self.snd_una) > self.snd_wnd:
-            seq = serial.add(self.snd_una, self.snd_wnd)
-        self.emit(const.ACK, seq, 0, now)
+        """An empty segment."""
+        self.emit(const.ACK, self.in_window(), 0, now)
+
+    def in_window(self) -> int:
+        """SND.MAX, or a sequence number before it that the peer finds in its window even if that has shrunk."""
+        if serial.sub(self.snd_max, self.snd_una) > self.snd_wnd:
+            return serial.add(self.snd_una, self.snd_wnd)
+        return self.snd_max
 
     def send_reset(self, now: int) -> None:
-        """Tell the peer that the connection is gone (RFC 9293 3.10.5)."""
+        """Tell the peer that the connection is gone (RFC 9293 3.10.5). A reset beyond its window would draw a challenge (RFC 5961
+        3.2), which nobody here could answer any more: a probe of a shut window puts SND.MAX there."""
         self.hub.bare(
-            self.local, self.remote, self.ports, self.snd_max, self.rcv_nxt, const.RST | const.ACK, 0, now
+            self.local, self.remote, self.ports, self.in_window(), self.rcv_nxt, const.RST | const.ACK, 0, now
         )  # fmt: skip
 
     def note(self, now: int, seq: int, n: int, why: int) -> None:

@@ -11,7 +11,7 @@ cdef class Window(Timekeeper):
     @cython.locals(size="long long", small="long long", unit="long long")
     cdef long long space(self) except? -1
     cdef int shift(self) noexcept
-    @cython.locals(shift=int, space="long long", wnd="long long", field="long long", edge="unsigned int", ext=TcpExt)
+    @cython.locals(shift=int, space="long long", wnd="long long", waiting="long long", field="long long", edge="unsigned int", ext=TcpExt)
     cdef unsigned int offer(self) except? 0xFFFFFFFF
     @cython.locals(grow="long long")
     cdef bint worth(self, long long space, long long wnd, int shift, long long least) noexcept

@@ -46,14 +46,14 @@ class Window(Timekeeper):
     def space(self) -> int:
         """For how many bytes beyond RCV.NXT there is room. Less than nothing when the buffer has been made smaller."""
         size = self.rcv_buf
-        if self.hub.budget.pressed and (self.rx_bytes or (self.ooo is not None and self.ooo.nbytes)):
+        if self.hub.budget.pressed and (self.rx_bytes or self.held or (self.ooo is not None and self.ooo.nbytes)):
             small = 4 * self.rcv_mss  # as Linux does: three duplicates can still follow a loss
             unit = 1 << self.shift()
             if small < unit:
                 small = unit
             if small < size:
                 size = small
-        return size - self.rx_bytes
+        return size - self.rx_bytes - self.held
 
     def shift(self) -> int:
         """By which the window is scaled."""
@@ -70,7 +70,8 @@ class Window(Timekeeper):
         if field > const.M16:
             field = const.M16
         self.rcv_ack = self.rcv_nxt
-        if shift and self.rx_bytes and self.rx_bytes + (field << shift) > self.rcv_buf and self.state < tc.CLOSE_WAIT:
+        waiting = self.rx_bytes + self.held
+        if shift and waiting and waiting + (field << shift) > self.rcv_buf and self.state < tc.CLOSE_WAIT:
             self.hold_back(field << shift, wnd, 1 << shift)
         self.again = False
         edge = serial.add(self.rcv_ack, field << shift)
@@ -103,7 +104,7 @@ class Window(Timekeeper):
         if self.tuner is not None and self.tuner.promised > limit:
             limit = self.tuner.promised
         lent = limit if self.again else limit >> 3
-        if self.rx_bytes + window > limit + lent + unit:
+        if self.rx_bytes + self.held + window > limit + lent + unit:
             ack = serial.add(self.rcv_nxt, wnd - window)
             self.rcv_ack = self.last_ack_sent if serial.lt(ack, self.last_ack_sent) else ack
             if self.rcv_ack != self.rcv_nxt:
@@ -125,7 +126,7 @@ class Window(Timekeeper):
         t = self.tuner
         if t is None:
             if serial.sub(self.rcv_nxt, self.irs) >= tc.TUNE_AFTER:
-                self.tuner = Tuner(serial.add(self.rcv_nxt, -self.rx_bytes), self.rcv_adv, self.rtt.srtt, now)
+                self.tuner = Tuner(serial.add(self.rcv_nxt, -self.rx_bytes - self.held), self.rcv_adv, self.rtt.srtt, now)
             return
         if full:
             if self.ts_seen:
@@ -135,7 +136,7 @@ class Window(Timekeeper):
                 t.arrived(self.rcv_nxt, self.rcv_adv, now)
         if self.hub.budget.pressed:
             return  # what is consumed meanwhile is averaged later
-        want = t.consumed(serial.add(self.rcv_nxt, -self.rx_bytes), now)
+        want = t.consumed(serial.add(self.rcv_nxt, -self.rx_bytes - self.held), now)
         if want > self.rcv_buf:
             shift = self.shift()
             most = const.M16 << shift

@@ -20,6 +20,7 @@ from .. import const, pcap
 from ..adapters import FramePort, PySink
 from ..errors import UsageError
 from ..instant import Instant
+from ..netif import carry_plain
 from ..signatures import Netif
 from .capture import CaptureFile
 from .faults import Faults
@@ -84,7 +85,7 @@ class Way:
 class Cable:
     """Joins `a` and `b`. It owns both: `close` closes them.
 
-    Frames go as they would on a wire, so the devices must be open without offloads, and both carry link headers or neither.
+    Frames go as they would on a wire: neither device may offload anything, and both carry link headers or neither.
     """
 
     def __init__(
@@ -92,8 +93,7 @@ class Cable:
     ) -> None:
         """`faults` befall what goes from `a` to `b`; and what comes back, unless `back` says what does. Raises UsageError."""
         for netif in (a, b):
-            if netif.offload:
-                raise UsageError(f"{netif.name} leaves segments uncut and checksums undone: open it without offload to join it")
+            carry_plain(netif)
         if (a.mac is None) != (b.mac is None):
             raise UsageError(f"{a.name} and {b.name} speak differently, one of them with link headers: join two taps, or two tuns")
         header = 0 if a.mac is None else 14

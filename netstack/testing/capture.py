@@ -3,8 +3,27 @@
 from os import PathLike
 from typing import BinaryIO
 
-from .. import pcap
+from .. import const, pcap, raw
 from ..pcap import PcapngWriter
+
+
+def completed(frame: bytes, link: int) -> bytes:
+    """`frame`, its transport checksum complete where it was left to the device: then the field holds the sum of the
+    pseudo-header (what Linux calls CHECKSUM_PARTIAL). `link` is the length of the link header."""
+    b = bytearray(frame)
+    if len(b) < link + 20 or b[link] >> 4 != 4 or (link and raw.g16(b, link - 2) != const.ETH_IPV4):
+        return frame
+    l4 = link + ((b[link] & 15) << 2)
+    end = link + raw.g16(b, link + 2)
+    offset = {const.PROTO_TCP: const.TCP_CHECKSUM, const.PROTO_UDP: const.UDP_CHECKSUM}.get(b[link + 9])
+    if offset is None or end > len(b) or l4 + offset + 2 > end:
+        return frame
+    pseudo = raw.csum(b, link + 12, 8, b[link + 9] + end - l4)
+    if raw.g16(b, l4 + offset) != pseudo or raw.csum(b, l4, end - l4, pseudo) == const.M16:
+        return frame
+    check = raw.csum(b, l4, end - l4, 0) ^ const.M16
+    raw.p16(b, l4 + offset, check or const.M16)  # for TCP the two zeros are the same, for UDP only this one is a checksum
+    return bytes(b)
 
 
 class CaptureFile:

@@ -12,11 +12,10 @@ from .. import const, pcap
 from ..adapters import FramePort, PySink, TeePort, TeeSink
 from ..address import Mac
 from ..cores import Frame, FrameSink, NetifCore, Out
-from ..errors import UsageError
 from ..instant import Instant
-from ..netif import FrameNetif
+from ..netif import FrameNetif, carry_plain
 from ..signatures import Netif, Rng
-from .capture import CaptureFile
+from .capture import CaptureFile, completed
 from .dissect import describe
 from .faults import Faults
 from .line import Held, Line, landed
@@ -37,6 +36,7 @@ class Probe:
         self.batches = 0
         self._answer = answer
         self._port = FramePort(netif.core)
+        carry_plain(netif)
         netif.attach(PySink(self))
 
     @property
@@ -134,6 +134,9 @@ class Wrapper:
     def offload(self) -> int:
         return self.netif.offload
 
+    def plain(self) -> None:
+        carry_plain(self.netif)
+
     def attach(self, sink: FrameSink) -> None:
         self.netif.attach(TeeSink(self, sink))
 
@@ -156,8 +159,9 @@ class Wrapper:
 class Capture(Wrapper):
     """Writes what passes into a pcapng file, both ways, with the direction of each frame.
 
-    `epoch` is added to every instant: give the wall clock minus the monotonic one to see dates. Super-segments and checksums
-    that were left to the device stand in the file as the stack passes them on.
+    `epoch` is added to every instant: give the wall clock minus the monotonic one to see dates. A checksum that was left to the
+    device stands in the file complete, as it is on the wire. A super-segment stands there whole, as it passed here, and a comment
+    says how it is cut.
     """
 
     def __init__(self, netif: Netif, target: "str | PathLike[str] | BinaryIO", *, epoch: int = 0) -> None:
@@ -166,10 +170,16 @@ class Capture(Wrapper):
         self._number = self.file.interface(netif.name, netif.mac is not None)
 
     def on_input(self, f: Frame) -> None:
-        self.file.frame(self._number, f.now, bytes(memoryview(f.buf)[f.off : f.end]), pcap.INBOUND)
+        self._write(f.now, bytes(memoryview(f.buf)[f.off : f.end]), pcap.INBOUND, f.csum == const.CSUM_GOOD, f.gso)
 
     def on_send(self, p: Out, now: int) -> None:
-        self.file.frame(self._number, now, p.tobytes(), pcap.OUTBOUND)
+        self._write(now, p.tobytes(), pcap.OUTBOUND, p.csum_off != 0, p.gso)
+
+    def _write(self, now: int, frame: bytes, direction: int, partial: bool, gso: int) -> None:
+        if partial:
+            frame = completed(frame, 0 if self.netif.mac is None else const.ETH_HEADER)
+        comment = f"super-segment, cut every {gso} bytes" if gso else ""
+        self.file.frame(self._number, now, frame, direction, comment)
 
     def close(self) -> None:
         super().close()
@@ -198,13 +208,12 @@ class FaultInjector(FrameNetif):
     """A bad cable before any device: `faults` befall what comes in and what goes out, each way by itself.
 
     `inbound` and `outbound` are its two lines, with their counters. Frames that are held back make a deadline of their own, so
-    it works over a descriptor too. It deals in frames as a wire carries them: the device must be open without offloads.
+    it works over a descriptor too. It deals in frames as a wire carries them: the device is asked to do without offloads.
     """
 
     def __init__(self, netif: Netif, faults: Faults, rng: "Rng | None" = None) -> None:
         """Chance comes from `rng`, or from a generator started with `faults.seed`."""
-        if netif.offload:
-            raise UsageError(f"{netif.name} cuts segments and completes checksums itself: open it without offload to inject faults")
+        carry_plain(netif)
         super().__init__(netif.name, netif.mac, min(netif.mtu, faults.mtu))
         rng = random.Random(faults.seed) if rng is None else rng
         header = 0 if netif.mac is None else 14

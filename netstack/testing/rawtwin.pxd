@@ -8,9 +8,11 @@ cpdef p16(bytearray b, Py_ssize_t o, unsigned int v)
 cpdef p32(bytearray b, Py_ssize_t o, unsigned int v)
 cpdef pbytes(bytearray b, Py_ssize_t o, bytes v)
 cpdef bytes take(bytearray b, Py_ssize_t o, Py_ssize_t n)
+cpdef view(bytearray b, Py_ssize_t o, Py_ssize_t n)
 cpdef Py_ssize_t copy_into(object dst, bytearray b, Py_ssize_t o, Py_ssize_t n) except -1
 cpdef fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t at, Py_ssize_t n)
-cpdef move(bytearray b, Py_ssize_t o, bytearray src, Py_ssize_t at, Py_ssize_t n)
+cpdef bint same(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n) except -1
+cpdef move(bytearray b, Py_ssize_t o, bytearray c, Py_ssize_t p, Py_ssize_t n)
 cpdef bytes piece(object data, Py_ssize_t o, Py_ssize_t n)
 cpdef Py_ssize_t size(object data) except -1
 cpdef behead(list items, Py_ssize_t n)

@@ -39,6 +39,10 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return raw.take(b, o, n)
 
 
+def view(b: bytearray, o: int, n: int) -> memoryview:
+    return raw.view(b, o, n)
+
+
 def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     return raw.copy_into(dst, b, o, n)
 
@@ -47,8 +51,12 @@ def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
     raw.fill(b, o, data, at, n)
 
 
-def move(b: bytearray, o: int, src: bytearray, at: int, n: int) -> None:
-    raw.move(b, o, src, at, n)
+def same(b: bytearray, o: int, c: bytearray, p: int, n: int) -> bool:
+    return raw.same(b, o, c, p, n)
+
+
+def move(b: bytearray, o: int, c: bytearray, p: int, n: int) -> None:
+    raw.move(b, o, c, p, n)
 
 
 def piece(data: bytes, o: int, n: int) -> bytes:

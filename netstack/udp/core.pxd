@@ -14,6 +14,10 @@ cdef class UdpPort:
     cdef readonly list groups
     @cython.locals(n=Py_ssize_t)
     cpdef send(self, object data, long long address, long long port, long long now, int ttl=*, int tos=*, bint df=*)
+    @cython.locals(n=Py_ssize_t, unit=Py_ssize_t, o=Py_ssize_t, k=Py_ssize_t, core=UdpCore)
+    cpdef Py_ssize_t send_many(self, object data, Py_ssize_t size, long long address, long long port, long long now, int ttl=*,
+                               int tos=*, bint df=*) except -1
+    cdef (long long, long long) destination(self, long long address, long long port, int ttl, int tos) except *
     cdef bint takes(self, unsigned long long dst, unsigned long long src, int sport) except? 0
 
 
@@ -33,11 +37,13 @@ cdef class UdpCore(PacketSink):
     @cython.locals(m=UdpMib, b=bytearray, o=Py_ssize_t, have=Py_ssize_t, sport="unsigned int", dport="unsigned int", length=int, check=int,
                    key="unsigned long long", u=UdpPort)
     cdef void input(self, Frame f) except *
+    @cython.locals(size=Py_ssize_t, end=Py_ssize_t, o=Py_ssize_t)
+    cdef void hand_over(self, UdpPort u, Frame f, int sport) except *
     @cython.locals(off=Py_ssize_t, end=Py_ssize_t, found=bint, u=UdpPort)
     cdef void spread(self, Frame f, int sport, int dport) except *
     cdef void flush(self, long long now) except *
     @cython.locals(quote=bytes, sport=int, dport=int, u=UdpPort)
     cdef void error(self, IpError e, long long now) except *
-    @cython.locals(p=Out, local="unsigned long long", o=Py_ssize_t, s="unsigned int")
-    cdef void transmit(self, UdpPort u, object data, Py_ssize_t n, unsigned long long address, int port, long long now,
+    @cython.locals(p=Out, local="unsigned long long", head=Py_ssize_t, s="unsigned int")
+    cdef void transmit(self, UdpPort u, object data, Py_ssize_t o, Py_ssize_t n, int gso, unsigned long long address, int port, long long now,
                        int ttl, int tos, bint df) except *

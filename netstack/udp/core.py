@@ -14,6 +14,7 @@ from ..signatures import Ip
 from .mib import UdpMib
 
 PAYLOAD_MAX = 65535 - 20 - 8
+SEGMENTS_MAX = 64  # datagrams in one unit: what every Linux takes (UDP_MAX_SEGMENTS was 64 before it was 128)
 NOBODY = 1 << 40
 
 
@@ -44,6 +45,36 @@ class UdpPort:
 
         Raises UsageError, ClosedError, Unreachable, MessageTooLong. `data` is not kept.
         """
+        address, port = self.destination(address, port, ttl, tos)
+        n = raw.size(data)
+        if n > PAYLOAD_MAX:
+            raise MessageTooLong(f"{n} bytes do not fit in a datagram: at most {PAYLOAD_MAX}", mtu=65535)
+        self.core.transmit(self, data, 0, n, 0, address, port, now, ttl, tos, df)
+
+    def send_many(
+        self, data: bytes, size: int, address: int, port: int, now: int, ttl: int = 0, tos: int = 0, df: bool = False
+    ) -> int:
+        """Send `data` in datagrams of `size` bytes, the last one as short as it is: for a device one unit for each 64 KiB, which it
+        cuts (UDP_SEGMENT of Linux). How many datagrams; none for no data. Otherwise as `send`; what was sent before an error is
+        sent, and `MessageTooLong` comes before anything is.
+        """
+        address, port = self.destination(address, port, ttl, tos)
+        n = raw.size(data)
+        if not 0 < size <= PAYLOAD_MAX:
+            raise UsageError(f"datagrams of {size} bytes can't be sent: choose a size from 1 to {PAYLOAD_MAX}")
+        core = self.core
+        unit = size
+        if core.offload & const.OFFLOAD_USO and size + 28 <= core.ip.mtu_for(address, now):
+            unit = min(PAYLOAD_MAX // size, SEGMENTS_MAX) * size
+        o = 0
+        while o < n:
+            k = min(unit, n - o)
+            core.transmit(self, data, o, k, size if k > size else 0, address, port, now, ttl, tos, df)
+            o += k
+        return (n + size - 1) // size
+
+    def destination(self, address: int, port: int, ttl: int, tos: int) -> tuple[int, int]:
+        """Where to send to, when all of that can be. Raises UsageError, ClosedError."""
         if self.closed:
             raise ClosedError("this port was closed")
         if address == 0 and port == 0:
@@ -53,10 +84,7 @@ class UdpPort:
             raise UsageError(f"{port} is not a port to send to: name an address and a port from 1 to 65535")
         if not 0 < address <= const.M32 or not 0 <= ttl <= 255 or not 0 <= tos <= 255:
             raise UsageError(f"address {address}, ttl {ttl} and tos {tos} must be an IPv4 address and two bytes")
-        n = raw.size(data)
-        if n > PAYLOAD_MAX:
-            raise MessageTooLong(f"{n} bytes do not fit in a datagram: at most {PAYLOAD_MAX}", mtu=65535)
-        self.core.transmit(self, data, n, address, port, now, ttl, tos, df)
+        return address, port
 
     def join(self, group: int) -> None:
         """Receive what is sent to a multicast group; ends with `close` at the latest."""
@@ -187,8 +215,24 @@ class UdpCore(PacketSink):
             self.dst0 = f.dst
             self.port0 = u
         f.off = o + 8
-        m.InDatagrams += 1
-        u.user.datagram(f, sport, f.now)
+        self.hand_over(u, f, sport)
+
+    def hand_over(self, u: UdpPort, f: Frame, sport: int) -> None:
+        """What is in `f` to the port's user: one datagram, or many of one size that came as one (USO), the last one as long as it
+        happens to be."""
+        size = f.gso
+        end = f.end
+        if size == 0 or end - f.off <= size:
+            self.mib.InDatagrams += 1
+            u.user.datagram(f, sport, f.now)
+            return
+        o = f.off
+        while o < end and not u.closed:
+            f.off = o  # the user may have moved both
+            o += size
+            f.end = o if o < end else end
+            self.mib.InDatagrams += 1
+            u.user.datagram(f, sport, f.now)
 
     def spread(self, f: Frame, sport: int, dport: int) -> None:
         """Broadcast and multicast: to each port that wants it."""
@@ -200,8 +244,7 @@ class UdpCore(PacketSink):
                 found = True
                 f.off = off  # each finds the frame as the first did
                 f.end = end
-                self.mib.InDatagrams += 1
-                u.user.datagram(f, sport, f.now)
+                self.hand_over(u, f, sport)
         if not found:
             self.mib.IgnoredMulti += 1
 
@@ -226,15 +269,20 @@ class UdpCore(PacketSink):
 
     # -- out --------------------------------------------------------------------------------------------------------------
 
-    def transmit(self, u: UdpPort, data: bytes, n: int, address: int, port: int, now: int, ttl: int, tos: int, df: bool) -> None:
-        if df and n + 28 > self.ip.mtu_for(address, now):
+    def transmit(
+        self, u: UdpPort, data: bytes, o: int, n: int, gso: int, address: int, port: int, now: int, ttl: int, tos: int, df: bool
+    ) -> None:
+        """Send `n` bytes of `data` from `o` as one datagram, or for the device to cut every `gso` bytes."""
+        if df and (gso or n) + 28 > self.ip.mtu_for(address, now):
             self.mib.SndbufErrors += 1
             mtu = self.ip.mtu_for(address, now)
             raise MessageTooLong(f"{n} bytes where the path carries {mtu - 28}", mtu=mtu)
         p = self.out
         p.reset()
         p.data = data
+        p.o = o
         p.n = n
+        p.gso = gso
         local = u.local
         p.src = local if local >> 28 != 14 and local != const.M32 else 0  # bound to a group: that is no source
         p.dst = address
@@ -242,27 +290,27 @@ class UdpCore(PacketSink):
         p.ttl = ttl
         p.tos = tos
         p.df = df
-        o = const.HEADROOM - 8
+        head = const.HEADROOM - 8
         try:
             s = self.below.pseudo_out(p, 8 + n)
             if self.offload & const.OFFLOAD_CSUM:
-                raw.put_udp(p.hdr, o, u.local_port, port, 8 + n, s)
-                p.csum_off = 6
+                raw.put_udp(p.hdr, head, u.local_port, port, 8 + n, s)
+                p.csum_off = const.UDP_CHECKSUM
             else:
                 s = raw.fold(s + u.local_port + port + 8 + n)
                 if n:
-                    s = raw.csum_of(data, 0, n, s)
+                    s = raw.csum_of(data, o, n, s)
                 # RFC 768: a checksum that computes to 0 is sent as all ones, since 0 says that there is none
-                raw.put_udp(p.hdr, o, u.local_port, port, 8 + n, const.M16 if s == const.M16 else s ^ const.M16)
-            p.off = o
-            p.l4 = o
+                raw.put_udp(p.hdr, head, u.local_port, port, 8 + n, const.M16 if s == const.M16 else s ^ const.M16)
+            p.off = head
+            p.l4 = head
             self.below.send(p, now)
         except OSError:
             self.mib.SndbufErrors += 1
             raise
         finally:
             p.data = None
-        self.mib.OutDatagrams += 1
+        self.mib.OutDatagrams += (n + gso - 1) // gso if gso else 1
 
 
 def exception_for(e: IpError) -> Exception:

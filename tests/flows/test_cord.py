@@ -119,7 +119,7 @@ def test_a_full_queue_drops_and_counts():
 
 
 def test_a_waker_hears_of_the_first_frame_and_delay_holds_it():
-    cord = Cord(delay=5 * MILLISECOND)
+    cord = Cord(offload=0, delay=5 * MILLISECOND)
     a = Probe(cord.a)
     b = Probe(cord.b)
     calls = []
@@ -134,7 +134,7 @@ def test_a_waker_hears_of_the_first_frame_and_delay_holds_it():
 
 
 def test_an_unplugged_cord_carries_nothing():
-    cord = Cord()
+    cord = Cord(offload=0)
     a = Probe(cord.a)
     b = Probe(cord.b)
     a.send(bytes(60), 0)

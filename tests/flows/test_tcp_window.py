@@ -49,6 +49,18 @@ def test_rfc9293_3_8_6_1_probing_begins_when_data_is_written_to_a_shut_window(pe
     peer.expect("A", seq=1001, data=b"m")
 
 
+def test_rfc5961_3_2_a_reset_is_sent_where_the_window_is_and_not_where_a_probe_was(peer: TcpScript) -> None:
+    """Beyond the window it would only be challenged, and whoever has aborted is not there to answer that."""
+    conn = peer.establish(window=1000)
+    conn.write(bytes(1500), peer.now)
+    assert sizes(peer) == [1000]
+    peer.send("A", seq=1, ack=1001, window=0)
+    peer.run_to_timer()
+    peer.expect("A", seq=1001, length=1)
+    conn.abort(peer.now)
+    peer.expect("RA", seq=1001, length=0)
+
+
 def test_rfc9293_3_8_6_1_the_interval_grows_whether_or_not_the_peer_answers(peer: TcpScript) -> None:
     """SHLD-30. It starts at the retransmission time-out (SHLD-29)."""
     conn = peer.establish(window=0)

@@ -38,7 +38,7 @@ class Echo:
 
 
 def main(task: str) -> None:
-    offload = os.environ.get("OFFLOAD") == "1"
+    offload = os.environ.get("OFFLOAD", "yes")
     tap = Tap("tap0", host=Cidr.parse("10.79.0.1/24"), mac=Mac.parse("02:00:00:00:79:02"), offload=offload)
     now = time.monotonic_ns()
     timers = Timers(now)
@@ -63,6 +63,7 @@ def main(task: str) -> None:
         "serve": lambda: None,
         "ping": lambda: [ping(size) for size in (0, 1, 1472, 1473, 60_000)] and None,
         "refused": lambda: echo.port.send(b"anybody?", KERNEL, 9, time.monotonic_ns()),
+        "many": lambda: echo.port.send_many(bytes(range(250)) * 200, 1000, KERNEL, 5000, time.monotonic_ns()) and None,
         "nobody": lambda: echo.port.send(b"anybody?", KERNEL + 98, 9, time.monotonic_ns()),
     }
     tasks[task]()
@@ -80,7 +81,7 @@ def main(task: str) -> None:
         if task == "ping" and len(answers) == 5:
             break
     print("answers", *sorted(answers), flush=True)
-    for group in (ip.mib, ip.icmp.mib, udp.mib):
+    for group in (ip.mib, ip.icmp.mib, udp.mib, tap.mib):
         print({name: value for name, value in group.snapshot().items() if value}, flush=True)
 
 

@@ -1,7 +1,9 @@
 """IPv4, ICMP and UDP against the kernel's, over a tap."""
 
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,8 +65,60 @@ def test_the_kernel_pings_us(netns: Any, size: int) -> None:
         assert " 0% packet loss" in done.stdout, done.stdout + done.stderr + ending(process)
 
 
-@pytest.mark.parametrize("offload", [0, 1])
-def test_the_kernel_s_sockets_and_our_echo_port(netns: Any, offload: int) -> None:
+SEGMENTED_CLIENT = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("10.79.0.2", 7))
+s.send(b"find the neighbour first")
+s.recv(100)
+s.settimeout(10)
+s.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT
+data = bytes(range(250)) * 160
+s.send(data)
+got = [s.recv(2000) for _ in range(40)]
+assert b"".join(got) == data and {len(piece) for piece in got} == {1000}
+print("as it was sent")
+"""
+MANY_SERVER = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 5000))
+s.settimeout(10)
+got = [s.recv(2000) for _ in range(50)]
+assert b"".join(got) == bytes(range(250)) * 200 and {len(piece) for piece in got} == {1000}
+print("as it was sent")
+"""
+
+
+def counted(name: str, output: str) -> int:
+    found = re.search(rf"'{name}': (\d+)", output)
+    assert found, output
+    return int(found[1])
+
+
+@pytest.mark.parametrize(("offload", "one_by_one"), [("no", 1), ("csum", 1), ("csum,tso4,uso", 0)])
+def test_datagrams_that_the_kernel_sends_in_one_unit(netns: Any, offload: str, one_by_one: int) -> None:
+    with host(netns, "serve", f"OFFLOAD={offload}") as process:
+        done = netns.run(sys.executable, "-c", SEGMENTED_CLIENT)
+        output = ending(process)
+        assert done.stdout == "as it was sent\n", done.stderr + output
+        assert counted("InDatagrams", output) == 41
+        assert counted("InFrames", output) // 40 == one_by_one
+
+
+@pytest.mark.parametrize(("offload", "one_by_one"), [("no", 1), ("csum", 1), ("csum,tso4,uso", 0)])
+def test_datagrams_that_we_send_in_one_unit(netns: Any, offload: str, one_by_one: int) -> None:
+    server = netns.start(sys.executable, "-c", MANY_SERVER)
+    time.sleep(0.5)
+    with host(netns, "many", f"OFFLOAD={offload}") as process:
+        out, err = server.communicate(timeout=20)
+        output = ending(process)
+        assert out == "as it was sent\n", err + output
+        assert counted("OutFrames", output) // 50 == one_by_one
+
+
+@pytest.mark.parametrize("offload", ["no", "yes"])
+def test_the_kernel_s_sockets_and_our_echo_port(netns: Any, offload: str) -> None:
     with host(netns, "serve", f"OFFLOAD={offload}") as process:
         done = netns.run(sys.executable, "-c", ECHO_CLIENT)
         output = ending(process)

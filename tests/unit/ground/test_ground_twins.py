@@ -109,6 +109,20 @@ def offset(rng: random.Random, length: int) -> int:
     return rng.randrange(-2, length + 3)
 
 
+@pytest.mark.parametrize("name", ["same", "move"])
+def test_two_slabs_meet_the_same_way_or_fail_the_same(seed, name):
+    rng = random.Random(seed)
+    good = 0
+    for _ in range(2000):
+        a = bytearray(rng.choices(b"ab", k=rng.randrange(0, 12)))
+        b = bytearray(rng.choices(b"ab", k=rng.randrange(0, 12)))
+        o, p, n = offset(rng, len(a)), offset(rng, len(b)), rng.choice([LONG, *range(-1, 5)])
+        inside = min(o, p, n) >= 0 and o + n <= len(a) and p + n <= len(b)
+        assert (both(name, a, o, b, p, n) is not IndexError) == inside
+        good += inside
+    assert good > 100
+
+
 @pytest.mark.parametrize("name", sorted(SIZES))
 def test_reading_a_header_gives_the_same_or_fails_the_same(seed, name):
     rng = random.Random(seed)

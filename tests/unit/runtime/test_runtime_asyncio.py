@@ -31,9 +31,10 @@ async def two_nets(**faults: Any) -> AsyncIterator[World]:
 
 
 def on_loop(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    """Run an async test; whatever is reported to the loop's exception handler fails it."""
+    """Run an async test, on asyncio's loop as it is and on ours; whatever is reported to the loop's exception handler fails it."""
 
-    def run() -> None:
+    @pytest.mark.parametrize("new_event_loop", [asyncio.SelectorEventLoop, netstack.new_event_loop], ids=["asyncio", "ours"])
+    def run(new_event_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
         reported: list[dict[str, Any]] = []
 
         async def main() -> None:
@@ -42,7 +43,8 @@ def on_loop(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
                 await test()
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
-        asyncio.run(main())
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(main())
         assert not reported
 
     run.__name__ = test.__name__

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from netstack_tuntap import Tap, Tun
 from netstack_tuntap.core import TapCore
+from netstack_tuntap.netifs import SOFTWARE
 
 from netstack import const
 from netstack.adapters import FramePort, TeeSink
@@ -58,9 +59,9 @@ class Sink:
     def on_send(self, p: Out, now: int) -> None: ...
 
 
-def core_with_sink(far: socket.socket, vnet: int = 0) -> tuple[TapCore, Sink]:
+def core_with_sink(far: socket.socket, vnet: int = 0, takes: int = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4) -> tuple[TapCore, Sink]:
     os.set_blocking(pairs[far].fileno(), False)
-    core, sink = TapCore(pairs[far].fileno(), 2048, vnet), Sink()
+    core, sink = TapCore(pairs[far].fileno(), 2048, vnet, takes), Sink()
     core.attach(TeeSink(sink, SendOnly()))
     return core, sink
 
@@ -151,7 +152,7 @@ def test_header_and_payload_leave_as_one_frame_without_a_copy(far: socket.socket
 def test_a_payload_in_pieces_leaves_as_one_frame(far: socket.socket) -> None:
     core, _ = core_with_sink(far)
     port, p = FramePort(core), Out()
-    pieces = [bytes([i]) * (i + 1) for i in range(const.GATHER - 1)]
+    pieces = [memoryview(bytes([i]) * (i + 1)) if i % 3 else bytes([i]) * (i + 1) for i in range(const.GATHER - 1)]
     for count, n in ((1, 1), (2, 2), (2, 3), (40, 820), (const.GATHER - 1, sum(map(len, pieces)) - 5)):
         p.reset()
         p.off = const.HEADROOM - 4
@@ -202,7 +203,7 @@ def test_a_full_queue_is_counted_and_nothing_is_raised(far: socket.socket) -> No
 
 
 def test_a_frame_that_fills_a_slab_is_dropped_as_truncated(far: socket.socket) -> None:
-    tap = tap_on(far)  # slabs of 2048
+    tap = Tap.from_fd(os.dup(pairs[far].fileno()), name="cable", gro=False)  # slabs of 2048
     probe = Probe(tap)
     far.send(bytes(2047))
     far.send(bytes(2048))
@@ -292,6 +293,26 @@ def test_what_the_vnet_header_of_one_frame_said_does_not_stick_to_the_next(far: 
     assert [seen[2:4] for seen in sink.seen] == [(const.CSUM_GOOD, 1000), (const.CSUM_UNKNOWN, 0)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(1, "TSO4"), (4, "TSO6"), (5, "USO"), (0x81, "TSO4"), (0x84, "TSO6")],
+)
+def test_a_kind_of_super_segment_is_taken_when_it_was_asked_for(far: socket.socket, kind: int, name: str) -> None:
+    takes = const.OFFLOAD_CSUM | getattr(const, f"OFFLOAD_{name}")
+    if kind & 0x80:
+        takes |= const.OFFLOAD_TSO_ECN
+    core, sink = core_with_sink(far, 12, takes)
+    far.send(vnet(flags=1, kind=kind, size=1000) + b"asked for")
+    core.poll(0)
+    assert [seen[2:4] for seen in sink.seen] == [(const.CSUM_GOOD, 1000)]
+    for less in (takes & ~getattr(const, f"OFFLOAD_{name}"), takes & ~const.OFFLOAD_TSO_ECN if kind & 0x80 else 0):
+        core.takes = less
+        far.send(vnet(flags=1, kind=kind, size=1000) + b"not asked for")
+        core.poll(0)
+    assert len(sink.seen) == 1
+    assert core.mib.InBadGso == 2
+
+
 def test_bad_vnet_headers_are_counted(far: socket.socket) -> None:
     core, sink = core_with_sink(far, vnet=12)
     far.send(b"short")
@@ -337,7 +358,7 @@ def test_a_tap_has_a_stable_address_of_its_own(far: socket.socket) -> None:
 
 def test_a_tun_has_none(far: socket.socket) -> None:
     with Tun.from_fd(os.dup(pairs[far].fileno()), name="p2p", mtu=1280) as tun:
-        assert (tun.mac, tun.mtu, tun.name, tun.offload, tun.next_deadline()) == (None, 1280, "p2p", 0, None)
+        assert (tun.mac, tun.mtu, tun.name, tun.offload, tun.next_deadline()) == (None, 1280, "p2p", SOFTWARE, None)
 
 
 def test_a_descriptor_that_is_no_device_needs_a_name(far: socket.socket) -> None:

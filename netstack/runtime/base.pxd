@@ -1,0 +1,18 @@
+cimport cython
+from netstack.timers cimport Timers
+
+
+@cython.final
+cdef class Crank:
+    cdef readonly object stack, clock
+    cdef public object failure, on_failure, after_turn
+    cdef readonly bint turning
+    cdef Timers timers
+    cdef object _reactor, _fd, _poll, _device_deadline
+    cdef long long _armed, _instant
+    cdef bint _running
+    cpdef long long now(self) except *
+    @cython.locals(more=bint)
+    cdef void _turn(self, object work, long long now) except *
+    @cython.locals(deadline="long long")
+    cpdef void rearm(self) except *

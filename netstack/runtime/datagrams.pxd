@@ -1,0 +1,20 @@
+cimport cython
+cimport netstack.raw as raw
+from netstack.cores cimport DatagramUser, Frame
+from netstack.runtime.base cimport Crank
+from netstack.udp.core cimport UdpPort
+
+
+cdef class UdpTransport(DatagramUser):
+    cdef dict __dict__
+    cdef object __weakref__
+    cdef Crank _crank
+    cdef UdpPort _port
+    cdef object _loop, _protocol, _received, _remote
+    cdef dict _names, _peers
+    cdef bint _closing
+    @cython.locals(key="unsigned long long")
+    cdef void datagram(self, Frame f, int sport, long long now) except *
+    cdef tuple _learn(self, unsigned long long key)
+    cdef void error(self, object e, unsigned long long address, int port, long long now) except *
+    cpdef sendto(self, object data, object addr=*)

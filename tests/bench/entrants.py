@@ -1,0 +1,251 @@
+"""Who takes part: the kernel's sockets, our stack, and others like it, each ready to be asked by the same client."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from . import programs
+from .measure import Entrant, Run
+from .place import READY, Absent, Failed, Lab, Namespace, Process
+
+HOST, STACK = "10.79.0.1", "10.79.0.2"  # the two ends of a tap: the kernel, and who is measured
+VETH = "10.78.0.2"  # the far end of a veth
+SLACK = 15.0  # seconds that a client may take beyond its time
+GROWTH = 60.0  # seconds until a hundred thousand connections are open
+
+
+@attrs.frozen
+class Job:
+    """What the client does: its mode, the port, and what it wants to know besides. `pinned`: on one CPU with the server."""
+
+    mode: str
+    port: int
+    words: tuple[str, ...] = ()
+    pinned: bool = False
+
+    def on(self, port: int) -> Job:
+        """The same at another door."""
+        return attrs.evolve(self, port=port)
+
+    def ask(self, lab: Lab, namespace: Namespace, host: str) -> Run:
+        """A run of the client from `namespace`."""
+
+        def run(seconds: float) -> Mapping[str, float]:
+            return lab.call(self.command(lab, host, seconds), namespace, cpu=self.cpu(lab), timeout=seconds + SLACK)
+
+        return run
+
+    def command(self, lab: Lab, host: str, seconds: float) -> list[str]:
+        return [str(lab.programs / "client"), self.mode, host, str(self.port), str(seconds), *self.words]
+
+    def cpu(self, lab: Lab) -> int:
+        return lab.server_cpu if self.pinned else lab.client_cpu
+
+
+def check_loop(loop: str) -> None:
+    if importlib.util.find_spec(loop) is None:
+        raise Absent(f"{loop} (pip install {loop})")
+
+
+def python_server(name: str, *words: str) -> list[str]:
+    return [sys.executable, "-m", f"tests.bench.peers.{name}", *words]
+
+
+# -- the kernel's sockets, over a veth ---------------------------------------------------------------------------------
+
+
+def kernel(name: str, job: Job, loop: str = "asyncio") -> Entrant:
+    """Python on the kernel's sockets."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        near, far = lab.pair()
+        lab.start(python_server("kernel", loop), far)
+        return job.ask(lab, near, VETH)
+
+    return Entrant(name, enter)
+
+
+def c_server(name: str, job: Job, kind: str) -> Entrant:
+    """server.c on the kernel's sockets."""
+
+    def enter(lab: Lab) -> Run:
+        near, far = lab.pair()
+        lab.start([str(lab.programs / "server"), kind, str(job.port)], far)
+        return job.ask(lab, near, VETH)
+
+    return Entrant(name, enter)
+
+
+# -- user space, over a tap --------------------------------------------------------------------------------------------
+
+
+def tap_spec(offload: bool) -> str:
+    return f"tap:tap0?host={HOST}/24&address={STACK}/24&offload={'yes' if offload else 'no'}"
+
+
+def start_ours(lab: Lab, loop: str, offload: bool, pure: bool) -> tuple[Process, Namespace]:
+    check_loop(loop)
+    inside = lab.namespace()
+    environment = {"NETSTACK_PURE": "1" if pure else "0"}
+    return lab.start(python_server("ours", loop, tap_spec(offload)), inside, environment=environment), inside
+
+
+def ours(name: str, job: Job, loop: str = "asyncio", *, offload: bool = True, pure: bool = False) -> Entrant:
+    """Our stack."""
+
+    def enter(lab: Lab) -> Run:
+        _, inside = start_ours(lab, loop, offload, pure)
+        return job.ask(lab, inside, STACK)
+
+    return Entrant(name, enter, own=True)
+
+
+def pump(name: str, job: Job, *, offload: bool) -> Entrant:
+    """tappump.c: what any TCP over a tap could reach."""
+
+    def enter(lab: Lab) -> Run:
+        inside = lab.namespace()
+        lab.start([str(lab.programs / "tappump"), "tap0", STACK, "gso" if offload else "plain"], inside)
+        inside.ip("address", "add", f"{HOST}/24", "dev", "tap0")
+        inside.ip("link", "set", "tap0", "txqueuelen", "4000", "up")
+        return job.ask(lab, inside, STACK)
+
+    return Entrant(name, enter)
+
+
+def pmd(name: str, job: Job) -> Entrant:
+    """pmd-pytcp, from the package index."""
+
+    def enter(lab: Lab) -> Run:
+        python = programs.pmd_python()
+        inside = lab.namespace()
+        inside.ip("tuntap", "add", "tap0", "mode", "tap")
+        inside.ip("address", "add", f"{HOST}/24", "dev", "tap0")
+        inside.ip("link", "set", "tap0", "up")
+        script = Path(__file__).resolve().parent / "peers" / "pmd.py"
+        lab.start([str(python), str(script), "tap0", f"{STACK}/24"], inside)
+        return job.ask(lab, inside, STACK)
+
+    return Entrant(name, enter)
+
+
+# -- our stack, in measurements that need no peer -----------------------------------------------------------------------
+
+
+def memory(name: str) -> Entrant:
+    """Two of our stacks in one process."""
+
+    def enter(lab: Lab) -> Run:
+        inside = lab.namespace()
+        return lambda seconds: lab.call(python_server("memory", str(seconds)), inside, cpu=lab.server_cpu, timeout=seconds + SLACK)
+
+    return Entrant(name, enter, own=True)
+
+
+def growth(name: str, connections: int) -> Entrant:
+    """Our stack with so many connections on it."""
+
+    def enter(lab: Lab) -> Run:
+        process = lab.start(python_server("growth", str(connections)), lab.namespace(), timeout=GROWTH)
+        return lambda _: process.ask("measure", SLACK)
+
+    return Entrant(name, enter, own=True)
+
+
+def first(name: str) -> Entrant:
+    """Our stack from its start to its first page."""
+
+    def enter(lab: Lab) -> Run:
+        def run(_: float) -> Mapping[str, float]:
+            with Lab(lab.programs) as fresh:  # the device is a new one each time
+                words = python_server("first", str(lab.programs / "client"), tap_spec(offload=True), STACK)
+                return fresh.call(words, fresh.namespace(), cpu=None, timeout=SLACK)
+
+        return run
+
+    return Entrant(name, enter, own=True)
+
+
+# -- many connections: what both sides take of the processor --------------------------------------------------------------
+
+
+def crowd(name: str, job: Job, *, own: bool, loop: str = "asyncio") -> Entrant:
+    """Processor time while many connections send a little."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        if own:
+            server, near = start_ours(lab, loop, offload=True, pure=False)
+            host = STACK
+        else:
+            near, far = lab.pair()
+            server = lab.start(python_server("kernel", loop), far)
+            host = VETH
+
+        def run(seconds: float) -> Mapping[str, float]:
+            looks: list[tuple[float, float, float]] = []
+
+            def look(client: Process) -> None:
+                looks.append((time.monotonic(), server.cpu(), client.cpu()))
+
+            lab.call(job.command(lab, host, seconds), near, cpu=job.cpu(lab), timeout=seconds + SLACK, on_line=look)
+            (start, server_before, client_before), (end, server_after, client_after) = looks
+            used, asked = server_after - server_before, client_after - client_before
+            return {"server": 100 * used / (end - start), "both": 100 * (used + asked) / (end - start)}
+
+        return run
+
+    return Entrant(name, enter, own)
+
+
+# -- user-mode networks for namespaces: a kernel inside, their TCP, sockets of a kernel outside --------------------------
+
+
+def _outside(lab: Lab, job: Job, kind: str) -> Namespace:
+    """A host with a server, and a default route that leads nowhere: they look for one. With large buffers they stall more."""
+    host, _ = lab.pair(buffers=False)
+    host.ip("route", "add", "default", "via", VETH)
+    lab.start([str(lab.programs / "server"), kind, str(job.port)], host, cpu=lab.client_cpu)
+    return host
+
+
+def wait_for_device(guest: Namespace) -> None:
+    """Until somebody has given it an address: these programs don't say when they have."""
+    end = time.monotonic() + READY
+    while not guest.has_address():
+        if time.monotonic() > end:
+            raise Failed("it made no device in the namespace that it was given")
+        time.sleep(0.02)
+
+
+def pasta(name: str, job: Job, kind: str) -> Entrant:
+    def enter(lab: Lab) -> Run:
+        path = programs.find("pasta", "passt")
+        host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
+        words = [path, "--foreground", "--stderr", "--ipv4-only", "--runas", "0", "--mtu", "65520", "--config-net"]
+        words += ["--address", "10.78.0.50", "--netmask", "24", "--gateway", "10.78.0.1"]
+        words += ["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]
+        words += ["--netns", lab.mounted(guest)]
+        lab.start(words, host, ready=None)
+        wait_for_device(guest)
+        return job.ask(lab, guest, "10.78.0.1")
+
+    return Entrant(name, enter)
+
+
+def slirp(name: str, job: Job, kind: str) -> Entrant:
+    def enter(lab: Lab) -> Run:
+        path = programs.find("slirp4netns", "slirp4netns")
+        host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
+        lab.start([path, "--configure", "--mtu", "65520", "--netns-type=path", lab.mounted(guest), "tap0"], host, ready=None)
+        wait_for_device(guest)
+        return job.ask(lab, guest, "10.0.2.2")
+
+    return Entrant(name, enter)

@@ -1,0 +1,217 @@
+"""The table: what is measured, against whom, and what is to be reached. The order is that of the report."""
+
+from __future__ import annotations
+
+from .entrants import Job, c_server, crowd, first, growth, kernel, memory, ours, pasta, pmd, pump, slirp
+from .measure import Entrant, Goal, Row
+from .peers import services
+
+RECEIVE, SEND = Job("bulk", services.SINK, ("send",)), Job("bulk", services.SOURCE, ("receive",))
+PING = Job("ping", services.ECHO, pinned=True)
+CONNECT = Job("connect", services.ECHO, pinned=True)
+UDP = Job("udp", services.ECHO, ("32", "64"))
+HTTP = Job("http", services.HTTP, ("64",))
+CROWD = Job("crowd", services.SINK, ("10000", "1024"))
+
+GBIT, RATE = {"gbit": "Gbit/s"}, {"per_second": "/s"}
+
+
+def at_most(text: str, key: str, own: str, peer: str | None, limit: float) -> Goal:
+    return Goal(text, key, own, peer, limit, at_least=False)
+
+
+def on_both_loops(job: Job, what: str) -> list[Entrant]:
+    """The same protocol on our stack and on the kernel's sockets, under asyncio and uvloop."""
+    return [
+        ours(f"ours, {what}", job),
+        kernel(f"kernel, {what}", job),
+        ours(f"ours, {what}, uvloop", job, "uvloop"),
+        kernel(f"kernel, {what}, uvloop", job, "uvloop"),
+    ]
+
+
+ROWS = [
+    Row(
+        "receive",
+        "Bulk receive: a kernel sends as fast as it can. Kernels meet over a veth, user-space stacks over a tap.",
+        GBIT,
+        [
+            *on_both_loops(RECEIVE, "Protocol"),
+            c_server("kernel, C", RECEIVE, "sink"),
+            ours("ours, BufferedProtocol", RECEIVE.on(services.BUFFERED_SINK)),
+            kernel("kernel, BufferedProtocol", RECEIVE.on(services.BUFFERED_SINK)),
+            pump("C pump, 64 KiB", RECEIVE, offload=True),
+            pasta("pasta", RECEIVE, "sink"),
+            slirp("slirp4netns", RECEIVE, "sink"),
+        ],
+        [
+            Goal("bulk receive, Protocol, to the kernel's C sink", "gbit", "ours, Protocol", "kernel, C", 0.70),
+            Goal("bulk receive, BufferedProtocol, to the kernel's C sink", "gbit", "ours, BufferedProtocol", "kernel, C", 0.70),
+        ],
+    ),
+    Row(
+        "send",
+        "Bulk send: a kernel reads as fast as it can.",
+        GBIT,
+        [
+            *on_both_loops(SEND, "Protocol"),
+            c_server("kernel, C", SEND, "source"),
+            pump("C pump, 64 KiB", SEND, offload=True),
+            pasta("pasta", SEND, "source"),
+            slirp("slirp4netns", SEND, "source"),
+        ],
+        [Goal("bulk send, Protocol, to the kernel's C source", "gbit", "ours, Protocol", "kernel, C", 0.85)],
+    ),
+    Row(
+        "streams-receive",
+        "Bulk receive through streams: our own, and those of asyncio's shape.",
+        GBIT,
+        [
+            ours("ours, own stream", RECEIVE.on(services.OWN_SINK)),
+            ours("ours, asyncio-shaped", RECEIVE.on(services.STREAM_SINK)),
+            kernel("kernel, asyncio streams", RECEIVE.on(services.STREAM_SINK)),
+            kernel("kernel, asyncio streams, uvloop", RECEIVE.on(services.STREAM_SINK), "uvloop"),
+        ],
+        [
+            Goal("bulk receive, own stream, to asyncio", "gbit", "ours, own stream", "kernel, asyncio streams", 3.0),
+            Goal("bulk receive, asyncio-shaped, to asyncio", "gbit", "ours, asyncio-shaped", "kernel, asyncio streams", 1.5),
+        ],
+    ),
+    Row(
+        "streams-send",
+        "Bulk send through streams.",
+        GBIT,
+        [
+            ours("ours, own stream", SEND.on(services.OWN_SOURCE)),
+            ours("ours, asyncio-shaped", SEND.on(services.STREAM_SOURCE)),
+            kernel("kernel, asyncio streams", SEND.on(services.STREAM_SOURCE)),
+            kernel("kernel, asyncio streams, uvloop", SEND.on(services.STREAM_SOURCE), "uvloop"),
+        ],
+    ),
+    Row(
+        "plain-receive",
+        "Bulk receive on a plain tap: a frame for each segment, checksums in software.",
+        GBIT,
+        [ours("ours, plain tap", RECEIVE, offload=False), pump("C pump, 1460 bytes", RECEIVE, offload=False)],
+        [Goal("plain tap, bulk receive, to the C pump", "gbit", "ours, plain tap", "C pump, 1460 bytes", 0.6)],
+    ),
+    Row(
+        "plain-send",
+        "Bulk send on a plain tap.",
+        GBIT,
+        [ours("ours, plain tap", SEND, offload=False), pump("C pump, 1460 bytes", SEND, offload=False)],
+        [Goal("plain tap, bulk send, to the C pump", "gbit", "ours, plain tap", "C pump, 1460 bytes", 0.6)],
+    ),
+    Row(
+        "pure-receive",
+        "Bulk receive of the pure-Python build; all at an MTU of 1500 bytes.",
+        GBIT,
+        [
+            ours("ours, pure", RECEIVE, pure=True),
+            c_server("kernel, C", RECEIVE, "sink"),
+            ours("ours, pure, plain tap", RECEIVE, pure=True, offload=False),
+            pmd("pmd-pytcp", RECEIVE),
+        ],
+        [
+            Goal("pure, bulk receive, to the kernel's C sink", "gbit", "ours, pure", "kernel, C", 0.30),
+            Goal("pure, bulk receive, to pmd-pytcp", "gbit", "ours, pure", "pmd-pytcp", 100),
+        ],
+    ),
+    Row(
+        "pure-send",
+        "Bulk send of the pure-Python build.",
+        GBIT,
+        [
+            ours("ours, pure", SEND, pure=True),
+            c_server("kernel, C", SEND, "source"),
+            ours("ours, pure, plain tap", SEND, pure=True, offload=False),
+            pmd("pmd-pytcp", SEND),
+        ],
+        [
+            Goal("pure, bulk send, to the kernel's C source", "gbit", "ours, pure", "kernel, C", 0.30),
+            Goal("pure, bulk send, to pmd-pytcp", "gbit", "ours, pure", "pmd-pytcp", 100),
+        ],
+    ),
+    Row(
+        "ping",
+        "One byte there and back, client and server on one CPU: the median turn.",
+        {"us": "us", "p99": "us, p99"},
+        [*on_both_loops(PING, "Protocol"), c_server("kernel, C", PING, "echo"), ours("ours, pure", PING, pure=True)],
+        [at_most("1-byte ping-pong, time, to asyncio", "us", "ours, Protocol", "kernel, Protocol", 0.6)],
+    ),
+    Row(
+        "connect",
+        "Connections a second: open, one byte each way, close, on one CPU.",
+        RATE,
+        [*on_both_loops(CONNECT, "Protocol"), c_server("kernel, C", CONNECT, "echo")],
+        [Goal("connections a second, to asyncio", "per_second", "ours, Protocol", "kernel, Protocol", 3.0)],
+    ),
+    Row(
+        "udp",
+        "Datagrams of 64 bytes there and back, 32 on the way.",
+        RATE,
+        [
+            *on_both_loops(UDP, "DatagramProtocol"),
+            c_server("kernel, C", UDP, "udpecho"),
+            ours("ours, below the loop", UDP.on(services.ECHO_PORT)),
+        ],
+        [
+            Goal("UDP echo, to asyncio", "per_second", "ours, DatagramProtocol", "kernel, DatagramProtocol", 15),
+            Goal("UDP echo, to a C server", "per_second", "ours, DatagramProtocol", "kernel, C", 1.0),
+        ],
+    ),
+    Row(
+        "http",
+        "Minimal HTTP at 64 connections: requests a second, the same protocol on all.",
+        RATE,
+        on_both_loops(HTTP, "Protocol"),
+        [
+            Goal("HTTP requests a second, to uvloop", "per_second", "ours, Protocol", "kernel, Protocol, uvloop", 1.3),
+            Goal("HTTP requests a second, both on uvloop", "per_second", "ours, Protocol, uvloop", "kernel, Protocol, uvloop", 1.3),
+        ],
+    ),
+    Row(
+        "memory",
+        "Two stacks joined in memory, in one process on one core: bulk.",
+        GBIT,
+        [memory("ours, Protocol")],
+        [Goal("two stacks in memory, bulk", "gbit", "ours, Protocol", None, 20)],
+    ),
+    Row(
+        "crowd",
+        "10,000 connections that send 1 KiB a second each: how much of a core the server takes, and with it the client in C.",
+        {"server": "% of a core", "both": "%, both"},
+        [
+            crowd("ours, Protocol", CROWD, own=True),
+            crowd("kernel, Protocol", CROWD, own=False),
+            crowd("ours, Protocol, uvloop", CROWD, own=True, loop="uvloop"),
+            crowd("kernel, Protocol, uvloop", CROWD, own=False, loop="uvloop"),
+        ],
+        [
+            at_most("10,000 connections, processor of the server, to asyncio", "server", "ours, Protocol", "kernel, Protocol", 0.7),
+            at_most("10,000 connections, of server and client, to asyncio", "both", "ours, Protocol", "kernel, Protocol", 0.7),
+        ],
+        seconds=2.0,
+        runs=3,
+    ),
+    Row(
+        "growth",
+        "What a data segment takes, and a connection occupies, while so many connections are open.",
+        {"ns": "ns", "bytes": "bytes"},
+        [growth(f"ours, {count:,}", count) for count in (100, 1_000, 10_000, 100_000)],
+        [
+            at_most("time of a packet, 100,000 connections to 100", "ns", "ours, 100,000", "ours, 100", 1.3),
+            at_most("memory of a connection, 100,000 to 100", "bytes", "ours, 100,000", "ours, 100", 1.3),
+        ],
+    ),
+    Row(
+        "startup",
+        "From the call of netstack.open to the first SYN answered, and to the first page; the client asks when the server listens.",
+        {"syn": "ms, SYN", "http": "ms, page", "asked": "ms, asked"},
+        [first("ours")],
+        [
+            at_most("from netstack.open to the first SYN answered", "syn", "ours", None, 2.0),
+            at_most("from netstack.open to the first HTTP response", "http", "ours", None, 10.0),
+        ],
+    ),
+]
