@@ -4,6 +4,7 @@ The map of the house, from the top:
 
     open, Net                  a host of one's own on a device, for asyncio         runtime/
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
+    splice                     two streams joined, without a program in between     tcp/splice.py
     http                       an HTTP/1.1 server, files, pages
     testing                    wires in memory, faults, virtual clocks, captures
     stack                      the wiring: the only file that names every layer
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .runtime.loop import new_event_loop as new_event_loop
     from .runtime.loop import run as run
     from .runtime.net import Net as Net
+    from .runtime.splice import splice as splice
 
 _ERRORS = (
     "Aborted",
@@ -69,6 +71,7 @@ _ERRORS = (
 _WHERE = {
     "open": "runtime.asyncio",
     "Net": "runtime.net",
+    "splice": "runtime.splice",
     "new_event_loop": "runtime.loop",
     "run": "runtime.loop",
     "BuildInfo": "_build",

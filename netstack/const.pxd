@@ -41,6 +41,8 @@ cdef enum:
     OFFLOAD_TSO6 = 4
     OFFLOAD_TSO_ECN = 8
     OFFLOAD_USO = 16
+    OFFLOAD_GATHER = 32
+    GATHER = 64
     GRO_APART = 0
     GRO_JOINED = 1
     GRO_LAST = 2

@@ -39,6 +39,8 @@ OFFLOAD_TSO4 = 2  # the device cuts TCP/IPv4 super-segments of up to 64 KiB
 OFFLOAD_TSO6 = 4
 OFFLOAD_TSO_ECN = 8  # super-segments whose first segment carries CWR, or all of them ECE (RFC 3168)
 OFFLOAD_USO = 16  # UDP datagrams of one size in one unit of up to 64 KiB, IPv4 and IPv6
+OFFLOAD_GATHER = 32  # it takes a payload in pieces (Out.rest)
+GATHER = 64  # the most of them: a super-segment of pieces of a KiB. Linux takes 1024 in one writev
 
 # gro.Gatherer.join: what became of a frame
 GRO_APART = 0

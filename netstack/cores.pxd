@@ -16,12 +16,14 @@ cdef class Frame:
 cdef class Out:
     cdef readonly bytearray hdr
     cdef public object data
-    cdef public Py_ssize_t off, l4, o, n
+    cdef public list rest
+    cdef public Py_ssize_t off, l4, o, n, rest_n
     cdef public unsigned long long src, dst
     cdef public int csum_off, gso, proto, ttl, tos, df
     cpdef void reset(self) except *
     cpdef Py_ssize_t length(self) except -1
     cpdef bytes tobytes(self)
+    cpdef bytes payload(self)
 
 
 cdef class FrameSink:

@@ -29,7 +29,9 @@ class Frame:
     lend    the pool can spare the slab: views of it may be kept (buffers.keep)
     """
 
-    __slots__ = ("buf", "cast", "csum", "dst", "end", "gso", "kept", "l3", "lend", "lsrc", "now", "off", "proto", "src", "tos", "ttl")
+    __slots__ = (
+        "buf", "cast", "csum", "dst", "end", "gso", "kept", "l3", "lend", "lsrc", "now", "off", "proto", "src", "tos", "ttl",
+    )  # fmt: skip
 
     def __init__(self, size: int) -> None:
         self.buf = bytearray(size)
@@ -53,6 +55,8 @@ class Frame:
 class Out:
     """A packet on its way down: headers grow downwards in `hdr` from its end, the payload is `n` bytes of `data` from `o`.
 
+    rest rest_n       more payload, `rest_n` bytes of it: whole objects, but for the last; None and 0 where the layers below don't
+              offer OFFLOAD_GATHER
     l4        offset in `hdr` of the transport header
     csum_off  0: the transport checksum is complete. Else the device completes it, at this offset from `l4`; only where the
               layers below offer OFFLOAD_CSUM
@@ -60,11 +64,14 @@ class Out:
     src dst proto ttl tos df   what the internet header shall say; src 0 asks the internet layer to choose; ttl 0 is the default
     """
 
-    __slots__ = ("csum_off", "data", "df", "dst", "gso", "hdr", "l4", "n", "o", "off", "proto", "src", "tos", "ttl")
+    __slots__ = (
+        "csum_off", "data", "df", "dst", "gso", "hdr", "l4", "n", "o", "off", "proto", "rest", "rest_n", "src", "tos", "ttl",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.hdr = bytearray(const.HEADROOM)
-        self.data: bytes | None = None
+        self.data: bytes | memoryview | None = None
+        self.rest: list[bytes | memoryview] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -74,6 +81,8 @@ class Out:
         self.data = None
         self.o = 0
         self.n = 0
+        self.rest = None
+        self.rest_n = 0
         self.csum_off = 0
         self.gso = 0
         self.src = 0
@@ -85,12 +94,18 @@ class Out:
 
     def length(self) -> int:
         """Bytes of headers written so far and payload."""
-        return const.HEADROOM - self.off + self.n
+        return const.HEADROOM - self.off + self.n + self.rest_n
 
     def tobytes(self) -> bytes:
         """Headers written so far and payload, in one piece: what a queue keeps."""
-        head = bytes(self.hdr[self.off :])
-        return head if self.data is None or not self.n else head + bytes(memoryview(self.data)[self.o : self.o + self.n])
+        return bytes(self.hdr[self.off :]) + self.payload()
+
+    def payload(self) -> bytes:
+        """In one piece."""
+        if self.data is None or not self.n:
+            return b""
+        first = bytes(memoryview(self.data)[self.o : self.o + self.n])
+        return first if self.rest is None else first + b"".join(self.rest)[: self.rest_n]
 
 
 class FrameSink:

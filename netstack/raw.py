@@ -23,7 +23,7 @@ def _check(b: bytearray, o: int, n: int) -> None:
         raise IndexError("past the end")
 
 
-def _plain(data: bytes) -> "bytes | bytearray | memoryview":
+def _plain(data: "bytes | bytearray | memoryview") -> "bytes | bytearray | memoryview":
     """Any contiguous buffer, counted in bytes: a view of an array of words counts words."""
     return data if isinstance(data, (bytes, bytearray)) else memoryview(data).cast("B")
 
@@ -87,7 +87,7 @@ def copy_into(dst: memoryview, b: bytearray, o: int, n: int) -> int:
     return k
 
 
-def fill(b: bytearray, o: int, data: bytes, at: int, n: int) -> None:
+def fill(b: bytearray, o: int, data: "bytes | bytearray | memoryview", at: int, n: int) -> None:
     """Copy `n` bytes of `data` (any buffer), from `at`, into `b` at `o`."""
     _check(b, o, n)
     view = memoryview(_plain(data))
@@ -110,7 +110,7 @@ def move(b: bytearray, o: int, c: bytearray, p: int, n: int) -> None:
     b[o : o + n] = c[p : p + n]
 
 
-def piece(data: bytes, o: int, n: int) -> bytes:
+def piece(data: "bytes | bytearray | memoryview", o: int, n: int) -> bytes:
     """`n` bytes of any buffer, from `o`, as bytes; the object itself when that is all of it."""
     view = _plain(data)
     if o < 0 or n < 0 or o + n > len(view):
@@ -120,7 +120,7 @@ def piece(data: bytes, o: int, n: int) -> bytes:
     return bytes(memoryview(view)[o : o + n])
 
 
-def size(data: bytes) -> int:
+def size(data: "bytes | bytearray | memoryview") -> int:
     """Length in bytes of any contiguous buffer."""
     return len(_plain(data))
 
@@ -158,7 +158,7 @@ def csum(b: bytearray, o: int, n: int, start: int) -> int:
     return fold(start + ((v % 0xFFFF or 0xFFFF) if v else 0))
 
 
-def csum_of(data: bytes, o: int, n: int, start: int) -> int:
+def csum_of(data: "bytes | bytearray | memoryview", o: int, n: int, start: int) -> int:
     """`csum` over any buffer."""
     view = _plain(data)
     if o < 0 or n < 0 or o + n > len(view):

@@ -20,7 +20,8 @@ cdef class TapCore(NetifCore):
     cdef FrameSink sink
     cdef Cutter cutter
     cdef public Gatherer gatherer
-    @cython.locals(fd=int, pool=Pool, mib=TapMib, g=Gatherer, f=Frame, run=Frame, n=Py_ssize_t, i=int, units=int, one=bint, joined=int, held=bint, one=bint)
+    @cython.locals(fd=int, pool=Pool, mib=TapMib, g=Gatherer, f=Frame, run=Frame, n=Py_ssize_t, i=int, units=int, joined=int,
+                   held=bint, one=bint)
     cpdef bint poll(self, long long now) except -1
     cdef void up(self, Frame f) except *
     @cython.locals(flags=int, gso_type=int, gso_size=int)

@@ -204,7 +204,10 @@ class TapCore(NetifCore):
             start = p.l4 - off if p.csum_off else 0
             sysio.put_vnet(p.hdr, off - sysio.VNET, flags, kind, const.HEADROOM - off, p.gso, start, p.csum_off)
             off -= sysio.VNET
-        n = sysio.write2(self.fd, p.hdr, off, p.data, p.o, p.n)
+        if p.rest_n:
+            n = sysio.write_many(self.fd, p.hdr, off, p.data, p.o, p.n, p.rest, p.rest_n)  # type: ignore[arg-type]  # both are there
+        else:
+            n = sysio.write2(self.fd, p.hdr, off, p.data, p.o, p.n)
         if n < 0:
             self.refused(n)
             return False

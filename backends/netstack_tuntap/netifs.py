@@ -128,7 +128,9 @@ class Device(TapCore):
     @property
     def offload(self) -> int:
         """What `send` may be asked for, whoever does it."""
-        return self.takes | self._software
+        whole = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4
+        gathers = const.OFFLOAD_GATHER if self.takes & whole == whole else 0  # what is cut here must be in one piece
+        return self.takes | self._software | gathers
 
     def set_waker(self, waker: "Callable[[], None] | None") -> None:
         """Nobody needs waking: the descriptor tells."""

@@ -12,6 +12,8 @@ import errno
 import os
 import struct
 
+from netstack.const import GATHER
+
 AGAIN = errno.EAGAIN
 NOBUFS = errno.ENOBUFS
 IO = errno.EIO
@@ -52,7 +54,7 @@ def read2(fd: int, head: bytearray, n: int, b: bytearray, o: int) -> int:
         return -(error.errno or errno.EIO)
 
 
-def write2(fd: int, hdr: bytearray, off: int, data: "bytes | None", o: int, n: int) -> int:
+def write2(fd: int, hdr: bytearray, off: int, data: "bytes | memoryview | None", o: int, n: int) -> int:
     """`hdr` from `off` to its end and `n` bytes of `data` from `o`, as one frame: its length, or minus the errno."""
     if off < 0 or off > len(hdr):
         raise IndexError("past the end")
@@ -62,6 +64,22 @@ def write2(fd: int, hdr: bytearray, off: int, data: "bytes | None", o: int, n: i
         if o < 0 or n < 0 or o + n > view.nbytes:
             raise IndexError("past the end")
         parts.append(view[o : o + n])
+    try:
+        return os.writev(fd, parts)
+    except OSError as error:
+        return -(error.errno or errno.EIO)
+
+
+def write_many(fd: int, hdr: bytearray, off: int, data: bytes, o: int, n: int, rest: "list[bytes]", rest_n: int) -> int:
+    """`write2`, and behind it `rest_n` bytes of the objects in `rest`, fewer than GATHER of them: whole ones, but for the last."""
+    if off < 0 or off > len(hdr) or o < 0 or n < 0 or o + n > len(data) or len(rest) >= GATHER:
+        raise IndexError("past the end")
+    parts = [memoryview(hdr)[off:], memoryview(data)[o : o + n]]
+    for piece in rest:
+        parts.append(memoryview(piece)[:rest_n])
+        rest_n -= len(parts[-1])
+    if rest_n:
+        raise IndexError("past the end")
     try:
         return os.writev(fd, parts)
     except OSError as error:

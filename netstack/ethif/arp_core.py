@@ -133,7 +133,7 @@ class ArpCore(NextHopCore):
 
     def park(self, p: Out, n: Neighbour) -> None:
         head = raw.take(p.hdr, p.off, const.HEADROOM - p.off)
-        data = b"" if p.data is None else raw.piece(p.data, p.o, p.n)
+        data = p.payload()
         self._mib.UnresolvedDiscards += n.park((p.off, head, data, p.l4, p.csum_off, p.gso), p.length())
 
     def release(self, n: Neighbour, now: int) -> None:

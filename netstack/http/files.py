@@ -3,8 +3,8 @@
     server = HttpServer(tcp, StaticFiles("/srv/www"), …)          curl -C - -O http://…/big.iso
     server = HttpServer(tcp, StaticFiles("/srv/in", upload=True), …)        curl -T file http://…/
 
-Files are read and written with plain calls that block: a local disk or the page cache answers a block of 256 KiB in well under a
-millisecond, and a hand-over to a thread costs about as much. Over a network file system that may hang, so does the loop.
+A file's contents are read without blocking: at once where the page cache has them, else in a thread (runtime/fileblocks.py).
+Folders are looked up and uploads written with plain calls that block: over a network file system that hangs, so does the loop.
 
 **No way out of the root.** A path is cut at its slashes first and unescaped after, so an escaped slash stays in its segment, and
 such a segment is refused like `..`, NUL and names that begin with a dot (uploads in progress have such names). Symbolic links are
@@ -21,12 +21,12 @@ from collections.abc import AsyncIterator
 from urllib.parse import quote, unquote_to_bytes
 
 from ..errors import UsageError
+from ..runtime.fileblocks import read_blocks
 from .conditional import precondition, requested_range
 from .date import format_date
 from .headers import Headers
 from .message import HttpError, Request, Response
 
-BLOCK = 262144  # read and sent at once: a file of any size needs so much memory
 LISTED = 1000  # entries of a listing: who may upload could make it grow without end
 _WELL_KNOWN = ".well-known"  # RFC 8615: the one dot that is meant to be seen
 _TYPES = mimetypes.MimeTypes()
@@ -41,14 +41,13 @@ class FileBody:
         self._offset = offset
         self.length = length
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        at, end = self._offset, self._offset + self.length
-        while at < end:
-            piece = os.pread(self._file.fileno(), min(BLOCK, end - at), at)
-            if not piece:
-                raise OSError(errno.EIO, "the file became shorter while it was sent")
-            at += len(piece)
-            yield piece
+    async def __aiter__(self) -> AsyncIterator[memoryview]:
+        left = self.length
+        async for block in read_blocks(self._file.fileno(), self._offset, self._offset + left):
+            left -= len(block)
+            yield block
+        if left:
+            raise OSError(errno.EIO, "the file became shorter while it was sent")
 
     async def aclose(self) -> None:
         self._file.close()

@@ -98,7 +98,7 @@ class Response:
 
     status: int = 200
     headers: Headers = field(default=Headers(), converter=Headers)
-    body: bytes | AsyncIterable[bytes] = b""
+    body: bytes | AsyncIterable[bytes | memoryview] = b""
 
     @classmethod
     def text(

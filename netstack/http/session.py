@@ -218,12 +218,12 @@ class Session:
             if aclose is not None:
                 await aclose()
 
-    async def _answer_in_pieces(self, head: ResponseHead, body: AsyncIterable[bytes], date: bytes) -> None:
+    async def _answer_in_pieces(self, head: ResponseHead, body: AsyncIterable[bytes | memoryview], date: bytes) -> None:
         conn = self.conn
         waiting = conn.send(head, date)
         if not conn.silent:
             async for piece in body:
-                framed = conn.send(Body(piece))
+                framed = conn.send(Body(piece))  # type: ignore[arg-type]  # a read-only view is as good, and sent from where it is
                 if len(framed) <= JOIN:
                     framed = waiting + framed
                 else:

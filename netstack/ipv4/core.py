@@ -50,7 +50,8 @@ class Ipv4Core(IpCore):
 
     __slots__ = (
         "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing", "path0",
-        "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers", "ttl",
+        "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers",
+        "ttl",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, ttl: int) -> None:
@@ -63,8 +64,8 @@ class Ipv4Core(IpCore):
         self.paths: dict[int, Path] = {}
         self.dst0 = NOBODY
         self.path0: Path = None  # type: ignore[assignment]  # dst0 says whether it is there
-        self.sinks: dict[int, PacketSink] = {}
-        self.attached: list[PacketSink] = []
+        self.sinks: dict[int, PacketSink] = {}  # by protocol …
+        self.attached: list[PacketSink] = []  # … and in order
         self.reporter: Reporter = Reporter()  # the face puts the real one here
         self.rxs: list[Ipv4Rx] = []
         self.pool = Pool(SLAB)
@@ -119,11 +120,9 @@ class Ipv4Core(IpCore):
 
     def way(self, dst: int) -> Path:
         """The same for those who only ask: what nothing was sent to isn't remembered. Raises Unreachable."""
-        path: Path | None = self.paths.get(dst)
+        path: Path | None = self.paths.get(dst) or self.routes.path(dst)
         if path is None:
-            path = self.routes.path(dst)
-            if path is None:
-                raise Unreachable(f"no route to {ip4_text(dst)}")
+            raise Unreachable(f"no route to {ip4_text(dst)}")
         return path
 
     def send(self, p: Out, now: int) -> None:
@@ -136,7 +135,7 @@ class Ipv4Core(IpCore):
         elif p.src >> 24 == 127 and not path.local:
             self.mib.OutNoRoutes += 1
             raise Unreachable("a loopback address can't leave the host (RFC 1122 3.2.1.3)")
-        total = 20 + const.HEADROOM - p.off + p.n
+        total = 20 + p.length()
         if total > path.mtu and (total > 65535 or p.gso == 0):
             self.send_long(p, path, total, now)
             return
@@ -275,10 +274,10 @@ class Ipv4Core(IpCore):
                 self.deliver_error(proto, e, now)
             self.deliver_local(now)
         finally:
-            self.owing = bool(self.loop or self.failed)
-            if self.owing:
+            if self.loop or self.failed:
                 self.timers.arm(self.loop_timer, now)
             else:
+                self.owing = False
                 self.timers.cancel(self.loop_timer)
 
     def deliver_local(self, now: int) -> None:

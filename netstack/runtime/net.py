@@ -21,6 +21,7 @@ from .reactor import LoopReactor
 from .reader import SegmentProtocol, SegmentReader
 from .resolve import ipv4, local_ipv4
 from .servers import Server
+from .splice import splice
 from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper, TcpTransport
 
@@ -250,6 +251,10 @@ class Net:
         server.bind(self.stack.tcp.listen(local_ipv4(host), check_port(port), accept, backlog))
         self._servers.add(server)
         return server
+
+    async def splice(self, a: TcpStream, b: TcpStream) -> tuple[int, int]:
+        """`netstack.splice`: pass on everything between two streams until both have ended."""
+        return await splice(a, b)
 
     # -- UDP and ICMP ----------------------------------------------------------------------------------------------------
 

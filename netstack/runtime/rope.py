@@ -1,14 +1,14 @@
 """Bytes that wait for asyncio's StreamReader, as the chunks in which they came.
 
-StreamReader keeps what it was fed in a bytearray, and so copies each byte three times: into it, out of it, and down to its front now
-and then. Everything else about it is right, and programs know it to the letter. So it stays as it is, and `_buffer` is this: what
-it uses of a bytearray, on a row of chunks.
+StreamReader keeps what it was fed in a bytearray, and so copies each byte three times: into it, out of it, and down to its front
+now and then. Everything else about it is right, and programs know it to the letter. So it stays as it is, and `_buffer` is this:
+what it uses of a bytearray, on a row of chunks.
 
     flat     a bytearray, the front, when somebody has searched; all searching and everything unusual is done in it
     chunks   what came later: bytes and read-only views, kept by reference; little ones are copied together
 
-What is fed and read costs one copy, from the chunk into the bytes that `read` returns, and none where it returns the chunk. Each byte is moved
-into `flat` at most once, so that a line which comes byte by byte costs what it costs in a bytearray.
+What is fed and read costs one copy, from the chunk into the bytes that `read` returns, and none where it returns the chunk. Each
+byte is moved into `flat` at most once, so that a line which comes byte by byte costs what it costs in a bytearray.
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ class Rope:
 
     # -- what reading in order asks for -------------------------------------------------------------------------------------------
 
-    def extend(self, data: bytes) -> None:
+    def extend(self, data: bytes | bytearray | memoryview) -> None:
         """`bytes` and read-only views of bytes are kept, everything else is copied."""
         n = len(data)
         if type(data) is not bytes and not (type(data) is memoryview and data.readonly and data.nbytes == n):
@@ -85,7 +85,7 @@ class Rope:
             have = len(chunk) - o
             if have >= n:
                 if not parts:
-                    return raw.piece(chunk, o, n)  # type: ignore[arg-type]  # any buffer
+                    return raw.piece(chunk, o, n)
                 parts.append(memoryview(chunk)[o : o + n])
                 break
             parts.append(memoryview(chunk)[o:] if o else chunk)
@@ -126,7 +126,7 @@ class Rope:
     def __bytes__(self) -> bytes:
         return self.front(len(self.flat) + self.behind)
 
-    # -- everything else ------------------------------------------------------------------------------------------------------------
+    # -- everything else ------------------------------------------------------------------------------------------------------
 
     def whole(self) -> bytearray:
         """All of it in one bytearray, this rope's own."""

@@ -4,10 +4,10 @@
 window of the connection (`hold`), is charged to the budget of the stack, and opens the window when it is read (`let_go`). So a
 reader that stops reading stops the peer, at a window that follows what it used to consume in a round trip (tcp/tuning.py).
 
-**What lies here are views of the slabs that the device read into**: 64 KiB each where the device joins segments, and no copy. Queues
-of 64 KiB `bytes` run at a third of the speed, since malloc gives the memory back to the system after each batch and takes it again
-page by page. Little pieces are copied, or one byte would keep a slab, and neighbours copied together, so that bytes cost bytes; where
-the pool has lent enough already everything is copied (buffers.py).
+**What lies here are views of the slabs that the device read into**: 64 KiB each where the device joins segments, and no copy.
+Queues of 64 KiB `bytes` run at a third of the speed, since malloc gives the memory back to the system after each batch and takes
+it again page by page. Little pieces are copied, or one byte would keep a slab, and neighbours copied together, so that bytes cost
+bytes; where the pool has lent enough already everything is copied (buffers.py).
 
 A waiting task costs one future, which is set once however much a turn brings. Whoever holds a view holds its slab: see
 `TcpStream.receive_view`.

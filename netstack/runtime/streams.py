@@ -7,7 +7,10 @@ as it came, wait where they say that they wait, and raise at once on a broken st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+import stat
+from collections.abc import Callable
+from typing import Protocol
 
 from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
@@ -18,11 +21,18 @@ from ..udp.core import UdpPort
 from ..udp.mib import UdpMib
 from ..udp.queue import DatagramQueue
 from .base import Crank
+from .fileblocks import read_blocks
 from .resolve import ipv4
 from .streamcore import StreamCore
 
 Buffer = bytes | bytearray | memoryview
 NOTHING = memoryview(b"")
+
+
+class HasFileno(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int: ...
 
 
 async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what: str) -> None:
@@ -50,8 +60,8 @@ def _wake(future: asyncio.Future[None] | None) -> None:
 class TcpStream:
     """A connection. One task may receive and one may send at a time; a second one gets BusyError.
 
-    Three ways to read, which may be mixed: `receive` gives bytes, `receive_into` fills a buffer, `receive_view` and `async for` hand
-    on whole segments where they lie, without a copy. What wants the speed uses one of the last two.
+    Three ways to read, which may be mixed: `receive` gives bytes, `receive_into` fills a buffer, `receive_view` and `async for`
+    hand on whole segments where they lie, without a copy. What wants the speed uses one of the last two.
 
     A cancelled or timed-out `receive` loses nothing. A cancelled or timed-out `send_all` leaves the stream usable, and the
     data queued: it will be sent.
@@ -184,11 +194,11 @@ class TcpStream:
 
     # -- sending ------------------------------------------------------------------------------------------------------------
 
-    async def send_all(self, data: Buffer | Sequence[Buffer], timeout: Duration | None = None) -> None:
+    async def send_all(self, data: Buffer | list[Buffer] | tuple[Buffer, ...], timeout: Duration | None = None) -> None:
         """Returns when the stack has taken all of `data`, one buffer or several in a row, and is below its bound.
 
-        `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is until
-        the peer has it: until a while after this returns. Everything else is copied.
+        `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is
+        until the peer has it: until a while after this returns. Everything else is copied.
 
         Raises TimedOut, BrokenError, ClosedError, BusyError.
         """
@@ -221,11 +231,45 @@ class TcpStream:
             finally:
                 core.writer = None
 
+    async def send_file(
+        self, file: int | HasFileno, offset: int = 0, count: int | None = None, timeout: Duration | None = None
+    ) -> int:
+        """Send `count` bytes of a regular file from `offset` on, or as many as it has now; return how many that were: fewer when
+        the file is, or becomes, shorter. Its position is neither used nor moved.
+
+        What the page cache holds is read at once, the rest in a thread of the loop's executor (fileblocks.py); 256 KiB at a time,
+        and no more than the send buffer holds. One writes to the file meanwhile at the reader's risk: a block is read once, when
+        its turn comes, and sent again as it was. A call that fails or is cancelled may have sent some of it.
+
+        Raises as `send_all` does, with `timeout` for each block; OSError from reading; UsageError for what is no regular file.
+        """
+        fd = file if isinstance(file, int) else file.fileno()
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError("send_file() sends regular files: read anything else yourself, and send_all() it")
+        if offset < 0 or (count is not None and count < 0):
+            raise UsageError(f"offset={offset} and count={count} must not be negative")
+        sent = 0
+        async for block in read_blocks(fd, offset, status.st_size if count is None else offset + count):
+            await self.send_all(block, timeout)
+            sent += len(block)
+        return sent
+
     async def send_eof(self) -> None:
         """End our side; the other may go on."""
         if not self.user.ended and not self._closed:
             self.connection.shutdown(self._crank.now())
             self._crank.rearm()
+
+    @property
+    def closed(self) -> bool:
+        """Has this side closed it, or somebody to whom it was given?"""
+        return self._closed
+
+    def leave(self) -> None:
+        """Its connection is somebody else's, or over: this stream is closed, and doesn't touch it."""
+        self._closed = True
+        self._on_end(self)
 
     async def aclose(self) -> None:
         """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer."""

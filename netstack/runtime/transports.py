@@ -11,6 +11,8 @@ import asyncio
 import logging
 import socket
 import warnings
+from asyncio.constants import _SendfileMode
+from asyncio.transports import _FlowControlMixin  # type: ignore[attr-defined, unused-ignore]  # an asyncio.Transport
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -80,8 +82,8 @@ class TcpTransport(StreamUser):
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
         "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_error", "_get_buffer",
-        "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view", "__dict__",
-        "__weakref__",
+        "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view",
+        "__dict__", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol) -> None:
@@ -102,7 +104,21 @@ class TcpTransport(StreamUser):
 
     @property  # type: ignore[misc]  # to be read only is what it is for
     def __class__(self) -> type:
-        return asyncio.Transport
+        return _FlowControlMixin
+
+    # -- what `loop.sendfile` asks of a transport, to read the file and `write` it; `TcpStream.send_file` is made for it ------
+
+    @property
+    def _sendfile_compatible(self) -> _SendfileMode:
+        return _SendfileMode.FALLBACK
+
+    @property
+    def _protocol_paused(self) -> bool:
+        return self._paused_writing
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self._keeper.loop
 
     def bind(self, conn: Connection) -> None:
         """The connection that this transport stands for. As asyncio's, it doesn't wait to fill segments (Nagle)."""
@@ -303,6 +319,13 @@ class TcpTransport(StreamUser):
     def resume_reading(self) -> None:
         if self._paused_reading and not self._closing:
             self._paused_reading = False
+            if self._conn.rx_bytes or self._conn.eof_owed:  # from the loop: StreamReader resumes just before it begins to wait
+                self._keeper.loop.call_soon(self._resume)
+            else:
+                self._resume()
+
+    def _resume(self) -> None:
+        if not self._paused_reading and not self._closing:
             self._conn.resume(self._crank.now())
             self._crank.rearm()
 

@@ -43,6 +43,7 @@ cdef class Connection(Handle):
     @cython.locals(echo_to="long long")
     cdef bint time_syn(self, long long now) except -1
     cdef void flush(self, long long now) except *
+    cdef int tell_writable(self, long long now) except -1
     cdef void expire(self, long long now) except *
     @cython.locals(due="long long")
     cdef void keep_alive(self, long long now) except *

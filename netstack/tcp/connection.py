@@ -424,10 +424,19 @@ class Connection(Handle):
         if self.was_high and self.pending() <= self.low_mark() and self.state >= tc.ESTABLISHED:  # not before `connected`
             self.was_high = False
             if self.user is not None and not self.orphan:
-                self.user.writable(now)
+                self.tell_writable(now)
                 if self.state == tc.CLOSED or self.state == tc.TIME_WAIT:
                     return
         self.rearm()
+
+    def tell_writable(self, now: int) -> None:
+        """What the user writes from inside the call leaves together when it returns: several writes fill one unit of the device."""
+        self.corked = True
+        try:
+            self.user.writable(now)  # type: ignore[union-attr]  # the caller has looked
+        finally:
+            self.corked = False
+        self.output(now)
 
     def expire(self, now: int) -> None:
         """The earliest deadline has passed: do what is due, in an order in which each step may end the connection."""
@@ -466,7 +475,7 @@ class Connection(Handle):
         self.keep_sent += 1
         self.hub.ext.TCPKeepAlive += 1
         self.t_keep = now + self.keep_interval
-        self.emit(const.ACK, serial.add(self.snd_una, -1), None, 0, 0, now)
+        self.emit(const.ACK, serial.add(self.snd_una, -1), 0, now)
 
     # -- ICMP -----------------------------------------------------------------------------------------------------------------
 

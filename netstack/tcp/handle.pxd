@@ -29,18 +29,23 @@ cdef class Handle(Receiver):
     cpdef bint write(self, object data, long long now) except -1
     @cython.locals(q=SendQueue)
     cpdef bint write_kept(self, object parts, long long now) except -1
+    @cython.locals(q=SendQueue)
+    cdef int write_one(self, object data, long long now) except -1
     cdef bint below_high(self) except -1
     cdef int kick(self, long long now) except -1
     cpdef void shutdown(self, long long now) except *
     @cython.locals(unread=bint)
     cpdef void close(self, long long now) except *
     cpdef void abort(self, long long now) except *
+    cpdef void vanish(self, long long now) except *
     cpdef void pause(self, long long now) except *
     cpdef void resume(self, long long now) except *
     cdef void open_window_again(self, long long now) except *
     cpdef void attach(self, StreamUser user) except *
     cdef void hold(self, Py_ssize_t n) except *
     cdef void let_go(self, Py_ssize_t n, long long now) except *
+    cdef void owe(self, Handle sink, long long now) except *
+    cdef void reopen(self, long long now) except *
     @cython.locals(shift=int, least="long long", offered="long long")
     cpdef void set_rcv_buf(self, long long size, long long now) except *
     @cython.locals(hub=Hub, high="long long")

@@ -142,8 +142,8 @@ class Handle(Receiver):
         return self.below_high()
 
     def write_kept(self, parts: "Sequence[bytes | memoryview]", now: int) -> bool:
-        """`write` for several buffers, all of them queued by reference: bytes, or views of bytes ("B") of memory that nobody changes
-        until they are acknowledged. A view lives as long."""
+        """`write` for several buffers, all of them queued by reference: bytes, or views of bytes ("B") of memory that nobody
+        changes until they are acknowledged. A view lives as long."""
         self.check_writable()
         q = self.sendq
         if q is None:
@@ -153,6 +153,15 @@ class Handle(Receiver):
                 q.append(data)
         self.kick(now)
         return self.below_high()
+
+    def write_one(self, data: "bytes | memoryview", now: int) -> None:
+        """`write_kept` of one buffer, by somebody who doesn't care for marks."""
+        self.check_writable()
+        q = self.sendq
+        if q is None:
+            q = self.sendq = SendQueue(self.hub.budget)
+        q.append(data)
+        self.kick(now)
 
     def below_high(self) -> bool:
         """May the writer go on? If not it is called when it may."""
@@ -165,7 +174,7 @@ class Handle(Receiver):
         """Send now, or at the end of the batch that is running."""
         if self.hub.batch:
             self.hub.touch(self)
-        else:
+        elif not self.corked:
             self.output(now)
             if self.state != tc.CLOSED and self.state != tc.TIME_WAIT:
                 self.rearm()
@@ -216,6 +225,14 @@ class Handle(Receiver):
             return
         self.end(Aborted(), now)
 
+    def vanish(self, now: int) -> None:
+        """`abort`, because the whole stack goes away; in silence where the peer has acknowledged everything and we wait for its
+        FIN: a reset would take from it what it has received and not read yet."""
+        if self.orphan and self.state == tc.FIN_WAIT_2:
+            self.end(Aborted(), now)
+        else:
+            self.abort(now)
+
     def pause(self, now: int) -> None:
         """Hand over no more: what comes waits, and the window closes when `rcv_buf` bytes do. Nothing after `close`."""
         self.paused = not self.orphan
@@ -257,8 +274,18 @@ class Handle(Receiver):
         before that the ACKs of what it sends tell."""
         self.held -= n
         self.hub.budget.refund(n)
-        if self.user is None:
-            return
+        if self.user is not None:
+            self.reopen(now)
+
+    def owe(self, sink: "Handle", now: int) -> None:
+        """What `sink` has still to deliver came from here (splice.py): it counts as held, though the queue of `sink` pays for it.
+        Its user hears of its progress when that matters to our window."""
+        self.held = sink.pending()
+        if 2 * serial.sub(self.rcv_adv, self.rcv_nxt) < self.rcv_buf:
+            sink.was_high = True
+
+    def reopen(self, now: int) -> None:
+        """Less is held: the window may open."""
         self.tune(False, now)
         if 2 * serial.sub(self.rcv_adv, self.rcv_nxt) < self.rcv_buf:
             self.open_window_again(now)

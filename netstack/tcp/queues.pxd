@@ -1,4 +1,5 @@
 cimport cython
+cimport netstack.const as const
 cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
@@ -13,14 +14,19 @@ cdef class SendQueue:
     cdef readonly Py_ssize_t length
     cdef Py_ssize_t head, cursor, at
     cdef readonly object data
-    cdef readonly Py_ssize_t o, n
+    cdef readonly Py_ssize_t o, n, rest_n
+    cdef readonly list rest
     @cython.locals(n=Py_ssize_t, chunks=list)
     cpdef int append(self, object data) except -1
     @cython.locals(chunks=list, i=Py_ssize_t, size=Py_ssize_t)
     cpdef int release(self, Py_ssize_t n) except -1
     cpdef void clear(self) except *
-    @cython.locals(o=Py_ssize_t, have=Py_ssize_t)
-    cpdef int view(self, Py_ssize_t offset, Py_ssize_t n, Py_ssize_t mss) except -1
+    @cython.locals(o=Py_ssize_t, first=Py_ssize_t, have=Py_ssize_t)
+    cpdef Py_ssize_t view(self, Py_ssize_t offset, Py_ssize_t n, Py_ssize_t mss, bint gather) except -1
+    @cython.locals(chunks=list, i=Py_ssize_t, end=Py_ssize_t)
+    cdef Py_ssize_t reach(self, Py_ssize_t have, Py_ssize_t n) except -1
+    @cython.locals(rest=list, i=Py_ssize_t)
+    cdef int spread(self, Py_ssize_t n) except -1
     @cython.locals(parts=list, i=Py_ssize_t, left=Py_ssize_t, take=Py_ssize_t)
     cdef int join(self, Py_ssize_t o, Py_ssize_t n) except -1
     cpdef void drop(self) noexcept

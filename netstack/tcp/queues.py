@@ -7,7 +7,7 @@ application or a peer does. A stream of one-byte writes, or of one-byte segments
 What they hold is charged to the budget of the stack (budget.py) as it comes and goes; `clear` ends that.
 """
 
-from .. import raw, serial
+from .. import const, raw, serial
 from . import const as tc
 from .budget import Budget
 
@@ -15,11 +15,11 @@ from .budget import Budget
 class SendQueue:
     """Bytes from the first unacknowledged one on. Offsets count from there.
 
-    `view` leaves its answer in `data, o, n`: a reference and a slice, for an Out. A cursor remembers where the last view
-    ended, so that sending in order never searches.
+    `view` leaves its answer in `data, o, n`, a reference and a slice, for an Out, and what it takes of the objects behind that in
+    `rest, rest_n`. A cursor remembers where the last view began, so that sending in order never searches.
     """
 
-    __slots__ = ("at", "budget", "chunks", "cursor", "data", "head", "length", "n", "o")
+    __slots__ = ("at", "budget", "chunks", "cursor", "data", "head", "length", "n", "o", "rest", "rest_n")
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -31,6 +31,8 @@ class SendQueue:
         self.data: bytes | memoryview = b""
         self.o = 0
         self.n = 0
+        self.rest: list[bytes | memoryview] | None = None
+        self.rest_n = 0
 
     def append(self, data: "bytes | memoryview") -> None:
         """`data` is bytes, or a view of memory that stays as it is; and not empty."""
@@ -72,13 +74,13 @@ class SendQueue:
         self.budget.refund(self.length)
         self.length = 0
         self.chunks = []
-        self.data = b""
+        self.drop()
 
-    def view(self, offset: int, n: int, mss: int) -> None:
-        """At least one and at most `n` of the bytes from `offset` on, `offset + n` being within the queue.
+    def view(self, offset: int, n: int, mss: int, gather: bool) -> int:
+        """At least one and at most `n` of the bytes from `offset` on, `offset + n` being within the queue. Returns how many.
 
-        By reference where one object holds them all, or at least one whole segment: then as many whole segments as it holds.
-        Where a segment spans objects its bytes are copied together, `mss` of them at the most.
+        By reference: all of them where one object holds them, or a few do and the device may `gather` them; else as many whole
+        segments as there are in one object. Where not even one is, its bytes are copied together.
         """
         if offset < self.at:
             self.cursor = 0
@@ -89,13 +91,45 @@ class SendQueue:
             self.cursor += 1
             chunk = self.chunks[self.cursor]
         o = offset - self.at
-        have = len(chunk) - o
-        if have < n and have < mss:
-            self.join(o, n if n < mss else mss)
-        else:
-            self.data = chunk
-            self.o = o
-            self.n = n if n <= have else have - have % mss
+        first = len(chunk) - o
+        self.data = chunk
+        self.o = o
+        if n > first:
+            have = self.reach(first, n) if gather else first
+            if have < n:
+                if have < mss:
+                    n = n if n < mss else mss
+                    self.join(o, n)
+                    return n
+                n = have - have % mss
+            if n > first:
+                self.spread(n - first)
+                self.n = first
+                return n
+        self.n = n
+        return n
+
+    def reach(self, have: int, n: int) -> int:
+        """How many of `n` bytes are in the chunk under the cursor, `have`, and as many behind it as a device gathers."""
+        chunks = self.chunks
+        i = self.cursor + 1
+        end = i + const.GATHER - 1
+        if end > len(chunks):
+            end = len(chunks)
+        while have < n and i < end:
+            have += len(chunks[i])
+            i += 1
+        return have if have < n else n
+
+    def spread(self, n: int) -> None:
+        """`n` bytes of the chunks behind the one under the cursor are the rest of the view."""
+        self.rest_n = n
+        self.rest = rest = []
+        i = self.cursor
+        while n > 0:
+            i += 1
+            rest.append(self.chunks[i])
+            n -= len(self.chunks[i])
 
     def join(self, o: int, n: int) -> None:
         """`n` bytes from `o` in the chunk under the cursor on, copied together."""
@@ -118,6 +152,9 @@ class SendQueue:
     def drop(self) -> None:
         """Let go of the last view: an acknowledged object must not live on because it was sent last."""
         self.data = b""
+        if self.rest_n:
+            self.rest = None
+            self.rest_n = 0
 
 
 class Piece:

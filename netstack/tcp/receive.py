@@ -193,7 +193,7 @@ class Receiver(Window):
             data = self.rx.popleft()
             self.rx_bytes -= len(data)
             self.hub.budget.refund(len(data))
-            if type(data) is bytes:
+            if isinstance(data, bytes):
                 self.user.queued(data, now)
             else:
                 self.user.lent(data, now)

@@ -30,7 +30,7 @@ cdef class Hub:
     cdef readonly TcpMib mib
     cdef readonly TcpExt ext
     cdef Out out
-    cdef bint batch
+    cdef bint batch, gathers
     cdef readonly Tcb todo
     cdef readonly list flights
     cdef readonly dict unread
@@ -43,7 +43,7 @@ cdef class Hub:
     cdef int take_back(self, Flight flight) except -1
     cdef int touch(self, Tcb c) except -1
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")
-    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, object data, Py_ssize_t o, Py_ssize_t n, int gso, long long now) except -1
+    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, Py_ssize_t n, int gso, long long now) except -1
     @cython.locals(p=Out)
     cdef void bare(self, unsigned long long src, unsigned long long dst, unsigned int ports, unsigned int seq, unsigned int ack, unsigned int flags, unsigned int wnd, long long now) except *
     cdef void remove(self, Tcb c) except *
@@ -54,59 +54,49 @@ cdef class Hub:
 
 
 cdef class Tcb(Timer):
+    # What every segment asks for stands together, in six cache lines; of 100,000 connections none is in the cache
     cdef Hub hub
     cdef StreamUser user
     cdef Tcb after
-    cdef readonly Listener listener
-    cdef readonly unsigned long long local, remote
-    cdef readonly unsigned short local_port, remote_port
-    cdef readonly signed char state
-    cdef unsigned int ports, pseudo
-    cdef unsigned long long key
-    cdef readonly unsigned int iss, snd_una, snd_nxt, snd_max
-    cdef readonly long long snd_wnd, max_snd_wnd
-    cdef unsigned int snd_wl1, snd_wl2, small_end, recover, tlp_end
-    cdef readonly signed char snd_wscale, rcv_wscale
-    cdef readonly int mss, path_mtu
     cdef SendQueue sendq
-    # flags are bytes: a bint is an int, and an idle connection should cost a KiB
-    cdef unsigned char fin_queued, was_high, syn_lost, ts_seen, fin_seen, eof_owed, ack_now, touched
-    cdef readonly unsigned char nodelay, paused, orphan, ended, ts_on, sack_on
-    cdef readonly long long high, low
     cdef readonly Rtt rtt
     cdef readonly Congestion cc
-    cdef readonly object congestion
     cdef readonly Flight flight
     cdef readonly Episode episode
-    cdef readonly object history
-    cdef readonly signed char phase, timer, tlp_out, tlp_ready
-    cdef readonly unsigned char reordered, reo_mult, reo_persist
-    cdef readonly long long min_rtt, acked_bytes, rate, retransmits
-    cdef long long una_at, min_rtt_at
-    cdef readonly long long sent_at
-    cdef readonly int retries
-    cdef readonly object soft_error, error
     cdef Sacks sacks
-    cdef int ts_space
-    cdef readonly unsigned int ts_offset, ts_recent
-    cdef long long ts_recent_at
-    cdef unsigned int tsval, tsecr, last_ack_sent
-    cdef readonly unsigned int irs, rcv_nxt, rcv_adv
-    cdef unsigned int fin_at
-    cdef readonly int rcv_mss, adv_mss
-    cdef readonly long long rx_bytes, held
     cdef readonly Reassembly ooo
-    cdef object rx
-    cdef long long unacked, challenged_at, vouched_at
-    cdef readonly long long rcv_buf
-    cdef unsigned int rcv_ack
-    cdef readonly unsigned char rcv_auto
-    cdef unsigned char again, shut
     cdef readonly Tuner tuner
+    cdef readonly object error
+    cdef readonly signed char state, snd_wscale, rcv_wscale, phase, timer, tlp_out, tlp_ready
+    # flags are bytes: a bint is an int, and an idle connection should cost a KiB
+    cdef unsigned char fin_queued, was_high, ts_seen, fin_seen, ack_now, touched, corked, again, shut
+    cdef readonly unsigned char nodelay, paused, orphan, ts_on, sack_on, rcv_auto
+    cdef unsigned int ports, pseudo
+    cdef readonly unsigned int snd_una, snd_nxt, snd_max, rcv_nxt, rcv_adv, ts_offset, ts_recent
+    cdef unsigned int snd_wl1, snd_wl2, small_end, recover, rcv_ack, tsval, tsecr, last_ack_sent
+    cdef readonly int mss, rcv_mss, retries
+    cdef int keep_sent
+    cdef readonly unsigned long long local, remote
+    cdef readonly long long snd_wnd, max_snd_wnd, rx_bytes, held, rcv_buf, high, heard, sent_at, min_rtt, acked_bytes, t_rexmt
+    cdef long long unacked, una_at, min_rtt_at, vouched_at, ts_recent_at, t_ack, t_keep, t_end
+    # the rest
+    cdef readonly Listener listener
+    cdef readonly unsigned short local_port, remote_port
+    cdef unsigned long long key
+    cdef readonly unsigned int iss, irs
+    cdef unsigned int tlp_end, fin_at
+    cdef readonly int path_mtu, adv_mss
+    cdef readonly long long low
+    cdef readonly object congestion, history, soft_error
+    cdef readonly unsigned char reordered, reo_mult, reo_persist, ended
+    cdef unsigned char syn_lost, eof_owed
+    cdef readonly long long rate, retransmits
+    cdef int ts_space
+    cdef object rx
+    cdef long long challenged_at
     cdef Py_ssize_t half
-    cdef readonly long long heard, t_rexmt
-    cdef long long t_ack, t_keep, t_end, keep_idle, keep_interval
-    cdef int keep_count, keep_sent
+    cdef long long keep_idle, keep_interval
+    cdef int keep_count
     @cython.locals(old=int, mib=TcpMib, was=bint, now_is=bint)
     cdef int become(self, int new) except -1
     cdef unsigned int ts_now(self, long long now) noexcept

@@ -65,6 +65,7 @@ class Hub:
         "ext",
         "face",
         "flights",
+        "gathers",
         "ip",
         "mib",
         "offload",
@@ -84,6 +85,8 @@ class Hub:
         self.face = ip
         self.ip = ip.core
         self.offload = ip.offload
+        both = const.OFFLOAD_CSUM | const.OFFLOAD_GATHER
+        self.gathers = self.offload & both == both  # text in pieces: its sum is the device's to compute
         self.timers = timers
         self.rng = rng
         self.config = config
@@ -127,10 +130,10 @@ class Hub:
             c.after = self.todo
             self.todo = c
 
-    def ship(self, hl: int, src: int, dst: int, pseudo: int, data: bytes | None, o: int, n: int, gso: int, now: int) -> bool:
-        """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0. `pseudo` is the sum of
-        the pseudo-header without the length. False when it could not leave: as good as lost on the way; `too_long` is then the
-        MTU that it did not fit, or 0."""
+    def ship(self, hl: int, src: int, dst: int, pseudo: int, n: int, gso: int, now: int) -> bool:
+        """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0, and whose `n` bytes of
+        text `out` refers to. `pseudo` is the sum of the pseudo-header without the length. False when it could not leave: as good as
+        lost on the way; `too_long` is then the MTU that it did not fit, or 0."""
         p = self.out
         off = const.HEADROOM - hl
         p.off = off
@@ -141,9 +144,6 @@ class Hub:
         p.ttl = 0
         p.tos = 0
         p.df = 1
-        p.data = data
-        p.o = o
-        p.n = n
         p.gso = gso
         if self.offload & const.OFFLOAD_CSUM:
             raw.p16(p.hdr, off + 16, raw.fold(pseudo + hl + n))
@@ -151,7 +151,7 @@ class Hub:
         else:
             check = raw.csum(p.hdr, off, hl, pseudo + hl + n)
             if n:
-                check = raw.csum_of(data, o, n, check)  # type: ignore[arg-type]  # n says that there is some
+                check = raw.csum_of(p.data, p.o, n, check)  # type: ignore[arg-type]  # n says that there is some
             raw.p16(p.hdr, off + 16, check ^ const.M16)
             p.csum_off = 0
         self.mib.OutSegs += (n + gso - 1) // gso if gso else 1
@@ -166,7 +166,11 @@ class Hub:
             self.too_long = 0
             return False
         finally:
-            p.data = None
+            if n:
+                p.data = None
+                p.n = 0
+                p.rest = None
+                p.rest_n = 0
         return True
 
     def bare(self, src: int, dst: int, ports: int, seq: int, ack: int, flags: int, wnd: int, now: int) -> None:
@@ -178,7 +182,7 @@ class Hub:
         p.proto = const.PROTO_TCP
         if flags & const.RST:
             self.mib.OutRsts += 1
-        self.ship(tc.HEADER, src, dst, self.ip.pseudo_out(p, 0), None, 0, 0, 0, now)
+        self.ship(tc.HEADER, src, dst, self.ip.pseudo_out(p, 0), 0, 0, now)
 
     def remove(self, c: "Tcb") -> None:
         """`c` is CLOSED: forget it."""
@@ -223,7 +227,7 @@ class Tcb(Timer):
         # windows and buffers
         "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
         # the turn of the crank
-        "touched", "after", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end",
+        "touched", "after", "corked", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end",
         "keep_idle", "keep_interval", "keep_count", "keep_sent",
     )  # fmt: skip
 
@@ -331,6 +335,7 @@ class Tcb(Timer):
 
         self.touched = False
         self.after: Tcb | None = None
+        self.corked = False  # the user is being told that it may write
         self.orphan = False  # the user has closed
         self.ended = False  # over, but for what the user has still to read
         self.error: Exception | None = None

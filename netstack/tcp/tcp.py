@@ -92,6 +92,6 @@ class Tcp(TcpCore, Generic[I_co]):
         return self.all_connections()
 
     def abort_all(self, now: int) -> None:
-        """Drop every connection, with a RST. Listeners stay."""
+        """Drop every connection, with a RST, but for those that only wait for the peer's FIN. Listeners stay."""
         for c in self.all_connections():
-            c.abort(now)
+            c.vanish(now)

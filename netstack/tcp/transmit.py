@@ -35,9 +35,10 @@ class Transmitter(Tcb):
 
     # -- one segment ----------------------------------------------------------------------------------------------------------
 
-    def emit(self, flags: int, seq: int, data: bytes | None, at: int, n: int, now: int) -> bool:
-        """Send one segment, or one super-segment. Whatever it carries, it acknowledges: ACKs that were owed are paid. False when it
-        did not fit the path, whose MTU another connection has learnt: the MSS is a smaller one now."""
+    def emit(self, flags: int, seq: int, n: int, now: int) -> bool:
+        """Send one segment, or one super-segment, with the `n` bytes of text that `sendq` has in view. Whatever it carries, it
+        acknowledges: ACKs that were owed are paid. False when it did not fit the path, whose MTU another connection has learnt:
+        the MSS is a smaller one now."""
         hub = self.hub
         wnd = self.offer()
         hdr = hub.out.hdr
@@ -57,7 +58,15 @@ class Transmitter(Tcb):
         self.ack_now = False
         self.unacked = 0
         self.t_ack = const.NEVER
-        sent = hub.ship(hl, self.local, self.remote, self.pseudo, data, at, n, self.mss if n > self.mss else 0, now)
+        if n:
+            q = self.sendq
+            p = hub.out
+            p.data = q.data  # type: ignore[union-attr]  # n says that there is some
+            p.o = q.o  # type: ignore[union-attr]
+            p.n = q.n  # type: ignore[union-attr]
+            p.rest = q.rest  # type: ignore[union-attr]
+            p.rest_n = q.rest_n  # type: ignore[union-attr]
+        sent = hub.ship(hl, self.local, self.remote, self.pseudo, n, self.mss if n > self.mss else 0, now)
         return bool(sent or not n or not hub.too_long or not self.shrink(hub.too_long, now))
 
     def emit_syn(self, now: int) -> None:
@@ -80,11 +89,11 @@ class Transmitter(Tcb):
             hub.ext.TCPSynRetrans += 1
         self.snd_nxt = self.snd_max = serial.add(self.iss, 1)
         self.t_rexmt = now + self.rtt.rto()
-        hub.ship(hl, self.local, self.remote, self.pseudo, None, 0, 0, 0, now)
+        hub.ship(hl, self.local, self.remote, self.pseudo, 0, 0, now)
 
     def send_ack(self, now: int) -> None:
         """An empty segment."""
-        self.emit(const.ACK, self.in_window(), None, 0, 0, now)
+        self.emit(const.ACK, self.in_window(), 0, now)
 
     def in_window(self) -> int:
         """SND.MAX, or a sequence number before it that the peer finds in its window even if that has shrunk."""
@@ -195,16 +204,11 @@ class Transmitter(Tcb):
         off = serial.sub(run.seq, self.snd_una)
         length = self.pending()
         flags = const.ACK
-        data: bytes | None = None
-        o = 0
         text = length - off  # from here to the end of the queue
         if text > n:
             text = n
         if text > 0:
-            q.view(off, text, self.mss)  # type: ignore[union-attr]  # there is text
-            data = q.data  # type: ignore[union-attr]
-            o = q.o  # type: ignore[union-attr]
-            text = q.n  # type: ignore[union-attr]
+            text = q.view(off, text, self.mss, self.hub.gathers)  # type: ignore[union-attr]  # there is text
             if off + text == length:
                 flags |= const.PSH
         else:
@@ -230,7 +234,7 @@ class Transmitter(Tcb):
             self.hub.ext.TCPSlowStartRetrans += 1
         elif self.phase == tc.RECOVERY:
             self.hub.ext.TCPFastRetrans += 1
-        self.emit(flags, seq, data, o, text, now)
+        self.emit(flags, seq, text, now)
         if q is not None:
             q.drop()
         return n
@@ -282,15 +286,10 @@ class Transmitter(Tcb):
 
     def send_at(self, off: int, n: int, length: int, now: int) -> int:
         """Send up to `n` bytes at SND.NXT, which is `off` beyond SND.UNA, and the FIN if it is its turn. How many left."""
-        data: bytes | None = None
-        o = 0
         q = self.sendq
         flags = const.ACK
         if q is not None and n:
-            q.view(off, n, self.mss)
-            data = q.data
-            o = q.o
-            n = q.n
+            n = q.view(off, n, self.mss, self.hub.gathers)
         seq = self.snd_nxt
         end = serial.add(seq, n)
         if off + n == length:
@@ -314,7 +313,7 @@ class Transmitter(Tcb):
             self.snd_max = end
         if self.phase == tc.RECOVERY:
             self.episode.left(n)  # type: ignore[union-attr]  # as in `room`
-        fits = self.emit(flags, seq, data, o, n, now)
+        fits = self.emit(flags, seq, n, now)
         if q is not None:
             q.drop()
         if not fits:
@@ -348,12 +347,12 @@ class Transmitter(Tcb):
         self.t_rexmt = now + self.rtt.rto()
         q = self.sendq
         if q is None or n == 0:
-            self.emit(flags, self.snd_una, None, 0, 0, now)
+            self.emit(flags, self.snd_una, 0, now)
             return
-        q.view(0, n, self.mss)
-        if q.n < q.length:
+        n = q.view(0, n, self.mss, self.hub.gathers)
+        if n < q.length:
             flags &= ~const.FIN
-        self.emit(flags | (const.PSH if q.n == q.length else 0), self.snd_una, q.data, q.o, q.n, now)
+        self.emit(flags | (const.PSH if n == q.length else 0), self.snd_una, n, now)
         q.drop()
 
     # -- the path -------------------------------------------------------------------------------------------------------------

@@ -75,6 +75,8 @@ class Tuner:
         took = now - self.at
         if took < self.rtt or self.rtt == 0 or took == 0:
             return 0
+        if serial.lt(read, self.seq):
+            return 0  # what was read here has been passed on, and lies elsewhere unconsumed (splice.py)
         n = serial.sub(read, self.seq)
         if took > self.rtt:
             n = n * (self.rtt // 1000 + 1) // (took // 1000 + 1)  # in microseconds, or the product could pass 2**63

@@ -4,6 +4,8 @@
     net       World, Host, Endpoint: whole networks, by name
     topology  pair, star, chain, dumbbell, from_dict
     nodes     Link, Way: cables between two nodes; router: Router
+    cord      Cord, End: two stacks of one process joined back to back, super-segments and all
+    load      users of connections and ports that do one thing, for measurements
     wire      Wire, WirePort: any number of hosts on one segment in memory
     faults    Faults: what a bad cable does, as numbers drawn from a seed; line: Line, one direction of it at work
     netifs    Probe, Loopback; and around any netif: Capture, Trace, FaultInjector

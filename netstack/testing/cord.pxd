@@ -24,4 +24,6 @@ cdef class End(NetifCore):
     cpdef bint poll(self, long long now) except *
     @cython.locals(f=Frame)
     cdef bint due(self, long long now) except *
+    @cython.locals(end=Py_ssize_t, piece=object, n=Py_ssize_t)
+    cdef Py_ssize_t gather(self, Frame f, Py_ssize_t at, Out p) except -1
     cpdef attach(self, FrameSink sink)

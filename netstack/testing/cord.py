@@ -25,7 +25,7 @@ from ..netif import SLAB, SendOnly
 # Frames on their way in one direction. A full receive window of a fast connection (16 MiB) is 256 super-segments; the rest is for
 # many small ones. A reader that never polls holds 67 MiB of slabs at the most.
 QUEUE = 1024
-OFFLOAD = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4
+OFFLOAD = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_GATHER
 
 
 class End(NetifCore):
@@ -59,15 +59,18 @@ class End(NetifCore):
         head = const.HEADROOM - p.off
         n = p.n
         waiting = len(peer.queue) - peer.head
-        if waiting >= QUEUE or head + n > SLAB:
+        if waiting >= QUEUE or head + n + p.rest_n > SLAB:
             peer.dropped += 1
             return
         f = peer.pool.get()
         raw.move(f.buf, 0, p.hdr, p.off, head)
         if n:
             raw.fill(f.buf, head, p.data, p.o, n)  # type: ignore[arg-type]  # n says that there is some
+        n += head
+        if p.rest_n:
+            n = self.gather(f, n, p)
         f.off = 0
-        f.end = head + n
+        f.end = n
         f.now = now + self._delay
         f.cast = const.UNICAST
         f.csum = const.CSUM_GOOD if p.csum_off else const.CSUM_UNKNOWN
@@ -76,6 +79,17 @@ class End(NetifCore):
         peer.queue.append(f)
         if waiting == 0 and peer._waker is not None:
             peer._waker()
+
+    def gather(self, f: Frame, at: int, p: Out) -> int:
+        """Copy the pieces behind the first one to `at` and on. Where they end."""
+        end = at + p.rest_n
+        for piece in p.rest:  # type: ignore[union-attr]  # rest_n says that there are some
+            n = raw.size(piece)
+            if n > end - at:
+                n = end - at
+            raw.fill(f.buf, at, piece, 0, n)
+            at += n
+        return end
 
     # -- in: the Netif signature ----------------------------------------------------------------------------------------------
 

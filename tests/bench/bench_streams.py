@@ -1,8 +1,9 @@
-"""Streams in bulk, beside asyncio's on kernel sockets, in one run: `python tests/bench/bench_streams.py [SECONDS [ROUNDS [NAME …]]]`.
+"""Streams in bulk, beside asyncio's on kernel sockets, in one run: `bench_streams.py [SECONDS [ROUNDS [NAME …]]]`.
 
-Each row is a service that reads to the end (`in`) or sends until it is hung up on (`out`), with a pump on kernel sockets at the
-other end: over a veth for asyncio on kernel sockets, over a tap with offload for ours. Service and pump have a CPU each, the
-kernels are on reno, and rounds go through all rows before the next begins. Needs root; traffic stays in two namespaces.
+Each row is a service that reads to the end (`in`), sends until it is hung up on (`out`), or passes on to a second connection
+(`through`), with a pump on kernel sockets at the other end: over a veth for asyncio on kernel sockets, over a tap with offload
+for ours. Service and pump have a CPU each, the kernels are on reno, and rounds go through all rows before the next begins. Needs
+root; traffic stays in two namespaces.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "backends")]
-SINK, SOURCE = 9, 19
+SINK, SOURCE, RELAY = 9, 19, 29
+PORTS = {SINK: "in", SOURCE: "out", RELAY: "through"}
 BLOCK = bytes(range(256)) * 1024
-TAP, VETH = "10.79.0.2", "10.80.0.2"
+TAP, VETH = "10.79.0.2", "10.80.0.2"  # the services; the pump is .1
 TUNE = (
     "net.ipv4.tcp_congestion_control=reno",
     "net.ipv6.conf.all.disable_ipv6=1",
@@ -46,6 +48,29 @@ async def source(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         while True:
             writer.write(BLOCK)
             await writer.drain()
+
+
+async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on: Any) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            on[1].write(data)
+            await on[1].drain()
+    on[1].close()
+    writer.close()
+
+
+async def own_relay(stream: Any, on: Any) -> None:
+    with contextlib.suppress(OSError):
+        async for segment in stream:
+            await on.send_all(segment)
+    await on.aclose()
+
+
+async def own_splice(stream: Any, on: Any) -> None:
+    import netstack
+
+    with contextlib.suppress(OSError):
+        await netstack.splice(stream, on)
 
 
 async def own_sink(stream: Any) -> None:
@@ -73,30 +98,47 @@ async def own_source(stream: Any) -> None:
 async def on_kernel(reads: Callable[..., Awaitable[None]], writes: Callable[..., Awaitable[None]]) -> None:
     await asyncio.start_server(reads, VETH, SINK)
     await asyncio.start_server(writes, VETH, SOURCE)
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await relay(reader, writer, await asyncio.open_connection("10.80.0.1", RELAY))
+
+    await asyncio.start_server(join, VETH, RELAY)
     print("ready", flush=True)
     await asyncio.Event().wait()
 
 
-async def on_net(reads: Callable[..., Awaitable[None]], writes: Callable[..., Awaitable[None]], own: bool) -> None:
+async def on_net(
+    reads: Callable[..., Awaitable[None]], writes: Callable[..., Awaitable[None]], passes: Callable[..., Awaitable[None]], own: bool
+) -> None:
     import netstack
 
     async with netstack.open("tap:tap0?offload=1&host=10.79.0.1/24", addresses=[TAP + "/24"]) as net:
         if own:
             await net.serve_streams(reads, SINK)
             await net.serve_streams(writes, SOURCE)
+
+            async def join_own(stream: Any) -> None:
+                await passes(stream, await net.connect_stream("10.79.0.1", RELAY))
+
+            await net.serve_streams(join_own, RELAY)
         else:
             await net.start_server(reads, port=SINK)
             await net.start_server(writes, port=SOURCE)
+
+            async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await passes(reader, writer, await net.open_connection("10.79.0.1", RELAY))
+
+            await net.start_server(join, port=RELAY)
         print("ready", flush=True)
         await asyncio.Event().wait()
 
 
 SERVICES: dict[str, Callable[[], Awaitable[None]]] = {
     "asyncio on kernel sockets": lambda: on_kernel(sink, source),
-    "asyncio-shaped on a tap": lambda: on_net(sink, source, False),
-    "own stream, receive()": lambda: on_net(own_sink, own_source, True),
-    "own stream, async for": lambda: on_net(own_views, own_source, True),
-    "own stream, receive_into()": lambda: on_net(own_into, own_source, True),
+    "asyncio-shaped on a tap": lambda: on_net(sink, source, relay, False),
+    "own, receive() | splice": lambda: on_net(own_sink, own_source, own_splice, True),
+    "own, async for | send_all": lambda: on_net(own_views, own_source, own_relay, True),
+    "own, receive_into() | splice": lambda: on_net(own_into, own_source, own_splice, True),
 }
 
 # -- the pump ---------------------------------------------------------------------------------------------------------------------
@@ -105,6 +147,8 @@ SERVICES: dict[str, Callable[[], Awaitable[None]]] = {
 def pump(host: str, port: int, seconds: float) -> float:
     """Gbit/s through one connection."""
     buffer = bytearray(1 << 18)
+    if port == RELAY:
+        return through(host, seconds)
     with socket.create_connection((host, port), timeout=10) as sock:
         start = now = time.perf_counter()
         total = 0
@@ -112,6 +156,29 @@ def pump(host: str, port: int, seconds: float) -> float:
             for _ in range(32):
                 total += sock.send(buffer) if port == SINK else sock.recv_into(buffer)
             now = time.perf_counter()
+    return total * 8 / (now - start) / 1e9
+
+
+def through(host: str, seconds: float) -> float:
+    """The same, counted where it arrives."""
+    listener = socket.create_server((host[:-1] + "1", RELAY))
+    if not os.fork():
+        with socket.create_connection((host, RELAY), timeout=10) as sock:
+            buffer = bytes(1 << 18)
+            with contextlib.suppress(OSError):
+                while True:
+                    sock.send(buffer)
+        os._exit(0)
+    listener.settimeout(10)
+    sock, _ = listener.accept()
+    sock.settimeout(10)
+    room = bytearray(1 << 18)
+    start = now = time.perf_counter()
+    total = 0
+    while now - start < seconds:
+        for _ in range(32):
+            total += sock.recv_into(room)
+        now = time.perf_counter()
     return total * 8 / (now - start) / 1e9
 
 
@@ -158,22 +225,23 @@ def measure(name: str, spaces: tuple[str, str], port: int, seconds: float) -> fl
     kernel = "kernel" in name
     with service(name, far if kernel else near):
         command = ["ip", "netns", "exec", near, "taskset", "-c", "1", sys.executable, __file__, "--pump"]
-        done = subprocess.run([*command, VETH if kernel else TAP, str(port), str(seconds)], capture_output=True, text=True, check=True)
+        command += [VETH if kernel else TAP, str(port), str(seconds)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def main(seconds: float, rounds: int, chosen: list[str]) -> None:
     names = [name for name in SERVICES if not chosen or any(word in name for word in chosen)]
-    figures: dict[tuple[str, int], list[float]] = {(name, port): [] for name in names for port in (SINK, SOURCE)}
+    figures: dict[tuple[str, int], list[float]] = {(name, port): [] for name in names for port in PORTS}
     with namespaces() as spaces:
         for _ in range(rounds):
             for name, port in figures:
                 figures[name, port].append(measure(name, spaces, port, seconds))
-    base = {port: statistics.median(figures[names[0], port]) for port in (SINK, SOURCE)}
-    print(f"{'Gbit/s, one stream':28}{'in':>22}{'ratio':>7}{'out':>22}{'ratio':>7}")
+    base = {port: statistics.median(figures[names[0], port]) for port in PORTS}
+    print(f"{'Gbit/s, one stream':28}" + "".join(f"{verb:>22}{'ratio':>7}" for verb in PORTS.values()))
     for name in names:
         row = f"{name:28}"
-        for port in (SINK, SOURCE):
+        for port in PORTS:
             all_of = figures[name, port]
             middle = statistics.median(all_of)
             row += f"{middle:8.1f} [{min(all_of):.1f} - {max(all_of):.1f}]".rjust(22) + f"{middle / base[port]:7.2f}"

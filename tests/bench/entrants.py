@@ -49,6 +49,7 @@ class Job:
 
 
 def check_loop(loop: str) -> None:
+    """Raises Absent. `netstack` is our own loop, `netstack.run`."""
     if importlib.util.find_spec(loop) is None:
         raise Absent(f"{loop} (pip install {loop})")
 
@@ -97,7 +98,7 @@ def start_ours(lab: Lab, loop: str, offload: bool, pure: bool) -> tuple[Process,
     return lab.start(python_server("ours", loop, tap_spec(offload)), inside, environment=environment), inside
 
 
-def ours(name: str, job: Job, loop: str = "asyncio", *, offload: bool = True, pure: bool = False) -> Entrant:
+def ours(name: str, job: Job, loop: str = "netstack", *, offload: bool = True, pure: bool = False) -> Entrant:
     """Our stack."""
 
     def enter(lab: Lab) -> Run:
@@ -139,12 +140,17 @@ def pmd(name: str, job: Job) -> Entrant:
 # -- our stack, in measurements that need no peer -----------------------------------------------------------------------
 
 
-def memory(name: str) -> Entrant:
+def memory(name: str, face: str) -> Entrant:
     """Two of our stacks in one process."""
 
     def enter(lab: Lab) -> Run:
         inside = lab.namespace()
-        return lambda seconds: lab.call(python_server("memory", str(seconds)), inside, cpu=lab.server_cpu, timeout=seconds + SLACK)
+
+        def run(seconds: float) -> Mapping[str, float]:
+            words = python_server("memory", face, str(seconds))
+            return lab.call(words, inside, cpu=lab.server_cpu, timeout=seconds + SLACK)
+
+        return run
 
     return Entrant(name, enter, own=True)
 
@@ -176,7 +182,7 @@ def first(name: str) -> Entrant:
 # -- many connections: what both sides take of the processor --------------------------------------------------------------
 
 
-def crowd(name: str, job: Job, *, own: bool, loop: str = "asyncio") -> Entrant:
+def crowd(name: str, job: Job, loop: str, *, own: bool) -> Entrant:
     """Processor time while many connections send a little."""
 
     def enter(lab: Lab) -> Run:
@@ -189,16 +195,14 @@ def crowd(name: str, job: Job, *, own: bool, loop: str = "asyncio") -> Entrant:
             server = lab.start(python_server("kernel", loop), far)
             host = VETH
 
+        client = lab.start(job.command(lab, host, 0), near, cpu=job.cpu(lab), timeout=GROWTH)
+
         def run(seconds: float) -> Mapping[str, float]:
-            looks: list[tuple[float, float, float]] = []
-
-            def look(client: Process) -> None:
-                looks.append((time.monotonic(), server.cpu(), client.cpu()))
-
-            lab.call(job.command(lab, host, seconds), near, cpu=job.cpu(lab), timeout=seconds + SLACK, on_line=look)
-            (start, server_before, client_before), (end, server_after, client_after) = looks
-            used, asked = server_after - server_before, client_after - client_before
-            return {"server": 100 * used / (end - start), "both": 100 * (used + asked) / (end - start)}
+            start, of_server, of_client = time.monotonic(), server.cpu(), client.cpu()
+            client.ask(str(seconds), seconds + SLACK)
+            lasted = time.monotonic() - start
+            used, asked = server.cpu() - of_server, client.cpu() - of_client
+            return {"server": 100 * used / lasted, "both": 100 * (used + asked) / lasted}
 
         return run
 

@@ -9,6 +9,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import netstack
+
 from .place import ROOT
 
 
@@ -17,6 +19,7 @@ def facts() -> dict[str, str | int]:
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "commit": commit(),
+        "build": netstack.build_info().build,
         "python": platform.python_version(),
         "uvloop": installed("uvloop"),
         "kernel": ".".join(platform.release().split(".")[:2]),

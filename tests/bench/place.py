@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -140,15 +140,20 @@ class Process:
         raise Failed(f"{self}: ended{self._complaint()}")
 
     def ask(self, question: str, timeout: float) -> dict[str, Any]:
-        """Write a line, and give the JSON object that it prints."""
+        """Write a line, and give the JSON object that it prints. Raises Failed."""
         assert self.popen.stdin is not None
-        print(question, file=self.popen.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self.line(timeout))
-        return answer
+        with suppress(BrokenPipeError):  # then it has ended, and `line` knows more
+            print(question, file=self.popen.stdin, flush=True)
+        return self.answer(timeout)
 
-    def end_input(self) -> None:
-        assert self.popen.stdin is not None
-        self.popen.stdin.close()
+    def answer(self, timeout: float) -> dict[str, Any]:
+        """The JSON object on the next line. Raises Failed."""
+        line = self.line(timeout)
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise Failed(f"{self}: said {line.strip()!r} instead of a JSON object") from None
+        return answer
 
     def _complaint(self) -> str:
         self.errors.seek(0)
@@ -266,21 +271,11 @@ class Lab:
         cpu: int | None,
         timeout: float,
         environment: Mapping[str, str] | None = None,
-        on_line: Callable[[Process], None] | None = None,
     ) -> dict[str, Any]:
-        """Run a program that prints a JSON object. Where it prints an empty one before, `on_line` hears of it."""
+        """Run a program that prints a JSON object."""
         process = Process(words, namespace, cpu, environment)
         try:
-            answer: dict[str, Any] = json.loads(process.line(timeout))
-            if not answer and on_line is not None:  # it stays until its input ends, or it could not be looked at any more
-                on_line(process)
-                answer = json.loads(process.line(timeout))
-                on_line(process)
-                process.end_input()
-            process.popen.wait(timeout)
-            return answer
-        except (ValueError, subprocess.TimeoutExpired) as error:
-            raise Failed(f"{process}: {error}") from None
+            return process.answer(timeout)
         finally:
             process.stop()
 

@@ -28,14 +28,15 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .2rem } p { marg
 .goal, .bar { display: grid; grid-template-columns: minmax(0, 18rem) minmax(4rem, 1fr) 15rem; gap: 0 .8rem; align-items: center;
   padding: .15rem 0; border-bottom: 1px solid var(--line) }
 .bar { border: 0 } .value { font-variant-numeric: tabular-nums; text-align: right } .own .who { font-weight: 600 }
-.good { color: var(--good) } .bad { color: var(--bad) }
+b { white-space: nowrap } .good { color: var(--good) } .bad { color: var(--bad) }
 svg { display: block; width: 100%; height: 14px; overflow: visible } .line { height: 28px }
 .own rect { fill: var(--own) } .peer rect { fill: var(--peer) } .whisker { stroke: var(--ink); stroke-width: 2 }
 .track { stroke: var(--line); stroke-width: 2 } .limit { stroke: var(--soft); stroke-width: 2; stroke-dasharray: 3 2 }
 .good rect, .good polyline { fill: var(--good) } .bad rect { fill: var(--bad) }
 polyline { fill: none !important; stroke: var(--own); stroke-width: 2 }
 line, polyline { vector-effect: non-scaling-stroke }
-@media (max-width: 40rem) { .goal, .bar { grid-template-columns: 1fr auto } .goal svg, .bar svg { grid-column: 1 / -1; grid-row: 2 }
+@media (max-width: 40rem) { .bar { grid-template-columns: 1fr auto } .bar svg { grid-column: 1 / -1; grid-row: 2 }
+  .goal { grid-template-columns: 1fr } .goal .who { font-weight: 600 }
   .value { font-size: .85rem } }
 """
 
@@ -104,9 +105,11 @@ def section(result: Result) -> Iterator[str]:
     row = result.row
     yield f"<h2>{escape(row.name)}</h2><p>{escape(row.text)}</p>"
     if result.others > QUIET:
-        yield f'<p class="soft">Others used {result.others:.2f} cores meanwhile: lower bounds.</p>'
+        yield f'<p class="soft">Others used {result.others:.2f} cores meanwhile: doubtful.</p>'
     for key in row.keys:
         shown = [figure for figure in result.figures if figure.key == key]
+        if len(row.keys) > 1:
+            yield f'<p class="soft">{escape(row.keys[key])}</p>'
         longest = max((figure.spread.high for figure in shown), default=0.0)
         yield from (bar(figure, longest) for figure in shown)
     for name, reason in result.missing.items():

@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import netstack
+
 from . import history, machine, programs, report_html, report_text
 from .measure import Result, Row, measure
 from .place import ROOT, Absent, Failed, Lab, Namespace
@@ -78,6 +80,8 @@ def report(results: Sequence[Result], folder: Path, *, quick: bool, record: bool
 
 def prepare(rows: Sequence[Row]) -> None:
     """What wants a network, or would be done for each row."""
+    if netstack.build_info().build == "pure":
+        print("make bench: nothing is compiled here, so all rows of ours are of the pure build", file=sys.stderr)
     programs.compile_programs()
     if any(entrant.name == "pmd-pytcp" for row in rows for entrant in row.entrants):
         try:

@@ -8,8 +8,8 @@
  *   client crowd   HOST PORT SECONDS CONNECTIONS SIZE  each sends SIZE bytes a second, evenly spread; what comes back is dropped
  *   client first   HOST PORT SECONDS                 waits for a byte on stdin, connects, asks for a page
  *
- * It prints one JSON object. `crowd` prints an empty one first, when all are connected and the measurement begins, and ends with
- * its standard input, so that one can still see what it used. `first` says
+ * It prints one JSON object. `crowd` prints `ready` when all are connected, and measures for each line that it reads; the line says
+ * for how many seconds. `first` says
  * when (CLOCK_MONOTONIC, seconds) the connection stood and when the first byte of the answer came; SECONDS is how long it waits. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -182,17 +182,9 @@ static void http(int connections)
     printf("{\"per_second\": %.1f}\n", answers / (t - start));
 }
 
-static void crowd(int connections, int size)
+/* One measurement: returns when each connection has sent its share of `seconds`. */
+static void trickle(const int *fds, int connections, int size)
 {
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    int *fds = malloc(connections * sizeof *fds);
-    for (int i = 0; i < connections; i++) fds[i] = open_socket(SOCK_STREAM);
-    usleep(200000);  /* the last handshakes, and what a server does for a new connection */
-    printf("{}\n");
-    fflush(stdout);
     long sent = 0, late = 0, goal = (long)(seconds * connections);
     double start = now(), t;
     while (sent < goal) {
@@ -206,7 +198,24 @@ static void crowd(int connections, int size)
     }
     printf("{\"per_second\": %.1f, \"late\": %ld}\n", sent / (now() - start), late);
     fflush(stdout);
-    while (read(0, buffer, 1) > 0) {}
+}
+
+static void crowd(int connections, int size)
+{
+    char line[64];
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    int *fds = malloc(connections * sizeof *fds);
+    for (int i = 0; i < connections; i++) fds[i] = open_socket(SOCK_STREAM);
+    usleep(200000);  /* the last handshakes, and what a server does for a new connection */
+    puts("ready");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        seconds = atof(line);
+        trickle(fds, connections, size);
+    }
 }
 
 static void first(void)

@@ -140,4 +140,4 @@ async def main(count: int) -> None:
             print(json.dumps({"ns": value, "bytes": each}), flush=True)
 
 
-asyncio.run(main(int(sys.argv[1])))
+netstack.run(main(int(sys.argv[1])))

@@ -1,4 +1,7 @@
-"""Two stacks joined in memory, in one process: one writes without end, the other counts. `memory.py SECONDS`."""
+"""Two stacks joined in memory, in one process: one writes without end, the other counts. `memory.py protocol|core SECONDS`.
+
+`protocol`: transports and protocols on an event loop. `core`: users below it, and a crank of their own (bench_memory).
+"""
 
 import asyncio
 import json
@@ -6,9 +9,11 @@ import sys
 import time
 
 import netstack
-from netstack.signatures import Netif
-from netstack.testing.wire import Wire
+from netstack.testing.cord import OFFLOAD, Cord
+from tests.bench.bench_memory import bulk
 from tests.bench.peers.services import SINK, Source
+
+BYTES_A_SECOND = 2 << 30  # that `core` moves for each second that it is given: near what takes a second
 
 
 class Count(asyncio.Protocol):
@@ -18,29 +23,21 @@ class Count(asyncio.Protocol):
         Count.total += len(data)
 
 
-def joined() -> tuple[Netif, Netif]:
-    """Two devices: of the cord that carries super-segments where there is one, else of the wire for tests."""
-    try:
-        from netstack.testing.cord import Cord
-    except ImportError:
-        wire = Wire()
-        return wire.port(), wire.port()
+async def protocol(seconds: float) -> float:
+    """Gbit/s."""
     cord = Cord()
-    return cord.a, cord.b
-
-
-async def main(seconds: float) -> None:
-    left, right = joined()
     async with (
-        netstack.open(left, addresses=["10.0.0.1/24"]) as here,
-        netstack.open(right, addresses=["10.0.0.2/24"]) as there,
+        netstack.open(cord.a, addresses=["10.0.0.1/24"]) as here,
+        netstack.open(cord.b, addresses=["10.0.0.2/24"]) as there,
     ):
         await there.create_server(Count, port=SINK)
         await here.create_connection(Source, "10.0.0.2", SINK)
         await asyncio.sleep(seconds / 10)
         start, before = time.perf_counter(), Count.total
         await asyncio.sleep(seconds)
-        print(json.dumps({"gbit": (Count.total - before) * 8e-9 / (time.perf_counter() - start)}), flush=True)
+        return (Count.total - before) * 8e-9 / (time.perf_counter() - start)
 
 
-asyncio.run(main(float(sys.argv[1])))
+face, seconds = sys.argv[1], float(sys.argv[2])
+gbit = netstack.run(protocol(seconds)) if face == "protocol" else bulk(OFFLOAD, True, int(BYTES_A_SECOND * seconds))
+print(json.dumps({"gbit": gbit}), flush=True)

@@ -4,7 +4,8 @@ import asyncio
 from typing import Any, cast
 
 ECHO, SINK, SOURCE, BUFFERED_SINK, STREAM_SINK, STREAM_SOURCE, HTTP = 7, 9, 19, 29, 39, 49, 80
-OWN_SINK, OWN_SOURCE, ECHO_PORT = 59, 69, 77  # of our stack alone: its own stream, and datagrams answered below the event loop
+# of our stack alone: its own stream, and datagrams answered below the event loop
+OWN_SINK, OWN_VIEW_SINK, OWN_SOURCE, ECHO_PORT = 59, 60, 69, 77
 BACKLOG = 4096
 
 CHUNK = 256 * 1024  # of a write or read in bulk

@@ -3,7 +3,7 @@
  *
  *   tappump DEVICE ADDRESS plain|gso
  *
- * Port 9 counts what comes and drops it, port 19 sends without end. `plain`: frames of 1500 bytes, and the checksums of both
+ * Port 7 gives back what comes, port 9 drops it, port 19 sends without end. `plain`: frames of 1500 bytes, and the checksums of both
  * directions in software, as where the device does nothing. `gso`: frames of up to 64 KiB, checksums left to the device. The payload
  * is never copied here. It prints `ready` when the device is there; address and link state of the kernel's end are not its business. */
 #include <arpa/inet.h>
@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum { MSS = 1460, SCALE = 10, BATCH = 64, FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
-enum { SINK = 9, SOURCE = 19 };
+enum { ECHO = 7, SOURCE = 19 };
 #define WINDOW (gso ? 4 << 20 : 1 << 20)  /* bytes on their way, in either direction: a tap queues some thousand frames, no more */
 #define RETRY 0.05  /* seconds without progress, after which everything unacknowledged is sent again */
 
@@ -177,8 +177,12 @@ static int receive(uint8_t *e, ssize_t length)
         peer.progress = now();
     } else if (!data && ack != peer.snd_nxt && ++peer.repeats == 3)
         peer.snd_nxt = ack;
-    if (data > 0 && seq == peer.rcv_nxt) peer.rcv_nxt += data;
-    return data > 0;
+    if (data <= 0 || seq != peer.rcv_nxt) return data > 0;
+    peer.rcv_nxt += data;
+    if (peer.own_port != ECHO) return 1;
+    transmit(ACK | PSH, peer.snd_nxt, t + header, data);
+    peer.snd_nxt += data;
+    return 0;
 }
 
 static int send_some(void)

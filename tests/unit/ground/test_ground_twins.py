@@ -162,7 +162,16 @@ def test_spans_are_taken_copied_and_summed_alike(seed):
         both("copy_into", into, data, o, n)
         at = offset(rng, len(data))
         both("fill", into, offset(rng, len(into)), bytes(data), at, n)
+        both("move", into, offset(rng, len(into)), data, at, n)
         both("pbytes", into, offset(rng, len(into)), bytes(data[:10]))
+
+
+def test_the_first_items_of_a_list_go_alike():
+    for module in (rawtwin, PURE):
+        for n in range(6):
+            items = list(range(4))
+            module.behead(items, n)
+            assert items == list(range(4))[n:]
 
 
 def test_any_contiguous_buffer_counts_bytes():

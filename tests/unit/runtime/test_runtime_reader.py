@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import netstack
 from netstack.runtime.reader import SegmentReader
 from netstack.runtime.rope import Rope
+from netstack.testing.wire import Wire
 
 
 class Witness:
@@ -89,7 +91,8 @@ async def play(reader: asyncio.StreamReader, steps: list[tuple[str, Any]]) -> li
         if waiting is not None and waiting.done():
             told.append(("later", outcome(waiting)))
             waiting = None
-        told.append((verb, len(reader._buffer), bool(reader._buffer), reader.at_eof(), repr(reader.exception()), list(witness.calls)))  # type: ignore[attr-defined]
+        buffer: Any = reader._buffer  # type: ignore[attr-defined]
+        told.append((verb, len(buffer), bool(buffer), reader.at_eof(), repr(reader.exception()), list(witness.calls)))
     if waiting is not None:
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -206,3 +209,30 @@ def test_it_is_a_stream_reader_for_whoever_asks() -> None:
         assert "2 bytes" in repr(reader)
 
     asyncio.run(look())
+
+
+def test_more_than_the_limit_can_be_read_exactly_and_by_lines_over_a_net() -> None:
+    data = bytes(range(256)) * 4000
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"first line\n" + data + b"last line\n")
+        await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        wire = Wire(mtu=60_000)  # segments that are worth a slab
+        async with (
+            asyncio.timeout(20),
+            netstack.open(wire.port("a"), addresses=["10.0.0.1/24"]) as a,
+            netstack.open(wire.port("b"), addresses=["10.0.0.2/24"]) as b,
+        ):
+            await b.start_server(serve, port=7)
+            reader, writer = await a.open_connection("10.0.0.2", 7, limit=20_000)
+            assert isinstance(reader, SegmentReader)
+            assert await reader.readline() == b"first line\n"
+            assert await reader.readexactly(len(data)) == data
+            assert [line async for line in reader] == [b"last line\n"]
+            assert reader.at_eof()
+            writer.close()
+
+    asyncio.run(main())

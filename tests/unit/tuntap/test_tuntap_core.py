@@ -149,6 +149,34 @@ def test_header_and_payload_leave_as_one_frame_without_a_copy(far: socket.socket
     assert core.mib.OutFrames == 4
 
 
+def test_a_payload_in_pieces_leaves_as_one_frame(far: socket.socket) -> None:
+    core, _ = core_with_sink(far)
+    port, p = FramePort(core), Out()
+    pieces = [bytes([i]) * (i + 1) for i in range(const.GATHER - 1)]
+    for count, n in ((1, 1), (2, 2), (2, 3), (40, 820), (const.GATHER - 1, sum(map(len, pieces)) - 5)):
+        p.reset()
+        p.off = const.HEADROOM - 4
+        p.hdr[p.off :] = b"head"
+        p.data, p.o, p.n = b"..first..", 2, 5
+        p.rest, p.rest_n = pieces[:count], n
+        port.send_out(p, 0)
+        expected = b"headfirst" + b"".join(pieces[:count])[:n]
+        assert len(expected) == 9 + n
+        assert far.recv(10_000) == expected == p.tobytes()
+
+
+def test_pieces_that_are_not_there_are_never_sent(far: socket.socket) -> None:
+    core, _ = core_with_sink(far)
+    port, p = FramePort(core), Out()
+    many = [b"1"] * const.GATHER
+    for o, n, rest, rest_n in ((0, 5, [b"12"], 2), (-1, 2, [b"12"], 2), (0, 4, [b"12"], 3), (0, 4, many, const.GATHER)):
+        p.data, p.o, p.n, p.rest, p.rest_n = b"1234", o, n, rest, rest_n
+        with pytest.raises(IndexError):
+            port.send_out(p, 0)
+    with pytest.raises(BlockingIOError):
+        far.recv(100)
+
+
 def test_a_payload_outside_its_buffer_is_never_sent(far: socket.socket) -> None:
     core, _ = core_with_sink(far)
     port, p = FramePort(core), Out()

@@ -1,0 +1,50 @@
+"""Files as blocks to send: what the page cache has is read at once, what it lacks in a thread.
+
+`preadv2` with RWF_NOWAIT says which it is, so a loop never waits for a disk and doesn't pay for a thread (50 us and more) when
+there is nothing to wait for. Blocks lie in buffers that are used again as soon as nobody holds a view of them, that is, for a
+stream of ours, when the peer has acknowledged them: no block is copied in user space, and none comes fresh from malloc.
+
+Not by mmap, though that saves a copy: where somebody cuts a mapped file short, the next access is a SIGBUS, which ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+from ..buffers import Pool
+
+BLOCK = 262144
+_NOWAIT = getattr(os, "RWF_NOWAIT", 0)  # Linux 4.14
+
+
+async def read_blocks(fd: int, offset: int, end: int) -> AsyncIterator[memoryview]:
+    """The bytes of `fd` from `offset` to `end`, or to the end of the file if that comes first, as read-only views of at most BLOCK.
+
+    Each view stays as it is for as long as somebody holds it. Raises OSError.
+    """
+    pool = Pool(min(BLOCK, max(end - offset, 1)))
+    while offset < end:
+        pool.reclaim()
+        frame = pool.get()
+        block = memoryview(frame.buf)[: end - offset]
+        n = await read_at(fd, block, offset)
+        if not n:
+            return
+        offset += n
+        view = block[:n].toreadonly()
+        del block
+        yield view
+        del view
+        pool.put(frame)
+
+
+async def read_at(fd: int, room: memoryview, offset: int) -> int:
+    """Fill `room`, or some of it, from `offset` on. How many bytes; 0 at the end of the file. Never blocks the loop."""
+    if _NOWAIT:
+        try:
+            return os.preadv(fd, [room], offset, _NOWAIT)
+        except OSError:  # EAGAIN: it has to be fetched. EOPNOTSUPP: this file system can't say. The rest the thread will say
+            pass
+    return await asyncio.get_running_loop().run_in_executor(None, os.preadv, fd, [room], offset)
