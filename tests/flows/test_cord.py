@@ -8,6 +8,7 @@ from netstack import const
 from netstack.address import Cidr
 from netstack.errors import UsageError
 from netstack.instant import MILLISECOND, Instant
+from netstack.netif import SendOnly
 from netstack.stack import Stack
 from netstack.testing.clock import VirtualClock
 from netstack.testing.cord import OFFLOAD, Cord
@@ -115,6 +116,16 @@ def test_a_full_queue_drops_and_counts():
     while cord.b.poll(0):
         pass
     assert len(b.frames) == 1024
+
+
+def test_who_needs_single_frames_asks_before_the_other_end_is_in_use():
+    cord = Cord()
+    Probe(cord.a)
+    assert (cord.a.offload, cord.b.offload) == (0, 0)
+    cord = Cord()
+    cord.b.attach(SendOnly())
+    with pytest.raises(UsageError, match="make the cord with offload=0"):
+        Probe(cord.a)
 
 
 def test_a_waker_hears_of_the_first_frame_and_delay_holds_it():
