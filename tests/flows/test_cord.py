@@ -8,7 +8,6 @@ from netstack import const
 from netstack.address import Cidr
 from netstack.errors import UsageError
 from netstack.instant import MILLISECOND, Instant
-from netstack.netif import SendOnly
 from netstack.stack import Stack
 from netstack.testing.clock import VirtualClock
 from netstack.testing.cord import OFFLOAD, Cord
@@ -123,7 +122,7 @@ def test_who_needs_single_frames_asks_before_the_other_end_is_in_use():
     Probe(cord.a)
     assert (cord.a.offload, cord.b.offload) == (0, 0)
     cord = Cord()
-    cord.b.attach(SendOnly())
+    Stack(cord.b, now=Instant(0), rng=random.Random(2), addresses=[B])
     with pytest.raises(UsageError, match="make the cord with offload=0"):
         Probe(cord.a)
 

@@ -208,7 +208,7 @@ def test_the_kernel_leaves_checksums_to_us_and_we_to_the_kernel() -> None:
         def on_send(self, p: Out, now: int) -> None: ...
 
     tun, sink = Tun("tun0", host=Cidr.parse("10.79.0.1/24"), offload=True), Sink()
-    assert tun.offload == offloads.ALL and tun.vnet == 12
+    assert tun.takes == offloads.ALL and tun.vnet == 12
     tun.attach(TeeSink(sink, SendOnly()))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("10.79.0.1", 0))
@@ -258,7 +258,7 @@ def test_a_descriptor_that_somebody_else_opened_is_recognised() -> None:
         assert (tap.name, tap.mtu, tap.vnet) == ("tap0", 1500, 0)
         assert not os.get_inheritable(tap.fileno()) and not os.get_blocking(tap.fileno())
     with Tap.from_fd(opened(b"tap1", 0x5002)) as tap:
-        assert (tap.name, tap.vnet, tap.offload) == ("tap1", 12, offloads.ALL)
+        assert (tap.name, tap.vnet, tap.takes) == ("tap1", 12, offloads.ALL)
     fd = opened(b"tun0", 0x1001)
     raises(UsageError, lambda: Tap.from_fd(fd), "tun0, which is no tap device: use Tun.from_fd")
     with Tun.from_fd(fd) as tun:
