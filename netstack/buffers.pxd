@@ -1,4 +1,5 @@
 cimport cython
+cimport netstack.const as const
 cimport netstack.raw as raw
 from netstack.cores cimport Frame
 
@@ -11,9 +12,10 @@ cdef class Pool:
     cdef readonly Py_ssize_t size
     cdef readonly list free, lent
     cdef readonly long made
+    cdef Py_ssize_t turn
     @cython.locals(f=Frame)
     cpdef Frame get(self)
     cpdef int put(self, Frame f) except -1
     cpdef bint can_lend(self) except -1
-    @cython.locals(lent=list, f=Frame)
+    @cython.locals(lent=list, f=Frame, last=Frame, patience=Py_ssize_t, i=Py_ssize_t)
     cpdef void reclaim(self) except *

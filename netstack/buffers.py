@@ -5,21 +5,17 @@ is lent, and comes back when its keeper has let go. Both lists are bounded: an a
 fresh slabs, never unbounded memory held by the pool.
 """
 
-from . import raw
+from . import const, raw
 from .cores import Frame
 
-# 256 slabs of 66 KiB are 16 MiB: four full batches of super-frames, and more than a machine's last-level cache holds.
-FREE_LIMIT = 256
-# Beyond this many lent slabs `can_lend` says no, and receivers copy out instead: a reader that never reads holds 16 MiB at most.
-LENT_LIMIT = 256
-# A view of fewer bytes than this is not worth a slab: it costs what copying 4 KiB does, and would keep 66 KiB from the pool.
-LEND_LEAST = 8192
+FREE_LIMIT = const.SLABS_FREE
+LENT_LIMIT = const.SLABS_LENT
 
 
 def keep(f: Frame, n: int) -> "bytes | memoryview":
     """`n` bytes at `f.off`, for whoever needs them longer than the call that gave him the frame. A read-only view of the slab,
     which the pool gets back when no view is left; or a copy, of little or where the pool has lent too many slabs already."""
-    if n >= LEND_LEAST and f.lend:
+    if n >= const.LEND_LEAST and f.lend:
         return raw.view(f.buf, f.off, n).toreadonly()
     return raw.take(f.buf, f.off, n)
 
@@ -27,13 +23,14 @@ def keep(f: Frame, n: int) -> "bytes | memoryview":
 class Pool:
     """Slabs of one size."""
 
-    __slots__ = ("free", "lent", "made", "size")
+    __slots__ = ("free", "lent", "made", "size", "turn")
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.free: list[Frame] = []
         self.lent: list[Frame] = []
         self.made = 0
+        self.turn = 0  # where `reclaim` goes on
 
     def get(self) -> Frame:
         """A slab for one frame; give it back with `put`."""
@@ -42,7 +39,7 @@ class Pool:
         else:
             self.made += 1
             f = Frame(self.size)
-        f.lend = len(self.lent) < LENT_LIMIT
+        f.lend = len(self.lent) < const.SLABS_LENT
         return f
 
     def put(self, f: Frame) -> None:
@@ -51,20 +48,31 @@ class Pool:
         Beyond LENT_LIMIT a kept slab is forgotten: it is its keeper's, and the garbage collector's when he lets go.
         """
         if f.kept or raw.shared(f.buf):
-            if len(self.lent) < LENT_LIMIT:
+            if len(self.lent) < const.SLABS_LENT:
                 self.lent.append(f)
-        elif len(self.free) < FREE_LIMIT:
+        elif len(self.free) < const.SLABS_FREE:
             self.free.append(f)
 
     def can_lend(self) -> bool:
         """May a receiver keep one more slab? If not it copies out what it needs."""
-        return len(self.lent) < LENT_LIMIT
+        return len(self.lent) < const.SLABS_LENT
 
     def reclaim(self) -> None:
-        """Look for lent slabs that have come free; called once for each batch."""
-        if not self.lent:
-            return
+        """Look for lent slabs that have come free; called once for each batch. Those that are not cost a look each, so it gives up
+        after a few and goes on there the next time: a reader that sleeps on 16 MiB must not cost each batch 256 looks."""
         lent = self.lent
-        self.lent = []
-        for f in lent:
+        patience = min(len(lent), const.SLABS_LOOK)
+        i = self.turn
+        while patience > 0 and lent:
+            if i >= len(lent):
+                i = 0
+            f = lent[i]
+            if f.kept or raw.shared(f.buf):
+                patience -= 1
+                i += 1
+                continue
+            last = lent.pop()
+            if i < len(lent):
+                lent[i] = last
             self.put(f)
+        self.turn = i

@@ -25,6 +25,12 @@ cdef enum:
     TICK_SHIFT = 20
     HEADROOM = 160
     BATCH = 64
+    READS = 256
+    LITTLE = 1024
+    SLABS_FREE = 256
+    SLABS_LENT = 256
+    SLABS_LOOK = 16
+    LEND_LEAST = 8192
     UNICAST = 0
     BROADCAST = 1
     MULTICAST = 2

@@ -13,6 +13,16 @@ TICK_SHIFT = 20  # a tick of the timer wheel is 2**20 ns, 1.05 ms
 # a packet on its way down: headers grow towards lower offsets from the end of `Out.hdr`
 HEADROOM = 160  # vnet_hdr 12 + Ethernet 14 + IPv4 with options 60 + TCP with options 60 = 146
 BATCH = 64  # frames handed up for each wake-up: amortises one loop iteration (perf.md), bounds the time away from it
+READS = 256  # frames read for each wake-up where runs of them are joined: they take as long as 10 frames of 64 KiB
+LITTLE = 1024  # bytes of a frame that may be a message of its own; bulk comes in longer ones
+
+# buffers.Pool. 256 slabs of 66 KiB are 16 MiB: four full batches of super-frames, and more than a last-level cache holds. As many
+# may be lent: beyond, receivers copy out instead, so that a reader that never reads holds 16 MiB at most.
+SLABS_FREE = 256
+SLABS_LENT = 256
+SLABS_LOOK = 16  # at lent slabs that are still in use, for each batch
+# A view of fewer bytes than this is not worth a slab: it costs what copying 4 KiB does, and would keep 66 KiB from the pool.
+LEND_LEAST = 8192
 
 # Frame.cast: how the link addressed the frame (RFC 1122 3.2.2 forbids answers to all but the first)
 UNICAST = 0

@@ -44,7 +44,8 @@ class Gatherer:
         ip = f.off + self.link
         n = f.end - ip
         tcp = ip + 20
-        if n <= 40 or f.off or (self.link and raw.g16(b, ip - 2) != const.ETH_IPV4):
+        # most of what begins none shows here: it is empty, has other flags than ACK (were it TCP), or is not IPv4
+        if n <= 40 or f.off or raw.g8(b, tcp + 13) != const.ACK or (self.link and raw.g16(b, ip - 2) != const.ETH_IPV4):
             return False
         # IPv4 without options, all of the frame and no padding, no fragment, TCP
         if (

@@ -80,10 +80,13 @@ def _factory(kind: str, where: str) -> Factory:
 
 def _find_checkout(module: str) -> None:
     """In a checkout that was never installed, the back ends lie in a folder beside this package: put it on the path."""
-    import os.path
     import sys
     from importlib.machinery import PathFinder
 
-    backends = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "backends")
-    if module not in sys.modules and PathFinder.find_spec(module) is None and os.path.isdir(os.path.join(backends, module)):
-        sys.path.append(backends)
+    if module in sys.modules or PathFinder.find_spec(module) is not None:
+        return
+    from pathlib import Path  # takes five times as long to import as the rest to do
+
+    backends = Path(__file__).resolve().parent.parent / "backends"
+    if (backends / module).is_dir():
+        sys.path.append(str(backends))

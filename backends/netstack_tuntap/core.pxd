@@ -14,13 +14,14 @@ cdef class TapCore(NetifCore):
     cdef public int fd
     cdef public int takes
     cdef readonly int vnet, link
-    cdef int last
+    cdef unsigned int alone
     cdef readonly TapMib mib
     cdef readonly Pool pool
     cdef FrameSink sink
     cdef Cutter cutter
     cdef public Gatherer gatherer
-    @cython.locals(fd=int, pool=Pool, mib=TapMib, g=Gatherer, f=Frame, run=Frame, n=Py_ssize_t, i=int, joined=int, held=bint, one=bint)
+    @cython.locals(fd=int, pool=Pool, mib=TapMib, g=Gatherer, f=Frame, run=Frame, n=Py_ssize_t, i=int, units=int, joined=int,
+                   held=bint, one=bint)
     cpdef bint poll(self, long long now) except -1
     cdef void up(self, Frame f) except *
     @cython.locals(flags=int, gso_type=int, gso_size=int)

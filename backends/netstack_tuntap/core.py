@@ -3,6 +3,9 @@
 Reading stops when the descriptor would block or after BATCH frames, and the sink is flushed once. Each frame gets the slab
 that was given back last, which is still in the cache; a slab that somebody above keeps stays away until it is let go.
 
+Where the device gives single frames, segments that follow each other are joined as they are read (netstack/gro.py), and a
+super-segment is cut as it is written, a writev for each frame (netstack/gso.py).
+
 With `vnet` the device speaks of checksums and super-segments in a header before each frame. What comes in with a partial
 checksum was made by this very kernel and never crossed a wire, and one marked as verified was verified: both are CSUM_GOOD.
 What goes out may leave its checksum to the device, and be up to 64 KiB that the device (or, across a virtual link, nobody)
@@ -26,7 +29,7 @@ from .mib import TapMib
 class TapCore(NetifCore):
     """A descriptor that gives and takes one frame a call: tap, tun, or a socket that keeps message boundaries."""
 
-    __slots__ = ("cutter", "fd", "gatherer", "last", "link", "mib", "pool", "sink", "takes", "vnet")
+    __slots__ = ("alone", "cutter", "fd", "gatherer", "link", "mib", "pool", "sink", "takes", "vnet")
 
     def __init__(self, fd: int, slab: int, vnet: int, takes: int = 0, link: int = const.ETH_HEADER, gather: int = 0) -> None:
         """`slab` bytes are read at most; `vnet` is 0, or the length of the vnet header.
@@ -38,7 +41,7 @@ class TapCore(NetifCore):
         self.vnet = vnet
         self.takes = takes
         self.link = link
-        self.last = 0
+        self.alone = 0  # polls in a row that found one frame
         self.mib = TapMib()
         self.pool = Pool(slab)
         self.sink: FrameSink = SendOnly()
@@ -51,11 +54,14 @@ class TapCore(NetifCore):
         self.sink = sink
 
     def poll(self, now: int) -> bool:
-        """Hand up at most BATCH frames, then flush. True when more may be waiting. Raises OSError when the device is gone."""
+        """Hand up at most BATCH frames or runs of frames, then flush. True when more may be waiting. Raises OSError when the
+        device is gone."""
         fd, pool, mib, g = self.fd, self.pool, self.mib, self.gatherer
         n = 0
         i = 0
-        while i < const.BATCH:
+        units = 0
+        one = False
+        while units < const.BATCH and i < const.READS:
             run: Frame | None = None
             if g is not None and g.frame is not None:
                 n = sysio.read2(fd, g.head, g.hl, g.frame.buf, g.frame.end)
@@ -66,6 +72,7 @@ class TapCore(NetifCore):
                 joined = g.join(n)
                 if joined == const.GRO_JOINED:
                     continue
+                units += 1
                 if joined == const.GRO_LAST:
                     self.up(g.close())
                     continue
@@ -82,6 +89,7 @@ class TapCore(NetifCore):
                 mib.InFrames += 1
                 if n >= pool.size:
                     mib.InTruncated += 1
+                    units += 1
                     pool.put(f)
                     continue
             f.off = 0
@@ -96,14 +104,17 @@ class TapCore(NetifCore):
                 self.up(run)
             if held:
                 continue
+            units += 1
             if self.vnet == 0 or self.open_vnet(f):
                 self.up(f)
             else:
                 pool.put(f)
-            if i == 1 and self.last == 1:
-                break  # one frame was all the last time: to ask in vain is a tenth of a ping-pong, and the descriptor tells of more
-        one = i == 1 and self.last == 1 and n > 0
-        self.last = i
+            if i == 1 and n < const.LITTLE and self.alone & 7:
+                # once more a little one, alone: to ask in vain is a tenth of a ping-pong, and the descriptor tells of more. Each
+                # eighth time asks all the same, and large ones always: where they come one by one, the next is on its way
+                one = True
+                break
+        self.alone = self.alone + 1 if i == 1 else 0
         if i:
             if g is not None:
                 if g.frame is not None:
@@ -111,7 +122,7 @@ class TapCore(NetifCore):
                 mib.InJoined = g.joined
             self.sink.flush(now)
             pool.reclaim()
-        if i == const.BATCH or one:
+        if units == const.BATCH or i == const.READS or one:
             return True
         if n != -sysio.AGAIN:
             self.gone(n)

@@ -18,6 +18,8 @@ cdef class End(NetifCore):
     cdef readonly long long dropped
     cdef End peer
     cpdef void join(self, End peer) except *
+    @cython.locals(peer=End)
+    cpdef plain(self)
     @cython.locals(peer=End, f=Frame, head=Py_ssize_t, n=Py_ssize_t, waiting=Py_ssize_t)
     cdef void send(self, Out p, long long now) except *
     @cython.locals(queue=list, sink=FrameSink, pool=Pool, i=int, f=Frame)

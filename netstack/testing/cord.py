@@ -50,6 +50,15 @@ class End(NetifCore):
     def join(self, peer: "End") -> None:
         self.peer = peer
 
+    def plain(self) -> None:
+        """Offer nothing, at both ends: what one leaves undone the other gets. Raises UsageError where somebody counts on it."""
+        peer = self.peer
+        if self._offload and peer is not None and not isinstance(peer.sink, SendOnly):
+            raise UsageError(f"{peer._name} is in use and leaves things undone: make the cord with offload=0")
+        self._offload = 0
+        if peer is not None:
+            peer._offload = 0
+
     # -- out ------------------------------------------------------------------------------------------------------------------
 
     def send(self, p: Out, now: int) -> None:

@@ -118,6 +118,16 @@ def test_a_full_queue_drops_and_counts():
     assert len(b.frames) == 1024
 
 
+def test_who_needs_single_frames_asks_before_the_other_end_is_in_use():
+    cord = Cord()
+    Probe(cord.a)
+    assert (cord.a.offload, cord.b.offload) == (0, 0)
+    cord = Cord()
+    Stack(cord.b, now=Instant(0), rng=random.Random(2), addresses=[B])
+    with pytest.raises(UsageError, match="make the cord with offload=0"):
+        Probe(cord.a)
+
+
 def test_a_waker_hears_of_the_first_frame_and_delay_holds_it():
     cord = Cord(offload=0, delay=5 * MILLISECOND)
     a = Probe(cord.a)

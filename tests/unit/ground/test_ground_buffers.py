@@ -2,7 +2,7 @@
 
 import pytest
 
-from netstack import buffers
+from netstack import buffers, const
 from netstack.buffers import FREE_LIMIT, LENT_LIMIT, Pool
 
 
@@ -74,9 +74,27 @@ def test_lent_slabs_are_bounded_and_receivers_are_told(pool):
     assert len(pool.lent) == LENT_LIMIT
     assert not pool.can_lend()
     frames[0].kept = 0
-    pool.reclaim()
+    for _ in range(LENT_LIMIT // const.SLABS_LOOK):
+        pool.reclaim()
     assert pool.can_lend()
     assert pool.get() is frames[0]
+
+
+def test_what_sleeps_on_slabs_does_not_hide_those_that_come_free(pool):
+    frames = [pool.get() for _ in range(200)]
+    for f in frames:
+        f.kept = 1
+        pool.put(f)
+    for f in frames[60:]:
+        f.kept = 0
+    for _ in range(60 // const.SLABS_LOOK + 1):
+        pool.reclaim()
+    assert (len(pool.lent), len(pool.free)) == (60, 140)
+    assert set(map(id, pool.lent)) == set(map(id, frames[:60]))
+    for f in frames:
+        f.kept = 0
+    pool.reclaim()
+    assert (len(pool.lent), len(pool.free)) == (0, 200)
 
 
 def test_a_slab_kept_beyond_the_limit_is_still_its_keepers(pool):
