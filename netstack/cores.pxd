@@ -24,6 +24,7 @@ cdef class Out:
     cpdef Py_ssize_t length(self) except -1
     cpdef bytes tobytes(self)
     cpdef bytes payload(self)
+    cpdef int join(self) except -1
 
 
 cdef class FrameSink:

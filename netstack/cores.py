@@ -107,6 +107,15 @@ class Out:
         first = bytes(memoryview(self.data)[self.o : self.o + self.n])
         return first if self.rest is None else first + b"".join(self.rest)[: self.rest_n]
 
+    def join(self) -> None:
+        """Make one piece of the payload, for who can't take several."""
+        if self.rest_n:
+            self.data = self.payload()
+            self.o = 0
+            self.n += self.rest_n
+            self.rest = None
+            self.rest_n = 0
+
 
 class FrameSink:
     """What a netif or a link hands frames to."""

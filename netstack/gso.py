@@ -18,12 +18,10 @@ from .cores import Out
 
 def complete(p: Out) -> None:
     """Put the transport checksum where `p.csum_off` says; the field holds the sum of the pseudo-header."""
+    p.join()
     at = p.l4 + p.csum_off
     s = raw.csum(p.hdr, p.l4, const.HEADROOM - p.l4, 0)
-    if p.rest_n:
-        text = p.payload()
-        s = raw.fold(s + raw.csum_of(text, 0, raw.size(text), 0))
-    elif p.n:
+    if p.n:
         s = raw.fold(s + raw.csum_of(p.data, p.o, p.n, 0))  # type: ignore[arg-type]  # with n there is data
     s = s ^ const.M16
     if s == 0 and p.csum_off == const.UDP_CHECKSUM:  # RFC 768: 0 would say that there is none
@@ -42,11 +40,12 @@ class Cutter:
 
     def begin(self, p: Out, link: int) -> bool:
         """Look at the headers of `p`, of which the link's is `link` bytes. False for what can't be cut: it isn't TCP or UDP over
-        IPv4, is in several pieces, or does not leave its checksum to the device."""
+        IPv4, or does not leave its checksum to the device."""
+        p.join()
         ip = p.off + link
         l4 = p.l4
         self.left = 0
-        if l4 - ip < 20 or const.HEADROOM - l4 < 8 or raw.g8(p.hdr, ip) >> 4 != 4 or p.gso <= 0 or p.rest_n:
+        if l4 - ip < 20 or const.HEADROOM - l4 < 8 or raw.g8(p.hdr, ip) >> 4 != 4 or p.gso <= 0:
             return False
         self.proto = raw.g8(p.hdr, ip + 9)
         if self.proto == const.PROTO_TCP:

@@ -80,10 +80,10 @@ def _factory(kind: str, where: str) -> Factory:
 
 def _find_checkout(module: str) -> None:
     """In a checkout that was never installed, the back ends lie in a folder beside this package: put it on the path."""
+    import os.path
     import sys
-    from importlib.util import find_spec
-    from pathlib import Path
+    from importlib.machinery import PathFinder
 
-    backends = Path(__file__).resolve().parent.parent / "backends"
-    if find_spec(module) is None and (backends / module).is_dir():
-        sys.path.append(str(backends))
+    backends = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "backends")
+    if module not in sys.modules and PathFinder.find_spec(module) is None and os.path.isdir(os.path.join(backends, module)):
+        sys.path.append(backends)

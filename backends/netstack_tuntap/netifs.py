@@ -128,9 +128,10 @@ class Device(TapCore):
     @property
     def offload(self) -> int:
         """What `send` may be asked for, whoever does it."""
-        whole = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4
-        gathers = const.OFFLOAD_GATHER if self.takes & whole == whole else 0  # what is cut here must be in one piece
-        return self.takes | self._software | gathers
+        offload = self.takes | self._software
+        if self.takes & const.OFFLOAD_CSUM and self.takes & const.OFFLOAD_TSO4:  # or we read, and cut, what is in one piece
+            offload |= const.OFFLOAD_GATHER
+        return offload
 
     def set_waker(self, waker: "Callable[[], None] | None") -> None:
         """Nobody needs waking: the descriptor tells."""

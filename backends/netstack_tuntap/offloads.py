@@ -5,8 +5,7 @@ gets all that the kernel takes; what it refuses is left out, and nothing fails.
 """
 
 from collections.abc import Callable
-
-import attrs
+from typing import NamedTuple
 
 from netstack import const
 from netstack.errors import UsageError
@@ -37,8 +36,7 @@ TSO = const.OFFLOAD_TSO4 | const.OFFLOAD_TSO6
 ALL = sum(KERNEL)
 
 
-@attrs.frozen
-class Wanted:
+class Wanted(NamedTuple):
     """OFFLOAD_* flags, and whether the user named them: then nothing may quietly do without."""
 
     flags: int

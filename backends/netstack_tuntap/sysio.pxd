@@ -98,43 +98,41 @@ cdef inline Py_ssize_t write2(int fd, bytearray hdr, Py_ssize_t off, object data
 cdef inline Py_ssize_t write_many(
     int fd, bytearray hdr, Py_ssize_t off, object data, Py_ssize_t o, Py_ssize_t n, list rest, Py_ssize_t rest_n
 ) except? -9999:
-    cdef iovec v[2 + const.GATHER]
-    cdef Py_buffer views[1 + const.GATHER]
-    cdef object piece
-    cdef Py_ssize_t r
-    cdef int held = 0
-    if off < 0 or off > len(hdr) or len(rest) >= const.GATHER:
+    cdef iovec v[1 + const.GATHER]
+    cdef Py_buffer views[const.GATHER]
+    cdef Py_ssize_t r = 0
+    cdef int parts = 0, i
+    if off < 0 or off > len(hdr) or o < 0 or n < 0 or len(rest) >= const.GATHER:
         raise IndexError("past the end")
     v[0].iov_base = PyByteArray_AS_STRING(hdr) + off
     v[0].iov_len = len(hdr) - off
     try:
         PyObject_GetBuffer(data, &views[0], PyBUF_SIMPLE)
-        held = 1
-        if o < 0 or n < 0 or n > views[0].len - o:
+        parts = 1
+        if n > views[0].len - o:
             raise IndexError("past the end")
         v[1].iov_base = <uint8_t *>views[0].buf + o
         v[1].iov_len = n
         for piece in rest:
-            PyObject_GetBuffer(piece, &views[held], PyBUF_SIMPLE)
-            held += 1
-            r = views[held - 1].len
+            PyObject_GetBuffer(piece, &views[parts], PyBUF_SIMPLE)
+            parts += 1
+            r = views[parts - 1].len
             if r > rest_n:
                 r = rest_n
-            v[held].iov_base = views[held - 1].buf
-            v[held].iov_len = r
+            v[parts].iov_base = views[parts - 1].buf
+            v[parts].iov_len = r
             rest_n -= r
         if rest_n:
             raise IndexError("past the end")
         while True:
-            r = c_writev(fd, v, held + 1)
+            r = c_writev(fd, v, 1 + parts)
             if r >= 0:
                 return r
             if errno != INTR:
                 return -errno
     finally:
-        while held:
-            held -= 1
-            PyBuffer_Release(&views[held])
+        for i in range(parts):
+            PyBuffer_Release(&views[i])
 
 
 cdef inline (int, int, int) get_vnet(bytearray b, Py_ssize_t o) except *:

@@ -1,4 +1,5 @@
 cimport cython
+cimport netstack.const as const
 
 
 @cython.final
@@ -8,6 +9,7 @@ cdef class StackSelector:
     cdef long long _soonest
     cdef int _timer, _in_vain, _sleeps
     cdef long long _busy_poll
+    cpdef arm(self, object crank, long long when)
     @cython.locals(due="long long", when="long long")
     cdef void _expire(self) except *
     cdef void _turn(self, object turn) except *

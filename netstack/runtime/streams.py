@@ -280,10 +280,10 @@ class TcpStream:
             return
         self._closed = True
         core = self.user
-        core.forget()
         if core.conn is not None and not core.ended:
             core.conn.close(self._crank.now())
             self._crank.rearm()
+        core.forget()
         core.wake()
         self._on_end(self)
 
@@ -291,9 +291,9 @@ class TcpStream:
         """Drop it at once, with a reset."""
         self._closed = True
         core = self.user
-        core.forget()
         if core.conn is not None and not core.ended:
             core.conn.abort(self._crank.now())
+        core.forget()
         core.wake()
         self._on_end(self)
 

@@ -274,7 +274,7 @@ class Handle(Receiver):
         before that the ACKs of what it sends tell."""
         self.held -= n
         self.hub.budget.refund(n)
-        if self.user is not None:
+        if self.user is not None and not self.orphan:
             self.reopen(now)
 
     def owe(self, sink: "Handle", now: int) -> None:

@@ -61,10 +61,10 @@ class Transmitter(Tcb):
         if n:
             q = self.sendq
             p = hub.out
-            p.data = q.data  # type: ignore[union-attr]  # n says that there is some
+            p.data = q.data  # type: ignore[union-attr, assignment]  # n says that there is some; views count as bytes
             p.o = q.o  # type: ignore[union-attr]
             p.n = q.n  # type: ignore[union-attr]
-            p.rest = q.rest  # type: ignore[union-attr]
+            p.rest = q.rest  # type: ignore[union-attr, assignment]
             p.rest_n = q.rest_n  # type: ignore[union-attr]
         sent = hub.ship(hl, self.local, self.remote, self.pseudo, n, self.mss if n > self.mss else 0, now)
         return bool(sent or not n or not hub.too_long or not self.shrink(hub.too_long, now))

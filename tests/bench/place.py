@@ -118,6 +118,8 @@ class Process:
         self.words = words
         self.errors: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed in `stop`)
         pythonpath = os.pathsep.join((str(ROOT), str(ROOT / "backends")))
+        # without its caches Python compiles what it imports, which is no part of any figure
+        inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         self.popen = subprocess.Popen(
             [str(word) for word in words],
             stdin=subprocess.PIPE,
@@ -126,7 +128,7 @@ class Process:
             text=True,
             preexec_fn=prepare,
             start_new_session=True,  # Ctrl-C is for us, who end the rest in order
-            env={**os.environ, "PYTHONPATH": pythonpath, **(environment or {})},
+            env={**inherited, "PYTHONPATH": pythonpath, **(environment or {})},
         )
 
     def line(self, timeout: float) -> str:
