@@ -12,7 +12,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
-BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns
+BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns liblwip-dev
 TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark
 COMPILE := $(PY) setup.py -q build_ext --inplace
 
@@ -65,6 +65,7 @@ tools:
 bench-tools: $(VENV)/.ready
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  for tool in ip gcc pasta slirp4netns; do command -v $$tool >/dev/null || missing=1; done; \
+	  [ -e /usr/include/lwip/lwip/tcp.h ] || missing=1; \
 	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
 	    $(BENCH_TOOLS); } >/dev/null 2>&1 || echo "make: apt-get could not install all of $(BENCH_TOOLS); going on without"; \
 	fi

@@ -121,6 +121,20 @@ def pump(name: str, job: Job, *, offload: bool) -> Entrant:
     return Entrant(name, enter)
 
 
+def lwip(name: str, job: Job) -> Entrant:
+    """lwip.c: lwIP as the system packages it, with windows of 64 KiB and frames of 1500 bytes."""
+
+    def enter(lab: Lab) -> Run:
+        program = programs.built(lab.programs, "lwip", "liblwip-dev")
+        inside = lab.namespace()
+        lab.start([program, "tap0", STACK], inside)
+        inside.ip("address", "add", f"{HOST}/24", "dev", "tap0")
+        inside.ip("link", "set", "tap0", "up")
+        return job.ask(lab, inside, STACK)
+
+    return Entrant(name, enter)
+
+
 def pmd(name: str, job: Job) -> Entrant:
     """pmd-pytcp, from the package index."""
 

@@ -12,6 +12,7 @@ from .place import ROOT, Absent, Failed
 
 SOURCES = Path(__file__).resolve().parent / "peers"
 FOLDER = ROOT / "build" / "bench"
+LIBRARIES = {"lwip": ("-I/usr/include/lwip", "-llwip")}
 PMD = ROOT / ".venv-pmd"
 PMD_REQUIREMENT = "pmd-pytcp>=0.3.8,<0.4"
 
@@ -26,11 +27,20 @@ def compile_programs(folder: Path = FOLDER) -> Path:
         program = folder / source.stem
         if program.exists() and program.stat().st_mtime > source.stat().st_mtime:
             continue
-        command = [*compiler.split(), "-O3", "-march=native", "-Wall", "-o", str(program), str(source)]
+        needs = LIBRARIES.get(source.stem, ())
+        command = [*compiler.split(), "-O3", "-march=native", "-Wall", "-o", str(program), str(source), *needs]
         done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
+        if done.returncode and not needs:  # without its library a peer is absent: see `built`
             raise Failed(f"{source.name} could not be compiled: {done.stderr.strip()}")
     return folder
+
+
+def built(folder: Path, name: str, package: str) -> str:
+    """The program that `name`.c became with a library of the system's. Raises Absent."""
+    program = folder / name
+    if not program.exists():
+        raise Absent(f"{name} (on Debian: apt-get install {package})")
+    return str(program)
 
 
 def pmd_python() -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .entrants import Job, c_server, crowd, first, growth, kernel, memory, ours, pasta, pmd, pump, slirp
+from .entrants import Job, c_server, crowd, first, growth, kernel, lwip, memory, ours, pasta, pmd, pump, slirp
 from .measure import Entrant, Goal, Row
 from .peers import services
 
@@ -94,14 +94,18 @@ ROWS = [
         "plain-receive",
         "Bulk receive on a plain tap: a frame for each segment, checksums in software.",
         GBIT,
-        [ours("ours, plain tap", RECEIVE, offload=False), pump("C pump, 1460 bytes", RECEIVE, offload=False)],
+        [
+            ours("ours, plain tap", RECEIVE, offload=False),
+            pump("C pump, 1460 bytes", RECEIVE, offload=False),
+            lwip("lwIP", RECEIVE),
+        ],
         [Goal("plain tap, bulk receive, to the C pump", "gbit", "ours, plain tap", "C pump, 1460 bytes", 0.6)],
     ),
     Row(
         "plain-send",
         "Bulk send on a plain tap.",
         GBIT,
-        [ours("ours, plain tap", SEND, offload=False), pump("C pump, 1460 bytes", SEND, offload=False)],
+        [ours("ours, plain tap", SEND, offload=False), pump("C pump, 1460 bytes", SEND, offload=False), lwip("lwIP", SEND)],
         [Goal("plain tap, bulk send, to the C pump", "gbit", "ours, plain tap", "C pump, 1460 bytes", 0.6)],
     ),
     Row(
@@ -142,6 +146,7 @@ ROWS = [
             *on_all_loops(PING, "Protocol"),
             c_server("kernel, C", PING, "echo"),
             pump("C pump", PING, offload=True),
+            lwip("lwIP", PING),
             ours("ours, pure", PING, pure=True),
         ],
         [at_most("1-byte ping-pong, time, to asyncio", "us", "ours, Protocol", "kernel, Protocol", 0.6)],
@@ -150,7 +155,7 @@ ROWS = [
         "connect",
         "Connections a second: open, one byte each way, close, on one CPU.",
         RATE,
-        [*on_all_loops(CONNECT, "Protocol"), c_server("kernel, C", CONNECT, "echo")],
+        [*on_all_loops(CONNECT, "Protocol"), c_server("kernel, C", CONNECT, "echo"), lwip("lwIP", CONNECT)],
         [Goal("connections a second, to asyncio", "per_second", "ours, Protocol", "kernel, Protocol", 3.0)],
     ),
     Row(
@@ -160,6 +165,7 @@ ROWS = [
         [
             *on_all_loops(UDP, "DatagramProtocol"),
             c_server("kernel, C", UDP, "udpecho"),
+            lwip("lwIP", UDP),
             ours("ours, below the loop", UDP.on(services.ECHO_PORT)),
         ],
         [
