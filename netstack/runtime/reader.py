@@ -16,6 +16,40 @@ class SegmentReader(asyncio.StreamReader):
         super().__init__(limit=limit, loop=loop)
         self._buffer: Any = Rope()
 
+    # The two that ask for a memoryview of the buffer since Python 3.12, which only C can give. What they do is asyncio's.
+
+    async def read(self, n: int = -1) -> bytes:
+        """As asyncio's: up to `n` bytes as soon as there are some, all until the end where `n` is negative."""
+        if n <= 0:
+            return await super().read(n)
+        own: Any = self  # the types don't tell of its inside
+        if own._exception is not None:
+            raise own._exception
+        if not self._buffer and not own._eof:
+            await own._wait_for_data("read")
+        data: bytes = self._buffer[:n]
+        del self._buffer[:n]
+        own._maybe_resume_transport()
+        return data
+
+    async def readexactly(self, n: int) -> bytes:
+        """As asyncio's. Raises IncompleteReadError with what there was."""
+        if n <= 0:
+            return await super().readexactly(n)
+        own: Any = self  # the types don't tell of its inside
+        if own._exception is not None:
+            raise own._exception
+        while len(self._buffer) < n:
+            if own._eof:
+                incomplete = bytes(self._buffer)
+                self._buffer.clear()
+                raise asyncio.IncompleteReadError(incomplete, n)
+            await own._wait_for_data("readexactly")
+        data: bytes = self._buffer[:n]
+        del self._buffer[:n]
+        own._maybe_resume_transport()
+        return data
+
 
 class SegmentProtocol(asyncio.StreamReaderProtocol):
     """asyncio's own; a transport of ours hands it segments where they lie, by `segment_received` in place of `data_received`."""
