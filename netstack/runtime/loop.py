@@ -22,16 +22,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def new_event_loop(busy_poll: int = 50_000) -> asyncio.AbstractEventLoop:
-    """asyncio's own loop, with a selector that turns stacks itself; where there is no epoll, just asyncio's own loop.
-
-    `busy_poll`: nanoseconds that it looks for frames before it sleeps (selector.py), 0 for never.
-    """
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """asyncio's own loop, with a selector that turns stacks itself; where there is no epoll, just asyncio's own loop."""
     if not sys.platform.startswith("linux"):
         return asyncio.SelectorEventLoop()
     from .selector import StackSelector
 
-    selector = StackSelector(busy_poll)
+    selector = StackSelector()
     loop = asyncio.SelectorEventLoop(cast(Any, selector))
     selector.look_into(loop)
     loop.stack_selector = selector  # type: ignore[attr-defined]  # for the reactors of stacks on this loop

@@ -9,12 +9,6 @@ to the loop as from any selector.
 
 Where it may look into the loop (`look_into`), it goes on selecting after a turn that has given the loop nothing to do. Stacks'
 deadlines are a timerfd: armed once in many wake-ups, where a time-out of epoll costs the kernel a timer for each.
-
-**Before it sleeps it looks again for a while** (`busy_poll`), as kernels and hypervisors do. Who sleeps lets the processor halt,
-and to be woken from that takes 30 to 50 us in a virtual machine, more than a peer on another core needs to answer: bulk transfer
-and datagrams ran at a half and a quarter of their rate for that alone. Where nothing came in that while it sleeps at once the next
-times, twice as often for each look in vain and half as often for each that was not, up to a thousand times: a service whose frames
-come now and then doesn't pay for this.
 """
 
 from __future__ import annotations
@@ -37,23 +31,12 @@ _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
 
 
-BUSY_POLL = 50_000  # ns: what it saves, a wake-up of a halted processor, is about as long
-MOST_SLEEPS = 1024
-
-
 class StackSelector:
     """A `selectors.BaseSelector` on epoll. `serve` and `arm` are for the reactors of cranks."""
 
-    __slots__ = (
-        "_armed", "_busy_poll", "_epoll", "_in_vain", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_sleeps", "_soonest",
-        "_timer",
-    )  # fmt: skip
+    __slots__ = ("_armed", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest", "_timer")
 
-    def __init__(self, busy_poll: int = BUSY_POLL) -> None:
-        """`busy_poll`: nanoseconds to look for frames before it sleeps, 0 for never."""
-        self._busy_poll = busy_poll
-        self._in_vain = 1  # after so many …
-        self._sleeps = 0  # … of these it looks again
+    def __init__(self) -> None:
         self._epoll = select.epoll()
         self._poll = self._epoll.poll
         self._keys: dict[int, selectors.SelectorKey] = {}
@@ -125,29 +108,6 @@ class StackSelector:
         scheduled = self._loop._scheduled
         return scheduled[0] if scheduled else None
 
-    def _look(self, wait: float) -> list[tuple[int, int]]:
-        """What is ready, or becomes so in `wait` seconds (negative: whenever)."""
-        most = len(self._keys) + len(self._served) + 1
-        if wait == 0 or not self._busy_poll or not self._served:
-            return self._poll(wait, most)
-        if self._sleeps:
-            self._sleeps -= 1
-            return self._poll(wait, most)
-        events = self._poll(0, most)
-        if events:
-            return events  # it waited already: that says nothing of how long the next takes
-        end = time.monotonic_ns() + self._busy_poll
-        while time.monotonic_ns() < end:
-            events = self._poll(0, most)
-            if events:
-                if self._in_vain > 1:
-                    self._in_vain >>= 1
-                return events
-        if self._in_vain < MOST_SLEEPS:
-            self._in_vain *= 2
-        self._sleeps = self._in_vain
-        return self._poll(wait, most)
-
     # -- selectors.BaseSelector ---------------------------------------------------------------------------------------------
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -158,7 +118,7 @@ class StackSelector:
         timer = None if queue is None else self._next_timer()
         while True:
             try:
-                events = self._look(wait)
+                events = self._poll(wait, len(self._keys) + len(self._served) + 1)
             except InterruptedError:
                 return ready
             for fd, event in events:
