@@ -112,8 +112,8 @@ class Ip(Protocol):
 # What is common to all of it:
 #
 # Addresses   (host, port). The host is an address as text, never a name, and never more than the two: an IPv6 scope stands in
-#             the text ("fe80::1%eth0"). Where a host is *asked for*, every stack takes literals, `localhost`, and for the local side
-#             "", all own addresses; names only where there is a resolver, and one that has no address is Unreachable.
+#             the text ("fe80::1%eth0"). Where a host is *asked for*, every stack takes literals and `localhost`, and for the
+#             local side "", all own addresses; names only where there is a resolver, and one without an address is Unreachable.
 #             Port 0 lets the stack choose. A port outside 0 to 65535 is a UsageError, and so is 0 where somebody is to be reached.
 # Time        `timeout` is in nanoseconds (Duration); None waits for ever; 0 takes what is there. When it passes: TimedOut.
 # Errors      UsageError, BusyError, ClosedError; the rest is an OSError: BrokenError for a stream that was lost, and else one of
@@ -208,9 +208,9 @@ class StreamStack(Protocol):
     async def serve_streams(self, handler: StreamHandler, port: int, host: str = "", backlog: int = 128) -> StreamListener:
         """Run `handler(stream)` in a task of its own for each connection, as soon as that is established.
 
-        The stream is closed when the handler returns. When it raises, the stream is aborted, the error is told to the loop's exception
-        handler, and the listener goes on. `backlog` bounds those that are established and not yet handed over; further ones wait
-        at the peer, or are refused.
+        The stream is closed when the handler returns. When it raises, the stream is aborted, the error is told to the loop's
+        exception handler, and the listener goes on. `backlog` bounds those that are established and not yet handed over; further
+        ones wait at the peer, or are refused.
 
         Returns when the port listens. Raises AddressInUse, UsageError; Unreachable for a host that is not one's own.
         """
@@ -247,5 +247,5 @@ class DatagramStack(Protocol):
     """Datagrams: our UDP, the kernel's sockets."""
 
     async def bind_datagrams(self, port: int = 0, host: str = "", remote: Address | None = None) -> Datagrams:
-        """A port of one's own. With `remote` it is connected: only datagrams of that peer come in, and the local host is the one that
-        leads there. Raises AddressInUse, UsageError; Unreachable where there is no way to `remote`, or `host` is not one's own."""
+        """A port of one's own. With `remote` it is connected: only datagrams of that peer come in, and the local host is the one
+        that leads there. Raises AddressInUse, UsageError; Unreachable where there is no way to `remote`, or `host` is not ours."""

@@ -57,6 +57,11 @@ class Net:
         return self.stack.netif
 
     @property
+    def name(self) -> str:
+        """What it is on, for people."""
+        return self.netif.name
+
+    @property
     def addresses(self) -> list[str]:
         """Own addresses with their prefix lengths, as text."""
         return [str(cidr) for cidr in self.stack.addresses]
