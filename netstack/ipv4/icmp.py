@@ -280,7 +280,9 @@ class Icmp(PacketSink):
             self.mib.InErrors += 1
             self.mib.InBadQuote += 1
             return
-        if src not in core.routes.local or f.cast != const.UNICAST:
+        # one to 127.0.0.1 can't have come from outside
+        mine = src in core.routes.local or (src >> 24 == 127 and f.dst == src)
+        if not mine or f.cast != const.UNICAST:
             self.mib.InBadQuote += 1
             return
         code = raw.g8(b, f.off + 1)

@@ -160,6 +160,8 @@ class Listening(StreamSuiteBase):
         two = await world.server.serve_streams(echo, port)
         await one.aclose()
         stream = await world.connect(port)  # the second one's port is not the first one's to close
+        await stream.send_all(b"x")
+        assert await stream.receive() == b"x"
         await stream.aclose()
         await two.aclose()
 
@@ -248,6 +250,7 @@ class Listening(StreamSuiteBase):
             await stream.aclose()
             return answer
 
+        assert await visit(0) == b"  0"  # the way is known then, and what goes there need not wait in a queue of the link's
         jobs = [world.start(visit(i)) for i in range(100)]
         assert [await job.result() for job in jobs] == [b"%3d" % i for i in range(100)]
 

@@ -162,7 +162,8 @@ class VerbSuite(StreamSuiteBase):
             with raises(Cancelled):
                 await blocked.result()
             mine = bytearray(b"before" * 10_000)
-            sending = await world.waiting(near.send_all(mine))
+            sending = world.start(near.send_all(mine))
+            await world.settle()
             mine[:] = b"after!" * 10_000
             sending.cancel()
             assert await read_exactly(far, len(before)) == before
@@ -206,7 +207,7 @@ class VerbSuite(StreamSuiteBase):
         async with world.joined() as ends:
             near, far = cast_both(ends)
             blocked, before = await world.stuffed(near)
-            with a_file(b"file" * 1000) as file:
+            with a_file(b"file" * (256 << 10)) as file:
                 blocked.cancel()
                 with raises(Cancelled):
                     await blocked.result()
