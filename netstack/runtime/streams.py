@@ -297,6 +297,7 @@ class TcpStream:
         core = self.user
         if core.conn is not None and not core.ended:
             core.conn.abort(self._crank.now())
+            self._crank.rearm()  # a reset to ourselves waits for the next turn
         core.forget()
         core.wake()
         self._on_end(self)

@@ -258,6 +258,7 @@ class TcpTransport(StreamUser):
         )
         self._closing = True
         self._conn.abort(self._crank.now())
+        self._crank.rearm()
         self._lose(error if isinstance(error, Exception) else None)
 
     # -- asyncio.BaseTransport ----------------------------------------------------------------------------------------------
@@ -394,6 +395,7 @@ class TcpTransport(StreamUser):
         self._closing = True
         if self._conn is not None:
             self._conn.abort(self._crank.now())
+            self._crank.rearm()  # a reset to ourselves waits for the next turn
         self._lose(None)
 
     def __del__(self) -> None:
