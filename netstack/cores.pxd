@@ -27,6 +27,11 @@ cdef class Out:
     cpdef int join(self) except -1
 
 
+cdef class Turn:
+    cpdef long long now(self) except *
+    cpdef void rearm(self) except *
+
+
 cdef class FrameSink:
     cdef void input(self, Frame f) except *
     cdef void flush(self, long long now) except *

@@ -117,6 +117,20 @@ class Out:
             self.rest_n = 0
 
 
+class Turn:
+    """Who turns a stack and keeps its time, as those see it who ask something of the stack: faces and sockets."""
+
+    __slots__ = ()
+
+    def now(self) -> int:
+        """The instant at which what is asked for now happens."""
+        raise NotImplementedError
+
+    def rearm(self) -> None:
+        """Deadlines may have moved."""
+        raise NotImplementedError
+
+
 class FrameSink:
     """What a netif or a link hands frames to."""
 
