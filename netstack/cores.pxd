@@ -20,6 +20,7 @@ cdef class Out:
     cdef public Py_ssize_t off, l4, o, n, rest_n
     cdef public unsigned long long src, dst
     cdef public int csum_off, gso, proto, ttl, tos, df
+    cdef public bint quiet
     cpdef void reset(self) except *
     cpdef Py_ssize_t length(self) except -1
     cpdef bytes tobytes(self)

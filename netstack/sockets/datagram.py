@@ -75,6 +75,7 @@ class DatagramSocket(Socket):
             self.port = self.table.stack.udp.bind(ip, port, self.inbox, remote, reuse)
         except (OSError, UsageError) as error:
             raise told(error) from None
+        self.port.quiet = not self.options[c.IPPROTO_IP, c.IP_MULTICAST_LOOP]
         for group in self.groups:
             self.port.join(group)
         return self.port

@@ -34,6 +34,11 @@ def _sndbuf(sock: DatagramSocket) -> int:
     return 2 * sock.options.values.get((c.SOL_SOCKET, c.SO_SNDBUF), RMEM_DEFAULT // 2)
 
 
+def _loop(sock: DatagramSocket, value: int) -> None:
+    if sock.port is not None:
+        sock.port.quiet = not value
+
+
 def _membership(value: int | bytes) -> int:
     """The group of struct ip_mreq or ip_mreqn; there is one interface."""
     if isinstance(value, int) or len(value) < 8:
@@ -103,7 +108,7 @@ DATAGRAM_OPTIONS: dict[Key, Option] = {
     (c.IPPROTO_IP, c.IP_MTU_DISCOVER): Option(default=c.IP_PMTUDISC_DONT, high=c.IP_PMTUDISC_PROBE),
     (c.IPPROTO_IP, c.IP_BIND_ADDRESS_NO_PORT): FLAG,
     (c.IPPROTO_IP, c.IP_MULTICAST_TTL): Option(default=1, low=-1, high=255),
-    (c.IPPROTO_IP, c.IP_MULTICAST_LOOP): Option(default=1, flag=True),
+    (c.IPPROTO_IP, c.IP_MULTICAST_LOOP): Option(default=1, flag=True, apply=_loop),
     (c.IPPROTO_IP, c.IP_MULTICAST_IF): Option(
         write=_multicast_if, read=lambda sock: sock.options.values.get((c.IPPROTO_IP, c.IP_MULTICAST_IF), 0).to_bytes(4, "big")
     ),

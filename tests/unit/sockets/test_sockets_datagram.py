@@ -159,6 +159,9 @@ def test_too_long_is_too_long(lab):
 def test_a_full_queue_drops_what_comes(lab):
     a, b = two(lab, connect=True)
     b.setsockopt(c.SOL_SOCKET, c.SO_RCVBUF, 5000)
+    a.send(b"so that the neighbour is known")
+    lab.rest()
+    b.recv(100)
     for i in range(100):
         a.send(bytes((i,)) * 1000)
     lab.rest()
@@ -182,7 +185,7 @@ def test_ancillary_data_tells_about_the_header(lab):
     for ttl, tos in ((7, 0x28), (9, 4)):
         _, items, flags, _ = b.recvmsg(10, 200)
         assert flags == 0
-        assert dict(((level, kind), data) for level, kind, data in items) == {
+        assert {(level, kind): data for level, kind, data in items} == {
             (c.IPPROTO_IP, c.IP_PKTINFO): struct.pack("i", 1) + here + here,
             (c.IPPROTO_IP, c.IP_TTL): struct.pack("i", ttl),
             (c.IPPROTO_IP, c.IP_TOS): bytes((tos,)),

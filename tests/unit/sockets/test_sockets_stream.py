@@ -517,7 +517,7 @@ def test_a_released_connection_belongs_to_somebody_else(lab):
 
 
 def test_the_table_closes_all(lab):
-    client, server = lab.pair()
+    _client, server = lab.pair()
     listener = lab.listener()
     lab.b.sockets.close()
     assert listener.closed and server.closed
@@ -628,7 +628,7 @@ def test_options_reach_the_connection_and_are_inherited(lab):
 
 
 def test_ttl_and_tos_are_on_the_wire(wire):
-    client, server = wire.pair()
+    client, _server = wire.pair()
     client.setsockopt(c.IPPROTO_IP, c.IP_TTL, 3)
     client.setsockopt(c.IPPROTO_IP, c.IP_TOS, 0x20)
     seen = []
@@ -674,7 +674,7 @@ def test_tcp_info_is_the_kernel_s_structure(lab):
     lab.rest()
     info = client.getsockopt(c.IPPROTO_TCP, c.TCP_INFO, 232)
     assert len(info) == 232 and info[0] == 1
-    rto, ato, snd_mss = struct.unpack_from("=3I", info, 8)
+    rto, _ato, snd_mss = struct.unpack_from("=3I", info, 8)
     assert 200_000 <= rto < 3_000_000 and snd_mss == client.getsockopt(c.IPPROTO_TCP, c.TCP_MAXSEG)
     acked = struct.unpack_from("=Q", info, 120)[0]
     assert acked == 50_000 or acked == client.conn.info().acked_bytes
