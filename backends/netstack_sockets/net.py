@@ -26,6 +26,7 @@ CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's own six SYN retries tak
 LINGER = Duration(2 * SECOND)  # as our own nets
 LOOK = 0.01  # seconds between two looks at what is still to be delivered while leaving
 BACKLOG = 128
+SWEEP = 64  # transports that are kept before it is looked which of them are over; later twice as many as were not
 
 
 class KernelNet:
@@ -53,7 +54,8 @@ class KernelNet:
         self._datagrams: set[KernelDatagrams] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._servers: weakref.WeakSet[asyncio.AbstractServer] = weakref.WeakSet()
-        self._transports: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._transports: list[Any] = []  # also some that are over
+        self._swept = SWEEP
         self._closed = False
 
     async def __aenter__(self) -> KernelNet:
@@ -258,10 +260,14 @@ class KernelNet:
         return transport, transport.get_protocol()
 
     def _admit(self, transport: asyncio.BaseTransport) -> None:
-        """A transport has a connection."""
-        self._transports.add(transport)
+        """A transport has a connection. It doesn't say when it is over, and uvloop's have no weak references: so now and then those
+        are let go of that say that they are closed."""
+        self._transports.append(transport)
         if self._closed:
             _abort(transport)
+        if len(self._transports) >= self._swept:
+            self._transports = [transport for transport in self._transports if not transport.is_closing() or _delivering(transport)]
+            self._swept = max(SWEEP, 2 * len(self._transports))
 
     async def create_server(
         self,
@@ -387,8 +393,12 @@ class KernelNet:
 
 def _delivering(transport: Any) -> bool:
     """Closed, and with something left that the kernel has not taken?"""
-    size: Callable[[], int] | None = getattr(transport, "get_write_buffer_size", None)
-    return bool(transport.is_closing() and size is not None and size())
+    if not transport.is_closing():
+        return False
+    try:
+        return bool(transport.get_write_buffer_size())
+    except AttributeError:  # TLS whose connection is gone, and datagrams of some loops
+        return False
 
 
 def _abort(transport: Any) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
-from ...errors import AddressInUse, BrokenError, ClosedError, Refused, TimedOut, UsageError
+from ...errors import AddressInUse, BrokenError, ClosedError, Refused, TimedOut, Unreachable, UsageError
 from ...signatures import Stream
 from .runner import Cancelled
-from .suite import SOON, StreamSuiteBase, StreamWorld, case, echo, needs, raises, read_all, read_exactly
+from .suite import NOBODY, SOON, StreamSuiteBase, StreamWorld, case, echo, needs, raises, read_all, read_exactly
 
 
 class Listening(StreamSuiteBase):
@@ -164,6 +164,20 @@ class Listening(StreamSuiteBase):
         assert await stream.receive() == b"x"
         await stream.aclose()
         await two.aclose()
+
+    @needs("names_ports")
+    @case
+    async def test_one_listens_on_addresses_of_ones_own(self, world: StreamWorld) -> None:
+        with raises(Unreachable) as caught:
+            await world.server.serve_streams(echo, 0, host=NOBODY)
+        assert isinstance(caught.error, OSError)
+        listener = await world.server.serve_streams(echo, 0, host=world.host)
+        assert listener.address[0] == world.host
+        stream = await world.connect(listener.address[1])
+        await stream.send_all(b"x")
+        assert await stream.receive() == b"x"
+        await stream.aclose()
+        await listener.aclose()
 
     @case
     async def test_a_backlog_of_nothing_is_a_mistake(self, world: StreamWorld) -> None:

@@ -20,6 +20,7 @@ S = TypeVar("S")
 W = TypeVar("W")
 
 SOON = Duration(30 * MILLISECOND)  # time-outs that are to pass
+NOBODY = "192.0.2.77"  # for documentation (RFC 5737): an address of nobody's
 SETTLE = 0.03  # seconds after which what has not happened is taken to be waiting
 RNG_SEED = 20260  # the dice of the cases are the same in each run: what fails, fails again
 
