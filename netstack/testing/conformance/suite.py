@@ -173,10 +173,11 @@ class StreamWorld(World[StreamStack]):
             leave.set()
             near.abort()
 
-    async def stuffed(self, stream: Stream) -> tuple[Job[None], bytes]:
+    async def stuffed(self, stream: Stream, most: int = 256 << 20) -> tuple[Job[None], bytes]:
         """Send until a send waits for the peer to receive; that one, and everything that was sent, its own data at the end."""
         blocks = 0
         while True:
+            assert len(BLOCK) * blocks < most, f"nothing holds up a sender after {len(BLOCK) * blocks} bytes"
             sending = self.start(stream.send_all(BLOCK))
             blocks += 1
             await self.turns(3)
