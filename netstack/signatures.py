@@ -153,9 +153,10 @@ class Stream(Protocol):
     async def send_all(self, data: bytes, timeout: Duration | None = None) -> None:
         """Returns when the stack has taken all of `data` and holds no more than its bound; that is not yet when the peer has it.
 
-        This is the only brake: a peer that does not receive stops the sender here, with a bounded number of bytes on the way. No
-        bytes are sent for b"". Cancelled or timed out, *all* of `data` counts as sent: it is queued and goes out in its turn, so
-        that the bytes on the wire are never torn; don't send it again. (Who sends on regardless piles up his own data.)
+        What is little leaves at once and waits for nothing to join it (no Nagle): who has several pieces joins them. No bytes are
+        sent for b"". This is the only brake: a peer that does not receive stops the sender here, with a bounded number of bytes on
+        the way. Cancelled or timed out, *all* of `data` counts as sent: it is queued and goes out in its turn, so that the bytes on
+        the wire are never torn; don't send it again. (Who sends on regardless piles up his own data.)
 
         Raises TimedOut, BrokenError, BusyError; ClosedError also after `send_eof`.
         """

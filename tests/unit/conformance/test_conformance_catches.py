@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -34,6 +35,10 @@ class Streams(StreamStackSuite):
 
     def ends(self) -> Any:
         return here()
+
+
+class Slow(Streams):
+    limit = 10.0
 
 
 class Verbs(VerbSuite):
@@ -271,6 +276,15 @@ def sends_what_changed_meanwhile(patch: Patch) -> None:
     around(patch, KernelStream, "send_all", send_all)
 
 
+def waits_to_fill_segments(patch: Patch) -> None:
+    def init(original: Any, self: Any, *args: Any, **more: Any) -> None:
+        original(self, *args, **more)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+
+    around(patch, KernelStream, "__init__", init)
+
+
 def cuts_datagrams(patch: Patch) -> None:
     patch.setattr(datagrams_module, "LONGEST", 1000)
 
@@ -337,6 +351,7 @@ CAUGHT: list[tuple[Callable[[Patch], None], Any, str]] = [
     (goes_on_listening, Streams, "test_a_port_is_free_as_soon_as_its_listener_has_closed"),
     (leaves_a_task_behind, Streams, "test_an_echo_comes_back"),
     (sends_what_changed_meanwhile, Verbs, "test_what_may_change_is_sent_as_it_was"),
+    (waits_to_fill_segments, Slow, "test_little_sends_do_not_wait_for_each_other"),
     (cuts_datagrams, Ports, "test_the_longest_datagram_arrives"),
     (cuts_datagrams, Ports, "test_datagrams_of_every_size_come_as_they_were"),
     (swallows_empty_datagrams, Ports, "test_an_empty_datagram_is_one"),
