@@ -115,7 +115,8 @@ class Ip(Protocol):
 #             the text ("fe80::1%eth0"). Where a host is *asked for*, every stack takes literals and `localhost`, and for the
 #             local side "", all own addresses; names only where there is a resolver, and one without an address is Unreachable.
 #             Port 0 lets the stack choose. A port outside 0 to 65535 is a UsageError, and so is 0 where somebody is to be reached.
-# Time        `timeout` is in nanoseconds (Duration); None waits for ever; 0 takes what is there. When it passes: TimedOut.
+# Time        `timeout` is in nanoseconds (Duration), whole ones: a float, which must be meant as seconds, is a UsageError where it
+#             would count. None waits for ever; 0 takes what is there. When it passes: TimedOut.
 # Errors      UsageError, BusyError, ClosedError; the rest is an OSError: BrokenError for a stream that was lost, and else one of
 #             Refused, TimedOut, Unreachable, AddressInUse, NoBuffers, MessageTooLong, or the plain OSError of the system.
 # Cancelling  A call that is cancelled or times out leaves its object usable; what has become of its work stands beside each.

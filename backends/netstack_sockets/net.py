@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
-from netstack.errors import ClosedError, Refused, TimedOut, UsageError
+from netstack.errors import ClosedError, Refused, TimedOut, Unreachable, UsageError
 from netstack.instant import SECOND, Duration, Instant, seconds
 from netstack.signatures import Address, Stream
 
@@ -92,6 +93,8 @@ class KernelNet:
         """As `StreamStack.connect_stream`. A name is resolved by the system, and its addresses are tried in turn."""
         self._check()
         check_port(port, 1)
+        if isinstance(timeout, float):
+            raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
         limit = CONNECT_TIMEOUT if timeout is None else timeout
         sock: socket.socket | None = None
         try:
@@ -285,6 +288,8 @@ class KernelNet:
         try:
             server = await self._loop.create_server(lambda: Door(self._admit, protocol_factory()), host, backlog=backlog, **more)
         except OSError as error:
+            if error.errno is None:  # "could not bind on any address": what asyncio makes of EADDRNOTAVAIL since Python 3.13
+                raise Unreachable(str(error), errno.EADDRNOTAVAIL) from error
             raise named(error, f"listening on port {port}") from error
         self._servers.add(server)
         return server

@@ -409,6 +409,8 @@ class Net:
 
 
 def check_port(port: int) -> int:
+    if not isinstance(port, int):
+        raise UsageError(f"{port!r} is not a port: those are numbers; which of the arguments is it?")
     if not 0 <= port <= 65535:
         raise UsageError(f"{port} is not a port: choose one from 0 to 65535")
     return port

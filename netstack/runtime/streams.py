@@ -40,6 +40,8 @@ async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what:
     if timeout is None:
         await future
         return
+    if isinstance(timeout, float):
+        raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
     handle = future.get_loop().call_later(timeout / SECOND, _expire, future, what)
     try:
         await future

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from ...errors import AddressInUse, BrokenError, ClosedError, Refused, TimedOut, Unreachable, UsageError
 from ...signatures import Stream
@@ -33,6 +34,17 @@ class Listening(StreamSuiteBase):
                 await world.server.serve_streams(echo, port)
         with raises(UsageError):
             await world.connect(0)
+
+    @case
+    async def test_arguments_in_the_order_of_asyncio_are_a_mistake(self, world: StreamWorld) -> None:
+        """asyncio's `start_server(handler, host, port)` and seconds lie near: no stack takes them for something else."""
+        anything: Any = world.host
+        with raises(UsageError):
+            await world.server.serve_streams(echo, anything, "0")
+        async with world.joined() as (near, _):
+            half_a_second: Any = 0.5
+            with raises(UsageError):
+                await near.receive(timeout=half_a_second)
 
     @case
     async def test_connecting_times_out(self, world: StreamWorld) -> None:
