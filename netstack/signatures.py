@@ -130,10 +130,10 @@ class Stream(Protocol):
     """A connection: bytes in order, both ways, each way ended on its own.
 
     Three ways to its end. *Ended*: the peer has sent its end; `receive` gives b"" from then on, sending goes on. *Closed*: this
-    side said `aclose` or `abort`; everything that transfers raises ClosedError from then on, and so does what was waiting.
-    *Broken*: lost to a reset, a time-out, the network, a net that was left; everything that transfers raises BrokenError from then
-    on, with the cause as its `__cause__` where it is known (PeerReset, TimedOut, Unreachable). Bytes that came before the loss may
-    still be received first, or be lost with it. A stream never leaves one of the last two.
+    side said `aclose` or `abort`, or left the stack; everything that transfers raises ClosedError from then on, and so does what
+    was waiting. *Broken*: lost to a reset, a time-out, the network; everything that transfers raises BrokenError from then on, with
+    the cause as its `__cause__` where it is known (PeerReset, TimedOut, Unreachable). Bytes that came before the loss may still be
+    received first, or be lost with it. A stream never leaves one of the last two.
     """
 
     @property
@@ -197,7 +197,8 @@ class StreamStack(Protocol):
     """Streams: our TCP, the kernel's sockets, TLS over either.
 
     Who opened the stack owns all of it: leaving cancels the handlers and ends what is open (streams that are still open are reset,
-    what was closed has a moment to be delivered). How it is opened and left is not part of this signature.
+    what was closed has a moment to be delivered), and its methods raise ClosedError from then on. How it is opened and left is not
+    part of this signature.
     """
 
     async def connect_stream(self, host: str, port: int, timeout: Duration | None = None) -> Stream:

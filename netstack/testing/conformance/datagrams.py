@@ -315,3 +315,18 @@ class DatagramStackSuite(DatagramSuiteBase):
         again = await world.server.bind_datagrams(number)
         with raises(TimedOut):
             await again.receive(timeout=SOON)
+
+    @case
+    async def test_leaving_closes_what_is_open(self, world: DatagramWorld) -> None:
+        near, far = await pair(world)
+        await near.send(b"unread")
+
+        async def look() -> None:
+            for port in (near, far):
+                with raises(ClosedError):
+                    await port.receive()
+                await port.aclose()
+            with raises(ClosedError):
+                await world.client.bind_datagrams()
+
+        world.afterwards.append(look)

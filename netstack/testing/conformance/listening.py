@@ -299,3 +299,39 @@ class Listening(StreamSuiteBase):
         await stream.send_all(b"still there?")
         assert await read_exactly(stream, 12) == b"still there?"
         await stream.aclose()
+
+    # -- leaving ---------------------------------------------------------------------------------------------------------------
+
+    @case
+    async def test_leaving_ends_what_is_open(self, world: StreamWorld) -> None:
+        """Handlers are cancelled, streams are closed, and nothing new begins. That no task is left, the runner sees."""
+        never = world.tasks.event()
+        entered, left = 0, 0
+
+        async def stay(stream: Stream) -> None:
+            nonlocal entered, left
+            entered += 1
+            try:
+                await never.wait()
+            finally:
+                left += 1
+
+        port = await world.listen(stay)
+        streams = [await world.connect(port) for _ in range(3)]
+        await streams[0].send_all(b"never read")
+        await streams[1].send_eof()
+        await world.until(lambda: entered == 3)
+
+        async def look() -> None:
+            assert left == 3
+            for stream in streams:
+                with raises(ClosedError, BrokenError):
+                    await stream.send_all(b"x")
+                await stream.aclose()
+                stream.abort()
+            with raises(ClosedError):
+                await world.connect(port)
+            with raises(ClosedError):
+                await world.server.serve_streams(stay, 0)
+
+        world.afterwards.append(look)

@@ -107,6 +107,7 @@ class World(Generic[S]):
         self.host = ends.host
         self.tasks = tasks
         self.rng = random.Random(RNG_SEED)
+        self.afterwards: list[Callable[[], Awaitable[None]]] = []  # to be looked at when the stacks have been left
 
     def start(self, work: Coroutine[Any, Any, T]) -> Job[T]:
         return self.tasks.start(work)
@@ -228,8 +229,10 @@ class StreamSuiteBase(Suite):
                     await case(self, world)
                 finally:
                     await tasks.cancel_all()
-                    for listener in world.listeners:
+                    for listener in [] if world.afterwards else world.listeners:
                         await listener.aclose()
+            for look in world.afterwards:
+                await look()
 
         self.runner.run(main, self.limit)
 
@@ -264,10 +267,13 @@ class DatagramSuiteBase(Suite):
     def perform(self, case: Callable[[Any, Any], Awaitable[None]]) -> None:
         async def main(tasks: Tasks) -> None:
             async with self.ends() as ends:
+                world = World(ends, tasks)
                 try:
-                    await case(self, World(ends, tasks))
+                    await case(self, world)
                 finally:
                     await tasks.cancel_all()
+            for look in world.afterwards:
+                await look()
 
         self.runner.run(main, self.limit)
 

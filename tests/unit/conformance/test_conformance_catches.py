@@ -267,6 +267,14 @@ def leaves_a_task_behind(patch: Patch) -> None:
     around(patch, KernelNet, "_own", own)
 
 
+def forgets_its_handlers_when_it_is_left(patch: Patch) -> None:
+    def own(original: Any, self: Any, work: Any) -> None:
+        strays.append(self._loop.create_task(work))
+
+    strays: list[Any] = []
+    around(patch, KernelNet, "_own", own)
+
+
 def sends_what_changed_meanwhile(patch: Patch) -> None:
     async def send_all(original: Any, self: Any, data: Any, timeout: Any = None) -> None:
         if isinstance(data, bytearray):
@@ -350,6 +358,7 @@ CAUGHT: list[tuple[Callable[[Patch], None], Any, str]] = [
     (goes_on_listening, Streams, "test_a_closed_listener_refuses"),
     (goes_on_listening, Streams, "test_a_port_is_free_as_soon_as_its_listener_has_closed"),
     (leaves_a_task_behind, Streams, "test_an_echo_comes_back"),
+    (forgets_its_handlers_when_it_is_left, Streams, "test_leaving_ends_what_is_open"),
     (sends_what_changed_meanwhile, Verbs, "test_what_may_change_is_sent_as_it_was"),
     (waits_to_fill_segments, Slow, "test_little_sends_do_not_wait_for_each_other"),
     (cuts_datagrams, Ports, "test_the_longest_datagram_arrives"),
