@@ -47,7 +47,7 @@ class Net(Verbs):
         reactor = LoopReactor(loop)
         self._crank = Crank(stack, reactor, self._device_failed)
         reactor.serve(self._crank)
-        self.sockets = Sockets(stack, self._crank)
+        self.sockets = Sockets(stack, self._crank)  # for faces, and for those who drive themselves (sockets/base.py)
         self.clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
