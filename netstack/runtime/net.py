@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from ssl import SSLContext
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from ..instant import SECOND, Duration, Instant, seconds
 from ..signatures import Address, Netif, Stream
 from ..stack import Stack
 from ..tcp.connection import Connection
+from .asynciotls import Securing, Terms, client_terms, leave, server_terms, start_tls
 from .base import Crank
 from .datagrams import UdpTransport
 from .reactor import LoopReactor
@@ -101,18 +103,42 @@ class Net:
         *,
         local_addr: Address | None = None,
         timeout: float | None = None,
-    ) -> tuple[TcpTransport, Any]:
-        """Connect, and give (transport, protocol). `timeout` in seconds. Raises Refused, TimedOut, Unreachable, AddressInUse."""
+        ssl: SSLContext | bool | None = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[asyncio.Transport, Any]:
+        """Connect, and give (transport, protocol). `timeout` in seconds, for the connection; `ssl` and what follows as asyncio's.
+
+        Raises Refused, TimedOut, Unreachable, AddressInUse; with `ssl` also ssl.SSLError and ConnectionError.
+        """
         self._check()
-        transport = self._clients.take(protocol_factory())
+        terms = client_terms(
+            ssl,
+            host,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        protocol = protocol_factory()
+        secured = securing = None
+        if terms is not None:
+            secured = self._loop.create_future()
+            securing = Securing(self._loop, protocol, terms, secured)
+        transport = self._clients.take(protocol if securing is None else securing)
         opened = transport.connected_soon()
         try:
             self._connect(transport, transport, host, port, local_addr)
             await wait_for(opened, CONNECT_TIMEOUT if timeout is None else seconds(timeout), f"connecting to {host}:{port}")
+            if securing is None:
+                return transport, transport.get_protocol()  # type: ignore[return-value]  # a Transport, by its `__class__`
+            assert secured is not None
+            await secured
+            assert securing.transport is not None
+            return securing.transport, protocol
         except BaseException:
             transport.abort()
             raise
-        return transport, transport.get_protocol()
 
     def _connect(
         self, face: TcpTransport | TcpStream, user: StreamUser, host: str, port: int, local_addr: Address | None
@@ -129,9 +155,16 @@ class Net:
         port: int = 0,
         *,
         backlog: int = BACKLOG,
+        ssl: SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
     ) -> Server:
-        """Listen on `port` of `host` (all own addresses without one; port 0 chooses one). Raises AddressInUse."""
+        """Listen on `port` of `host` (all own addresses without one; port 0 chooses one). `ssl` and what follows as asyncio's.
+
+        Raises AddressInUse.
+        """
         self._check()
+        terms = server_terms(ssl, ssl_handshake_timeout=ssl_handshake_timeout, ssl_shutdown_timeout=ssl_shutdown_timeout)
         server = Server(self._crank, self._loop, self._servers.discard)
         keeper = server.keeper
 
@@ -143,7 +176,7 @@ class Net:
             except BaseException as error:  # the program's fault costs this connection, as in asyncio
                 self._loop.call_exception_handler({"message": "protocol_factory() failed for a connection", "exception": error})
                 return None
-            transport = keeper.take(protocol)
+            transport = keeper.take(protocol if terms is None else Securing(self._loop, protocol, terms))
             transport.bind(conn)
             return transport
 
@@ -159,12 +192,26 @@ class Net:
         limit: int = 65536,
         local_addr: Address | None = None,
         timeout: float | None = None,
+        ssl: SSLContext | bool | None = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """asyncio's `open_connection` through this net."""
+        """asyncio's `open_connection` through this net. Arguments and errors are those of `create_connection`."""
         reader = SegmentReader(limit=limit, loop=self._loop)
         protocol = SegmentProtocol(reader, loop=self._loop)
-        transport, _ = await self.create_connection(lambda: protocol, host, port, local_addr=local_addr, timeout=timeout)
-        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)  # type: ignore[arg-type]  # by its `__class__`
+        transport, _ = await self.create_connection(
+            lambda: protocol,
+            host,
+            port,
+            local_addr=local_addr,
+            timeout=timeout,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
         return reader, writer
 
     async def start_server(
@@ -175,6 +222,9 @@ class Net:
         *,
         limit: int = 65536,
         backlog: int = BACKLOG,
+        ssl: SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
     ) -> Server:
         """asyncio's `start_server` through this net; the net owns the tasks of the callback."""
 
@@ -186,7 +236,40 @@ class Net:
         def factory() -> asyncio.StreamReaderProtocol:
             return SegmentProtocol(SegmentReader(limit=limit, loop=self._loop), connected, loop=self._loop)
 
-        return await self.create_server(factory, host, port, backlog=backlog)
+        return await self.create_server(
+            factory,
+            host,
+            port,
+            backlog=backlog,
+            ssl=ssl,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+
+    async def start_tls(
+        self,
+        transport: asyncio.BaseTransport,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> asyncio.Transport:
+        """asyncio's `loop.start_tls` for a transport of this net, under any loop (uvloop's own takes only its own transports).
+
+        The transport to use from now on; `connection_made` isn't called again. Where the handshake fails, or the call is cancelled,
+        the connection is closed. Raises ssl.SSLError, ConnectionError.
+        """
+        terms = Terms(
+            sslcontext,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        return await start_tls(self._loop, transport, protocol, terms)
 
     async def _attend(self, work: Awaitable[None], writer: asyncio.StreamWriter) -> None:
         """Run a connection's callback to its end; an error in it is told and closes the connection, as asyncio does."""
@@ -354,9 +437,9 @@ class Net:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        for keeper in [self._clients, *(server.keeper for server in self._servers)]:
-            for transport in list(keeper.alive):
-                transport.abort()
+        keepers = [self._clients, *(server.keeper for server in self._servers)]
+        for transport in [each for keeper in keepers for each in keeper.alive]:
+            leave(transport)
         for stream in list(self._streams):
             stream.abort()
         for socket in self._datagrams:
@@ -364,10 +447,13 @@ class Net:
         try:
             await self._delivered(linger)
         finally:
+            for transport in [each for keeper in keepers for each in keeper.alive]:
+                transport.close()
             now = self.now()
             self._crank.stop()
             self.stack.close(now)
-        await asyncio.sleep(0)  # connection_lost of what was aborted
+        await asyncio.sleep(0)  # connection_lost of what was aborted …
+        await asyncio.sleep(0)  # … and what SSLProtocol passes on
 
     async def _delivered(self, linger: Duration) -> None:
         """Until no connection holds data or an unacknowledged FIN, for at most `linger`."""

@@ -113,6 +113,11 @@ class TcpTransport(StreamUser):
         return _SendfileMode.FALLBACK
 
     @property
+    def _start_tls_compatible(self) -> bool:
+        """To `loop.start_tls`, and to those who look before they ask."""
+        return True
+
+    @property
     def _protocol_paused(self) -> bool:
         return self._paused_writing
 
@@ -395,6 +400,18 @@ class TcpTransport(StreamUser):
         if self._conn is not None:
             self._conn.abort(self._crank.now())
         self._lose(None)
+
+    def _force_close(self, error: Exception | None) -> None:
+        """What asyncio's SSLProtocol ends a connection with, and tells its program why: what was written is still delivered, as
+        from a kernel that has taken it; an alert may be in it."""
+        if error is None:
+            self.abort()
+        elif not self._lost:
+            self._closing = True
+            self._lose(error)
+            if self._conn is not None:
+                self._conn.close(self._crank.now())
+                self._crank.rearm()
 
     def __del__(self) -> None:
         if self._conn is not None and not self._closing:
