@@ -258,12 +258,12 @@ class Net(Verbs):
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        for keeper in [self.clients, *(server.keeper for server in self._servers)]:
-            for transport in list(keeper.alive):
-                if reset:
-                    leave(transport)
-                else:
-                    transport.close()
+        keepers = [self.clients, *(server.keeper for server in self._servers)]
+        for transport in [each for keeper in keepers for each in keeper.alive]:
+            if reset:
+                leave(transport)
+            else:
+                transport.close()
         for stream in list(self._streams):
             if reset:
                 stream.abort()
@@ -275,6 +275,8 @@ class Net(Verbs):
         try:
             await self._delivered(linger)
         finally:
+            for transport in [each for keeper in keepers for each in keeper.alive]:
+                transport.close()
             now = self.now()
             self._crank.stop()
             self.stack.close(now)
