@@ -72,9 +72,9 @@ class AdoptedSocket(socket.socket):
     def setblocking(self, flag: bool) -> None:
         self.settimeout(None if flag else 0.0)
 
-    def _real_close(self) -> None:  # type: ignore[override]  # of the standard library: its argument is a default
+    def _real_close(self) -> None:
         core = _cores.get(self)
-        super()._real_close()  # type: ignore[misc]  # not in the types
+        super()._real_close()  # type: ignore[misc]  # the types don't know it
         if core is not None:
             core.close()
 
@@ -151,8 +151,8 @@ def faced(core: Socket) -> Any:
 
 
 def core_of(net: Net, sock: Any) -> Socket | None:
-    """The socket of the stack that `sock` is, or becomes now; None where it is the kernel's affair. Raises OSError where it can't be
-    on the stack what it is in the kernel: EADDRNOTAVAIL, EADDRINUSE."""
+    """The socket of the stack that `sock` is, or becomes now; None where it is the kernel's affair. Raises OSError where it can't
+    be on the stack what it is in the kernel: EADDRNOTAVAIL, EADDRINUSE."""
     core = getattr(sock, "core", sock)
     if isinstance(core, Socket):
         return core

@@ -81,15 +81,14 @@ async def create_connection(
             infos = interleaved(infos, interleave)
         limit = CONNECT_TIMEOUT if timeout is None else seconds(timeout)
         transport = await _first(net, infos, local_infos, happy_eyeballs_delay, all_errors, limit)
-        received = b"", False
+        data, eof = b"", False
     elif sock is None:
         raise ValueError("host and port was not specified and no sock specified")
     elif sock.type != socket.SOCK_STREAM:
         raise ValueError(f"A Stream Socket was expected, got {sock!r}")
     else:
-        transport, *rest = take_over(net, core_of(sock))
-        received = rest[0], rest[1]
-    return await introduce(net, transport, protocol_factory, terms, received)
+        transport, data, eof = take_over(net, core_of(sock))
+    return await introduce(net, transport, protocol_factory, terms, (data, eof))
 
 
 async def connect_accepted_socket(
@@ -162,6 +161,7 @@ async def _first(
                 continue
     else:
         attempts = (functools.partial(_attempt, net, failures, info, local_infos, limit) for info in infos)
+        winner: TcpTransport | None
         winner, _, _ = await staggered.staggered_race(attempts, delay, loop=net.loop)
         if winner is not None:
             return winner

@@ -29,8 +29,8 @@ class UdpTransport(DatagramUser):
     """
 
     __slots__ = (
-        "_closing", "_core", "_crank", "_family", "_loop", "_names", "_on_end", "_peers", "_plain", "_port", "_protocol", "_received", "_remote",
-        "_shown", "__dict__", "__weakref__",
+        "_closing", "_core", "_crank", "_family", "_loop", "_names", "_on_end", "_peers", "_plain", "_port", "_protocol",
+        "_received", "_remote", "_shown", "__dict__", "__weakref__",
     )  # fmt: skip
 
     def __init__(
@@ -55,8 +55,8 @@ class UdpTransport(DatagramUser):
         return asyncio.DatagramTransport
 
     def bind(self, core: DatagramSocket, remote: SockAddr | None, shown: Any = None) -> None:
-        """Take the port of a socket, which is bound, for oneself, with all that waits there; `remote` is where `sendto` sends without
-        an address. Programs see `shown`, or one made for it."""
+        """Take the port of a socket, which is bound, for oneself, with all that waits there; `remote` is where `sendto` sends
+        without an address. Programs see `shown`, or one made for it."""
         assert core.port is not None
         self._core = core
         self._family = core.family

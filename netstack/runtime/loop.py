@@ -5,8 +5,8 @@
     asyncio.Runner(loop_factory=netstack.new_event_loop)             for who wants more
     NETSTACK='tap:tap0?address=10.79.0.2/24' uvicorn --loop netstack.runtime.loop:new_event_loop app:app
 
-Any loop will do for `netstack.open`; this one spares it asyncio's way from a descriptor to a callback. There is no event-loop policy:
-those go away in Python 3.16.
+Any loop will do for `netstack.open`; this one spares it asyncio's way from a descriptor to a callback. There is no event-loop
+policy: those go away in Python 3.16.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def run(
 def new_event_loop(
     net: str | Netif | None = None, *, base: str | type[asyncio.AbstractEventLoop] | None = None, **options: Any
 ) -> asyncio.AbstractEventLoop:
-    """A loop whose network is `net`: a SPEC or a device, or else what the environment's NETSTACK says; with neither, or "posix", the
-    kernel's. The loop has it as `loop.net`, and closes it.
+    """A loop whose network is `net`: a SPEC or a device, or else what the environment's NETSTACK says; with neither, or "posix",
+    the kernel's. The loop has it as `loop.net`, and closes it.
 
     base      "asyncio", "uvloop" or a class of loops; or else what NETSTACK_LOOP says, or asyncio's
     options   those of `netstack.open`: addresses, gateway, pcap, fault, seed, config, hosts, names
@@ -111,4 +111,4 @@ def _bare(base: str | type[asyncio.AbstractEventLoop]) -> NetLoop:
         base = uvloop.Loop
     if isinstance(base, str):
         raise UsageError(f"{base!r} is no loop that is known here: say asyncio or uvloop, or give a class")
-    return over(base)()
+    return over(base)()  # type: ignore[arg-type]  # a class can be hashed, whatever its instances say

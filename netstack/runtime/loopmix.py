@@ -1,22 +1,24 @@
 """An event loop whose network is a net.
 
-`NetLoop` is a mix-in over any loop class. With a net attached (`loop.net`) all that concerns AF_INET and AF_INET6 is served by the
-stack: connections, servers, datagrams, names, and the `sock_*` family, `add_reader` and `add_writer` of sockets that are the stack's.
-Everything else (pipes, subprocesses, signals, threads, AF_UNIX, descriptors of the kernel) goes to the base loop, which doesn't know
-the difference. Without a net it is the base loop in everything.
+`NetLoop` is a mix-in over any loop class. With a net attached (`loop.net`) all that concerns AF_INET and AF_INET6 is served by
+the stack: connections, servers, datagrams, names, and the `sock_*` family, `add_reader` and `add_writer` of sockets that are the
+stack's. Everything else (pipes, subprocesses, signals, threads, AF_UNIX, descriptors of the kernel) goes to the base loop, which
+doesn't know the difference. Without a net it is the base loop in everything.
 
 A program's own `socket.socket()` is adopted when it comes here first (adoption.py).
 """
+
+# mypy: disable-error-code="no-any-return"
+# (what `super()` finds is for the class that this is mixed into)
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..sockets import const as sc
 from ..sockets.base import Socket
 from . import connecting, endpoints, sendfiles, serving
 from .adoption import INET, by_descriptor, core_of, faced
@@ -34,6 +36,7 @@ Base: Any = object  # a loop follows it in the order of methods: what `super()` 
 @functools.cache
 def over(base: Any) -> type[NetLoop]:
     """The class of loops like `base` with a place for a net."""
+    base = getattr(base, "plain", base)  # substitute.py has put its own in the place of one
     return type(f"Net{base.__name__}", (NetLoop, base), {"__module__": base.__module__, "__doc__": NetLoop.__doc__})
 
 
@@ -123,23 +126,15 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         self, protocol_factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, **options: Any
     ) -> tuple[asyncio.Transport, Any]:
         if self.net is None or (sock is not None and self._core(sock) is None):
-            return await super().create_connection(
-                protocol_factory, host, port, sock=sock, **options
-            )
-        made = await connecting.create_connection(
-            self.net, self.getaddrinfo, protocol_factory, host, port, sock=sock, **options
-        )
+            return await super().create_connection(protocol_factory, host, port, sock=sock, **options)
+        made = await connecting.create_connection(self.net, self.getaddrinfo, protocol_factory, host, port, sock=sock, **options)
         if sock is not None:
             sock.close()  # the transport has what it was
         return made
 
-    async def connect_accepted_socket(
-        self, protocol_factory: Any, sock: Any, **options: Any
-    ) -> tuple[asyncio.Transport, Any]:
+    async def connect_accepted_socket(self, protocol_factory: Any, sock: Any, **options: Any) -> tuple[asyncio.Transport, Any]:
         if self._core(sock) is None:
-            return await super().connect_accepted_socket(
-                protocol_factory, sock, **options
-            )
+            return await super().connect_accepted_socket(protocol_factory, sock, **options)
         assert self.net is not None
         made = await connecting.connect_accepted_socket(self.net, protocol_factory, sock, **options)
         sock.close()
@@ -149,21 +144,15 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         self, protocol_factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, **options: Any
     ) -> asyncio.AbstractServer:
         if self.net is None or (sock is not None and self._core(sock) is None):
-            return await super().create_server(
-                protocol_factory, host, port, sock=sock, **options
-            )
+            return await super().create_server(protocol_factory, host, port, sock=sock, **options)
         return await serving.create_server(self.net, self.getaddrinfo, protocol_factory, host, port, sock=sock, **options)
 
-    async def start_tls(
-        self, transport: Any, protocol: Any, sslcontext: Any, **options: Any
-    ) -> asyncio.Transport | None:
+    async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> asyncio.Transport | None:
         if self.net is None or not _ours(transport):
             return await super().start_tls(transport, protocol, sslcontext, **options)
         return await self.net.start_tls(transport, protocol, sslcontext, **options)
 
-    async def sendfile(
-        self, transport: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool = True
-    ) -> int:
+    async def sendfile(self, transport: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool = True) -> int:
         if self.net is None or not _ours(transport):
             return await super().sendfile(transport, file, offset, count, fallback=fallback)
         return await sendfiles.sendfile(transport, file, offset, count, fallback=fallback)
@@ -185,7 +174,7 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
                 protocol_factory, local_addr, remote_addr, family=family, sock=sock, **options
             )
         options.pop("reuse_address", None)  # gone since Python 3.11, where it was refused if true
-        return await endpoints.create_datagram_endpoint(
+        return await endpoints.create_datagram_endpoint(  # type: ignore[return-value]  # by its `__class__`
             self.net, self.getaddrinfo, protocol_factory, local_addr, remote_addr, family=family, sock=sock, **options
         )
 
@@ -233,7 +222,7 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         if sent < len(rest):
             view = memoryview(rest)
             while sent < len(view):
-                sent += await self._retried(core, WRITE, lambda: core.send(view[sent:]))
+                sent += await self._retried(core, WRITE, functools.partial(core.send, view[sent:]))
 
     async def sock_sendto(self, sock: Any, data: Any, address: Any) -> int:
         core = self._checked(sock)

@@ -9,6 +9,7 @@ Shapes, order and error codes are glibc's, since programs look at them.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -62,7 +63,7 @@ def literal(host: Host, port: Port, family: int, kind: int, proto: int, *rest: i
             socket.inet_pton(af, text)
         except (OSError, ValueError):
             continue
-        tail = (tuple(rest) + (0, 0))[:2] if af == socket.AF_INET6 else ()
+        tail = (*rest, 0, 0)[:2] if af == socket.AF_INET6 else ()
         return af, kind, proto, "", (text, number, *tail)
     return None
 
@@ -111,9 +112,7 @@ class Names:
 
     # -- forwards ---------------------------------------------------------------------------------------------------------
 
-    def getaddrinfo(
-        self, host: Host, port: Port, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
-    ) -> list[AddrInfo]:
+    def getaddrinfo(self, host: Host, port: Port, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> list[AddrInfo]:
         """As `socket.getaddrinfo`, and with its errors: `socket.gaierror`, UnicodeError."""
         if host is not None and not isinstance(host, (str, bytes)):
             raise TypeError("getaddrinfo() argument 1 must be string or None")
@@ -192,10 +191,8 @@ class Names:
             raise _error(socket.EAI_NONAME, f"{address} has no name here: give it one in hosts=")
         service = str(port)
         if not flags & socket.NI_NUMERICSERV:
-            try:
+            with contextlib.suppress(OSError):
                 service = socket.getservbyport(port, "udp" if flags & socket.NI_DGRAM else "tcp")
-            except OSError:
-                pass
         return name or address, service
 
 

@@ -34,8 +34,8 @@ async def ready(loop: asyncio.AbstractEventLoop, core: Socket, mask: int, limit:
 
 
 class Watch:
-    """The reader and the writer of one socket. Level-triggered, as the callbacks of descriptors are: called in each turn of the loop
-    for as long as the socket is ready. It stands in `table` while it has either."""
+    """The reader and the writer of one socket. Level-triggered, as the callbacks of descriptors are: called in each turn of the
+    loop for as long as the socket is ready. It stands in `table` while it has either."""
 
     __slots__ = ("_core", "_handles", "_looking", "_loop", "_sides", "_table")
 

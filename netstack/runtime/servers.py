@@ -53,8 +53,8 @@ class Server(asyncio.AbstractServer):
         late: Callable[[StreamEnd], None] | None = None,
         shown: Sequence[Any] = (),
     ) -> None:
-        """`sockets` are bound, and its own from now on; programs see those of `shown` in their place. `late` is called for those who
-        waited in the queue of one before it began to serve."""
+        """`sockets` are bound, and its own from now on; programs see those of `shown` in their place. `late` is called for those
+        who waited in the queue of one before it began to serve."""
         self._sockets = list(sockets)
         self._shown = dict(zip(sockets, shown, strict=False))
         self._accept = accept
@@ -65,6 +65,7 @@ class Server(asyncio.AbstractServer):
         """Listen. Raises OSError, AddressInUse."""
         if self._serving or self._sockets is None:
             return
+        assert self._accept is not None  # `bind` comes first
         for sock in self._sockets:
             sock.listen(self._backlog)
             listening = sock.listening
@@ -156,7 +157,7 @@ class Server(asyncio.AbstractServer):
         self._wake()
 
     def close_clients(self) -> None:
-        """Close every connection that it has accepted, as `transport.close` does. Streams of `serve_streams` are their handlers'."""
+        """Close every connection that it has accepted, as `transport.close` does. Streams of `serve_streams` are the handlers'."""
         for transport in list(self.keeper.alive):
             transport.close()
 

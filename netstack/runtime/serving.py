@@ -68,7 +68,8 @@ async def create_server(
         sockets = [core_of(sock)]
         shown = (sock,) if sock is not sockets[0] else ()
     server = net.new_server()
-    server.bind(sockets, accepting(net, server, protocol_factory, terms), backlog, receiving(net, server, protocol_factory, terms), shown)
+    accept, late = accepting(net, server, protocol_factory, terms), receiving(net, server, protocol_factory, terms)
+    server.bind(sockets, accept, backlog, late, shown)
     if start_serving:
         try:
             server.serve()

@@ -82,8 +82,8 @@ class TcpTransport(StreamUser):
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
         "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_early", "_early_eof", "_eof_sent",
-        "_error", "_get_buffer", "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view",
-        "__dict__", "__weakref__",
+        "_error", "_get_buffer", "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing",
+        "_protocol", "_view", "__dict__", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol | None) -> None:
@@ -153,8 +153,8 @@ class TcpTransport(StreamUser):
         return self._connected
 
     def begin(self, protocol: asyncio.BaseProtocol, data: bytes = b"", eof: bool = False) -> None:
-        """Give an open connection its protocol, with what has been received already. `connection_made` is called now, the rest comes
-        from the loop, as from a kernel. The connection may be over by now: the protocol hears that, too."""
+        """Give an open connection its protocol, with what has been received already. `connection_made` is called now, the rest
+        comes from the loop, as from a kernel. The connection may be over by now: the protocol hears that, too."""
         self.set_protocol(protocol)
         over = self._lost
         self._lost = self._closing = False
@@ -364,7 +364,8 @@ class TcpTransport(StreamUser):
     def resume_reading(self) -> None:
         if self._paused_reading and not self._closing:
             self._paused_reading = False
-            if self._conn.rx_bytes or self._conn.eof_owed or self._early is not None:  # from the loop: StreamReader resumes just before it begins to wait
+            if self._conn.rx_bytes or self._conn.eof_owed or self._early is not None:
+                # from the loop: StreamReader resumes just before it begins to wait
                 self._keeper.loop.call_soon(self._resume)
             else:
                 self._resume()

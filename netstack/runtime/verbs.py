@@ -38,7 +38,7 @@ class Verbs:
     @property
     def _net(self) -> Net:
         self.check()
-        return self  # type: ignore[return-value]  # it is the only one that derives from this
+        return self  # type: ignore[return-value]  # the only one that derives from this
 
     # -- names ----------------------------------------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ class Verbs:
         """The addresses of literals, of `localhost`, and of what `hosts=` names. Raises socket.gaierror."""
         if self.names.system and not self.names.knows(host):
             system = getattr(self.loop, "system_getaddrinfo", self.loop.getaddrinfo)
-            return await system(host, port, family=family, type=type, proto=proto, flags=flags)  # type: ignore[no-any-return]
+            return await system(host, port, family=family, type=type, proto=proto, flags=flags)
         return self.names.getaddrinfo(host, port, family, type, proto, flags)
 
     async def getnameinfo(self, sockaddr: Sequence[Any], flags: int = 0) -> tuple[str, str]:
@@ -151,7 +151,7 @@ class Verbs:
         limit: int = 65536,
         **options: Any,
     ) -> Server:
-        """asyncio's `start_server` through this net, which owns the tasks of the callback; `options` are those of `create_server`."""
+        """asyncio's `start_server` through this net, which owns the tasks of the callback; `options` are `create_server`'s."""
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             result = client_connected_cb(reader, writer)
