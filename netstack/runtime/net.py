@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -25,9 +25,19 @@ from .splice import splice
 from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper, TcpTransport
 
+if TYPE_CHECKING:
+    from .forward import Forward
+    from .socks import Socks
+
 CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
 LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
 BACKLOG = 128
+
+
+class Door(Protocol):
+    """Something that lets others in."""
+
+    async def aclose(self) -> None: ...
 
 
 class Net:
@@ -47,6 +57,7 @@ class Net:
         self._servers: set[Server] = set()
         self._datagrams: set[UdpSocket | UdpTransport] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._doors: set[Door] = set()  # forwards, proxies
         self._closed = False
         self._pings = 0
 
@@ -318,6 +329,32 @@ class Net:
             self.stack.icmp.on_echo_reply(ident, None)
         return Duration(arrived - start)
 
+    # -- for programs that nobody can enter ----------------------------------------------------------------------------------
+
+    async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
+        """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.
+
+            "tcp:5432", "unix:/run/x.sock"            the stack's port, served by the host
+            "host:127.0.0.1:8080", "tcp:10.0.0.1:80"    the host's port, served through the stack
+            "udp:53", "host:udp:127.0.0.1:5353"        datagrams too
+
+        `ends.py` has the whole grammar. Raises UsageError, AddressInUse, OSError.
+        """
+        from . import ends, forward
+
+        self._check()
+        return await forward.forward(self, *ends.route(listen, target), limit)
+
+    async def socks5(
+        self, host: str = "127.0.0.1", port: int = 1080, *, user: str | None = None, password: str | None = None, limit: int = 1024
+    ) -> Socks:
+        """A proxy on the *host's* address and port, SOCKS5 and HTTP CONNECT, that connects through this net and resolves names in
+        it. At most `limit` clients at a time. Raises UsageError, OSError."""
+        from . import socks
+
+        self._check()
+        return await socks.socks5(self, host, port, user=user, password=password, limit=limit)
+
     # -- leaving ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -348,6 +385,8 @@ class Net:
         if self._closed:
             return
         self._closed = True
+        for door in list(self._doors):
+            await door.aclose()
         for server in list(self._servers):
             server.close()
         for task in list(self._tasks):
