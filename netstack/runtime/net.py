@@ -26,6 +26,7 @@ from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper, TcpTransport
 
 if TYPE_CHECKING:
+    from .dialfd import FdSocket
     from .forward import Forward
     from .socks import Socks
 
@@ -330,6 +331,14 @@ class Net:
         return Duration(arrived - start)
 
     # -- for programs that nobody can enter ----------------------------------------------------------------------------------
+
+    async def dial_fd(self, host: str, port: int, timeout: Duration | None = None) -> FdSocket:
+        """Connect, and give a real descriptor, blocking, for C libraries: a `socket.socket` that answers for its connection.
+        Raises Refused, TimedOut, Unreachable, OSError."""
+        from . import dialfd
+
+        self._check()
+        return await dialfd.dial_fd(self, host, port, timeout)
 
     async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
         """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.
