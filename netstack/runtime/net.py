@@ -13,6 +13,7 @@ from ..cores import IpError, StreamUser
 from ..errors import BrokenError, ClosedError, TimedOut, Unreachable, UsageError
 from ..instant import SECOND, Duration, Instant, seconds
 from ..signatures import Address, Netif, Stream
+from ..sockets.table import Sockets
 from ..stack import Stack
 from ..tcp.connection import Connection
 from .base import Crank
@@ -53,6 +54,7 @@ class Net:
         reactor = LoopReactor(loop)
         self._crank = Crank(stack, reactor, self._device_failed)
         reactor.serve(self._crank)
+        self.sockets = Sockets(stack, self._crank)
         self._clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
@@ -409,6 +411,7 @@ class Net:
             stream.abort()
         for socket in self._datagrams:
             socket.close()
+        self.sockets.close()
         try:
             await self._delivered(linger)
         finally:
