@@ -22,7 +22,7 @@ from ..address import ip4_text
 from ..errors import NetstackError
 from ..tcp.connection import Connection
 from .hostside import HostEnd, KernelSocket, kernel_socketpair
-from .joint import StackEnd, join
+from .joint import End, StackEnd, join
 from .lookup import look_up
 from .sockview import SocketView
 from .streams import TcpStream
@@ -103,7 +103,7 @@ def bridge(net: Net, stream: TcpStream) -> FdSocket:
         view = View(socket.SOCK_STREAM, stream.local_address, stream.remote_address, conn, stream._crank)
         view.loop = net._loop
         sock = FdSocket.over(theirs, conn, view)
-        net._own(carry(HostEnd(ours, net._loop), stream, weakref.ref(sock)))
+        net._own(carry(HostEnd(ours, net._loop), StackEnd(stream), weakref.ref(sock)))
     except BaseException:
         ours.close()
         theirs.close()
@@ -111,11 +111,10 @@ def bridge(net: Net, stream: TcpStream) -> FdSocket:
     return sock
 
 
-async def carry(end: HostEnd, stream: TcpStream, user: weakref.ref[socket.socket]) -> None:
+async def carry(end: HostEnd, far: End, user: weakref.ref[socket.socket] | None) -> None:
     """Pass on until it is over. A net that goes away resets both sides."""
-    near = UserEnd(end, user)
     with contextlib.suppress(OSError, NetstackError):
-        await join(near, StackEnd(stream))
+        await join(end if user is None else UserEnd(end, user), far)
 
 
 class UserEnd:

@@ -8,12 +8,22 @@ continues; a reset, a time-out or a cancelled task resets both, since half of a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import struct
 from collections.abc import Callable
 from typing import Protocol
 
+from ..errors import BrokenError
+from ..sockets.base import Socket
+from ..sockets.const import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, SHUT_WR, SO_LINGER, SOL_SOCKET
 from ..tcp import const as tc
 from .splice import splice
 from .streams import TcpStream
+
+CHUNK = 256 * 1024
+READ = POLLIN | POLLRDHUP | POLLHUP | POLLERR
+WRITE = POLLOUT | POLLHUP | POLLERR
+AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER for no time: close() resets
 
 
 class End(Protocol):
@@ -57,6 +67,64 @@ class StackEnd:
         stream._on_end = ended
 
 
+class CoreEnd:
+    """A connected socket of a stack as an end of a joint, which closes it."""
+
+    def __init__(self, core: Socket, loop: asyncio.AbstractEventLoop) -> None:
+        self.core = core
+        self._loop = loop
+        self._waits: dict[int, asyncio.Future[None]] = {}
+        self._tell: Callable[[Exception], object] | None = None
+        core.watch(self._stirred)
+
+    def _stirred(self) -> None:
+        events = POLLERR if self.core.closed else self.core.events()
+        for mask, future in self._waits.items():
+            if events & mask and not future.done():
+                future.set_result(None)
+        if events & POLLERR and self._tell is not None:
+            self._tell(BrokenError("the connection is gone"))
+
+    async def _ready(self, mask: int) -> None:
+        future = self._waits[mask] = self._loop.create_future()
+        try:
+            await future
+        finally:
+            del self._waits[mask]
+
+    async def take(self) -> bytes:
+        while True:
+            try:
+                return self.core.recv(CHUNK)
+            except BlockingIOError:
+                await self._ready(READ)
+
+    async def put(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.core.send(view) :]
+            except BlockingIOError:
+                await self._ready(WRITE)
+
+    async def put_eof(self) -> None:
+        with contextlib.suppress(OSError):  # gone a moment ago: whoever takes hears of it
+            self.core.shutdown(SHUT_WR)
+
+    def on_broken(self, tell: Callable[[Exception], object]) -> None:
+        self._tell = tell
+
+    def close(self) -> None:
+        self._tell = None
+        self.core.unwatch(self._stirred)
+        self.core.close()
+
+    def abort(self) -> None:
+        with contextlib.suppress(OSError):
+            self.core.setsockopt(SOL_SOCKET, SO_LINGER, AT_ONCE)
+        self.close()
+
+
 class Counts:
     """What went through a joint so far, in bytes."""
 
@@ -95,7 +163,7 @@ async def join(a: End, b: End, counts: Counts | None = None) -> Counts:
     for task in both:
         task.add_done_callback(ended)
     for end in (a, b):
-        if isinstance(end, StackEnd):
+        if isinstance(end, StackEnd | CoreEnd):
             end.on_broken(broken)
     try:
         await over

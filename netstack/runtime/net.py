@@ -18,6 +18,7 @@ from ..stack import Stack
 from ..tcp.connection import Connection
 from .base import Crank
 from .datagrams import UdpTransport
+from .owner import owner_of
 from .reactor import LoopReactor
 from .reader import SegmentProtocol, SegmentReader
 from .resolve import ipv4, local_ipv4
@@ -27,6 +28,7 @@ from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper, TcpTransport
 
 if TYPE_CHECKING:
+    from .blocking import Blocking
     from .dialfd import FdSocket
     from .forward import Forward
     from .socks import Socks
@@ -55,6 +57,9 @@ class Net:
         self._crank = Crank(stack, reactor, self._device_failed)
         reactor.serve(self._crank)
         self.sockets = Sockets(stack, self._crank)
+        self._owner = owner_of(loop)
+        self._owner.join(self._crank, reactor)
+        self._blocking: Blocking | None = None
         self._clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
@@ -332,6 +337,18 @@ class Net:
             self.stack.icmp.on_echo_reply(ident, None)
         return Duration(arrived - start)
 
+    # -- for threads -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def blocking(self) -> Blocking:
+        """Sockets that block, for any thread: `net.blocking.socket()`, `create_connection`, `create_server` (blocking.py)."""
+        if self._blocking is None:
+            from .blocking import Blocking
+
+            self._blocking = Blocking(self)
+            self._blocking.closed = self._closed
+        return self._blocking
+
     # -- for programs that nobody can enter ----------------------------------------------------------------------------------
 
     async def dial_fd(self, host: str, port: int, timeout: Duration | None = None) -> FdSocket:
@@ -412,11 +429,14 @@ class Net:
         for socket in self._datagrams:
             socket.close()
         self.sockets.close()
+        if self._blocking is not None:
+            self._blocking.close()
         try:
             await self._delivered(linger)
         finally:
             now = self.now()
             self._crank.stop()
+            self._owner.leave(self._crank)
             self.stack.close(now)
         await asyncio.sleep(0)  # connection_lost of what was aborted
 

@@ -1,29 +1,31 @@
 """Who may touch the stacks of an event loop: one thread at a time, and which one it is.
 
-A stack has no locks: whoever turns its crank is the only one who may call it. While a loop runs that is the loop's thread. The blocking
-face is called from anywhere, so each of its calls is made *where the owner is*:
+A stack has no locks: whoever turns its crank is the only one who may call it. While a loop runs that is the loop's thread. The
+blocking face is called from anywhere, so each of its calls is made *where the owner is*:
 
-    the loop runs in another thread     the call is handed to it, and the caller sleeps on a lock until it is done or the time is over
-    called from a callback of the loop  the caller is the owner: it makes the call, and if that has to wait it turns the cranks itself
-    the loop stands still               the thread that made the net (its home) is the owner, and turns the cranks while it waits; other
-                                        threads hand their calls over, and are served by whoever runs next, home or the loop
+    the loop runs in another thread     the call is handed to it, and the caller sleeps on a lock until it is done, or until its
+                                        time is over
+    called from a callback of the loop  the caller is the owner: it makes the call, and turns the cranks itself while that waits
+    the loop stands still               the thread that made the net (its home) is the owner, and turns the cranks while it waits;
+                                        other threads hand their calls over, to whoever runs next, home or the loop
 
-Home alone may turn a loop's cranks while the loop stands, for one reason: a loop doesn't say when it starts, and any other thread could
-find itself in a crank that `run_until_complete` has begun to turn as well. Home can't do both. While a thread turns the cranks itself no
-callback of the loop runs; but calls that others hand over are served, so that a client in a thread and a server in the loop's don't wait
-for each other.
+Home alone may turn a loop's cranks while the loop stands, for one reason: a loop doesn't say when it starts, and any other thread
+could find itself in a crank that `run_until_complete` has begun to turn as well. Home can't do both. While a thread turns the
+cranks itself no callback of the loop runs; but calls that others hand over are served, so that a client in a thread and a server
+in the loop's don't wait for each other.
 
-Inside a turn (an asyncio protocol's `data_received`) nobody may wait: what arrives next could not be told to anybody. A call that would
-have to raises UsageError, and any other is made.
+Inside a turn (an asyncio protocol's `data_received`) nobody may wait: what arrives next could not be told to anybody. A call that
+would have to raises UsageError, and any other is made.
 
-A *call* is a function that is tried until it doesn't raise BlockingIOError: at once, and again whenever its socket has become ready. It
-is claimed by a lock: while the owner tries, the caller can't give up, and what a call has taken from a socket is never lost to a time-out
-that came at the same moment.
+A *call* is a function that is tried until it doesn't raise BlockingIOError: at once, and again whenever its socket has become
+ready. It is claimed by a lock: while the owner tries, the caller can't give up, and what a call has taken from a socket is never
+lost to a time-out that came at the same moment.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import select
@@ -273,10 +275,12 @@ class Owner:
         if self.home.inside():
             fn()
         else:
-            try:
-                self._hand_over(fn)
-            except NetClosed:
-                pass
+            self.later(fn)
+
+    def later(self, fn: Callable[[], object]) -> None:
+        """As `tell`, and never at once: for finalizers, which may run in the middle of anything."""
+        with contextlib.suppress(NetClosed):
+            self._hand_over(fn)
 
     def _hand_over(self, what: Call | Callable[[], object]) -> None:
         self.queue.append(what)

@@ -69,7 +69,7 @@ class LoopReactor:
         assert self._crank is not None
         self._crank.on_frames()
 
-    # -- while a thread turns the crank itself (owner.py): the loop doesn't run, and what it was asked would pile up ----------------
+    # -- while a thread turns the crank itself (owner.py): the loop doesn't run, and what it was asked would pile up --------------
 
     def hold(self, on: bool) -> None:
         self._held = on
