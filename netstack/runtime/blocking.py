@@ -144,6 +144,10 @@ class Blocking:
         self._mirrors.add(mirror)
         return mirror
 
+    def reflected(self, fd: int) -> Socket | None:
+        """The socket behind the number of a mirror."""
+        return next((mirror.core for mirror in list(self._mirrors) if mirror.fileno == fd), None)
+
     def release(self, core: Socket, mirror: Mirror | None) -> None:
         """A StackSocket needs them no more."""
         if mirror is not None:

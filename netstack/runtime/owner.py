@@ -250,13 +250,13 @@ class Owner:
 
     def wait(self, core: Socket | None, mask: int, attempt: Callable[[], Any], timeout: float | None) -> Any:
         """The value of `attempt()`, tried until it doesn't raise BlockingIOError: now, and whenever `core` has one of the events in
-        `mask`. With `mask` 0 it is tried once. `timeout` in seconds, None for ever. Raises TimeoutError("timed out") as sockets do,
+        `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever. Raises TimeoutError("timed out") as sockets do,
         NetClosed, UsageError inside a turn, and what `attempt` raises."""
         if self.home.inside():
             return self._wait_here(core, mask, attempt, timeout)
         call = Call(self, core, mask, attempt)
         self._hand_over(call)
-        until = None if timeout is None or core is None else time.monotonic() + timeout
+        until = None if timeout is None or mask == 0 else time.monotonic() + timeout
         try:
             while not call.done.acquire(timeout=LOOK if until is None else max(0.0, min(LOOK, until - time.monotonic()))):
                 if self.home.closed():

@@ -18,6 +18,7 @@ a descriptor (`StackSocket.detach`), and of one that is not connected yet, or th
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 import threading
@@ -185,6 +186,7 @@ class Patch:
         self._put(socket, "socket", Substitute)
         for name in ("getaddrinfo", "getnameinfo"):
             self._put(socket, name, getattr(face, name))
+        self._put(socket, "fromfd", self._fromfd)
         self._put(socket, "gethostbyname", self._gethostbyname)
         self._put(socket, "gethostbyname_ex", self._gethostbyname_ex)
         self._put(ssl.SSLContext, "sslsocket_class", TlsSocket)
@@ -192,6 +194,13 @@ class Patch:
     def _put(self, where: Any, name: str, value: Any) -> None:
         self._before.append((where, name, getattr(where, name)))
         setattr(where, name, value)
+
+    def _fromfd(self, fd: int, family: int, type: int, proto: int = 0) -> Any:
+        """As `socket.fromfd`; the number of a socket of the net gives another one for the same connection."""
+        core = self.face.reflected(fd)
+        if core is None:
+            return KernelSocket(family, type, proto, os.dup(fd))
+        return StackSocket.sharing(self.face, core, socket.getdefaulttimeout())
 
     def _gethostbyname(self, hostname: str) -> str:
         """As `socket.gethostbyname`, of the net's names."""

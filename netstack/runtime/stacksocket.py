@@ -13,12 +13,16 @@ lets him sleep; and there is no time at which a lost datagram could have been wa
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
 import socket
+import stat
 import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import index
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UsageError
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from .blocking import Blocking
 
 T = TypeVar("T")
+GiveUp: Any = socket._GiveupOnSendfile  # type: ignore[attr-defined]  # by which `sendfile` falls back to reading and sending
 _FLAGS = c.SOCK_NONBLOCK | c.SOCK_CLOEXEC
 
 
@@ -63,6 +68,12 @@ class StackSocket(KernelSocket):
         sock = StackSocket.__new__(StackSocket)
         sock._dress(face, core, timeout)
         return sock
+
+    @classmethod
+    def sharing(cls, face: Blocking, core: Socket, timeout: float | None) -> StackSocket:
+        """One more holder of `core`."""
+        face.owner.do(core.share)
+        return cls.over(face, core, timeout)
 
     def _dress(self, face: Blocking, core: Socket, timeout: float | None) -> None:
         self._face = face
@@ -212,14 +223,15 @@ class StackSocket(KernelSocket):
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(where)} given)")
         flags = where[0] if len(where) == 2 else 0
         memoryview(data)
-        if not isinstance(flags, int):
-            raise TypeError(f"an integer is required (got type {type(flags).__name__})")
-        n: int = self._wait(WRITE, partial(self.core.sendto, data, flags, self._address(where[-1])), flags)
+        n: int = self._wait(WRITE, partial(self.core.sendto, data, index(flags), self._address(where[-1])), flags)
         return n
 
     def sendmsg(self, buffers: Iterable[Any], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None, /) -> int:
         parts = [as_bytes(part) for part in buffers]
-        items = [(int(level), int(kind), bytes(as_bytes(data))) for level, kind, data in ancdata]
+        items = [_control(item) for item in ancdata]
+        flags = index(flags)
+        if address is not None and not isinstance(address, tuple):
+            raise TypeError(f"sendmsg(): address must be tuple, not {type(address).__name__}")
         if self.type == socket.SOCK_STREAM and self._timeout is None and not items and len(parts) and not flags & c.MSG_DONTWAIT:
             return self.send(b"".join(parts) if len(parts) > 1 else parts[0], flags)
         where = None if address is None else self._address(address)
@@ -230,7 +242,13 @@ class StackSocket(KernelSocket):
         raise OSError(errno.EOPNOTSUPP, "the kernel's cryptography is not the stack's")
 
     def _sendfile_use_sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """sendfile(2) needs a descriptor that carries the data: the file is read and sent."""
+        """sendfile(2) needs a descriptor that carries the data: the file is read and sent. For regular files only, as that is."""
+        try:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        except (AttributeError, io.UnsupportedOperation, OSError):
+            regular = False
+        if not regular:
+            raise GiveUp("not a regular file")
         n: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]  # the standard library's own, in Python
         return n
 
@@ -287,6 +305,8 @@ class StackSocket(KernelSocket):
         return self._timeout != 0
 
     def shutdown(self, how: int, /) -> None:
+        if not -(1 << 31) <= how < 1 << 31:
+            raise OverflowError("Python int too large to convert to C int")
         self._do(partial(self.core.shutdown, how))
 
     # -- descriptors --------------------------------------------------------------------------------------------------------------
@@ -319,7 +339,7 @@ class StackSocket(KernelSocket):
         return number
 
     def get_inheritable(self) -> bool:
-        return self._inheritable
+        return self._inheritable if self._mirror is None else os.get_inheritable(self._mirror.fileno)
 
     def set_inheritable(self, inheritable: bool) -> None:
         """Only a descriptor can be inherited, and a child sees in it how ready the socket is, no more."""
@@ -328,18 +348,20 @@ class StackSocket(KernelSocket):
             os.set_inheritable(self._mirror.fileno, self._inheritable)
 
     def dup(self) -> StackSocket:
-        core = self.core
-        self._do(core.share)
-        return StackSocket.over(self._face, core, self._timeout)
+        return StackSocket.sharing(self._face, self.core, self._timeout)
 
     def _real_close(self, _ss: Any = None) -> None:
         core, self._core = self._core, None
         if core is not None:
             mirror, self._mirror = self._mirror, None
+            release = partial(self._face.release, core, mirror)
             if self._face.closed:
-                self._face.release(core, mirror)  # nobody owns it any more
+                release()  # nobody owns it any more
+            elif mirror is None:
+                self._face.owner.tell(release)
             else:
-                self._face.owner.tell(partial(self._face.release, core, mirror))
+                with contextlib.suppress(NetClosed):
+                    self._face.owner.do(release)  # the descriptor is closed when we return
 
     def __del__(self) -> None:
         core = getattr(self, "_core", None)
@@ -365,6 +387,13 @@ class StackSocket(KernelSocket):
             except OSError:
                 continue
         return f"<{kind.__module__}.{kind.__qualname__}{' [closed]' if self._closed else ''} {', '.join(parts)}>"
+
+
+def _control(item: Any) -> tuple[int, int, bytes]:
+    """An item of ancillary data: level, type, data."""
+    if not isinstance(item, tuple) or len(item) != 3:
+        raise TypeError("[sendmsg() ancillary data items] must be tuples of three")
+    return index(item[0]), index(item[1]), bytes(as_bytes(item[2]))
 
 
 def _and_tell(core: Socket, attempt: Callable[[], Any]) -> Any:
