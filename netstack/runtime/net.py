@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from socket import AF_INET, SO_REUSEADDR, SOL_SOCKET
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -22,6 +22,7 @@ from .base import Crank
 from .connecting import CONNECT_TIMEOUT
 from .datagrams import UdpTransport
 from .names import Names
+from .owner import owner_of
 from .reactor import LoopReactor
 from .resolve import ipv4, local_ipv4
 from .servers import BACKLOG, Server
@@ -31,7 +32,19 @@ from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper
 from .verbs import Verbs
 
+if TYPE_CHECKING:
+    from .blocking import Blocking
+    from .dialfd import FdSocket
+    from .forward import Forward
+    from .socks import Socks
+
 LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
+
+
+class Door(Protocol):
+    """Something that lets others in."""
+
+    async def aclose(self) -> None: ...
 
 
 class Net(Verbs):
@@ -48,11 +61,15 @@ class Net(Verbs):
         self._crank = Crank(stack, reactor, self._device_failed)
         reactor.serve(self._crank)
         self.sockets = Sockets(stack, self._crank)  # for faces, and for those who drive themselves (sockets/base.py)
+        self._owner = owner_of(loop)
+        self._owner.join(self._crank, reactor)
+        self._blocking: Blocking | None = None
         self.clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
         self._datagrams: set[UdpSocket | UdpTransport] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._doors: set[Door] = set()  # forwards, proxies
         self._closed = False
         self._pings = 0
 
@@ -221,6 +238,52 @@ class Net(Verbs):
             self.stack.icmp.on_echo_reply(ident, None)
         return Duration(arrived - start)
 
+    # -- for threads -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def blocking(self) -> Blocking:
+        """Sockets that block, for any thread: `net.blocking.socket()`, `create_connection`, `create_server` (blocking.py)."""
+        if self._blocking is None:
+            from .blocking import Blocking
+
+            self._blocking = Blocking(self)
+            self._blocking.closed = self._closed
+        return self._blocking
+
+    # -- for programs that nobody can enter ----------------------------------------------------------------------------------
+
+    async def dial_fd(self, host: str, port: int, timeout: Duration | None = None) -> FdSocket:
+        """Connect, and give a real descriptor, blocking, for C libraries: a `socket.socket` that answers for its connection.
+        Raises Refused, TimedOut, Unreachable, OSError."""
+        from . import dialfd
+
+        self.check()
+        return await dialfd.dial_fd(self, host, port, timeout)
+
+    async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
+        """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.
+
+            "tcp:5432", "unix:/run/x.sock"            the stack's port, served by the host
+            "host:127.0.0.1:8080", "tcp:10.0.0.1:80"    the host's port, served through the stack
+            "udp:53", "host:udp:127.0.0.1:5353"        datagrams too
+
+        `ends.py` has the whole grammar. Raises UsageError, AddressInUse, OSError.
+        """
+        from . import ends, forward
+
+        self.check()
+        return await forward.forward(self, *ends.route(listen, target), limit)
+
+    async def socks5(
+        self, host: str = "127.0.0.1", port: int = 1080, *, user: str | None = None, password: str | None = None, limit: int = 1024
+    ) -> Socks:
+        """A proxy on the *host's* address and port, SOCKS5 and HTTP CONNECT, that connects through this net and resolves names in
+        it. At most `limit` clients at a time. Raises UsageError, OSError."""
+        from . import socks
+
+        self.check()
+        return await socks.socks5(self, host, port, user=user, password=password, limit=limit)
+
     # -- leaving ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -252,6 +315,8 @@ class Net(Verbs):
         if self._closed:
             return
         self._closed = True
+        for door in list(self._doors):
+            await door.aclose()
         for server in list(self._servers):
             server.close()
         for task in list(self._tasks):
@@ -272,6 +337,8 @@ class Net(Verbs):
         for socket in list(self._datagrams):
             socket.close()
         self.sockets.close()
+        if self._blocking is not None:
+            self._blocking.close()
         try:
             await self._delivered(linger)
         finally:
@@ -279,6 +346,7 @@ class Net(Verbs):
                 transport.close()
             now = self.now()
             self._crank.stop()
+            self._owner.leave(self._crank)
             self.stack.close(now)
         await asyncio.sleep(0)  # connection_lost of what was aborted …
         await asyncio.sleep(0)  # … and what SSLProtocol passes on
@@ -289,8 +357,13 @@ class Net(Verbs):
             self._closed = True
             for task in list(self._tasks):
                 task.cancel()
+            self.sockets.close()
+            if self._blocking is not None:
+                self._blocking.close()
+            now = self.now()
             self._crank.stop()
-            self.stack.close(self.now())
+            self._owner.leave(self._crank)
+            self.stack.close(now)
 
     async def _delivered(self, linger: Duration) -> None:
         """Until no connection holds data or an unacknowledged FIN, for at most `linger`."""
