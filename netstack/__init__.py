@@ -3,6 +3,7 @@
 The map of the house, from the top:
 
     open, Net                  a host of one's own on a device, for asyncio         runtime/
+    open_blocking, patch       the same for threads, and under programs that use the module `socket`
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
     splice                     two streams joined, without a program in between     tcp/splice.py
     http                       an HTTP/1.1 server, files, pages
@@ -46,9 +47,11 @@ if TYPE_CHECKING:
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
     from .runtime.asyncio import open as open
+    from .runtime.blocking import open_blocking as open_blocking
     from .runtime.loop import new_event_loop as new_event_loop
     from .runtime.loop import run as run
     from .runtime.net import Net as Net
+    from .runtime.patch import patch as patch
     from .runtime.splice import splice as splice
 
 _ERRORS = (
@@ -70,6 +73,8 @@ _ERRORS = (
 )
 _WHERE = {
     "open": "runtime.asyncio",
+    "open_blocking": "runtime.blocking",
+    "patch": "runtime.patch",
     "Net": "runtime.net",
     "splice": "runtime.splice",
     "new_event_loop": "runtime.loop",
