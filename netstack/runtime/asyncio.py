@@ -13,7 +13,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -23,8 +23,12 @@ from ..instant import Instant
 from ..plugins import Spec, open_netif
 from ..signatures import Netif, Rng
 from ..stack import Stack, StackConfig
+from .current import in_trio
 from .net import Net
 from .reactor import clock_of
+
+if TYPE_CHECKING:
+    from .trio import TrioOpening
 
 
 class Opening:
@@ -35,22 +39,16 @@ class Opening:
         self._addresses = addresses
         self._options = options
         self._net: Net | None = None
+        self._in_trio: TrioOpening | None = None
 
     async def __aenter__(self) -> Net:
+        if in_trio():
+            from .trio import TrioOpening
+
+            self._in_trio = TrioOpening(self._netif, self._addresses, self._options)
+            return await self._in_trio.__aenter__()  # type: ignore[return-value]  # as `open` says
         loop = asyncio.get_running_loop()
-        spec = Spec.parse(self._netif) if isinstance(self._netif, str) else None
-        plan = Plan.merge(spec, self._addresses, self._options)
-        device = open_netif(plan.spec) if plan.spec is not None else self._netif
-        assert not isinstance(device, str)
-        try:
-            device = plan.wrap(device)
-            now = Instant(clock_of(loop)())
-            stack = Stack(
-                device, now=now, rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=self._options.get("config")
-            )
-        except BaseException:
-            device.close()
-            raise
+        stack = prepare(self._netif, self._addresses, self._options, clock_of(loop)())
         self._net = Net(stack, loop)
         self._net.start()
         try:
@@ -60,9 +58,28 @@ class Opening:
             raise
         return self._net
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        if self._in_trio is not None:
+            return await self._in_trio.__aexit__(kind, error, tb)
         assert self._net is not None
         await self._net.aclose()
+        return False
+
+
+def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> Stack:
+    """The stack for which `open` was asked, on its device."""
+    spec = Spec.parse(netif) if isinstance(netif, str) else None
+    plan = Plan.merge(spec, addresses, options)
+    device = open_netif(plan.spec) if plan.spec is not None else netif
+    assert not isinstance(device, str)
+    try:
+        device = plan.wrap(device)
+        return Stack(
+            device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=options.get("config")
+        )
+    except BaseException:
+        device.close()
+        raise
 
 
 @attrs.frozen
@@ -130,6 +147,8 @@ def open(
     pcap       a file that gets every frame the stack sees, as pcapng
     fault      what to do to the traffic: "loss=0.01,delay=20ms,seed=7"
     seed       makes chance repeatable (initial sequence numbers, ports); only for tests
+
+    In a task of trio's the block gives a `TrioNet`; `netstack.runtime.trio.open` is the same and tells the type checker.
 
     Raises UsageError for what can't be, OSError where the device can't be had.
     """

@@ -6,17 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
-
 from ..address import ip4_text
 from ..cores import IpError, StreamUser
-from ..errors import BrokenError, ClosedError, TimedOut, Unreachable, UsageError
-from ..instant import SECOND, Duration, Instant, seconds
-from ..signatures import Address, Netif, Stream
+from ..errors import TimedOut, Unreachable, UsageError
+from ..instant import Duration, Instant, seconds
+from ..signatures import Address, Stream
 from ..stack import Stack
 from ..tcp.connection import Connection
 from .base import Crank
 from .datagrams import UdpTransport
+from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from .reactor import LoopReactor
 from .reader import SegmentProtocol, SegmentReader
 from .resolve import ipv4, local_ipv4
@@ -25,23 +24,23 @@ from .splice import splice
 from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper, TcpTransport
 
-CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
-LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
-BACKLOG = 128
 
-
-class Net:
+class Net(NetFace):
     """A network of one's own: a host on a device, with asyncio's verbs. Made by `netstack.open`.
 
     It is also a `StreamStack` and a `DatagramStack`, so servers and clients of this package run on it.
     """
 
-    def __init__(self, stack: Stack, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, stack: Stack, loop: asyncio.AbstractEventLoop, crank: Crank | None = None) -> None:
+        """With a `crank` somebody else's: he turns the stack, and keeps it when the net is closed."""
         self.stack = stack
         self._loop = loop
-        reactor = LoopReactor(loop)
-        self._crank = Crank(stack, reactor, self._device_failed)
-        reactor.serve(self._crank)
+        self._owns = crank is None
+        if crank is None:
+            reactor = LoopReactor(loop)
+            crank = Crank(stack, reactor, self._device_failed)
+            reactor.serve(crank)
+        self._crank = crank
         self._clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
@@ -50,44 +49,8 @@ class Net:
         self._closed = False
         self._pings = 0
 
-    # -- about itself ---------------------------------------------------------------------------------------------------
-
-    @property
-    def netif(self) -> Netif:
-        return self.stack.netif
-
-    @property
-    def addresses(self) -> list[str]:
-        """Own addresses with their prefix lengths, as text."""
-        return [str(cidr) for cidr in self.stack.addresses]
-
-    def counters(self) -> dict[str, dict[str, int]]:
-        """`{"Ip": {"InReceives": 12, …}, …}`, named as the kernel's SNMP counters."""
-        return self.stack.counters()
-
-    def meanings(self) -> dict[str, dict[str, str]]:
-        """What each counter counts."""
-        return self.stack.meanings()
-
-    def connections(self) -> list[dict[str, Any]]:
-        """One dict for each TCP connection: addresses, state, windows, times."""
-        return [connection_row(conn) for conn in self.stack.tcp.connections()]
-
-    def now(self) -> Instant:
-        return Instant(self._crank.now())
-
-    @property
-    def failure(self) -> OSError | None:
-        """What took the device away; None while it works. The loop's exception handler is told when it happens."""
-        return self._crank.failure
-
-    def _check(self) -> None:
-        if self._closed:
-            raise ClosedError("this net is closed")
-        if self._crank.failure is not None:
-            raise BrokenError(f"the device {self.netif.name} is gone: {self._crank.failure}") from self._crank.failure
-
     def _device_failed(self, error: OSError) -> None:
+        """The loop's exception handler is told."""
         message = f"netstack: the device {self.netif.name} failed; its connections are broken"
         self._loop.call_exception_handler({"message": message, "exception": error})
 
@@ -321,7 +284,8 @@ class Net:
     # -- leaving ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._crank.start()
+        if self._owns:
+            self._crank.start()
 
     async def wait_addresses(self) -> None:
         """Until every address that is being probed for is ours. Raises AddressInUse when one is not."""
@@ -365,8 +329,11 @@ class Net:
             await self._delivered(linger)
         finally:
             now = self.now()
-            self._crank.stop()
-            self.stack.close(now)
+            if self._owns:
+                self._crank.stop()
+                self.stack.close(now)
+            else:
+                self.stack.tcp.abort_all(now)
         await asyncio.sleep(0)  # connection_lost of what was aborted
 
     async def _delivered(self, linger: Duration) -> None:
@@ -386,15 +353,3 @@ class Net:
             pass
         finally:
             self._crank.after_turn = None
-
-
-def check_port(port: int) -> int:
-    if not 0 <= port <= 65535:
-        raise UsageError(f"{port} is not a port: choose one from 0 to 65535")
-    return port
-
-
-def connection_row(conn: Connection) -> dict[str, Any]:
-    """A connection as a flat dict: `local`, `remote`, and the fields of `Connection.info()`."""
-    row = {"local": f"{ip4_text(conn.local)}:{conn.local_port}", "remote": f"{ip4_text(conn.remote)}:{conn.remote_port}"}
-    return row | attrs.asdict(conn.info())
