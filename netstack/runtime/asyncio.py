@@ -58,7 +58,9 @@ class Opening:
             raise
         return self._net
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
         if self._in_trio is not None:
             return await self._in_trio.__aexit__(kind, error, tb)
         assert self._net is not None

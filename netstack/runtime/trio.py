@@ -23,7 +23,7 @@ import trio
 from ..address import Cidr
 from ..instant import NEVER, SECOND
 from ..signatures import Netif
-from ..stack import Stack, StackConfig
+from ..stack import StackConfig
 from .asyncio import prepare
 from .base import Turned
 from .trio_net import TrioNet
@@ -114,9 +114,11 @@ class Block:
     async def __aenter__(self) -> trio.Nursery:
         return await self._manager.__aenter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
         try:
-            return bool(await self._manager.__aexit__(kind, error, tb))
+            return await self._manager.__aexit__(kind, error, tb)
         except BaseExceptionGroup as group:
             if error is not None and group.exceptions == (error,):
                 return False
@@ -134,27 +136,21 @@ class TrioOpening:
     async def __aenter__(self) -> TrioNet:
         netif, addresses, options = self._arguments
         stack = prepare(netif, addresses, options, run_clock()())
-        try:
-            self._net = await self._start(stack)
-        except BaseException:
-            stack.netif.close()
-            raise
-        try:
-            await self._net.wait_addresses()
-        except BaseException as error:
-            if not await self.__aexit__(type(error), error, error.__traceback__):
-                raise
-        return self._net
-
-    async def _start(self, stack: Stack) -> TrioNet:
         nursery = await self._block.__aenter__()
         reactor = TrioReactor()
-        net = TrioNet(stack, nursery, reactor)
-        reactor.serve(net.crank, nursery)
-        net.start()
+        net = self._net = TrioNet(stack, nursery, reactor)
+        try:
+            reactor.serve(net.crank, nursery)
+            net.start()
+            await net.wait_addresses()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         return net
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
         assert self._net is not None
         try:
             await self._net.aclose()

@@ -270,5 +270,3 @@ class TrioNet(NetFace):
                     await waiter.wait()
         finally:
             self._crank.after_turn = None
-
-

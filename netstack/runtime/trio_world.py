@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, TypeVarTuple
@@ -47,7 +47,9 @@ class TrioWorld:
             net = self._nets[host] = TrioNet(host.stack, self._nursery, crank=self._driver.crank(host.stack))
         return net
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
         try:
             for net in [*self._old, *self._nets.values()]:
                 await net.aclose()
@@ -72,7 +74,16 @@ def repeatable(seed: int) -> Iterator[None]:
         core._ALLOW_DETERMINISTIC_SCHEDULING, core._r = before
 
 
-def run_virtual(main: Callable[[*Ts], Awaitable[T]], *args: *Ts, seed: int = 0) -> T:
-    """As `trio.run`, in virtual time (`trio.testing.MockClock`, which jumps whenever all tasks are blocked), and repeatable."""
+def run_virtual(
+    main: Callable[[*Ts], Awaitable[T]],
+    *args: *Ts,
+    seed: int = 0,
+    clock: trio.abc.Clock | None = None,
+    instruments: Sequence[trio.abc.Instrument] = (),
+) -> T:
+    """As `trio.run`, repeatable, and in virtual time: without a `clock` on a `MockClock` that jumps whenever all tasks are blocked.
+
+    A test of pytest-trio's runs on it by `@pytest.mark.trio(run=run_virtual)`.
+    """
     with repeatable(seed):
-        return trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))
+        return trio.run(main, *args, clock=clock or trio.testing.MockClock(autojump_threshold=0), instruments=instruments)

@@ -107,7 +107,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._rounds = 0
             (worst, turns), *_ = self._suspects.most_common(1)
             raise Spinning(
-                f"{self._spin} rounds at {self._virtual_now} s of virtual time, and it can't go on: {worst} took part in {turns} of the "
+                f"{self._spin} rounds at {self._virtual_now} s, where virtual time stands still: {worst} had {turns} turns in the "
                 f"last {self._spin - self._spin // 2}. It does not wait, or asks again and again for an instant that is past"
             )
 

@@ -184,7 +184,9 @@ class WorldOpening:
             if self._owner is not None:
                 self._owner.cancel()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
         if self._in_trio is not None:
             return await self._in_trio.__aexit__(kind, error, tb)
         if self._fault is not None and self._owner is not None:
