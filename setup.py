@@ -154,7 +154,17 @@ if __name__ == "__main__":
             "python-pytun>=2.4,<3; sys_platform == 'linux'",
         ],
         extras_require={
-            "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.100,<7", "scapy>=2.5,<3", "h11>=0.14,<0.17"],
+            "test": [
+                "pytest>=8,<10",
+                "pytest-timeout>=2.2,<3",
+                "hypothesis>=6.100,<7",
+                "scapy>=2.5,<3",
+                "h11>=0.14,<0.17",
+                "trustme>=1.1,<2",
+                "trio>=0.25,<0.40",
+                "pytest-trio>=0.8,<0.9",
+                "httpx>=0.27,<0.29",
+            ],
             "trio": ["trio>=0.25,<0.40"],
             "lint": ["mypy>=1.13,<3", "ruff>=0.8,<0.20"],
         },

@@ -30,12 +30,12 @@ class TrioWorld:
         self._block = Block()
 
     async def __aenter__(self) -> World:
+        self.world.open(self._net_of)
         self._nursery = await self._block.__aenter__()
         reactor = TrioReactor()
         self._driver = Driver(self.world, reactor)
         reactor.serve(self._driver, self._nursery)
         self._driver.start()
-        self.world.open(self._net_of)
         await trio.lowlevel.cancel_shielded_checkpoint()
         return self.world
 

@@ -164,9 +164,8 @@ class WorldOpening:
         reactor = LoopReactor(self._loop)
         self._driver = Driver(self.world, reactor)
         reactor.serve(Guarded(self._driver, self._failed))
-        self._driver.start()
         self.world.open(self._net_of)
-        await asyncio.sleep(0)
+        self._driver.start()
         return self.world
 
     def _net_of(self, host: Host) -> Net:

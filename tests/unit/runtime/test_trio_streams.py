@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import socket
 import weakref
 from collections.abc import AsyncIterator
 from typing import Any
@@ -382,3 +383,54 @@ async def test_ten_thousand_abandoned_connections_leave_nothing(caplog: pytest.L
     assert not [each for each in remembered if each() is not None]
     assert trio.lowlevel.current_statistics().tasks_living == before
     assert caplog.records == []
+
+
+class Socketpair(FrameNetif):
+    """A device with a descriptor: frames are datagrams of a socket pair."""
+
+    def __init__(self, name: str, end: socket.socket) -> None:
+        super().__init__(name, None, 1500)
+        end.setblocking(False)
+        self.end = end
+
+    def fileno(self) -> int:
+        return self.end.fileno()
+
+    def transmit(self, frame: bytes, now: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.end.send(frame)
+
+    def poll(self, now: Any) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(64):
+                self.receive(self.end.recv(2048), now)
+        self.flush(now)
+        return False
+
+    def close(self) -> None:
+        super().close()
+        self.end.close()
+
+
+@pytest.mark.trio(run=trio.run)
+async def test_devices_with_descriptors_are_read_in_real_time_too() -> None:
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    async with (
+        open(Socketpair("a", ends[0]), addresses=["10.0.0.1/24"]) as a,
+        open(Socketpair("b", ends[1]), addresses=["10.0.0.2/24"]) as b,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def echo(stream: Any) -> None:
+            async for data in stream:
+                await stream.send_all(data)
+
+        await nursery.start(b.serve_tcp, echo, 7)
+        stream = await a.open_tcp_stream("10.0.0.2", 7)
+        got = 0
+        for _ in range(20):
+            await stream.send_all(bytes(10_000))
+        while got < 200_000:
+            got += len(await stream.receive_some())
+        nursery.cancel_scope.cancel()
+    assert ends[0].fileno() == -1
