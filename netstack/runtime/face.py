@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -15,6 +15,9 @@ from ..stack import Stack
 from ..tcp.connection import Connection
 from .base import Crank
 from .current import run_on
+
+if TYPE_CHECKING:
+    from ..sockets.table import Sockets
 
 T = TypeVar("T")
 
@@ -29,6 +32,7 @@ class NetFace:
     stack: Stack
     _crank: Crank
     _closed: bool
+    _sockets: Sockets | None = None
 
     @property
     def netif(self) -> Netif:
@@ -50,6 +54,15 @@ class NetFace:
     def connections(self) -> list[dict[str, Any]]:
         """One dict for each TCP connection: addresses, state, windows, times."""
         return [connection_row(conn) for conn in self.stack.tcp.connections()]
+
+    @property
+    def sockets(self) -> Sockets:
+        """Sockets that never wait, for faces and for those who drive themselves (sockets/base.py)."""
+        if self._sockets is None:
+            from ..sockets.table import Sockets  # a program that has streams only does without
+
+            self._sockets = Sockets(self.stack, self._crank)
+        return self._sockets
 
     @property
     def closed(self) -> bool:

@@ -325,6 +325,8 @@ class Net(NetFace):
             stream.abort()
         for socket in self._datagrams:
             socket.close()
+        if self._sockets is not None:
+            self._sockets.close()
         try:
             await self._delivered(linger)
         finally:
