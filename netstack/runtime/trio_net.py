@@ -44,7 +44,7 @@ class TrioNet(NetFace):
         self._all_handled = Waiter()
         self._closed = False
         self._pings = 0
-        self.on_close: list[Callable[[], None]] = []
+        self._on_close: list[Callable[[], None]] = []
 
     @property
     def crank(self) -> Crank:
@@ -197,6 +197,18 @@ class TrioNet(NetFace):
             raise Unreachable(f"{ip4_text(first.reporter)} says that {host} can't be reached")
         return Duration(first - start)
 
+    # -- unchanged programs -----------------------------------------------------------------------------------------------------
+
+    def install_trio(self, adopt: bool = False) -> None:
+        """From now on, in this run of trio, `trio.socket.socket` and all that is made of it is this net's, until it is closed.
+
+        `adopt`: `trio.socket.from_stdlib_socket` takes stack sockets as well (trio_install.py).
+        """
+        self._check()
+        from .trio_install import install
+
+        self._on_close.append(install(self, adopt))
+
     # -- leaving ----------------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -230,8 +242,8 @@ class TrioNet(NetFace):
         if self._closed:
             return
         self._closed = True
-        while self.on_close:
-            self.on_close.pop()()
+        while self._on_close:
+            self._on_close.pop()()
         with trio.CancelScope(shield=True):
             for listener in [each for each in self._open if isinstance(each, TrioListener)]:
                 listener.close()
@@ -244,6 +256,8 @@ class TrioNet(NetFace):
                     each.abort()
                 else:
                     each.close()
+            if self._sockets is not None:
+                self._sockets.close()
             await self._delivered(linger)
             now = self.now()
             if self._owns:

@@ -13,6 +13,7 @@ import trio.testing
 
 from ..testing.net import Host, World
 from .trio import Block, TrioReactor
+from .trio_install import install
 from .trio_net import TrioNet
 from .worlds import Driver
 
@@ -28,9 +29,11 @@ class TrioWorld:
         self._nets: dict[Host, TrioNet] = {}
         self._old: list[TrioNet] = []
         self._block = Block()
+        self._restore: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> World:
         self.world.open(self._net_of)
+        self._restore = install(None, adopt=False)
         self._nursery = await self._block.__aenter__()
         reactor = TrioReactor()
         self._driver = Driver(self.world, reactor)
@@ -54,6 +57,7 @@ class TrioWorld:
             for net in [*self._old, *self._nets.values()]:
                 await net.aclose()
         finally:
+            self._restore()
             self._driver.stop()
             self.world.open(None)
             self._nursery.cancel_scope.cancel()
