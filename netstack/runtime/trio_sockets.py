@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import operator
 import os
 import socket as stdlib
 from collections.abc import Awaitable, Callable, Iterable
@@ -262,19 +263,19 @@ class TrioSocket(trio.socket.SocketType):
     # -- the data -----------------------------------------------------------------------------------------------------------
 
     def recv(self, buflen: int, flags: int = 0, /) -> Awaitable[bytes]:
-        return self._read(self.core.recv, buflen, flags)
+        return self._read(self.core.recv, operator.index(buflen), flags)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> Awaitable[int]:
         return self._read(self.core.recv_into, buffer, nbytes, flags)
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> Awaitable[tuple[bytes, Any]]:
-        return self._read(self.core.recvfrom, bufsize, flags)
+        return self._read(self.core.recvfrom, operator.index(bufsize), flags)
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> Awaitable[tuple[int, Any]]:
         return self._read(self.core.recvfrom_into, buffer, nbytes, flags)
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /) -> Awaitable[tuple[bytes, Any, int, Any]]:
-        return self._read(self.core.recvmsg, bufsize, ancbufsize, flags)
+        return self._read(self.core.recvmsg, operator.index(bufsize), ancbufsize, flags)
 
     def recvmsg_into(self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /) -> Awaitable[tuple[int, Any, int, Any]]:
         return self._read(self.core.recvmsg_into, list(buffers), ancbufsize, flags)
