@@ -7,15 +7,17 @@ that they start, are on the same host. Faces for unchanged programs ask `current
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from .face import NetFace
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 net_var: ContextVar[NetFace | None] = ContextVar("netstack_net", default=None)
 
@@ -33,6 +35,15 @@ async def run_on(net: NetFace, program: Awaitable[T]) -> T:
         return await program
     finally:
         net_var.reset(token)
+
+
+async def in_thread(call: Callable[[*Ts], T], *args: *Ts) -> T:
+    """What would block, in a thread of the loop's executor, or of trio's."""
+    if in_trio():
+        from .trio_wait import in_trio_thread
+
+        return await in_trio_thread(call, *args)
+    return await asyncio.get_running_loop().run_in_executor(None, call, *args)
 
 
 def in_trio() -> bool:

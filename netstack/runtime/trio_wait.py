@@ -9,10 +9,16 @@ The errors are of both families: who wrote for trio catches `trio.ClosedResource
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
 import trio
 
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut
 from ..instant import SECOND, Duration
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class ResourceClosed(ClosedError, trio.ClosedResourceError):
@@ -68,3 +74,8 @@ class Waiter:
             await self.wait()
         if scope.cancelled_caught:
             raise TimedOut(f"timed out {what}")
+
+
+async def in_trio_thread(call: Callable[[*Ts], T], *args: *Ts) -> T:
+    """What would block, in a thread of trio's. It is not cancelled: what it writes to may be in use."""
+    return await trio.to_thread.run_sync(call, *args)

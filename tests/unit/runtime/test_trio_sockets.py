@@ -290,7 +290,7 @@ async def test_what_a_socket_is_and_its_options() -> None:
 
 
 async def test_a_cancelled_connect_closes_the_socket() -> None:
-    async with hosts() as (a, b, _):
+    async with hosts() as (a, _, _):
         a.world.partition("a", "b")
 
         async def program() -> None:

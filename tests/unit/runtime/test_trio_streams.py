@@ -7,6 +7,7 @@ import gc
 import socket
 import weakref
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from trio.testing import check_half_closeable_stream, check_two_way_stream, wait
 
 import netstack
 from netstack.errors import BrokenError, BusyError, ClosedError, Refused, TimedOut, UsageError
+from netstack.http.files import StaticFiles
 from netstack.http.message import Request, Response
 from netstack.http.server import HttpServer
 from netstack.instant import MILLISECOND, SECOND, Duration
@@ -362,6 +364,18 @@ async def test_a_server_of_this_package_runs_on_trio() -> None:
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert answer.endswith(b"Hello, 10.0.0.1\n")
         await server.aclose()
+
+
+async def test_files_are_served_on_trio_without_blocking_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "big").write_bytes(b"0123456789" * 100_000)
+    monkeypatch.setattr("netstack.runtime.fileblocks._NOWAIT", 0)  # as if nothing were in the page cache: a thread reads it
+    async with nets(delay=0) as (a, b):
+        server = HttpServer(b, StaticFiles(tmp_path), clock=b.now)
+        await server.listen(80)
+        stream = await a.connect_stream("10.0.0.2", 80)
+        await stream.send_all(b"GET /big HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
+        answer = b"".join([data async for data in stream])
+        assert answer.endswith(b"\r\n\r\n" + b"0123456789" * 100_000)
 
 
 async def test_ten_thousand_abandoned_connections_leave_nothing(caplog: pytest.LogCaptureFixture) -> None:
