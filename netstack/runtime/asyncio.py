@@ -13,7 +13,7 @@ import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -24,9 +24,13 @@ from ..loopback import Loopback
 from ..plugins import Spec, open_netif
 from ..signatures import Netif, Rng
 from ..stack import Stack, StackConfig
+from .current import in_trio
 from .names import Names
 from .net import Net
 from .reactor import clock_of
+
+if TYPE_CHECKING:
+    from .trio import TrioOpening
 
 
 class Opening:
@@ -37,8 +41,14 @@ class Opening:
         self._addresses = addresses
         self._options = options
         self._net: Net | None = None
+        self._in_trio: TrioOpening | None = None
 
     async def __aenter__(self) -> Net:
+        if in_trio():
+            from .trio import TrioOpening
+
+            self._in_trio = TrioOpening(self._netif, self._addresses, self._options)
+            return await self._in_trio.__aenter__()  # type: ignore[return-value]  # as `open` says
         loop = asyncio.get_running_loop()
         self._net = build(self._netif, self._addresses, self._options, loop)
         try:
@@ -48,25 +58,41 @@ class Opening:
             raise
         return self._net
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        if self._in_trio is not None:
+            return await self._in_trio.__aexit__(kind, error, tb)
         assert self._net is not None
         await self._net.aclose()
+        return False
 
 
-def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
-    """A net at work on `loop`, which need not run yet. Whoever has it closes it; its addresses may still be probed for. Raises what
-    `open` does."""
+def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> tuple[Stack, Names]:
+    """The stack for which `open` was asked, on its device, and the names that it knows."""
     plan = Plan.merge(netif, addresses, options)
     device = open_netif(plan.spec) if plan.spec is not None else netif
     assert not isinstance(device, str)
     try:
         device = plan.wrap(device)
-        now = Instant(clock_of(loop)())
-        stack = Stack(device, now=now, rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=options.get("config"))
-        net = Net(stack, loop, plan.names)
-        net.start()
+        stack = Stack(
+            device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=options.get("config")
+        )
     except BaseException:
         device.close()
+        raise
+    return stack, plan.names
+
+
+def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
+    """A net at work on `loop`, which need not run yet. Whoever has it closes it; its addresses may still be probed for. Raises what
+    `open` does."""
+    stack, names = prepare(netif, addresses, options, clock_of(loop)())
+    try:
+        net = Net(stack, loop, names)
+        net.start()
+    except BaseException:
+        stack.netif.close()
         raise
     return net
 
@@ -152,6 +178,8 @@ def open(
     seed       makes chance repeatable (initial sequence numbers, ports); only for tests
     hosts      names of hosts and their addresses, or a file like /etc/hosts
     names      "system" has the system's resolver answer for other names, over the host's own network; "own", the default, doesn't
+
+    In a task of trio's the block gives a `TrioNet`; `netstack.runtime.trio.open` is the same and tells the type checker.
 
     Raises UsageError for what can't be, OSError where the device can't be had.
     """

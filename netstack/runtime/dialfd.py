@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..address import ip4_text
 from ..errors import NetstackError
+from ..sockets.failures import failure
 from ..tcp.connection import Connection
 from .hostside import HostEnd, KernelSocket, kernel_socketpair
 from .joint import End, StackEnd, join
@@ -73,8 +74,7 @@ class FdSocket(KernelSocket):
             return super().getsockopt(level, option, *buflen)
         self._open()
         assert self.stack_view is not None
-        value = self.stack_view.getsockopt(level, option)
-        return value.to_bytes(4, "little")[: buflen[0]] if buflen and buflen[0] else value
+        return self.stack_view.getsockopt(level, option, *buflen)
 
     def dup(self) -> FdSocket:
         new = type(self)(self.family, self.type, self.proto, os.dup(self.fileno()))
@@ -88,11 +88,15 @@ class View(SocketView):
 
     loop: asyncio.AbstractEventLoop
 
-    def setsockopt(self, level: int, option: int, value: Any) -> None:
+    def setsockopt(self, level: int, option: int, value: Any, optlen: int | None = None) -> None:
+        known = self.options.known.get((level, option))
+        if known is None or known.fixed:
+            raise failure(errno.ENOPROTOOPT)
         number = value if isinstance(value, int) else int.from_bytes(bytes(value)[:4], "little")
-        self._options[level, option] = number
+        if known.write is None:
+            self.options.values[level, option] = number  # seen by who asks in the meantime
         with contextlib.suppress(RuntimeError):  # the loop is closed, and the connection with it
-            self.loop.call_soon_threadsafe(super().setsockopt, level, option, number)
+            self.loop.call_soon_threadsafe(super().setsockopt, level, option, value)
 
 
 def bridge(net: Net, stream: TcpStream) -> FdSocket:

@@ -213,9 +213,9 @@ class TcpStream:
         if type(data) is bytes:
             more = conn.write(data, self._crank.now()) if data else core.may_write
         elif isinstance(data, list | tuple):
-            more = conn.write_kept([_kept(part) for part in data], self._crank.now())
+            more = conn.write_kept([kept(part) for part in data], self._crank.now())
         else:
-            more = conn.write_kept([_kept(data)], self._crank.now())
+            more = conn.write_kept([kept(data)], self._crank.now())
         self._crank.rearm()
         if more:
             return
@@ -298,7 +298,7 @@ class TcpStream:
         self._on_end(self)
 
 
-def _kept(data: Buffer) -> bytes | memoryview:
+def kept(data: Buffer) -> bytes | memoryview:
     """`data` as the send queue takes it: itself where it may be kept, else a copy."""
     if type(data) is bytes:
         return data
