@@ -39,6 +39,11 @@ class NetFace:
         return self.stack.netif
 
     @property
+    def name(self) -> str:
+        """What it is on, for people."""
+        return self.netif.name
+
+    @property
     def addresses(self) -> list[str]:
         """Own addresses with their prefix lengths, as text."""
         return [str(cidr) for cidr in self.stack.addresses]

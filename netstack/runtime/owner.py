@@ -250,8 +250,9 @@ class Owner:
 
     def wait(self, core: Socket | None, mask: int, attempt: Callable[[], Any], timeout: float | None) -> Any:
         """The value of `attempt()`, tried until it doesn't raise BlockingIOError: now, and whenever `core` has one of the events in
-        `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever. Raises TimeoutError("timed out") as sockets do,
-        NetClosed, UsageError inside a turn, and what `attempt` raises."""
+        `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever.
+
+        Raises TimeoutError("timed out") as sockets do, NetClosed, UsageError inside a turn, and what `attempt` raises."""
         if self.home.inside():
             return self._wait_here(core, mask, attempt, timeout)
         call = Call(self, core, mask, attempt)
