@@ -41,6 +41,7 @@ from ..instant import NEVER, SECOND
 from ..sockets import const as c
 from ..sockets.base import Socket
 from .base import Crank
+from .helm import PATIENCE, Helm
 
 T = TypeVar("T")
 READ = c.POLLIN | c.POLLRDHUP | c.POLLHUP | c.POLLERR
@@ -69,6 +70,9 @@ class Home(Protocol):
 
     def stands(self) -> bool:
         """Does no loop run in this thread?"""
+
+    def runs(self) -> bool:
+        """Does the loop run, in whatever thread?"""
 
     def closed(self) -> bool: ...
 
@@ -112,6 +116,10 @@ class LoopHome:
 
     def stands(self) -> bool:
         return asyncio._get_running_loop() is None
+
+    def runs(self) -> bool:
+        loop = self._loop()
+        return loop is not None and loop.is_running()
 
     def closed(self) -> bool:
         loop = self._loop()
@@ -223,7 +231,13 @@ class Owner:
         self.cranks: dict[Crank, Reactor] = {}
         self.queue: deque[Call | Callable[[], object]] = deque()
         self._draining = False
+        self.helm: Helm | None = None  # of a loop that says when it runs
         self._bell = -1  # wakes who turns by hand; kept, since another thread may be about to ring it
+
+    def ring(self) -> None:
+        """Wake whoever turns by hand."""
+        if self.turning:
+            os.eventfd_write(self._bell, 1)
 
     def bell(self) -> int:
         if self._bell < 0:
@@ -253,22 +267,45 @@ class Owner:
         `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever. Raises TimeoutError("timed out") as sockets do,
         NetClosed, UsageError inside a turn, and what `attempt` raises."""
         if self.home.inside():
-            return self._wait_here(core, mask, attempt, timeout)
+            if self.helm is None or self.helm.mine():
+                return self._wait_here(core, mask, attempt, timeout)
+            self.helm.take()
+            try:
+                return self._wait_here(core, mask, attempt, timeout)
+            finally:
+                self.helm.let_go()
         call = Call(self, core, mask, attempt)
         self._hand_over(call)
         until = None if timeout is None or mask == 0 else time.monotonic() + timeout
         try:
-            while not call.done.acquire(timeout=LOOK if until is None else max(0.0, min(LOOK, until - time.monotonic()))):
+            while not call.done.acquire(timeout=self._patience(until)):
                 if self.home.closed():
                     raise NetClosed("the event loop of this socket was closed")
                 if until is not None and time.monotonic() >= until:
                     raise TimeoutError("timed out")
+                if self.helm is not None and self.helm.borrow():
+                    try:
+                        self._turn_for(call, until)
+                    finally:
+                        self.helm.let_go()
         except BaseException as error:
             if not call.give_up() and isinstance(error, TimeoutError | NetClosed):
                 return call.value()  # it was done at the same moment
             self.tell(call.forget)
             raise
         return call.value()
+
+    def _patience(self, until: float | None) -> float:
+        look = LOOK if self.helm is None or self.home.runs() else PATIENCE
+        return look if until is None else max(0.0, min(look, until - time.monotonic()))
+
+    def _turn_for(self, call: Call, until: float | None) -> None:
+        """The loop stands, and its home does something else: turn the stacks for `call`, until somebody of the two wants to."""
+        assert self.helm is not None
+        end = None if until is None else int(until * SECOND)
+        with _Turning(self) as turning:
+            while not call.finished and not self.helm.wanted and (end is None or time.monotonic_ns() < end):
+                turning.turn(end)
 
     def tell(self, fn: Callable[[], object]) -> None:
         """Call `fn()` where the owner is, now or a moment later; nobody waits for it. Nothing when the loop is closed."""
@@ -288,8 +325,7 @@ class Owner:
             self.home.post(self.drain)
         except RuntimeError:
             raise NetClosed("the event loop of this socket was closed") from None
-        if self.turning:
-            os.eventfd_write(self._bell, 1)
+        self.ring()
 
     # -- where the owner is ------------------------------------------------------------------------------------------------------
 
