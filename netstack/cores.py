@@ -66,7 +66,8 @@ class Out:
     """
 
     __slots__ = (
-        "csum_off", "data", "df", "dst", "gso", "hdr", "l4", "n", "o", "off", "proto", "quiet", "rest", "rest_n", "src", "tos", "ttl",
+        "csum_off", "data", "df", "dst", "gso", "hdr", "l4", "n", "o", "off", "proto", "quiet", "rest", "rest_n", "src", "tos",
+        "ttl",
     )  # fmt: skip
 
     def __init__(self) -> None:

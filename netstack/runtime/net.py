@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,12 +14,10 @@ from ..cores import IpError, StreamUser
 from ..errors import BrokenError, ClosedError, TimedOut, Unreachable, UsageError
 from ..instant import SECOND, Duration, Instant, seconds
 from ..signatures import Address, Netif, Stream
-from ..sockets.table import Sockets
 from ..stack import Stack
 from ..tcp.connection import Connection
 from .base import Crank
 from .datagrams import UdpTransport
-from .owner import owner_of
 from .reactor import LoopReactor
 from .reader import SegmentProtocol, SegmentReader
 from .resolve import ipv4, local_ipv4
@@ -28,6 +27,7 @@ from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper, TcpTransport
 
 if TYPE_CHECKING:
+    from ..sockets.table import Sockets
     from .blocking import Blocking
     from .dialfd import FdSocket
     from .forward import Forward
@@ -53,13 +53,12 @@ class Net:
     def __init__(self, stack: Stack, loop: asyncio.AbstractEventLoop) -> None:
         self.stack = stack
         self._loop = loop
-        reactor = LoopReactor(loop)
+        self._reactor = reactor = LoopReactor(loop)
         self._crank = Crank(stack, reactor, self._device_failed)
         reactor.serve(self._crank)
-        self.sockets = Sockets(stack, self._crank)
-        self._owner = owner_of(loop)
-        self._owner.join(self._crank, reactor)
+        self._thread = threading.get_ident()  # the loop's
         self._blocking: Blocking | None = None
+        self._sockets: Sockets | None = None
         self._clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
@@ -91,6 +90,15 @@ class Net:
     def connections(self) -> list[dict[str, Any]]:
         """One dict for each TCP connection: addresses, state, windows, times."""
         return [connection_row(conn) for conn in self.stack.tcp.connections()]
+
+    @property
+    def sockets(self) -> Sockets:
+        """Sockets that never wait, for faces and for those who drive themselves (sockets/base.py)."""
+        if self._sockets is None:
+            from ..sockets.table import Sockets  # a program that has streams only does without
+
+            self._sockets = Sockets(self.stack, self._crank)
+        return self._sockets
 
     def now(self) -> Instant:
         return Instant(self._crank.now())
@@ -343,10 +351,11 @@ class Net:
     def blocking(self) -> Blocking:
         """Sockets that block, for any thread: `net.blocking.socket()`, `create_connection`, `create_server` (blocking.py)."""
         if self._blocking is None:
-            from .blocking import Blocking
+            from . import blocking
 
-            self._blocking = Blocking(self)
-            self._blocking.closed = self._closed
+            with blocking.MAKING:
+                if self._blocking is None:
+                    self._blocking = blocking.Blocking(self)
         return self._blocking
 
     # -- for programs that nobody can enter ----------------------------------------------------------------------------------
@@ -357,7 +366,7 @@ class Net:
         from . import dialfd
 
         self._check()
-        return await dialfd.dial_fd(self, host, port, timeout)
+        return await dialfd.dial_fd(self, host, port, CONNECT_TIMEOUT if timeout is None else timeout)
 
     async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
         """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.
@@ -428,7 +437,8 @@ class Net:
             stream.abort()
         for socket in self._datagrams:
             socket.close()
-        self.sockets.close()
+        if self._sockets is not None:
+            self._sockets.close()
         if self._blocking is not None:
             self._blocking.close()
         try:
@@ -436,7 +446,6 @@ class Net:
         finally:
             now = self.now()
             self._crank.stop()
-            self._owner.leave(self._crank)
             self.stack.close(now)
         await asyncio.sleep(0)  # connection_lost of what was aborted
 

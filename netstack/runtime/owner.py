@@ -84,11 +84,11 @@ class Reactor(Protocol):
 
 
 class LoopHome:
-    """An asyncio loop. The thread that makes this is its home."""
+    """An asyncio loop. `thread` is its home."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
         self._loop = weakref.ref(loop)  # or the table of owners would keep it
-        self._thread = threading.get_ident()
+        self._thread = thread
 
     def _living(self) -> asyncio.AbstractEventLoop:
         loop = self._loop()
@@ -121,11 +121,11 @@ class LoopHome:
 _owners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Owner] = weakref.WeakKeyDictionary()
 
 
-def owner_of(loop: asyncio.AbstractEventLoop) -> Owner:
-    """The one of this loop; made in its thread, by the first net on it."""
+def owner_of(loop: asyncio.AbstractEventLoop, thread: int) -> Owner:
+    """The one of this loop, whose home is `thread`. Two threads may not make it at the same time."""
     owner = _owners.get(loop)
     if owner is None:
-        owner = _owners[loop] = Owner(LoopHome(loop))
+        owner = _owners[loop] = Owner(LoopHome(loop, thread))
     return owner
 
 
@@ -250,8 +250,8 @@ class Owner:
 
     def wait(self, core: Socket | None, mask: int, attempt: Callable[[], Any], timeout: float | None) -> Any:
         """The value of `attempt()`, tried until it doesn't raise BlockingIOError: now, and whenever `core` has one of the events in
-        `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever. Raises TimeoutError("timed out") as sockets do,
-        NetClosed, UsageError inside a turn, and what `attempt` raises."""
+        `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever. Raises
+        TimeoutError("timed out") as sockets do, NetClosed, UsageError inside a turn, and what `attempt` raises."""
         if self.home.inside():
             return self._wait_here(core, mask, attempt, timeout)
         call = Call(self, core, mask, attempt)
@@ -347,7 +347,7 @@ class Owner:
                     raise TimeoutError("timed out")
 
     def _in_a_turn(self) -> bool:
-        return any(crank.turning for crank in self.cranks)
+        return any(crank.turning for crank in list(self.cranks))
 
     def _idle(self) -> bool:
         return not self.turning and self.home.stands() and not self._in_a_turn()
@@ -370,7 +370,7 @@ class _Turning:
     def __enter__(self) -> _Turning:
         owner = self._owner
         if not owner.turning:
-            for reactor in owner.cranks.values():
+            for reactor in list(owner.cranks.values()):
                 reactor.hold(True)
         owner.turning += 1
         self._poll = select.poll()
@@ -397,7 +397,7 @@ class _Turning:
     def _wait(self, until: int | None) -> float | None:
         """Milliseconds; None for ever."""
         owner = self._owner
-        wanted = [reactor.wanted() for reactor in owner.cranks.values()]
+        wanted = [reactor.wanted() for reactor in list(owner.cranks.values())]
         if owner.queue or any(wanted):
             return 0
         deadline = min((crank.stack.next_deadline() for crank in self._cranks), default=NEVER)
@@ -411,7 +411,7 @@ class _Turning:
         owner = self._owner
         owner.turning -= 1
         if not owner.turning:
-            for reactor in owner.cranks.values():
+            for reactor in list(owner.cranks.values()):
                 reactor.hold(False)
             if owner.queue:
                 owner.home.soon(owner.drain)

@@ -7,10 +7,6 @@
     options, control   by the kernel's own numbers                          const.py
     Inbox              what came and was not read: of streams, too          inbox.py
 
-Nothing here waits, and nothing knows of tasks, threads or descriptors: `runtime/` does.
+Nothing is imported from here: a program that only has streams needs `inbox` and not the rest. Nothing here waits, and nothing
+knows of tasks, threads or descriptors: `runtime/` does.
 """
-
-from .base import Socket as Socket
-from .datagram import DatagramSocket as DatagramSocket
-from .stream import StreamSocket as StreamSocket
-from .table import Sockets as Sockets

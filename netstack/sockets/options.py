@@ -9,14 +9,11 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from .failures import failure
-
-if TYPE_CHECKING:
-    from .base import Socket
 
 _INT = struct.Struct("=i")
 
@@ -44,7 +41,8 @@ class Option:
 
 
 class Options:
-    """The options of one socket. `known` is shared by all of a type; what was set is kept here."""
+    """The options of one socket. `known` is shared by all of a type; what was set is kept here. A `sock` is a Socket, or what has
+    the attributes that the options ask for."""
 
     __slots__ = ("known", "values")
 
@@ -56,7 +54,7 @@ class Options:
         value = self.values.get(key)
         return self.known[key].default if value is None else value
 
-    def get(self, sock: Socket, level: int, number: int, buflen: int) -> int | bytes:
+    def get(self, sock: Any, level: int, number: int, buflen: int) -> int | bytes:
         option = self.known.get((level, number))
         if option is None:
             raise failure(errno.ENOPROTOOPT)
@@ -69,7 +67,7 @@ class Options:
             return bytes(value[:buflen])
         return int(_INT.unpack(value[:4].ljust(4, b"\0"))[0])  # as the kernel writes into the int that was offered
 
-    def set(self, sock: Socket, level: int, number: int, value: Any) -> None:
+    def set(self, sock: Any, level: int, number: int, value: Any) -> None:
         option = self.known.get((level, number))
         if option is None or option.fixed:
             raise failure(errno.ENOPROTOOPT)
@@ -78,7 +76,7 @@ class Options:
             return
         self.put(sock, (level, number), option, _number(value))
 
-    def put(self, sock: Socket, key: Key, option: Option, value: int) -> None:
+    def put(self, sock: Any, key: Key, option: Option, value: int) -> None:
         if option.flag:
             value = int(value != 0)
         elif not option.low <= value <= option.high:
@@ -89,7 +87,7 @@ class Options:
             option.apply(sock, value)
         self.values[key] = value
 
-    def apply_all(self, sock: Socket) -> None:
+    def apply_all(self, sock: Any) -> None:
         """To a connection that begins."""
         for key, value in self.values.items():
             apply = self.known[key].apply

@@ -27,6 +27,11 @@ def _nodelay(sock: StreamSocket, value: int) -> None:
         sock.conn.set_nodelay(bool(value), sock.turn.now())
 
 
+def _read_nodelay(sock: StreamSocket) -> int:
+    conn = sock.conn
+    return sock.options[c.IPPROTO_TCP, c.TCP_NODELAY] if conn is None else int(conn.nodelay)
+
+
 def _keep(sock: StreamSocket, **change: int) -> None:
     conn = sock.conn
     if conn is None:
@@ -187,7 +192,7 @@ STREAM_OPTIONS: dict[Key, Option] = {
     ALIVE: Option(flag=True, apply=lambda sock, value: _keep(sock, on=value)),
     LINGER: Option(write=_linger, read=_read_linger),
     # -- IPPROTO_TCP
-    (c.IPPROTO_TCP, c.TCP_NODELAY): Option(flag=True, apply=_nodelay),
+    (c.IPPROTO_TCP, c.TCP_NODELAY): Option(flag=True, apply=_nodelay, read=_read_nodelay),
     (c.IPPROTO_TCP, c.TCP_MAXSEG): Option(fixed=True, read=_maxseg),
     KEEPIDLE: Option(default=7200, low=1, high=32767, apply=lambda sock, value: _keep(sock, idle=value)),
     KEEPINTVL: Option(default=75, low=1, high=32767, apply=lambda sock, value: _keep(sock, interval=value)),
