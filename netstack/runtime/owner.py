@@ -132,7 +132,7 @@ def owner_of(loop: asyncio.AbstractEventLoop, thread: int) -> Owner:
 class Call:
     """Something to be done to a socket, tried until it doesn't have to wait."""
 
-    __slots__ = ("attempt", "claim", "core", "done", "error", "finished", "mask", "owner", "queued", "result", "watching")
+    __slots__ = ("attempt", "claim", "core", "done", "error", "finished", "mask", "owner", "queued", "result", "tried", "watching")
 
     def __init__(self, owner: Owner, core: Socket | None, mask: int, attempt: Callable[[], Any]) -> None:
         self.owner = owner
@@ -144,6 +144,7 @@ class Call:
         self.done.acquire()
         self.finished = False
         self.queued = False
+        self.tried = False
         self.watching = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -160,6 +161,7 @@ class Call:
                 return
             self.result = self.attempt()
         except BlockingIOError as error:
+            self.tried = True
             if self.core is None or self.mask == 0:
                 self.finish(error)
             elif not self.watching:
@@ -258,10 +260,10 @@ class Owner:
         self._hand_over(call)
         until = None if timeout is None or mask == 0 else time.monotonic() + timeout
         try:
-            while not call.done.acquire(timeout=LOOK if until is None else max(0.0, min(LOOK, until - time.monotonic()))):
+            while not call.done.acquire(timeout=_patience(call, until)):
                 if self.home.closed():
                     raise NetClosed("the event loop of this socket was closed")
-                if until is not None and time.monotonic() >= until:
+                if until is not None and call.tried and time.monotonic() >= until:
                     raise TimeoutError("timed out")
         except BaseException as error:
             if not call.give_up() and isinstance(error, TimeoutError | NetClosed):
@@ -357,6 +359,14 @@ class Owner:
         without ever waiting would else never see an answer."""
         with _Turning(self) as turning:
             turning.turn(0)
+
+
+def _patience(call: Call, until: float | None) -> float:
+    """Seconds to sleep now. However little time a call has, it is tried once: what lies there is not timed."""
+    if until is None:
+        return LOOK
+    left = until - time.monotonic()
+    return min(LOOK, left if left > 0 else 0.0 if call.tried else 0.001)
 
 
 class _Turning:
