@@ -100,7 +100,8 @@ class LoopHome:
         self._living().call_soon_threadsafe(fn)
 
     def soon(self, fn: Callable[[], object]) -> None:
-        self._living().call_soon(fn)
+        with contextlib.suppress(RuntimeError):  # it is closed, and who waits sees that by himself
+            self._living().call_soon(fn)
 
     def inside(self) -> bool:
         loop = self._loop()
