@@ -225,6 +225,7 @@ class Owner:
         self.turning = 0
         self.cranks: dict[Crank, Reactor] = {}
         self.queue: deque[Call | Callable[[], object]] = deque()
+        self._posted = False
         self._draining = False
         self._bell = -1  # wakes who turns by hand; kept, since another thread may be about to ring it
 
@@ -287,10 +288,13 @@ class Owner:
 
     def _hand_over(self, what: Call | Callable[[], object]) -> None:
         self.queue.append(what)
-        try:
-            self.home.post(self.drain)
-        except RuntimeError:
-            raise NetClosed("the event loop of this socket was closed") from None
+        if not self._posted:
+            self._posted = True
+            try:
+                self.home.post(self.drain)
+            except RuntimeError:
+                self._posted = False
+                raise NetClosed("the event loop of this socket was closed") from None
         if self.turning:
             os.eventfd_write(self._bell, 1)
 
@@ -304,7 +308,7 @@ class Owner:
             self.home.soon(self.drain)
 
     def drain(self) -> None:
-        self._draining = False
+        self._posted = self._draining = False  # first: what is appended from now on posts again
         queue = self.queue
         for _ in range(len(queue)):  # not what they add: the loop comes back for it
             if not queue:

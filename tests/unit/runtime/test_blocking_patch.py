@@ -72,7 +72,7 @@ class Page(http.server.BaseHTTPRequestHandler):
         pass
 
 
-# -- what is substituted -----------------------------------------------------------------------------------------------------------
+# -- what is substituted -----------------------------------------------------------------------------------------------
 
 
 def test_the_family_chooses(net):
@@ -151,7 +151,7 @@ assert not made, made
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30, capture_output=True)
 
 
-# -- http ----------------------------------------------------------------------------------------------------------------------------
+# -- http --------------------------------------------------------------------------------------------------------------
 
 
 def test_http_server_and_clients(net):
@@ -204,11 +204,13 @@ def test_tls_is_wrapped_before_and_after_the_connection(net, certificate):
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = Thread(serve, listener)
-        with socket.create_connection(listener.getsockname()) as sock:
-            with client_side.wrap_socket(sock, server_hostname="localhost") as tls:
-                assert isinstance(tls, ssl.SSLSocket)
-                tls.sendall(b"after")
-                assert tls.recv(100) == b"AFTER"
+        with (
+            socket.create_connection(listener.getsockname()) as sock,
+            client_side.wrap_socket(sock, server_hostname="localhost") as tls,
+        ):
+            assert isinstance(tls, ssl.SSLSocket)
+            tls.sendall(b"after")
+            assert tls.recv(100) == b"AFTER"
         with client_side.wrap_socket(socket.socket(), server_hostname="localhost") as tls:
             tls.settimeout(10)
             tls.connect(listener.getsockname())
@@ -235,7 +237,7 @@ def test_tls_needs_no_patch(certificate):
         serving.result()
 
 
-# -- other clients and servers -------------------------------------------------------------------------------------------------------
+# -- other clients and servers -----------------------------------------------------------------------------------------
 
 
 def conversation(*turns):
@@ -338,15 +340,15 @@ def test_socketserver_of_both_kinds(net):
             else:
                 self.request.sendall(self.request.recv(100).upper())
 
-    with serving(socketserver.ThreadingUDPServer(("127.0.0.1", 0), Upper)) as server:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(10)
-            sock.sendto(b"datagram", server.server_address)
-            assert sock.recv(100) == b"DATAGRAM"
-    with serving(socketserver.TCPServer(("127.0.0.1", 0), Upper)) as server:
-        with socket.create_connection(server.server_address, timeout=10) as sock:
-            sock.sendall(b"stream")
-            assert sock.recv(100) == b"STREAM"
+    datagrams = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Upper)
+    with serving(datagrams), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(10)
+        sock.sendto(b"datagram", datagrams.server_address)
+        assert sock.recv(100) == b"DATAGRAM"
+    streams = socketserver.TCPServer(("127.0.0.1", 0), Upper)
+    with serving(streams), socket.create_connection(streams.server_address, timeout=10) as sock:
+        sock.sendall(b"stream")
+        assert sock.recv(100) == b"STREAM"
 
 
 def test_what_is_made_of_descriptors_stays_the_kernels(net):
