@@ -18,11 +18,12 @@ PATIENCE = 0.02  # seconds
 
 
 class Helm:
-    def __init__(self, ring: Callable[[], object]) -> None:
-        """`ring` wakes whoever turns the stacks, from any thread."""
+    """`ring` wakes whoever turns the stacks, from any thread."""
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ring = ring
         self._holder = 0
+        self.ring: Callable[[], object] | None = None  # while nobody has one, nobody turns but the loop
         self.wanted = 0
 
     def mine(self) -> bool:
@@ -33,7 +34,8 @@ class Helm:
         if not self._lock.acquire(blocking=False):
             self.wanted += 1
             try:
-                self._ring()
+                if self.ring is not None:
+                    self.ring()
                 self._lock.acquire()
             finally:
                 self.wanted -= 1

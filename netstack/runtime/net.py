@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from socket import AF_INET, SO_REUSEADDR, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +23,6 @@ from .base import Crank
 from .connecting import CONNECT_TIMEOUT
 from .datagrams import UdpTransport
 from .names import Names
-from .owner import owner_of
 from .reactor import LoopReactor
 from .resolve import ipv4, local_ipv4
 from .servers import BACKLOG, Server
@@ -57,12 +57,11 @@ class Net(Verbs):
         self.stack = stack
         self.names = names or Names()
         self.loop = self._loop = loop
-        reactor = LoopReactor(loop)
+        self._reactor = reactor = LoopReactor(loop)
         self._crank = Crank(stack, reactor, self._device_failed)
         reactor.serve(self._crank)
         self.sockets = Sockets(stack, self._crank)  # for faces, and for those who drive themselves (sockets/base.py)
-        self._owner = owner_of(loop)
-        self._owner.join(self._crank, reactor)
+        self._thread = threading.get_ident()  # the loop's
         self._blocking: Blocking | None = None
         self.clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
@@ -244,10 +243,11 @@ class Net(Verbs):
     def blocking(self) -> Blocking:
         """Sockets that block, for any thread: `net.blocking.socket()`, `create_connection`, `create_server` (blocking.py)."""
         if self._blocking is None:
-            from .blocking import Blocking
+            from . import blocking
 
-            self._blocking = Blocking(self)
-            self._blocking.closed = self._closed
+            with blocking.MAKING:
+                if self._blocking is None:
+                    self._blocking = blocking.Blocking(self)
         return self._blocking
 
     # -- for programs that nobody can enter ----------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ class Net(Verbs):
         from . import dialfd
 
         self.check()
-        return await dialfd.dial_fd(self, host, port, timeout)
+        return await dialfd.dial_fd(self, host, port, CONNECT_TIMEOUT if timeout is None else timeout)
 
     async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
         """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.
@@ -346,7 +346,6 @@ class Net(Verbs):
                 transport.close()
             now = self.now()
             self._crank.stop()
-            self._owner.leave(self._crank)
             self.stack.close(now)
         await asyncio.sleep(0)  # connection_lost of what was aborted …
         await asyncio.sleep(0)  # … and what SSLProtocol passes on
@@ -362,7 +361,6 @@ class Net(Verbs):
                 self._blocking.close()
             now = self.now()
             self._crank.stop()
-            self._owner.leave(self._crank)
             self.stack.close(now)
 
     async def _delivered(self, linger: Duration) -> None:
