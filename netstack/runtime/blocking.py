@@ -36,6 +36,7 @@ T = TypeVar("T")
 GLOBAL_DEFAULT_TIMEOUT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]  # the mark that `create_connection` has
 
 
+MAKING = threading.Lock()  # held by who makes the face of a net
 AF_INET, SOCK_STREAM = socket.AF_INET, socket.SOCK_STREAM  # in the classes below `socket` is a method
 
 
@@ -44,8 +45,11 @@ class Blocking:
 
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.owner: Owner = owner_of(net._loop)
-        self.closed = False
+        if net._reactor is None:
+            raise UsageError("the time of a world's net is virtual, and no thread can wait in it: use its tasks, or its sockets")
+        self.owner: Owner = owner_of(net._loop, net._thread)
+        self.owner.join(net._crank, net._reactor)
+        self.closed = net._closed
         self.mirrored: set[Socket] = set()
         self._mirrors: set[Mirror] = set()
 
@@ -173,6 +177,7 @@ class Blocking:
         if self.closed:
             return
         self.closed = True
+        self.owner.leave(self.net._crank)
         self.net.sockets.close()
         for mirror in list(self._mirrors):
             mirror.update()

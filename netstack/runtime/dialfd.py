@@ -18,101 +18,66 @@ import socket
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ..address import ip4_text
-from ..errors import NetstackError
-from ..sockets.failures import failure
-from ..tcp.connection import Connection
+from ..errors import NetstackError, TimedOut
+from ..instant import SECOND, Duration
+from ..sockets.base import Socket
 from .hostside import HostEnd, KernelSocket, kernel_socketpair
-from .joint import End, StackEnd, join
+from .joint import CoreEnd, End, join
 from .lookup import look_up
-from .sockview import SocketView
-from .streams import TcpStream
 
 if TYPE_CHECKING:
+    from .blocking import Blocking
     from .net import Net
 
 OF_TCP = (socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.IPPROTO_IPV6)
-OF_CONNECTION = {(socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.SOL_SOCKET, socket.SO_REUSEADDR)}
+OF_CONNECTION = {(socket.SOL_SOCKET, option) for option in (socket.SO_KEEPALIVE, socket.SO_REUSEADDR, socket.SO_REUSEPORT)}
 
 
 class FdSocket(KernelSocket):
-    """One end of a unix pair that says it is a TCP socket of the stack. Options of TCP may be set from any thread."""
+    """One end of a unix pair that says it is a TCP socket of the stack. Usable from any thread, as the kernel's are."""
 
-    stack_names: tuple[Any, Any]
-    stack_view: SocketView | None
+    _face: Blocking
+    _core: Socket
+    _names: tuple[Any, Any]
 
     @classmethod
-    def over(cls, end: socket.socket, conn: Connection, view: SocketView) -> FdSocket:
+    def over(cls, end: socket.socket, face: Blocking, core: Socket, names: tuple[Any, Any]) -> FdSocket:
         """Takes the descriptor of `end`."""
         sock = cls(socket.AF_INET, socket.SOCK_STREAM, 0, end.detach())
-        sock.stack_names = (ip4_text(conn.local), conn.local_port), (ip4_text(conn.remote), conn.remote_port)
-        sock.stack_view = view
+        sock._face, sock._core, sock._names = face, core, names
         return sock
 
-    def _open(self) -> None:
+    def _check(self) -> None:
         if self.fileno() < 0:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def getsockname(self) -> Any:
-        self._open()
-        return self.stack_names[0]
+        self._check()
+        return self._names[0]
 
     def getpeername(self) -> Any:
-        self._open()
-        return self.stack_names[1]
+        self._check()
+        return self._names[1]
 
     def setsockopt(self, level: int, option: int, *value: Any) -> None:
         if level not in OF_TCP and (level, option) not in OF_CONNECTION:
             super().setsockopt(level, option, *value)
             return
-        self._open()
-        assert self.stack_view is not None
-        self.stack_view.setsockopt(level, option, *value)
+        self._check()
+        self._face.owner.do(lambda: None if self._core.closed else self._core.setsockopt(level, option, *value))
 
     def getsockopt(self, level: int, option: int, *buflen: int) -> Any:
+        """Of a connection that is over, 0."""
         if level not in OF_TCP and (level, option) not in OF_CONNECTION:
             return super().getsockopt(level, option, *buflen)
-        self._open()
-        assert self.stack_view is not None
-        return self.stack_view.getsockopt(level, option, *buflen)
+        self._check()
+        return self._face.owner.do(lambda: 0 if self._core.closed else self._core.getsockopt(level, option, *buflen))
 
     def dup(self) -> FdSocket:
         new = type(self)(self.family, self.type, self.proto, os.dup(self.fileno()))
         new.settimeout(self.gettimeout())
-        new.stack_names, new.stack_view = self.stack_names, self.stack_view
+        new._face, new._core, new._names = self._face, self._core, self._names
         return new
-
-
-class View(SocketView):
-    """Sets options from any thread: on the loop, a moment later."""
-
-    loop: asyncio.AbstractEventLoop
-
-    def setsockopt(self, level: int, option: int, value: Any, optlen: int | None = None) -> None:
-        known = self.options.known.get((level, option))
-        if known is None or known.fixed:
-            raise failure(errno.ENOPROTOOPT)
-        number = value if isinstance(value, int) else int.from_bytes(bytes(value)[:4], "little")
-        if known.write is None:
-            self.options.values[level, option] = number  # seen by who asks in the meantime
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and the connection with it
-            self.loop.call_soon_threadsafe(super().setsockopt, level, option, value)
-
-
-def bridge(net: Net, stream: TcpStream) -> FdSocket:
-    """A descriptor for a stream, which is the bridge's from now on."""
-    ours, theirs = kernel_socketpair()
-    try:
-        conn = stream.connection
-        view = View(socket.SOCK_STREAM, stream.local_address, stream.remote_address, conn, stream._crank)
-        view.loop = net._loop
-        sock = FdSocket.over(theirs, conn, view)
-        net.own(carry(HostEnd(ours, net._loop), StackEnd(stream), weakref.ref(sock)))
-    except BaseException:
-        ours.close()
-        theirs.close()
-        raise
-    return sock
 
 
 async def carry(end: HostEnd, far: End, user: weakref.ref[socket.socket] | None) -> None:
@@ -140,10 +105,21 @@ class UserEnd:
         self._end.close()
 
 
-async def dial_fd(net: Net, host: str, port: int, timeout: Any = None) -> FdSocket:
-    stream = await net.connect_stream(await look_up(net, host), port, timeout)
+async def dial_fd(net: Net, host: str, port: int, timeout: Duration) -> FdSocket:
+    address = await look_up(net, host), port
+    core = net.sockets.stream()
+    far = CoreEnd(core, net._loop)
     try:
-        return bridge(net, stream)
+        try:
+            async with asyncio.timeout(timeout / SECOND):
+                await far.connect(address)
+        except TimeoutError as error:
+            raise TimedOut(f"timed out connecting to {host}:{port}") from error
+        names = core.getsockname(), core.getpeername()
+        ours, theirs = kernel_socketpair()
     except BaseException:
-        stream.abort()
+        far.abort()
         raise
+    sock = FdSocket.over(theirs, net.blocking, core, names)
+    net.own(carry(HostEnd(ours, net._loop), far, weakref.ref(sock)))
+    return sock

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import BrokenError
 from ..sockets.base import Socket
@@ -91,6 +91,15 @@ class CoreEnd:
             await future
         finally:
             del self._waits[mask]
+
+    async def connect(self, address: Any) -> None:
+        """Raises OSError."""
+        while True:
+            try:
+                self.core.connect(address)
+                return
+            except BlockingIOError:
+                await self._ready(WRITE)
 
     async def take(self) -> bytes:
         while True:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..sockets.base import Socket
 from . import connecting, endpoints, sendfiles, serving
 from .adoption import INET, by_descriptor, core_of, faced
+from .helm import Helm
 from .names import AddrInfo, Host, Port, resolved
 from .readiness import READ, WRITE, Watch, ready
 from .stacksocket import StackSocket
@@ -47,6 +48,7 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
 
     net: Net | None = None
     _watches: dict[Socket, Watch] | None = None
+    helm: Helm | None = None
 
     def attach(self, net: Net) -> None:
         """Have `net`, which is at work on this loop, for the network from now on. It is closed with the loop."""
@@ -54,6 +56,17 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
             raise RuntimeError("this loop has a net already")
         self.net = net
         self._watches = {}
+        self.helm = Helm()
+
+    def run_forever(self) -> None:
+        if self.helm is None or self.is_running():
+            super().run_forever()
+            return
+        self.helm.take()
+        try:
+            super().run_forever()
+        finally:
+            self.helm.let_go()
 
     def close(self) -> None:
         """Close the net in order first: what was written is still delivered, for as long as the net lingers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from socket import AF_INET, SO_REUSEADDR, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +20,6 @@ from .base import Crank
 from .datagrams import UdpTransport
 from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from .names import Names
-from .owner import owner_of
 from .reactor import LoopReactor
 from .resolve import ipv4, local_ipv4
 from .servers import Server
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from .blocking import Blocking
     from .dialfd import FdSocket
     from .forward import Forward
-    from .owner import Owner
     from .socks import Socks
 
 
@@ -56,14 +55,13 @@ class Net(NetFace, Verbs):
         self.stack = stack
         self.names = names or Names()
         self.loop = self._loop = loop
-        self._owner: Owner | None = None
+        self._reactor: LoopReactor | None = None
         if crank is None:
-            reactor = LoopReactor(loop)
-            crank = Crank(stack, reactor, self._device_failed)
-            reactor.serve(crank)
-            self._owner = owner_of(loop)
-            self._owner.join(crank, reactor)
+            self._reactor = LoopReactor(loop)
+            crank = Crank(stack, self._reactor, self._device_failed)
+            self._reactor.serve(crank)
         self._crank = crank
+        self._thread = threading.get_ident()  # the loop's
         self._blocking: Blocking | None = None
         self.clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
@@ -125,6 +123,8 @@ class Net(NetFace, Verbs):
     ) -> Server:
         """Run `handler(stream)` in a task of the net for each connection; the stream is closed when it returns."""
         self.check()
+        if backlog < 1:
+            raise UsageError(f"a backlog of {backlog} accepts nothing: choose 1 or more")
         sockets = bound(self, [(AF_INET, (host or "", check_port(port)))], [(SOL_SOCKET, SO_REUSEADDR)])
         server = self.new_server()
 
@@ -208,10 +208,11 @@ class Net(NetFace, Verbs):
     def blocking(self) -> Blocking:
         """Sockets that block, for any thread: `net.blocking.socket()`, `create_connection`, `create_server` (blocking.py)."""
         if self._blocking is None:
-            from .blocking import Blocking
+            from . import blocking
 
-            self._blocking = Blocking(self)
-            self._blocking.closed = self._closed
+            with blocking.MAKING:
+                if self._blocking is None:
+                    self._blocking = blocking.Blocking(self)
         return self._blocking
 
     # -- for programs that nobody can enter ----------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ class Net(NetFace, Verbs):
         from . import dialfd
 
         self.check()
-        return await dialfd.dial_fd(self, host, port, timeout)
+        return await dialfd.dial_fd(self, host, port, CONNECT_TIMEOUT if timeout is None else timeout)
 
     async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
         """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.
@@ -251,7 +252,7 @@ class Net(NetFace, Verbs):
     # -- leaving ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        if self._owner is not None:
+        if self._reactor is not None:
             self._crank.start()
 
     async def wait_addresses(self) -> None:
@@ -310,9 +311,8 @@ class Net(NetFace, Verbs):
             for transport in [each for keeper in keepers for each in keeper.alive]:
                 transport.close()
             now = self.now()
-            if self._owner is not None:
+            if self._reactor is not None:
                 self._crank.stop()
-                self._owner.leave(self._crank)
                 self.stack.close(now)
             else:
                 self.stack.tcp.abort_all(now)
@@ -329,9 +329,8 @@ class Net(NetFace, Verbs):
             if self._blocking is not None:
                 self._blocking.close()
             now = self.now()
-            if self._owner is not None:
+            if self._reactor is not None:
                 self._crank.stop()
-                self._owner.leave(self._crank)
                 self.stack.close(now)
 
     async def _delivered(self, linger: Duration) -> None:

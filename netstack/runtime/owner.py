@@ -41,6 +41,7 @@ from ..instant import NEVER, SECOND
 from ..sockets import const as c
 from ..sockets.base import Socket
 from .base import Crank
+from .helm import PATIENCE, Helm
 
 T = TypeVar("T")
 READ = c.POLLIN | c.POLLRDHUP | c.POLLHUP | c.POLLERR
@@ -70,6 +71,9 @@ class Home(Protocol):
     def stands(self) -> bool:
         """Does no loop run in this thread?"""
 
+    def runs(self) -> bool:
+        """Does the loop run, in whatever thread?"""
+
     def closed(self) -> bool: ...
 
 
@@ -84,11 +88,11 @@ class Reactor(Protocol):
 
 
 class LoopHome:
-    """An asyncio loop. The thread that makes this is its home."""
+    """An asyncio loop. `thread` is its home."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
         self._loop = weakref.ref(loop)  # or the table of owners would keep it
-        self._thread = threading.get_ident()
+        self._thread = thread
 
     def _living(self) -> asyncio.AbstractEventLoop:
         loop = self._loop()
@@ -100,7 +104,8 @@ class LoopHome:
         self._living().call_soon_threadsafe(fn)
 
     def soon(self, fn: Callable[[], object]) -> None:
-        self._living().call_soon(fn)
+        with contextlib.suppress(RuntimeError):  # it is closed, and who waits sees that by himself
+            self._living().call_soon(fn)
 
     def inside(self) -> bool:
         loop = self._loop()
@@ -113,6 +118,10 @@ class LoopHome:
     def stands(self) -> bool:
         return asyncio._get_running_loop() is None
 
+    def runs(self) -> bool:
+        loop = self._loop()
+        return loop is not None and loop.is_running()
+
     def closed(self) -> bool:
         loop = self._loop()
         return loop is None or loop.is_closed()
@@ -121,18 +130,21 @@ class LoopHome:
 _owners: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Owner] = weakref.WeakKeyDictionary()
 
 
-def owner_of(loop: asyncio.AbstractEventLoop) -> Owner:
-    """The one of this loop; made in its thread, by the first net on it."""
+def owner_of(loop: asyncio.AbstractEventLoop, thread: int) -> Owner:
+    """The one of this loop, whose home is `thread`. Two threads may not make it at the same time."""
     owner = _owners.get(loop)
     if owner is None:
-        owner = _owners[loop] = Owner(LoopHome(loop))
+        owner = _owners[loop] = Owner(LoopHome(loop, thread))
+        owner.helm = getattr(loop, "helm", None)
+        if owner.helm is not None:
+            owner.helm.ring = owner.ring
     return owner
 
 
 class Call:
     """Something to be done to a socket, tried until it doesn't have to wait."""
 
-    __slots__ = ("attempt", "claim", "core", "done", "error", "finished", "mask", "owner", "queued", "result", "watching")
+    __slots__ = ("attempt", "claim", "core", "done", "error", "finished", "mask", "owner", "queued", "result", "tried", "watching")
 
     def __init__(self, owner: Owner, core: Socket | None, mask: int, attempt: Callable[[], Any]) -> None:
         self.owner = owner
@@ -144,6 +156,7 @@ class Call:
         self.done.acquire()
         self.finished = False
         self.queued = False
+        self.tried = False
         self.watching = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -160,6 +173,7 @@ class Call:
                 return
             self.result = self.attempt()
         except BlockingIOError as error:
+            self.tried = True
             if self.core is None or self.mask == 0:
                 self.finish(error)
             elif not self.watching:
@@ -222,8 +236,15 @@ class Owner:
         self.turning = 0
         self.cranks: dict[Crank, Reactor] = {}
         self.queue: deque[Call | Callable[[], object]] = deque()
+        self._posted = False
         self._draining = False
+        self.helm: Helm | None = None  # of a loop that says when it runs
         self._bell = -1  # wakes who turns by hand; kept, since another thread may be about to ring it
+
+    def ring(self) -> None:
+        """Wake whoever turns by hand."""
+        if self.turning:
+            os.eventfd_write(self._bell, 1)
 
     def bell(self) -> int:
         if self._bell < 0:
@@ -250,26 +271,55 @@ class Owner:
 
     def wait(self, core: Socket | None, mask: int, attempt: Callable[[], Any], timeout: float | None) -> Any:
         """The value of `attempt()`, tried until it doesn't raise BlockingIOError: now, and whenever `core` has one of the events in
-        `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever.
-
-        Raises TimeoutError("timed out") as sockets do, NetClosed, UsageError inside a turn, and what `attempt` raises."""
+        `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever. Raises
+        TimeoutError("timed out") as sockets do, NetClosed, UsageError inside a turn, and what `attempt` raises."""
         if self.home.inside():
-            return self._wait_here(core, mask, attempt, timeout)
+            if self.helm is None or self.helm.mine():
+                return self._wait_here(core, mask, attempt, timeout)
+            self.helm.take()
+            try:
+                return self._wait_here(core, mask, attempt, timeout)
+            finally:
+                self.helm.let_go()
         call = Call(self, core, mask, attempt)
         self._hand_over(call)
         until = None if timeout is None or mask == 0 else time.monotonic() + timeout
         try:
-            while not call.done.acquire(timeout=LOOK if until is None else max(0.0, min(LOOK, until - time.monotonic()))):
+            while not call.done.acquire(timeout=self._patience(call, until)):
                 if self.home.closed():
                     raise NetClosed("the event loop of this socket was closed")
-                if until is not None and time.monotonic() >= until:
+                if until is not None and call.tried and time.monotonic() >= until:
                     raise TimeoutError("timed out")
+                if self.helm is not None and self.helm.borrow():
+                    try:
+                        self._turn_for(call, until)
+                    finally:
+                        self.helm.let_go()
         except BaseException as error:
             if not call.give_up() and isinstance(error, TimeoutError | NetClosed):
                 return call.value()  # it was done at the same moment
             self.tell(call.forget)
             raise
         return call.value()
+
+    def _patience(self, call: Call, until: float | None) -> float:
+        """Seconds to sleep now. However little time a call has, it is tried once: what lies there is not timed."""
+        look = LOOK if self.helm is None or self.home.runs() else PATIENCE
+        if until is None:
+            return look
+        left = until - time.monotonic()
+        return min(look, left if left > 0 else 0.0 if call.tried else 0.001)
+
+    def _turn_for(self, call: Call, until: float | None) -> None:
+        """The loop stands, and its home does something else: turn the stacks for `call`, until somebody of the two wants to."""
+        assert self.helm is not None
+        end = None if until is None else int(until * SECOND)
+        with _Turning(self) as turning:
+            while True:
+                self.drain()
+                if call.finished or self.helm.wanted or (end is not None and time.monotonic_ns() >= end):
+                    return
+                turning.turn(end)
 
     def tell(self, fn: Callable[[], object]) -> None:
         """Call `fn()` where the owner is, now or a moment later; nobody waits for it. Nothing when the loop is closed."""
@@ -285,12 +335,14 @@ class Owner:
 
     def _hand_over(self, what: Call | Callable[[], object]) -> None:
         self.queue.append(what)
-        try:
-            self.home.post(self.drain)
-        except RuntimeError:
-            raise NetClosed("the event loop of this socket was closed") from None
-        if self.turning:
-            os.eventfd_write(self._bell, 1)
+        if not self._posted:
+            self._posted = True
+            try:
+                self.home.post(self.drain)
+            except RuntimeError:
+                self._posted = False
+                raise NetClosed("the event loop of this socket was closed") from None
+        self.ring()
 
     # -- where the owner is ------------------------------------------------------------------------------------------------------
 
@@ -302,7 +354,7 @@ class Owner:
             self.home.soon(self.drain)
 
     def drain(self) -> None:
-        self._draining = False
+        self._posted = self._draining = False  # first: what is appended from now on posts again
         queue = self.queue
         for _ in range(len(queue)):  # not what they add: the loop comes back for it
             if not queue:
@@ -348,7 +400,7 @@ class Owner:
                     raise TimeoutError("timed out")
 
     def _in_a_turn(self) -> bool:
-        return any(crank.turning for crank in self.cranks)
+        return any(crank.turning for crank in list(self.cranks))
 
     def _idle(self) -> bool:
         return not self.turning and self.home.stands() and not self._in_a_turn()
@@ -371,7 +423,7 @@ class _Turning:
     def __enter__(self) -> _Turning:
         owner = self._owner
         if not owner.turning:
-            for reactor in owner.cranks.values():
+            for reactor in list(owner.cranks.values()):
                 reactor.hold(True)
         owner.turning += 1
         self._poll = select.poll()
@@ -398,7 +450,7 @@ class _Turning:
     def _wait(self, until: int | None) -> float | None:
         """Milliseconds; None for ever."""
         owner = self._owner
-        wanted = [reactor.wanted() for reactor in owner.cranks.values()]
+        wanted = [reactor.wanted() for reactor in list(owner.cranks.values())]
         if owner.queue or any(wanted):
             return 0
         deadline = min((crank.stack.next_deadline() for crank in self._cranks), default=NEVER)
@@ -412,7 +464,7 @@ class _Turning:
         owner = self._owner
         owner.turning -= 1
         if not owner.turning:
-            for reactor in owner.cranks.values():
+            for reactor in list(owner.cranks.values()):
                 reactor.hold(False)
             if owner.queue:
                 owner.home.soon(owner.drain)

@@ -105,7 +105,7 @@ class Pending(StackSocket):
     """A TLS socket before its connection: listening, or still to connect. `accept` gives TLS sockets; after `connect` the object
     is one.
 
-    Its class changes then, to one with the layout that this has.
+    It can't be an `ssl.SSLSocket` from the start, whose C half begins with a descriptor; it hands everything on to one instead.
     """
 
     __slots__ = ("_arguments", "_tls")

@@ -69,8 +69,8 @@ class StackSelector:
 
     def arm(self, crank: Turned, when: int) -> None:
         """Call `crank.on_deadline` at `when`, by the monotonic clock, in place of any instant before; up to a tick later, so that
-        the delayed ACKs of ten thousand connections are not as many wake-ups. What is due already, as all that a host sends to
-        itself is, comes at once."""
+        the delayed ACKs of ten thousand connections are not as many wake-ups. What is due already, as all is that a host sends to
+        itself, comes at once."""
         if when > self._clock():
             when = (when | (1 << const.TICK_SHIFT) - 1) + 1
         self._armed[crank] = when

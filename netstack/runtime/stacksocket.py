@@ -130,6 +130,8 @@ class StackSocket(KernelSocket):
         self._do(partial(self.core.bind, self._address(address)))
 
     def listen(self, backlog: int = 128, /) -> None:
+        if not -(1 << 31) <= index(backlog) < 1 << 31:
+            raise OverflowError("signed integer is greater than maximum" if backlog > 0 else "signed integer is less than minimum")
         self._do(partial(self.core.listen, backlog))
 
     def accept(self) -> tuple[StackSocket, Any]:
@@ -222,7 +224,7 @@ class StackSocket(KernelSocket):
         if not 1 <= len(where) <= 2:
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(where)} given)")
         flags = where[0] if len(where) == 2 else 0
-        memoryview(data)
+        as_bytes(data)
         n: int = self._wait(WRITE, partial(self.core.sendto, data, index(flags), self._address(where[-1])), flags)
         return n
 
@@ -366,9 +368,9 @@ class StackSocket(KernelSocket):
     def __del__(self) -> None:
         core = getattr(self, "_core", None)
         if core is not None:
-            self._core = None
             if not core.closed:
                 warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._core = None
             if self._face.closed:
                 self._face.release(core, self._mirror)
             else:

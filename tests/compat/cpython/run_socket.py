@@ -2,9 +2,9 @@
 
     python -m tests.compat.cpython.run_socket stack|kernel CLASS…
 
-`{"outcomes": {"Class.test": "pass" | "skip" | "fail: last line of the traceback"}, "kernel_sockets": [families that C made]}`. On
-the stack `socket.socket` is substituted before test_socket is imported, and an audit hook writes down each AF_INET or AF_INET6
-socket that is made in C all the same.
+`{"outcomes": {"Class.test": "pass" | "skip" | "fail: what was raised"}, "kernel_sockets": [families that C made]}`. On the stack
+`socket.socket` is substituted before test_socket is imported, and an audit hook writes down each AF_INET or AF_INET6 socket that is
+made in C all the same.
 """
 
 from __future__ import annotations
