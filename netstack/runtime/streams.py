@@ -221,7 +221,7 @@ class TcpStream:
                 conn.set_nodelay(not conn.nodelay, now)
             more = conn.write(data, now) if data else core.may_write
         else:
-            parts = [_kept(part) for part in (data if isinstance(data, list | tuple) else (data,))]
+            parts = [kept(part) for part in (data if isinstance(data, list | tuple) else (data,))]
             if (sum(map(len, parts)) < 2 * conn.mss) != conn.nodelay:
                 conn.set_nodelay(not conn.nodelay, now)
             more = conn.write_kept(parts, now)
@@ -312,7 +312,7 @@ class TcpStream:
         self._on_end(self)
 
 
-def _kept(data: Buffer) -> bytes | memoryview:
+def kept(data: Buffer) -> bytes | memoryview:
     """`data` as the send queue takes it: itself where it may be kept, else a copy."""
     if type(data) is bytes:
         return data
@@ -325,9 +325,17 @@ def _kept(data: Buffer) -> bytes | memoryview:
 class UdpSocket:
     """A UDP port with a bounded queue: what finds it full is dropped and counted (`Udp.RcvbufErrors`)."""
 
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, mib: UdpMib, remote: Address | None) -> None:
+    def __init__(
+        self,
+        crank: Crank,
+        loop: asyncio.AbstractEventLoop,
+        mib: UdpMib,
+        remote: Address | None,
+        on_end: Callable[[UdpSocket], None],
+    ) -> None:
         self._crank = crank
         self._loop = loop
+        self._on_end = on_end
         self._remote = remote
         self._port: UdpPort | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -394,3 +402,4 @@ class UdpSocket:
         self._port = None
         self.user.clear()
         _wake(self._reader)
+        self._on_end(self)
