@@ -20,11 +20,17 @@ cdef class Out:
     cdef public Py_ssize_t off, l4, o, n, rest_n
     cdef public unsigned long long src, dst
     cdef public int csum_off, gso, proto, ttl, tos, df
+    cdef public bint quiet
     cpdef void reset(self) except *
     cpdef Py_ssize_t length(self) except -1
     cpdef bytes tobytes(self)
     cpdef bytes payload(self)
     cpdef int join(self) except -1
+
+
+cdef class Turn:
+    cpdef long long now(self) except *
+    cpdef void rearm(self) except *
 
 
 cdef class FrameSink:

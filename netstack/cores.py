@@ -62,10 +62,12 @@ class Out:
               layers below offer OFFLOAD_CSUM
     gso       0, or the segment size: the device cuts `data`; only where the layers below offer OFFLOAD_TSO4
     src dst proto ttl tos df   what the internet header shall say; src 0 asks the internet layer to choose; ttl 0 is the default
+    quiet     a multicast is not for the groups that this host itself is in
     """
 
     __slots__ = (
-        "csum_off", "data", "df", "dst", "gso", "hdr", "l4", "n", "o", "off", "proto", "rest", "rest_n", "src", "tos", "ttl",
+        "csum_off", "data", "df", "dst", "gso", "hdr", "l4", "n", "o", "off", "proto", "quiet", "rest", "rest_n", "src", "tos",
+        "ttl",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -91,6 +93,7 @@ class Out:
         self.ttl = 0
         self.tos = 0
         self.df = 0
+        self.quiet = False
 
     def length(self) -> int:
         """Bytes of headers written so far and payload."""
@@ -115,6 +118,20 @@ class Out:
             self.n += self.rest_n
             self.rest = None
             self.rest_n = 0
+
+
+class Turn:
+    """Who turns a stack and keeps its time, as those see it who ask something of the stack: faces and sockets."""
+
+    __slots__ = ()
+
+    def now(self) -> int:
+        """The instant at which what is asked for now happens."""
+        raise NotImplementedError
+
+    def rearm(self) -> None:
+        """Deadlines may have moved."""
+        raise NotImplementedError
 
 
 class FrameSink:

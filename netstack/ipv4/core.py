@@ -163,7 +163,7 @@ class Ipv4Core(IpCore):
         if path.local:
             self.loop_back(p, now)
             return
-        if p.src >> 24 != 0 and (path.cast == const.BROADCAST or p.dst in self.routes.groups):
+        if p.src >> 24 != 0 and (path.cast == const.BROADCAST or (p.dst in self.routes.groups and not p.quiet)):
             self.loop_back(p, now)
         if path.cast == const.BROADCAST:
             self.mib.OutBcastPkts += 1

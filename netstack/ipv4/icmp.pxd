@@ -45,6 +45,7 @@ cdef class Icmp(PacketSink):
     cdef void echo(self, Frame f, Py_ssize_t n) except *
     @cython.locals(o=Py_ssize_t)
     cdef void reply(self, Frame f, Py_ssize_t n) except *
+    cdef bint is_ours(self, unsigned long long src, unsigned long long reporter) except -1
     @cython.locals(b=bytearray, o=Py_ssize_t, core=Ipv4Core, src="unsigned long long", dst="unsigned long long", proto=int,
                    total=int, ihl=int, code=int, mtu=int, e=IpError)
     cdef void fault(self, Frame f, Py_ssize_t n, int kind) except *

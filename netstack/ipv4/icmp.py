@@ -269,6 +269,13 @@ class Icmp(PacketSink):
             return
         handlers[0](f.src, raw.g16(f.buf, o + 6), raw.take(f.buf, o + 8, n - 8), f.ttl, f.now)
 
+    def is_ours(self, src: int, reporter: int) -> bool:
+        """Have we sent something from `src`? What nobody else can have seen, nobody else reports: a loopback address never left
+        the host, and frames with a source of ours don't come in from outside."""
+        if src >> 24 != 127:
+            return src in self.core.routes.local
+        return reporter >> 24 == 127 or reporter in self.core.routes.local
+
     def fault(self, f: Frame, n: int, kind: int) -> None:
         """An error about something that we sent: told to the transport that sent it."""
         b = f.buf
@@ -280,7 +287,7 @@ class Icmp(PacketSink):
             self.mib.InErrors += 1
             self.mib.InBadQuote += 1
             return
-        if src not in core.routes.local or f.cast != const.UNICAST:
+        if not self.is_ours(src, f.src) or f.cast != const.UNICAST:
             self.mib.InBadQuote += 1
             return
         code = raw.g8(b, f.off + 1)

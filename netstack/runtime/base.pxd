@@ -1,9 +1,9 @@
 cimport cython
+from netstack.cores cimport Turn
 from netstack.timers cimport Timers
 
 
-@cython.final
-cdef class Crank:
+cdef class Crank(Turn):
     cdef readonly object stack, clock
     cdef public object failure, on_failure, after_turn
     cdef readonly bint turning

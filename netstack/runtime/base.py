@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from ..cores import Turn
 from ..instant import NEVER, Instant
 from ..stack import Stack
 
@@ -44,7 +45,7 @@ class Turned(Protocol):
     def on_deadline(self) -> None: ...
 
 
-class Crank:
+class Crank(Turn):
     """Turns one stack. `failure` is the error that took the device away, if one did; `on_failure` is told once.
 
     A turn has one instant: what a program asks of the stack from inside a callback happens at the `now` of the batch, and the

@@ -137,7 +137,7 @@ class UdpTransport(DatagramUser):
         info: Mapping[str, Any] = {
             "sockname": local,
             "peername": self._remote,
-            "socket": SocketView(socket.SOCK_DGRAM, local, self._remote, None, self._crank),
+            "socket": SocketView(socket.SOCK_DGRAM, local, self._remote, None, self._crank, self._port),
         }
         return info.get(name, default)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from ssl import SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -27,6 +27,9 @@ from .splice import splice
 from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper, TcpTransport
 
+if TYPE_CHECKING:
+    from ..sockets.table import Sockets
+
 CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
 LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
 BACKLOG = 128
@@ -44,6 +47,7 @@ class Net:
         reactor = LoopReactor(loop)
         self._crank = Crank(stack, reactor, self._device_failed)
         reactor.serve(self._crank)
+        self._sockets: Sockets | None = None
         self._clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
@@ -74,6 +78,15 @@ class Net:
     def connections(self) -> list[dict[str, Any]]:
         """One dict for each TCP connection: addresses, state, windows, times."""
         return [connection_row(conn) for conn in self.stack.tcp.connections()]
+
+    @property
+    def sockets(self) -> Sockets:
+        """Sockets that never wait, for faces and for those who drive themselves (sockets/base.py)."""
+        if self._sockets is None:
+            from ..sockets.table import Sockets  # a program that has streams only does without
+
+            self._sockets = Sockets(self.stack, self._crank)
+        return self._sockets
 
     def now(self) -> Instant:
         return Instant(self._crank.now())
@@ -444,6 +457,8 @@ class Net:
             stream.abort()
         for socket in self._datagrams:
             socket.close()
+        if self._sockets is not None:
+            self._sockets.close()
         try:
             await self._delivered(linger)
         finally:

@@ -1,40 +1,15 @@
-cimport cython
-cimport netstack.raw as raw
-cimport netstack.tcp.const as tc
-from netstack.buffers cimport keep
-from netstack.cores cimport Frame, StreamUser
-from netstack.runtime.base cimport Crank
-from netstack.tcp.connection cimport Connection
+from netstack.sockets.inbox cimport Inbox
 
 
-cdef class StreamCore(StreamUser):
-    cdef object face, chunks
-    cdef Crank clock
-    cdef readonly Connection conn
-    cdef Py_ssize_t head, read
-    cdef readonly Py_ssize_t unread
-    cdef readonly bint eof_seen, ended
-    cdef readonly object error
-    cdef public bint may_write, asleep
+cdef class StreamCore(Inbox):
+    cdef object face
+    cdef public bint asleep
     cdef public object reader, writer
-    cpdef void bind(self, Connection conn) except *
     cdef void connected(self, long long now) except *
-    cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
-    cdef void queued(self, bytes data, long long now) except *
-    cdef void lent(self, object data, long long now) except *
-    cdef void add(self, object chunk, Py_ssize_t n) except *
+    cdef void arrived(self) except *
     cdef void eof(self, long long now) except *
     cdef void writable(self, long long now) except *
     cdef void closed(self, object error, long long now) except *
     cdef void wake_reader(self) except *
     cdef void wake_writer(self) except *
     cpdef void wake(self) except *
-    @cython.locals(o=Py_ssize_t, n=Py_ssize_t, parts=list)
-    cpdef bytes take(self, Py_ssize_t limit)
-    cpdef object take_view(self)
-    @cython.locals(size=Py_ssize_t, done=Py_ssize_t, o=Py_ssize_t, n=Py_ssize_t)
-    cpdef Py_ssize_t take_into(self, object buffer) except -1
-    cdef void next(self, Py_ssize_t n) except *
-    cdef void advance(self, Py_ssize_t n) except *
-    cdef void count(self, Py_ssize_t n) except *
-    cpdef void forget(self) except *

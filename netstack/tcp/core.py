@@ -204,7 +204,7 @@ class TcpCore(PacketSink):
         p.proto = const.PROTO_TCP
         hub.ext.SyncookiesSent += 1
         listener.cookie_at = now
-        hub.ship(hl, f.dst, f.src, hub.ip.pseudo_out(p, 0), 0, 0, now)
+        hub.ship(hl, f.dst, f.src, hub.ip.pseudo_out(p, 0), 0, 0, 0, now)
 
     def cookie_ack(self, f: Frame, listener: Listener, ports: int, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
         """An ACK to a listener that has sent cookies. If it brings one back, here is a connection, as if its SYN had just come, and

@@ -17,6 +17,7 @@ cpdef unsigned long long key_of(unsigned long long remote, unsigned int remote_p
 
 cdef class Demux(Hub):
     cdef readonly dict tables, waits, listeners
+    cdef readonly set reserved
     cdef readonly list half
     cdef readonly long long count
     cdef Connection cached

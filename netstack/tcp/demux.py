@@ -53,7 +53,7 @@ def key_of(remote: int, remote_port: int, local_port: int) -> int:
 class Demux(Hub):
     __slots__ = (
         "always", "cached", "cookies", "count", "half", "iss_bias", "key0", "line0", "line_local", "line_ports", "line_remote",
-        "listeners", "local0", "never", "secret", "share", "tables", "waits",
+        "listeners", "local0", "never", "reserved", "secret", "share", "tables", "waits",
     )  # fmt: skip
 
     def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
@@ -62,6 +62,7 @@ class Demux(Hub):
         self.count = 0  # connections, TIME-WAIT not counted
         self.waits: dict[TimeWait, None] = {}  # in the order in which they end
         self.half: list[Connection] = []
+        self.reserved: set[int] = set()  # ports that sockets have bound (sockets/ports.py): nobody gets one by chance
         self.listeners: dict[int, dict[int, Listener]] = {}  # by port, then by address, 0 for any
         self.cached: Connection | None = None  # the connection of the last segment …
         self.local0 = 0
@@ -246,7 +247,7 @@ class Demux(Hub):
         start = self.rng.getrandbits(32)
         for i in range(EPHEMERALS):
             port = FIRST_EPHEMERAL + (start + i) % EPHEMERALS
-            if port not in self.listeners:
+            if port not in self.listeners and port not in self.reserved:
                 return port
         raise AddressInUse("every dynamic port has a listener")
 
@@ -255,7 +256,7 @@ class Demux(Hub):
         start = self.rng.getrandbits(32)
         for i in range(EPHEMERALS):
             port = FIRST_EPHEMERAL + (start + i) % EPHEMERALS
-            if port not in self.listeners and not self.taken(local, port, remote, remote_port):
+            if port not in self.listeners and port not in self.reserved and not self.taken(local, port, remote, remote_port):
                 return port
         raise AddressInUse(f"all {EPHEMERALS} dynamic ports are in use towards this peer")
 

@@ -10,7 +10,7 @@ class Settings:
     __slots__ = (
         "congestion", "fin_timeout", "high", "keepalive", "keepalive_count", "keepalive_interval", "low", "max_connections",
         "max_half_open", "max_time_wait", "nodelay", "rcv_auto", "rcv_buf", "rcv_most", "rto_min", "sack", "snd_buf_max",
-        "time_wait", "timestamps",
+        "syn_retries", "time_wait", "timestamps", "user_timeout",
     )  # fmt: skip
 
     def __init__(self, config: TcpConfig) -> None:
@@ -26,8 +26,10 @@ class Settings:
         self.rto_min = config.rto_min
         self.sack = config.sack
         self.snd_buf_max = config.snd_buf_max
+        self.syn_retries = config.syn_retries
         self.time_wait = config.time_wait
         self.timestamps = config.timestamps
+        self.user_timeout = config.user_timeout
         self.rcv_auto = config.rcv_buf is None  # buffers follow what readers consume
         self.rcv_most = config.rcv_buf_max if config.rcv_buf is None else config.rcv_buf
         self.rcv_buf = min(tc.RCV_START, self.rcv_most)  # of a new connection

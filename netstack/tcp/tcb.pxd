@@ -43,7 +43,7 @@ cdef class Hub:
     cdef int take_back(self, Flight flight) except -1
     cdef int touch(self, Tcb c) except -1
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")
-    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, Py_ssize_t n, int gso, long long now) except -1
+    cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, Py_ssize_t n, int gso, int mark, long long now) except -1
     @cython.locals(p=Out)
     cdef void bare(self, unsigned long long src, unsigned long long dst, unsigned int ports, unsigned int seq, unsigned int ack, unsigned int flags, unsigned int wnd, long long now) except *
     cdef void remove(self, Tcb c) except *
@@ -76,6 +76,8 @@ cdef class Tcb(Timer):
     cdef unsigned int snd_wl1, snd_wl2, small_end, recover, rcv_ack, tsval, tsecr, last_ack_sent
     cdef readonly int mss, rcv_mss, retries
     cdef int keep_sent
+    cdef public int syn_retries, mark
+    cdef public long long user_timeout
     cdef readonly unsigned long long local, remote
     cdef readonly long long snd_wnd, max_snd_wnd, rx_bytes, held, rcv_buf, high, heard, sent_at, min_rtt, acked_bytes, t_rexmt
     cdef long long unacked, una_at, min_rtt_at, vouched_at, ts_recent_at, t_ack, t_keep, t_end

@@ -130,7 +130,7 @@ class Hub:
             c.after = self.todo
             self.todo = c
 
-    def ship(self, hl: int, src: int, dst: int, pseudo: int, n: int, gso: int, now: int) -> bool:
+    def ship(self, hl: int, src: int, dst: int, pseudo: int, n: int, gso: int, mark: int, now: int) -> bool:
         """Send a segment whose header of `hl` bytes stands at the end of `out.hdr`, its checksum field 0, and whose `n` bytes of
         text `out` refers to. `pseudo` is the sum of the pseudo-header without the length. False when it could not leave: as good as
         lost on the way; `too_long` is then the MTU that it did not fit, or 0."""
@@ -141,8 +141,8 @@ class Hub:
         p.src = src
         p.dst = dst
         p.proto = const.PROTO_TCP
-        p.ttl = 0
-        p.tos = 0
+        p.ttl = mark & 255
+        p.tos = mark >> 8
         p.df = 1
         p.gso = gso
         if self.offload & const.OFFLOAD_CSUM:
@@ -182,7 +182,7 @@ class Hub:
         p.proto = const.PROTO_TCP
         if flags & const.RST:
             self.mib.OutRsts += 1
-        self.ship(tc.HEADER, src, dst, self.ip.pseudo_out(p, 0), 0, 0, now)
+        self.ship(tc.HEADER, src, dst, self.ip.pseudo_out(p, 0), 0, 0, 0, now)
 
     def remove(self, c: "Tcb") -> None:
         """`c` is CLOSED: forget it."""
@@ -228,7 +228,7 @@ class Tcb(Timer):
         "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
         # the turn of the crank
         "touched", "after", "corked", "orphan", "ended", "error", "half", "heard", "t_rexmt", "t_ack", "t_keep", "t_end",
-        "keep_idle", "keep_interval", "keep_count", "keep_sent",
+        "keep_idle", "keep_interval", "keep_count", "keep_sent", "user_timeout", "syn_retries", "mark",
     )  # fmt: skip
 
     def __init__(self, hub: Hub, local: int, local_port: int, remote: int, remote_port: int, path_mtu: int, iss: int) -> None:
@@ -349,6 +349,9 @@ class Tcb(Timer):
         self.keep_interval = settings.keepalive_interval
         self.keep_count = settings.keepalive_count
         self.keep_sent = 0
+        self.user_timeout = settings.user_timeout
+        self.syn_retries = settings.syn_retries
+        self.mark = 0  # of the internet header: tos << 8 | ttl, a ttl of 0 being the default one
 
     def become(self, new: int) -> None:
         """Change the state, along an arrow of the diagram."""

@@ -21,12 +21,10 @@ cdef class Timekeeper(Recoverer):
     cdef void tail_probe(self, long long now) except *
     @cython.locals(fl=Flight)
     cdef void reorder_timeout(self, long long now) except *
-    @cython.locals(limit="long long")
     cdef bint overdue(self, long long now) except -1
     cdef object gave_up(self)
     @cython.locals(hub=Hub, limit=int, run=Run, n="long long")
     cdef void timeout(self, long long now) except *
     @cython.locals(fl=Flight, ext=TcpExt, cc=Congestion, run=Run, flight="unsigned int")
     cdef void lose_all(self, long long now) except *
-    @cython.locals(limit="long long")
     cdef void persist_timeout(self, long long now) except *

@@ -112,8 +112,7 @@ class Timekeeper(Recoverer):
 
     def overdue(self, now: int) -> bool:
         """Has the user time-out passed (RFC 9293 3.8.3)?"""
-        limit: int = self.hub.config.user_timeout
-        return limit > 0 and now - self.una_at >= limit
+        return self.user_timeout > 0 and now - self.una_at >= self.user_timeout
 
     def gave_up(self) -> Exception:
         """The reason to give: what ICMP said, if it said something."""
@@ -128,7 +127,7 @@ class Timekeeper(Recoverer):
         self.retries += 1
         config = hub.config
         if self.state == tc.SYN_SENT:
-            limit = config.syn_retries
+            limit = self.syn_retries
         elif self.state == tc.SYN_RECEIVED:
             limit = config.synack_retries
         elif self.orphan:
@@ -199,6 +198,5 @@ class Timekeeper(Recoverer):
             return
         self.rtt.back_off()
         self.probe(now)
-        limit: int = config.user_timeout
-        if limit > 0 and self.una_at + limit < self.t_rexmt:
-            self.t_rexmt = self.una_at + limit  # on time, and not with the probe after it
+        if self.user_timeout > 0 and self.una_at + self.user_timeout < self.t_rexmt:
+            self.t_rexmt = self.una_at + self.user_timeout  # on time, and not with the probe after it

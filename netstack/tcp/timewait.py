@@ -94,7 +94,7 @@ class TimeWait(Timer):
         p.src = self.local
         p.dst = self.remote
         p.proto = const.PROTO_TCP
-        hub.ship(hl, self.local, self.remote, hub.ip.pseudo_out(p, 0), 0, 0, now)
+        hub.ship(hl, self.local, self.remote, hub.ip.pseudo_out(p, 0), 0, 0, 0, now)
 
     def successor_iss(self) -> int:
         """Where the sequence numbers of a connection that takes our place shall begin."""

@@ -66,7 +66,7 @@ class Transmitter(Tcb):
             p.n = q.n  # type: ignore[union-attr]
             p.rest = q.rest  # type: ignore[union-attr]
             p.rest_n = q.rest_n  # type: ignore[union-attr]
-        sent = hub.ship(hl, self.local, self.remote, self.pseudo, n, self.mss if n > self.mss else 0, now)
+        sent = hub.ship(hl, self.local, self.remote, self.pseudo, n, self.mss if n > self.mss else 0, self.mark, now)
         return bool(sent or not n or not hub.too_long or not self.shrink(hub.too_long, now))
 
     def emit_syn(self, now: int) -> None:
@@ -89,7 +89,7 @@ class Transmitter(Tcb):
             hub.ext.TCPSynRetrans += 1
         self.snd_nxt = self.snd_max = serial.add(self.iss, 1)
         self.t_rexmt = now + self.rtt.rto()
-        hub.ship(hl, self.local, self.remote, self.pseudo, 0, 0, now)
+        hub.ship(hl, self.local, self.remote, self.pseudo, 0, 0, self.mark, now)
 
     def send_ack(self, now: int) -> None:
         """An empty segment."""

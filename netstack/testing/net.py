@@ -36,9 +36,10 @@ import attrs
 
 from ..adapters import PyStreamUser
 from ..address import Cidr, Ip4
-from ..cores import StreamUser
+from ..cores import StreamUser, Turn
 from ..errors import UsageError
 from ..instant import SECOND, Instant
+from ..sockets.table import Sockets
 from ..stack import Stack, StackConfig
 from ..tcp.connection import Connection
 from ..tcp.listener import Listener
@@ -55,6 +56,19 @@ __all__ = ["Endpoint", "Host", "Link", "Router", "World"]
 EVERYWHERE = Cidr(Ip4(0), 0)
 
 
+class WorldTurn(Turn):
+    """A world's clock asks everybody for their deadlines by itself."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def now(self) -> int:
+        return self._clock.now
+
+    def rearm(self) -> None:
+        pass
+
+
 class Host(Node):
     """A stack on the world's wire, or on links. Which one is settled when its stack is first asked for, or the clock first runs."""
 
@@ -67,6 +81,7 @@ class Host(Node):
         self._stack: Stack | None = None
         self._port: InboxNetif | None = None
         self._lives = 0
+        self._sockets: Sockets | None = None
 
     @property
     def stack(self) -> Stack:
@@ -100,6 +115,13 @@ class Host(Node):
     def wake(self) -> None:
         if self._port is not None:
             self._port.wake()
+
+    @property
+    def sockets(self) -> Sockets:
+        """Sockets that never wait, on this host: `run` the world until their `events` say that something happened."""
+        if self._sockets is None or self._sockets.stack is not self.stack:
+            self._sockets = Sockets(self.stack, WorldTurn(self.world.clock))
+        return self._sockets
 
     def crash(self) -> None:
         """Power off: nothing is said to anybody, and all that the host knew is gone."""

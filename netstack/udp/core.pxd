@@ -10,6 +10,7 @@ cdef class UdpPort:
     cdef readonly unsigned long long local, remote
     cdef readonly int local_port, remote_port
     cdef readonly bint reuse, closed
+    cdef public bint quiet
     cdef readonly DatagramUser user
     cdef readonly list groups
     @cython.locals(n=Py_ssize_t)

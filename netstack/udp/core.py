@@ -25,7 +25,7 @@ class UdpPort:
     remote      0 when it is not connected
     """
 
-    __slots__ = ("closed", "core", "groups", "local", "local_port", "remote", "remote_port", "reuse", "user")
+    __slots__ = ("closed", "core", "groups", "local", "local_port", "quiet", "remote", "remote_port", "reuse", "user")
 
     def __init__(
         self, core: "UdpCore", local: int, local_port: int, remote: int, remote_port: int, user: DatagramUser, reuse: bool
@@ -38,6 +38,7 @@ class UdpPort:
         self.user = user
         self.reuse = reuse
         self.groups: list[int] = []
+        self.quiet = False  # what it sends to a group is not for this host (IP_MULTICAST_LOOP off)
         self.closed = False
 
     def send(self, data: bytes, address: int, port: int, now: int, ttl: int = 0, tos: int = 0, df: bool = False) -> None:
@@ -290,6 +291,7 @@ class UdpCore(PacketSink):
         p.ttl = ttl
         p.tos = tos
         p.df = df
+        p.quiet = u.quiet
         head = const.HEADROOM - 8
         try:
             s = self.below.pseudo_out(p, 8 + n)

@@ -1,0 +1,46 @@
+"""The compiled half of a stream socket: the user of its connection."""
+
+from typing import Protocol
+
+from ..cores import Turn
+from .inbox import Inbox
+
+
+class Face(Protocol):
+    def changed(self) -> None:
+        """What `events` says may be another now. Called from inside a turn."""
+
+
+class StreamEnd(Inbox):
+    """open   the handshake is done"""
+
+    __slots__ = ("face", "open")
+
+    def __init__(self, clock: Turn) -> None:
+        Inbox.__init__(self, clock)
+        self.face: Face | None = None  # nobody, while it waits to be accepted
+        self.open = False
+
+    def connected(self, now: int) -> None:
+        self.open = True
+        self.tell()
+
+    def arrived(self) -> None:
+        self.tell()
+
+    def eof(self, now: int) -> None:
+        self.eof_seen = True
+        self.tell()
+
+    def writable(self, now: int) -> None:
+        self.may_write = True
+        self.tell()
+
+    def closed(self, error: Exception | None, now: int) -> None:
+        self.error = error
+        self.ended = True
+        self.tell()
+
+    def tell(self) -> None:
+        if self.face is not None:
+            self.face.changed()
