@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import attrs
 
@@ -16,7 +16,7 @@ from ..instant import SECOND, Duration, Instant, seconds
 from ..signatures import Address, Netif, Stream
 from ..stack import Stack
 from ..tcp.connection import Connection
-from .asynciotls import Securing, Terms, client_terms, leave, server_terms, start_tls
+from .asynciotls import ClientTls, Securing, ServerTls, Terms, UpgradeTls, client_terms, leave, server_terms, start_tls
 from .base import Crank
 from .datagrams import UdpTransport
 from .reactor import LoopReactor
@@ -116,23 +116,14 @@ class Net:
         *,
         local_addr: Address | None = None,
         timeout: float | None = None,
-        ssl: SSLContext | bool | None = None,
-        server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
+        **tls: Unpack[ClientTls],
     ) -> tuple[asyncio.Transport, Any]:
-        """Connect, and give (transport, protocol). `timeout` in seconds, for the connection; `ssl` and what follows as asyncio's.
+        """Connect, and give (transport, protocol). `timeout` in seconds, for connecting; `tls`: `ssl` and its kin, as asyncio's.
 
         Raises Refused, TimedOut, Unreachable, AddressInUse; with `ssl` also ssl.SSLError and ConnectionError.
         """
         self._check()
-        terms = client_terms(
-            ssl,
-            host,
-            server_hostname=server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
+        terms = client_terms(host=host, **tls)
         protocol = protocol_factory()
         secured = securing = None
         if terms is not None:
@@ -168,16 +159,14 @@ class Net:
         port: int = 0,
         *,
         backlog: int = BACKLOG,
-        ssl: SSLContext | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
+        **tls: Unpack[ServerTls],
     ) -> Server:
-        """Listen on `port` of `host` (all own addresses without one; port 0 chooses one). `ssl` and what follows as asyncio's.
+        """Listen on `port` of `host` (all own addresses without one; port 0 chooses one). `tls`: `ssl` and its kin, as asyncio's.
 
         Raises AddressInUse.
         """
         self._check()
-        terms = server_terms(ssl, ssl_handshake_timeout=ssl_handshake_timeout, ssl_shutdown_timeout=ssl_shutdown_timeout)
+        terms = server_terms(**tls)
         server = Server(self._crank, self._loop, self._servers.discard)
         keeper = server.keeper
 
@@ -205,25 +194,12 @@ class Net:
         limit: int = 65536,
         local_addr: Address | None = None,
         timeout: float | None = None,
-        ssl: SSLContext | bool | None = None,
-        server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
+        **tls: Unpack[ClientTls],
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """asyncio's `open_connection` through this net. Arguments and errors are those of `create_connection`."""
         reader = SegmentReader(limit=limit, loop=self._loop)
         protocol = SegmentProtocol(reader, loop=self._loop)
-        transport, _ = await self.create_connection(
-            lambda: protocol,
-            host,
-            port,
-            local_addr=local_addr,
-            timeout=timeout,
-            ssl=ssl,
-            server_hostname=server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
+        transport, _ = await self.create_connection(lambda: protocol, host, port, local_addr=local_addr, timeout=timeout, **tls)
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
         return reader, writer
 
@@ -235,9 +211,7 @@ class Net:
         *,
         limit: int = 65536,
         backlog: int = BACKLOG,
-        ssl: SSLContext | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
+        **tls: Unpack[ServerTls],
     ) -> Server:
         """asyncio's `start_server` through this net; the net owns the tasks of the callback."""
 
@@ -249,40 +223,21 @@ class Net:
         def factory() -> asyncio.StreamReaderProtocol:
             return SegmentProtocol(SegmentReader(limit=limit, loop=self._loop), connected, loop=self._loop)
 
-        return await self.create_server(
-            factory,
-            host,
-            port,
-            backlog=backlog,
-            ssl=ssl,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
+        return await self.create_server(factory, host, port, backlog=backlog, **tls)
 
     async def start_tls(
         self,
         transport: asyncio.BaseTransport,
         protocol: asyncio.BaseProtocol,
         sslcontext: SSLContext,
-        *,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
+        **tls: Unpack[UpgradeTls],
     ) -> asyncio.Transport:
         """asyncio's `loop.start_tls` for a transport of this net, under any loop (uvloop's own takes only its own transports).
 
         The transport to use from now on; `connection_made` isn't called again. Where the handshake fails, or the call is cancelled,
         the connection is closed. Raises ssl.SSLError, ConnectionError.
         """
-        terms = Terms(
-            sslcontext,
-            server_side=server_side,
-            server_hostname=server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
-        return await start_tls(self._loop, transport, protocol, terms)
+        return await start_tls(self._loop, transport, protocol, Terms(sslcontext, **tls))
 
     async def _attend(self, work: Awaitable[None], writer: asyncio.StreamWriter) -> None:
         """Run a connection's callback to its end; an error in it is told and closes the connection, as asyncio does."""
