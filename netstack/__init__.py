@@ -6,6 +6,7 @@ The map of the house, from the top:
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
     splice                     two streams joined, without a program in between     tcp/splice.py
     http                       an HTTP/1.1 server, files, pages
+    Tls                        TLS over any stack of streams                        tls/
     testing                    wires in memory, faults, virtual clocks, captures
     stack                      the wiring: the only file that names every layer
     tcp  udp  ipv4  ethif      the layers
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from .runtime.loop import run as run
     from .runtime.net import Net as Net
     from .runtime.splice import splice as splice
+    from .tls.stack import Tls as Tls
 
 _ERRORS = (
     "Aborted",
@@ -72,6 +74,7 @@ _WHERE = {
     "open": "runtime.asyncio",
     "Net": "runtime.net",
     "splice": "runtime.splice",
+    "Tls": "tls.stack",
     "new_event_loop": "runtime.loop",
     "run": "runtime.loop",
     "BuildInfo": "_build",
