@@ -8,6 +8,7 @@ The map of the house, from the top:
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
     splice                     two streams joined, without a program in between     tcp/splice.py
     http                       an HTTP/1.1 server, files, pages
+    Tls                        TLS over any stack of streams                        tls/
     testing                    wires in memory, faults, virtual clocks, captures
     stack                      the wiring: the only file that names every layer
     tcp  udp  ipv4  ethif      the layers
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from .runtime.virtual import VirtualLoop as VirtualLoop
     from .runtime.virtual import run_virtual as run_virtual
     from .runtime.worlds import open_world as open_world
+    from .tls.stack import Tls as Tls
 
 _ERRORS = (
     "Aborted",
@@ -81,6 +83,7 @@ _WHERE = {
     "patch": "runtime.patch",
     "Net": "runtime.net",
     "splice": "runtime.splice",
+    "Tls": "tls.stack",
     "new_event_loop": "runtime.loop",
     "run": "runtime.loop",
     "open_world": "runtime.worlds",

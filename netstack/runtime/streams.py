@@ -69,6 +69,10 @@ class TcpStream:
     data queued: it will be sent.
     """
 
+    # what this can do beyond `signatures.Stream`, for those who stand on streams of any kind
+    gathers = True  # `send_all` takes several buffers in a row
+    keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
+
     def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[TcpStream], None]) -> None:
         self._crank = crank
         self._loop = loop
