@@ -44,6 +44,10 @@ class HasFileno(Protocol):
 class KernelStream:
     """`netstack.signatures.Stream` on a kernel's socket, and the further verbs of our `TcpStream`."""
 
+    # beyond `signatures.Stream`, as our own streams say it
+    gathers = True  # `send_all` takes several buffers in a row
+    keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
+
     def __init__(
         self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: Address, on_end: Callable[[KernelStream], None]
     ) -> None:

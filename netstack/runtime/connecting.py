@@ -16,7 +16,7 @@ from asyncio import staggered
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Aborted, AddressInUse
+from ..errors import Aborted, AddressInUse, Unreachable
 from ..instant import Duration, seconds
 from ..sockets import const as sc
 from ..sockets.base import Socket
@@ -235,6 +235,8 @@ async def _from(
 def bind_error(error: OSError, address: tuple[Any, ...]) -> OSError:
     """The same, with the address in its text, as asyncio puts it there."""
     text = f"error while attempting to bind on address {address!r}: {(error.strerror or str(error)).lower()}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return Unreachable(text, errno.EADDRNOTAVAIL)
     return AddressInUse(text) if error.errno == errno.EADDRINUSE else OSError(error.errno, text)
 
 
