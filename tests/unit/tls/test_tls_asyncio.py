@@ -119,7 +119,7 @@ def test_a_buffered_protocol_gets_its_bytes_in_its_own_buffer(version: str, at_o
             _, writer = await a.open_connection("10.0.0.2", 5, ssl=client_context(version), server_hostname=HOST)
             writer.write(BIG[:100_000])
             if at_once:  # nothing is between the last byte and the peer's end
-                (below,) = a._clients.alive
+                (below,) = a.clients.alive
                 writer.transport._ssl_protocol._sslobj.write(b"!")
                 below.pause_reading()
                 writer.close()
@@ -190,7 +190,7 @@ def test_a_bad_certificate_is_refused_and_leaves_no_connection(
                 await a.open_connection("10.0.0.2", 7, ssl=client_context(version, **client), server_hostname=name)
             while b.connections() and b.connections()[0]["state"] != "LISTEN":
                 await asyncio.sleep(0.001)
-            assert not a._clients.alive
+            assert not a.clients.alive
 
     run(test)
 
@@ -341,7 +341,7 @@ def test_a_client_gives_up_on_a_server_that_is_silent() -> None:
                 await attempt
             with pytest.raises(ConnectionRefusedError):
                 await a.open_connection("10.0.0.2", 8, ssl=client_context())
-            assert not a._clients.alive
+            assert not a.clients.alive
 
     run(test)
 
@@ -369,7 +369,7 @@ def test_wrong_arguments_get_one_clear_sentence() -> None:
             with pytest.raises(ssl.SSLError, match="client socket"):
                 await a.open_connection("10.0.0.2", 7, ssl=server_context())
             await asyncio.sleep(0)
-            assert not a._clients.alive
+            assert not a.clients.alive
 
     run(test)
 
@@ -380,7 +380,7 @@ def test_closing_what_has_ended_and_is_unread_closes_the_connection() -> None:
             writers: list[asyncio.StreamWriter] = []
             await b.start_server(lambda reader, writer: writers.append(writer), port=7, ssl=server_context())
             _, writer = await a.open_connection("10.0.0.2", 7, ssl=client_context())
-            below = next(iter(a._clients.alive))
+            below = next(iter(a.clients.alive))
             writer.write(BIG[:200_000])  # more than the reader takes unasked
             while below.get_protocol()._outgoing.pending:
                 await asyncio.sleep(0)
