@@ -8,18 +8,22 @@ has ciphertext flushes, or leaves it to the one who is flushing, who doesn't sto
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 from collections.abc import Awaitable, Callable
 from ssl import SSLObject
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError
 from ..instant import Duration
+from ..runtime.fileblocks import read_blocks
 from ..signatures import Address, Stream
 from .engine import RECORD, Buffer, Engine
 from .errors import TlsError, TruncatedError
 from .mib import TlsMib
 
 if TYPE_CHECKING:
+    from ..runtime.streams import HasFileno
     from ..runtime.waits import Event, Waits
 
 A = TypeVar("A")
@@ -251,6 +255,26 @@ class TlsStream:
             if self._ending:
                 await self._end()
 
+    async def send_file(
+        self, file: int | HasFileno, offset: int = 0, count: int | None = None, timeout: Duration | None = None
+    ) -> int:
+        """Send `count` bytes of a regular file from `offset` on, or as many as it has; return how many that were. Its position is
+        neither used nor moved. What the page cache lacks is read in a thread. A call that fails or is cancelled may have sent some.
+
+        Raises as `send_all` does, with `timeout` for each block; OSError from reading; UsageError for what is no regular file.
+        """
+        fd = file if isinstance(file, int) else file.fileno()
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError("send_file() sends regular files: read anything else yourself, and send_all() it")
+        if offset < 0 or (count is not None and count < 0):
+            raise UsageError(f"offset={offset} and count={count} must not be negative")
+        sent = 0
+        async for block in read_blocks(fd, offset, status.st_size if count is None else offset + count):
+            await self.send_all(block, timeout)
+            sent += len(block)
+        return sent
+
     async def _hand_over(self, rest: memoryview) -> None:
         """All of it, without waiting."""
         while rest:
@@ -319,18 +343,31 @@ class TlsStream:
 
     async def aclose(self) -> None:
         """Close both sides in order, with close_notify unless it was sent. Doesn't wait for the peer. What another task is still
-        sending is cut, and looks like it. Cancelled, it aborts."""
+        sending is cut, and looks like it; where something was not received, the peer gets a reset. Cancelled, it aborts."""
         if self._closed:
             return
         self._closed = True
         try:
             if not self._sending:
+                await self._look()
+                if self._engine.unread:  # it can't have been read, and the peer must not believe so (RFC 2525 2.17)
+                    self._lower.abort()
+                    return
                 self._engine.finish()
                 await self._part()
             await self._lower.aclose()
         except BaseException:
             self._lower.abort()
             raise
+
+    async def _look(self) -> None:
+        """Take what has come and nobody asked for: were it left, the stream below would be reset, for some session tickets."""
+        if self._pulling or not self._engine.ready or self._engine.ended:
+            return
+        with contextlib.suppress(OSError, ClosedError):
+            data = await self._pull(Duration(0))
+            if len(data):
+                self._engine.feed(data)
 
     def abort(self) -> None:
         """Drop it at once."""
