@@ -43,6 +43,8 @@ class HasFileno(Protocol):
 class KernelStream:
     """`netstack.signatures.Stream` on a kernel's socket, and the further verbs of our `TcpStream`."""
 
+    gathers = True  # `send_all` takes several buffers in a row: for those who stand on streams of any kind
+
     def __init__(
         self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: Address, on_end: Callable[[KernelStream], None]
     ) -> None:

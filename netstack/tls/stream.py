@@ -296,6 +296,7 @@ class TlsStream:
                 await self._waits.wait(self._flushed, timeout)
                 continue
             self._check_way()
+            await self._waits.check()
             self._flushing = True
             try:
                 pieces = engine.take()
@@ -319,7 +320,7 @@ class TlsStream:
     async def _part(self) -> None:
         """Hand down what is left to say, without waiting for anybody to read it."""
         if self._lost is None and not self._flushing:  # who is flushing does it
-            with contextlib.suppress(OSError, ClosedError):  # there is nobody to tell
+            with self._waits.shield(), contextlib.suppress(OSError, ClosedError):  # there is nobody to tell
                 await self._flush(self._waits.now())
 
     # -- the end ------------------------------------------------------------------------------------------------------------
@@ -335,19 +336,18 @@ class TlsStream:
 
     async def _end(self) -> None:
         self._engine.finish()
-        try:
+        with self._waits.shield():
             await self._part()
-        finally:  # a task that is cancelled has said its end all the same
             if self._lost is None and not self._closed:
                 await self._lower.send_eof()
 
     async def aclose(self) -> None:
         """Close both sides in order, with close_notify unless it was sent. Doesn't wait for the peer. What another task is still
-        sending is cut, and looks like it; where something was not received, the peer gets a reset. Cancelled, it aborts."""
+        sending is cut, and looks like it; where something was not received, the peer gets a reset."""
         if self._closed:
             return
         self._closed = True
-        try:
+        with self._waits.shield():
             if not self._sending:
                 await self._look()
                 if self._engine.unread:  # it can't have been read, and the peer must not believe so (RFC 2525 2.17)
@@ -356,9 +356,6 @@ class TlsStream:
                 self._engine.finish()
                 await self._part()
             await self._lower.aclose()
-        except BaseException:
-            self._lower.abort()
-            raise
 
     async def _look(self) -> None:
         """Take what has come and nobody asked for: were it left, the stream below would be reset, for some session tickets."""
