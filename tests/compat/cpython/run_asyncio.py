@@ -15,6 +15,7 @@ import faulthandler
 import importlib
 import io
 import json
+import os
 import signal
 import sys
 import threading
@@ -115,13 +116,14 @@ def run(base: str, names: list[str], loud: bool) -> dict[str, str]:
             for method in ("create_event_loop", "new_loop"):
                 if hasattr(case, method):
                     setattr(case, method, lambda self: world.make())
-            signal.alarm(PATIENCE)
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE, 5)  # again, should somebody have swallowed it
             case(test).run(outcomes)
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
     world.follow(None)
     return outcomes.outcomes
 
 
 if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "-v"]
-    print(json.dumps(run(words[0], words[1:], "-v" in sys.argv)))
+    print(json.dumps(run(words[0], words[1:], "-v" in sys.argv)), flush=True)
+    os._exit(0)  # a thread of a test that hung would keep the process

@@ -37,7 +37,7 @@ EITHER_ON_UVLOOP = {
 
 def outcomes(base: str, names: list[str]) -> dict[str, str]:
     command = [sys.executable, "-m", "tests.compat.cpython.run_asyncio", base, *names]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=HERE.parents[2], check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=HERE.parents[2], check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     return {name.removeprefix("test.test_asyncio."): outcome for name, outcome in found.items()}
@@ -45,7 +45,7 @@ def outcomes(base: str, names: list[str]) -> dict[str, str]:
 
 @pytest.mark.skipif(importlib.util.find_spec("test.test_asyncio") is None, reason="this interpreter came without its test package")
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the list is of CPython 3.11's tests")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("base", ["asyncio", "uvloop"])
 def test_all_but_the_exceptions_pass(base: str) -> None:
     if base == "uvloop" and importlib.util.find_spec("uvloop") is None:
