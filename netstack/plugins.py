@@ -26,6 +26,7 @@ BUILT_IN = {
     "tap": "netstack_tuntap:open_tap",
     "tun": "netstack_tuntap:open_tun",
     "pcap": "netstack_pcap:open_pcap",
+    "loopback": "netstack.loopback:open_loopback",
 }
 
 

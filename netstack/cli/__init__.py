@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "a stack with a page on it, and a fetch of it through the kernel",
     "serve": "serve the files of a folder over HTTP",
     "smallservers": "echo, discard and the character generator (RFC 862, 863, 864)",
+    "run": "run an asyncio program, as it is, on a stack of its own",
     "wire": "a bad cable between two devices",
     "ping": "send echo requests to a host",
     "doctor": "what this machine can do, and what to do about the rest",

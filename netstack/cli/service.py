@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from ..runtime.loop import KERNEL
 from ..runtime.loop import run as run_loop
 from .options import open_net
 
@@ -22,7 +23,7 @@ def run_service(args: argparse.Namespace, serving: Serving) -> int:
 
     Gives the exit status. Raises what opening and listening raise.
     """
-    return run_loop(_serve(args, serving))
+    return run_loop(_serve(args, serving), net=KERNEL[0])  # the command opens its net itself
 
 
 async def _serve(args: argparse.Namespace, serving: Serving) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,12 @@ import attrs
 from ..address import Cidr, Ip4
 from ..errors import UsageError
 from ..instant import Instant
+from ..loopback import Loopback
 from ..plugins import Spec, open_netif
 from ..signatures import Netif, Rng
 from ..stack import Stack, StackConfig
 from .current import in_trio
+from .names import Names
 from .net import Net
 from .reactor import clock_of
 
@@ -48,9 +50,7 @@ class Opening:
             self._in_trio = TrioOpening(self._netif, self._addresses, self._options)
             return await self._in_trio.__aenter__()  # type: ignore[return-value]  # as `open` says
         loop = asyncio.get_running_loop()
-        stack = prepare(self._netif, self._addresses, self._options, clock_of(loop)())
-        self._net = Net(stack, loop)
-        self._net.start()
+        self._net = build(self._netif, self._addresses, self._options, loop)
         try:
             await self._net.wait_addresses()
         except BaseException:
@@ -68,20 +68,32 @@ class Opening:
         return False
 
 
-def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> Stack:
-    """The stack for which `open` was asked, on its device."""
-    spec = Spec.parse(netif) if isinstance(netif, str) else None
-    plan = Plan.merge(spec, addresses, options)
+def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
+    """A net at work on `loop`, which need not run yet. Whoever has it closes it; its addresses may still be probed for. Raises what
+    `open` does."""
+    stack, names = prepare(netif, addresses, options, clock_of(loop)())
+    try:
+        net = Net(stack, loop, names)
+        net.start()
+    except BaseException:
+        stack.netif.close()
+        raise
+    return net
+
+
+def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> tuple[Stack, Names]:
+    """The stack for which `open` was asked, on its device, and the names that it knows."""
+    plan = Plan.merge(netif, addresses, options)
     device = open_netif(plan.spec) if plan.spec is not None else netif
     assert not isinstance(device, str)
     try:
         device = plan.wrap(device)
-        return Stack(
-            device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=options.get("config")
-        )
+        config = options.get("config")
+        stack = Stack(device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=config)
     except BaseException:
         device.close()
         raise
+    return stack, plan.names
 
 
 @attrs.frozen
@@ -94,12 +106,14 @@ class Plan:
     pcap: str | None
     fault: str | None
     rng: Rng
+    names: Names
 
     @classmethod
-    def merge(cls, spec: Spec | None, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
+    def merge(cls, netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
         taken: dict[str, tuple[str, ...]] = {}
+        spec = Spec.parse(netif) if isinstance(netif, str) else None
         if spec is not None:
-            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed")
+            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed", "hosts", "names")
 
         def one(key: str) -> str | None:
             said = options.get(key)
@@ -110,12 +124,13 @@ class Plan:
 
         chosen = list(addresses) or taken.get("address", ())
         cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse_whole(cidr) for cidr in chosen]
-        if not cidrs:
+        if not cidrs and not isinstance(netif, Loopback) and (spec is None or spec.kind != "loopback"):
             raise UsageError("the host needs an address: give one like 10.79.0.2/24, or write tap:tap0?address=10.79.0.2/24")
         gateway = one("gateway")
         seed = one("seed")
         rng: Rng = random.SystemRandom() if seed is None else random.Random(seed)
-        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng)
+        names = read_names(options.get("hosts") or one("hosts"), one("names"))
+        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng, names)
 
     def wrap(self, device: Netif) -> Netif:
         """Faults next to the device, the capture above them: it shows what the stack saw."""
@@ -131,6 +146,15 @@ class Plan:
         return device
 
 
+def read_names(hosts: Mapping[str, str | Iterable[str]] | str | None, others: str | None) -> Names:
+    """`hosts` as a table or a file of one; `others` says who is asked for other names."""
+    if others not in (None, "own", "system"):
+        raise UsageError(f"names={others} is neither own nor system: write names=system to ask the system's resolver")
+    if isinstance(hosts, str):
+        return Names.read(hosts, others == "system")
+    return Names(hosts, others == "system")
+
+
 def open(
     netif: str | Netif,
     *,
@@ -140,6 +164,8 @@ def open(
     fault: str | None = None,
     seed: int | None = None,
     config: StackConfig | None = None,
+    hosts: Mapping[str, str | Iterable[str]] | str | None = None,
+    names: str | None = None,
 ) -> Opening:
     """A host of its own on `netif`, for as long as the `async with` block runs.
 
@@ -149,12 +175,14 @@ def open(
     pcap       a file that gets every frame the stack sees, as pcapng
     fault      what to do to the traffic: "loss=0.01,delay=20ms,seed=7"
     seed       makes chance repeatable (initial sequence numbers, ports); only for tests
+    hosts      names of hosts and their addresses, or a file like /etc/hosts
+    names      "system" has the system's resolver answer for other names, over the host's own network; "own", the default, doesn't
 
     In a task of trio's the block gives a `TrioNet`; `netstack.runtime.trio.open` is the same and tells the type checker.
 
     Raises UsageError for what can't be, OSError where the device can't be had.
     """
-    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config}
+    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names}
     return Opening(netif, addresses, options)
 
 

@@ -311,9 +311,17 @@ def kept(data: Buffer) -> bytes | memoryview:
 class UdpSocket:
     """A UDP port with a bounded queue: what finds it full is dropped and counted (`Udp.RcvbufErrors`)."""
 
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, mib: UdpMib, remote: Address | None) -> None:
+    def __init__(
+        self,
+        crank: Crank,
+        loop: asyncio.AbstractEventLoop,
+        mib: UdpMib,
+        remote: Address | None,
+        on_end: Callable[[UdpSocket], None],
+    ) -> None:
         self._crank = crank
         self._loop = loop
+        self._on_end = on_end
         self._remote = remote
         self._port: UdpPort | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -380,3 +388,4 @@ class UdpSocket:
         self._port = None
         self.user.clear()
         _wake(self._reader)
+        self._on_end(self)

@@ -16,7 +16,9 @@ from ..instant import SECOND, Duration, seconds
 from ..signatures import Address, Stream
 from ..stack import Stack
 from .base import Crank, Reactor
+from .current import net_var
 from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
+from .names import Names
 from .resolve import ipv4, local_ipv4
 from .trio_streams import Face, TrioListener, TrioStream, TrioUdpSocket
 from .trio_wait import Waiter
@@ -30,25 +32,27 @@ class TrioNet(NetFace):
     It is also a `StreamStack` and a `DatagramStack`, so servers and clients of this package run on it.
     """
 
-    def __init__(self, stack: Stack, nursery: trio.Nursery, reactor: Reactor | None = None, crank: Crank | None = None) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        nursery: trio.Nursery,
+        reactor: Reactor | None = None,
+        *,
+        names: Names | None = None,
+        crank: Crank | None = None,
+    ) -> None:
         """With a `reactor` it turns the stack itself; with a `crank` somebody else does, and keeps the stack when it is closed."""
-        self.stack = stack
-        self.nursery = nursery
-        self._owns = crank is None
+        owns = crank is None
         if crank is None:
             assert reactor is not None
             crank = Crank(stack, reactor, self._device_failed)
-        self._crank = crank
+        super().__init__(stack, crank, names, owns)
+        self.nursery = nursery
         self._open: set[Face] = set()
         self._handlers: set[trio.CancelScope] = set()
         self._all_handled = Waiter()
-        self._closed = False
         self._pings = 0
         self._on_close: list[Callable[[], None]] = []
-
-    @property
-    def crank(self) -> Crank:
-        return self._crank
 
     def _device_failed(self, error: OSError) -> None:
         logger.error("the device %s failed; its connections are broken: %s", self.netif.name, error)
@@ -79,7 +83,7 @@ class TrioNet(NetFace):
         await trio.serve_listeners(handler, listeners, handler_nursery=handler_nursery, task_status=task_status)
 
     async def _connect(self, host: str, port: int, local: str | None, timeout: Duration) -> TrioStream:
-        self._check()
+        self.check()
         await trio.lowlevel.checkpoint()
         stream = TrioStream(self._crank, self._open.discard)
         conn = self.stack.tcp.connect(local_ipv4(local), 0, ipv4(host), check_port(port), stream.user, self.now())
@@ -94,7 +98,7 @@ class TrioNet(NetFace):
         return stream
 
     def _listen(self, host: str | None, port: int, backlog: int) -> TrioListener:
-        self._check()
+        self.check()
         listener = TrioListener(self._crank, self._open)
         listener.bind(self.stack.tcp.listen(local_ipv4(host), check_port(port), listener.take, backlog))
         return listener
@@ -137,6 +141,7 @@ class TrioNet(NetFace):
         """Work that `aclose` ends before it lets go of anything."""
         scope = trio.CancelScope()
         self._handlers.add(scope)
+        net_var.set(self)  # of this task, and of those that it starts
         try:
             with scope:
                 if self._closed:
@@ -151,7 +156,7 @@ class TrioNet(NetFace):
 
     async def open_udp(self, port: int = 0, host: str = "", remote: Address | None = None) -> TrioUdpSocket:
         """A UDP socket on `port` (0 chooses one), connected to `remote` if that is given. Raises AddressInUse, Unreachable."""
-        self._check()
+        self.check()
         await trio.lowlevel.checkpoint()
         socket = TrioUdpSocket(self._crank, self.stack.udp.mib, remote, self._open.discard)
         peer = (ipv4(remote[0]), check_port(remote[1])) if remote else None
@@ -163,7 +168,7 @@ class TrioNet(NetFace):
 
     async def ping(self, host: str, size: int = 56, timeout: float = 1.0) -> Duration:
         """Send one echo request with `size` bytes and give the round-trip time. Raises TimedOut, Unreachable."""
-        self._check()
+        self.check()
         if not 0 <= size <= 65507:
             raise UsageError(f"a ping of {size} bytes doesn't fit in a datagram: ask for 0 to 65507")
         await trio.lowlevel.checkpoint()
@@ -204,7 +209,7 @@ class TrioNet(NetFace):
 
         `adopt`: `trio.socket.from_stdlib_socket` takes stack sockets as well (trio_install.py).
         """
-        self._check()
+        self.check()
         from .trio_install import install
 
         self._on_close.append(install(self, adopt))
@@ -256,15 +261,9 @@ class TrioNet(NetFace):
                     each.abort()
                 else:
                     each.close()
-            if self._sockets is not None:
-                self._sockets.close()
+            self.sockets.close()
             await self._delivered(linger)
-            now = self.now()
-            if self._owns:
-                self._crank.stop()
-                self.stack.close(now)
-            else:
-                self.stack.tcp.abort_all(now)
+            self._let_go()
 
     async def _delivered(self, linger: Duration) -> None:
         """Until no connection holds data or an unacknowledged FIN, for at most `linger`."""

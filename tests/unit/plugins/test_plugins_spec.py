@@ -117,7 +117,7 @@ def test_registered_factories_are_found_by_name(importable: None, monkeypatch: p
     open_netif("vde:switch")
     assert made == [("switch", {})]
     assert plugins.find("tap").__module__.startswith("netstack_tuntap")
-    with pytest.raises(UsageError, match=r"no kind of device called 'tpa': there are pcap, tap, tun, vde, or write"):
+    with pytest.raises(UsageError, match=r"no kind of device called 'tpa': there are loopback, pcap, tap, tun, vde, or write"):
         open_netif("tpa:tap0")
 
 
