@@ -13,7 +13,7 @@ from ssl import SSLObject
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError
-from ..instant import Duration
+from ..instant import Duration, check_timeout
 from ..signatures import Address, Stream
 from .engine import RECORD, Buffer, Engine
 from .errors import TlsError, TruncatedError
@@ -320,6 +320,7 @@ class TlsStream:
     # -- helpers ------------------------------------------------------------------------------------------------------------
 
     def _deadline(self, timeout: Duration | None) -> int | None:
+        check_timeout(timeout)
         return None if timeout is None else self._waits.now() + timeout
 
     def _left(self, deadline: int | None) -> Duration | None:
