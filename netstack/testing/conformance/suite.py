@@ -206,8 +206,8 @@ class StreamSuiteBase(Suite):
     reset_visible    the peer of an abort, or of a close with something unread, finds PeerReset among the causes of BrokenError;
                      without it that is a BrokenError of any cause, and never a clean end
     takes_whole      `send_all` takes its data as a whole, so that a call that is cancelled or timed out counts as sent, and
-                     `send_eof` may come meanwhile. Without it (what encrypts piece by piece) such a call may break the sending side,
-                     which then raises BrokenError and is never followed by a clean end; and `send_eof` raises BusyError meanwhile
+                     `send_eof` may come meanwhile. Without it (what encrypts piece by piece) such a call may break the sending
+                     side, which then raises BrokenError and is never followed by a clean end; `send_eof` raises BusyError meanwhile
     unread_told      the peer of who closes with something unread finds out (what reads ahead may not know of it)
     refusal_visible  a port on which nobody listens gives Refused; without it, any OSError
     same_addresses   nobody translates: each side's remote address is the other's local one
@@ -236,6 +236,7 @@ class StreamSuiteBase(Suite):
                     await case(self, world)
                 finally:
                     await tasks.cancel_all()
+                    await world.turns(10)  # or one stack is gone before the other's last word is answered, and it waits for that
                     for listener in [] if world.afterwards else world.listeners:
                         await listener.aclose()
             for look in world.afterwards:
