@@ -157,7 +157,8 @@ class Stream(Protocol):
         What is little leaves at once and waits for nothing to join it (no Nagle): who has several pieces joins them. No bytes are
         sent for b"". This is the only brake: a peer that does not receive stops the sender here, with a bounded number of bytes on
         the way. Cancelled or timed out, *all* of `data` counts as sent: it is queued and goes out in its turn, so that the bytes on
-        the wire are never torn; don't send it again. (Who sends on regardless piles up his own data.)
+        the wire are never torn; don't send it again. (Who sends on regardless piles up his own data.) A stream that can't promise
+        that, as TLS, breaks its sending side when it has sent a part, and says so.
 
         Raises TimedOut, BrokenError, BusyError; ClosedError also after `send_eof`.
         """

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from netstack.errors import ClosedError, Refused, TimedOut, Unreachable, UsageError
-from netstack.instant import SECOND, Duration, Instant, seconds
+from netstack.instant import SECOND, Duration, Instant, check_timeout, seconds
 from netstack.signatures import Address, Stream
 
 from .datagrams import KernelDatagrams
@@ -93,8 +93,7 @@ class KernelNet:
         """As `StreamStack.connect_stream`. A name is resolved by the system, and its addresses are tried in turn."""
         self._check()
         check_port(port, 1)
-        if isinstance(timeout, float):
-            raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
+        check_timeout(timeout)
         limit = CONNECT_TIMEOUT if timeout is None else timeout
         sock: socket.socket | None = None
         try:

@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 from netstack.errors import Aborted, AddressInUse, MessageTooLong, NoBuffers, PeerReset, Refused, TimedOut, Unreachable, UsageError
-from netstack.instant import SECOND, Duration
+from netstack.instant import SECOND, Duration, check_timeout
 from netstack.signatures import Address
 
 _NAMES: dict[int, type[Any]] = {
@@ -118,8 +118,7 @@ async def wait_for(future: "asyncio.Future[None]", timeout: Duration | None, wha
     if timeout is None:
         await future
         return
-    if isinstance(timeout, float):
-        raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
+    check_timeout(timeout)
     handle = future.get_loop().call_later(timeout / SECOND, _expire, future, what)
     try:
         await future

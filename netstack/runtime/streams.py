@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
-from ..instant import SECOND, Duration
+from ..instant import SECOND, Duration, check_timeout
 from ..signatures import Address
 from ..tcp.connection import Connection
 from ..udp.core import UdpPort
@@ -40,8 +40,7 @@ async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what:
     if timeout is None:
         await future
         return
-    if isinstance(timeout, float):
-        raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
+    check_timeout(timeout)
     handle = future.get_loop().call_later(timeout / SECOND, _expire, future, what)
     try:
         await future

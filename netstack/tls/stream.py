@@ -15,7 +15,7 @@ from ssl import SSLObject
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError
-from ..instant import Duration
+from ..instant import Duration, check_timeout
 from ..runtime.fileblocks import read_blocks
 from ..signatures import Address, Stream
 from .engine import RECORD, Buffer, Engine
@@ -374,11 +374,8 @@ class TlsStream:
     # -- helpers ------------------------------------------------------------------------------------------------------------
 
     def _deadline(self, timeout: Duration | None) -> int | None:
-        if timeout is None:
-            return None
-        if not isinstance(timeout, int):
-            raise UsageError(f"timeout={timeout!r} is not in nanoseconds: a Duration is a whole number")
-        return self._waits.now() + timeout
+        check_timeout(timeout)
+        return None if timeout is None else self._waits.now() + timeout
 
     def _left(self, deadline: int | None) -> Duration | None:
         return None if deadline is None else Duration(max(deadline - self._waits.now(), 0))

@@ -183,7 +183,8 @@ class StreamWorld(World[StreamStack]):
             blocks += 1
             await self.turns(3)
             if not sending.done():
-                await self.settle()
+                for _ in range(3):
+                    await self.settle()
                 if not sending.done():
                     return sending, BLOCK * blocks
             await sending.result()
@@ -204,6 +205,10 @@ class StreamSuiteBase(Suite):
     half_close       `send_eof` ends one direction and leaves the other (not so where the end of a session is the end of both)
     reset_visible    the peer of an abort, or of a close with something unread, finds PeerReset among the causes of BrokenError;
                      without it that is a BrokenError of any cause, and never a clean end
+    takes_whole      `send_all` takes its data as a whole, so that a call that is cancelled or timed out counts as sent, and
+                     `send_eof` may come meanwhile. Without it (what encrypts piece by piece) such a call may break the sending
+                     side, which then raises BrokenError and is never followed by a clean end; `send_eof` raises BusyError meanwhile
+    unread_told      the peer of who closes with something unread finds out (what reads ahead may not know of it)
     refusal_visible  a port on which nobody listens gives Refused; without it, any OSError
     same_addresses   nobody translates: each side's remote address is the other's local one
     names_ports      the stack has ports of its own, which can be taken, found in use, and are free after use
@@ -212,6 +217,8 @@ class StreamSuiteBase(Suite):
 
     half_close = True
     reset_visible = True
+    takes_whole = True
+    unread_told = True
     refusal_visible = True
     same_addresses = True
     names_ports = True
@@ -229,6 +236,7 @@ class StreamSuiteBase(Suite):
                     await case(self, world)
                 finally:
                     await tasks.cancel_all()
+                    await world.turns(10)  # or one stack is gone before the other's last word is answered, and it waits for that
                     for listener in [] if world.afterwards else world.listeners:
                         await listener.aclose()
             for look in world.afterwards:

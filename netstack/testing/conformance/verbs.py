@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import BrokenError, ClosedError, TimedOut, UsageError
 from .runner import Cancelled
-from .suite import SOON, StreamSuiteBase, StreamWorld, case, pattern, raises, read_all, read_exactly, send_and_end
+from .suite import SOON, StreamSuiteBase, StreamWorld, case, needs, pattern, raises, read_all, read_exactly, send_and_end
 
 BIG = 2 << 20
 
@@ -29,7 +29,12 @@ def a_file(data: bytes) -> Iterator[Any]:
 
 
 class VerbSuite(StreamSuiteBase):
-    """`receive_into`, `receive_view`, `async for`, several buffers in one send, `send_file`: what `TcpStream` promises of them."""
+    """`receive_into`, `receive_view`, `async for`, several buffers in one send, `send_file`: what `TcpStream` promises of them.
+
+    files   there is a `send_file`
+    """
+
+    files = True
 
     # -- receiving -------------------------------------------------------------------------------------------------------------
 
@@ -153,6 +158,7 @@ class VerbSuite(StreamSuiteBase):
             await near.send_eof()
             assert await reading.result() == b"bytesbytearray" + big + b"atuple02468" + b"".join(b"%d," % i for i in range(3000))
 
+    @needs("takes_whole")
     @case
     async def test_what_may_change_is_sent_as_it_was(self, world: StreamWorld) -> None:
         async with world.joined() as ends:
@@ -171,6 +177,7 @@ class VerbSuite(StreamSuiteBase):
 
     # -- files -----------------------------------------------------------------------------------------------------------------
 
+    @needs("files")
     @case
     async def test_a_file_is_sent_whole(self, world: StreamWorld) -> None:
         data = pattern(BIG)
@@ -185,6 +192,7 @@ class VerbSuite(StreamSuiteBase):
                 assert await near.send_file(file.fileno(), count=5) == 5
                 assert await read_exactly(far, 5) == data[:5]
 
+    @needs("files")
     @case
     async def test_a_part_of_a_file_and_what_stands_around_it(self, world: StreamWorld) -> None:
         data = pattern(500_000)
@@ -202,6 +210,7 @@ class VerbSuite(StreamSuiteBase):
             await near.send_eof()
             assert await reading.result() == b"<" + data[100:300_100] + b"|" + data[499_000:] + b">"
 
+    @needs("files")
     @case
     async def test_a_file_waits_for_a_receiver_too(self, world: StreamWorld) -> None:
         async with world.joined() as ends:
@@ -216,6 +225,7 @@ class VerbSuite(StreamSuiteBase):
                 reading = world.start(read_exactly(far, len(before)))
                 assert await reading.result() == before
 
+    @needs("files")
     @case
     async def test_what_is_no_regular_file_is_a_mistake(self, world: StreamWorld) -> None:
         async with world.joined() as ends:
