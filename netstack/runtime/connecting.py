@@ -16,7 +16,7 @@ from asyncio import staggered
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Aborted, AddressInUse, Unreachable
+from ..errors import AddressInUse, Unreachable
 from ..instant import Duration, seconds
 from ..sockets import const as sc
 from ..sockets.base import Socket
@@ -278,12 +278,12 @@ def take_over(net: Net, core: StreamSocket) -> tuple[TcpTransport, bytes, bool]:
         if end is not None and end.ended and end.open:
             assert end.conn is not None
             data = end.fill(end.unread) if end.unread else b""
-            transport.adopt(end.conn, core.take_error() or Aborted())
+            transport.adopt(end.conn, True, end.error)
             core.close()
             return transport, data, False
         conn, data, eof = core.release()
     except BaseException:
         transport.abort()
         raise
-    transport.adopt(conn, None)
+    transport.adopt(conn, False, None)
     return transport, data, eof

@@ -12,7 +12,6 @@ policy: those go away in Python 3.16.
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -40,13 +39,12 @@ def run(
     **options: Any,
 ) -> T:
     """As `asyncio.run`, on a loop of `new_event_loop(net, base=base, **options)`."""
-    factory = functools.partial(new_event_loop, net, base=base, **options)
-    with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
-        try:
-            runner.get_loop()
-        except BaseException:
-            main.close()
-            raise
+    try:
+        loop = new_event_loop(net, base=base, **options)
+    except BaseException:
+        main.close()  # it was never to run: Python need not complain of that
+        raise
+    with asyncio.Runner(debug=debug, loop_factory=lambda: loop) as runner:
         return runner.run(main)
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..cores import StreamUser
-from ..errors import Aborted
 from ..sockets import const as sc
 from ..sockets.end import StreamEnd
 from ..sockets.stream import StreamSocket
@@ -130,7 +129,7 @@ def receiving(net: Net, server: Server, protocol_factory: Factory, terms: Terms 
         assert end.conn is not None
         data = end.fill(end.unread) if end.unread else b""
         transport = keeper.take(None)
-        transport.adopt(end.conn, (end.error or Aborted()) if end.ended else None)
+        transport.adopt(end.conn, end.ended, end.error)
         try:
             protocol = protocol_factory()
         except (SystemExit, KeyboardInterrupt):

@@ -134,9 +134,9 @@ class TcpTransport(StreamUser):
         self._conn = conn
         conn.set_nodelay(True, self._crank.now())
 
-    def adopt(self, conn: Connection, error: Exception | None) -> None:
-        """Stand for a connection that has been somebody else's so far; `error` if it is over. `begin` comes next."""
-        if error is None:
+    def adopt(self, conn: Connection, over: bool, error: Exception | None) -> None:
+        """Stand for a connection that has been somebody else's so far, or is over, with `error`. `begin` comes next."""
+        if not over:
             self.bind(conn)
         else:
             self._conn = conn

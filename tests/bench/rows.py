@@ -194,8 +194,8 @@ ROWS = [
             uvicorn("kernel, uvloop", HTTP, "uvloop", own=False),
         ],
         [
-            Goal("uvicorn's requests a second, on asyncio's loop", "per_second", "ours, asyncio's loop", "kernel, asyncio's loop", 1.0),
-            Goal("uvicorn's requests a second, on uvloop", "per_second", "ours, uvloop", "kernel, uvloop", 1.0),
+            Goal("uvicorn's requests, on asyncio's loop", "per_second", "ours, asyncio's loop", "kernel, asyncio's loop", 1.0),
+            Goal("uvicorn's requests, on uvloop", "per_second", "ours, uvloop", "kernel, uvloop", 1.0),
         ],
     ),
     Row(

@@ -60,7 +60,7 @@ class World:
 
 def joining(world: World, join: Any) -> Any:
     """`Thread.join` that runs the loop while it waits. A TLS socket of a thread has a descriptor of the kernel's, and what carries
-    its data to the stack is a task of the loop; here the loop stands, and the thread waits for it, whom the loop's thread waits for."""
+    its data to the stack is a task of the loop. The loop stands, and its thread waits for the one that waits for it."""
 
     def wait(self: threading.Thread, timeout: float | None = None) -> None:
         until = time.monotonic() + (PATIENCE if timeout is None else timeout)

@@ -1,7 +1,7 @@
 """CPython's own test_asyncio, as installed with the interpreter, on loops that have a net.
 
-`asyncio.txt` has the tests that pass both on asyncio's selector loop and on uvloop, with the kernel's sockets. Run it by itself with
-`python -m pytest tests/compat/cpython`; what a single test says, with
+`asyncio.txt` has the tests that pass both on asyncio's selector loop and on uvloop, with the kernel's sockets. Run it by itself
+with `python -m pytest tests/compat/cpython`; what a single test says, with
 `python -m tests.compat.cpython.run_asyncio asyncio NAME -v`.
 """
 
@@ -29,7 +29,7 @@ EITHER = {"test_ssl.TestSSL.test_start_tls_server_1": "the loop waits for a thre
 
 # On uvloop these depend on which callbacks of the last turn are still to come when `run_until_complete` stops.
 EITHER_ON_UVLOOP = {
-    "test_ssl.TestSSL.test_handshake_timeout_handler_leak": "connection_lost may come with the next turn, and the context goes then",
+    "test_ssl.TestSSL.test_handshake_timeout_handler_leak": "connection_lost may come a turn later, and the context goes then",
     "test_ssl.TestSSL.test_shutdown_timeout_handler_leak": "the same",
     "test_sslproto.SelectorStartTLSTests.test_handshake_timeout": "the same",
 }
