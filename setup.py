@@ -175,6 +175,7 @@ if __name__ == "__main__":
                 "tun = netstack_tuntap:open_tun",
                 "pcap = netstack_pcap:open_pcap",
             ],
+            "netstack.stack": ["posix = netstack_sockets:open_posix"],
         },
         packages=packages,
         package_dir={"": ".", **{name: f"backends/{name.replace('.', '/')}" for name in backends}},

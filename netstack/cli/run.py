@@ -12,10 +12,13 @@ import runpy
 import sys
 import traceback
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from . import complain
+
+if TYPE_CHECKING:
+    from ..runtime.patch import Patch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         example = "--net tap:tap0 --address 10.79.0.2/24, or set NETSTACK=tap:tap0?address=10.79.0.2/24"
         raise UsageError(f"on which net? Say {example}")
     from ..runtime.loop import KERNEL, new_event_loop
+    from ..runtime.patch import patch
     from ..runtime.substitute import loops
 
     said = {"addresses": args.address, "gateway": args.gateway, "hosts": args.hosts, "names": args.names, "pcap": args.pcap}
@@ -48,19 +52,21 @@ def run(args: argparse.Namespace) -> int:
     if net in KERNEL and options:
         raise UsageError(f"{', '.join(options)} can't be said of the kernel's network: leave it out, or name a device in --net")
     sys.argv = [args.program, *args.arguments]
+    patches: list[Patch] = []
 
     def make(base: type[asyncio.AbstractEventLoop] | None) -> asyncio.AbstractEventLoop:
         try:
-            return new_event_loop(net, base=args.loop or base, **options)
+            loop: Any = new_event_loop(net, base=args.loop or base, **options)
         except (UsageError, OSError) as error:
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # the program's main: it's over
             raise SystemExit(complain(error, 2 if isinstance(error, UsageError) else 1)) from None
+        if args.patch and loop.net is not None:
+            unpatch(patches)
+            patches.append(patch(loop.net))  # until the program's next loop, or its end
+        made: asyncio.AbstractEventLoop = loop
+        return made
 
     with loops(make):
-        if args.patch:
-            from .. import patch  # type: ignore[attr-defined]
-
-            patch()
         try:
             if args.module:
                 sys.path.insert(0, os.getcwd())
@@ -71,4 +77,11 @@ def run(args: argparse.Namespace) -> int:
         except (UsageError, OSError):  # the program's own, so it is shown as Python shows them
             traceback.print_exc()
             return 1
+        finally:
+            unpatch(patches)
     return 0
+
+
+def unpatch(patches: "list[Patch]") -> None:
+    while patches:
+        patches.pop().undo()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from ..address import Cidr, Ip4
 from ..errors import UsageError
 from ..instant import Instant
 from ..loopback import Loopback
-from ..plugins import Spec, open_netif
+from ..plugins import Spec, find_stack, open_netif, open_stack
 from ..signatures import Netif, Rng
 from ..stack import Stack, StackConfig
 from .current import in_trio
@@ -42,6 +43,7 @@ class Opening:
         self._options = options
         self._net: Net | None = None
         self._in_trio: TrioOpening | None = None
+        self._stack: AbstractAsyncContextManager[Any] | None = None  # in place of a net of ours
 
     async def __aenter__(self) -> Net:
         if in_trio():
@@ -50,6 +52,11 @@ class Opening:
             self._in_trio = TrioOpening(self._netif, self._addresses, self._options)
             return await self._in_trio.__aenter__()  # type: ignore[return-value]  # as `open` says
         loop = asyncio.get_running_loop()
+        spec = Spec.parse(self._netif) if isinstance(self._netif, str) else None
+        if spec is not None and find_stack(spec.kind) is not None:
+            self._stack = self._without_device(spec)
+            net: Net = await self._stack.__aenter__()  # not a Net, but what answers to the verbs that programs use of one
+            return net
         self._net = build(self._netif, self._addresses, self._options, loop)
         try:
             await self._net.wait_addresses()
@@ -63,9 +70,39 @@ class Opening:
     ) -> bool | None:
         if self._in_trio is not None:
             return await self._in_trio.__aexit__(kind, error, tb)
+        if self._stack is not None:
+            return await self._stack.__aexit__(kind, error, tb)
         assert self._net is not None
         await self._net.aclose()
         return False
+
+    def _without_device(self, spec: Spec) -> AbstractAsyncContextManager[Any]:
+        """A stack that somebody else made. Of our arguments it can only take addresses, each as an option of its own."""
+        for key, value in self._options.items():
+            if value is not None:
+                raise UsageError(f"{spec.kind} has no device of ours: leave {key} out, or choose a device like tap:tap0")
+        said = tuple(("address", str(cidr).partition("/")[0]) for cidr in self._addresses)
+        if said:
+            spec = attrs.evolve(spec, options=(*(item for item in spec.options if item[0] != "address"), *said))
+        stack = open_stack(spec)
+        assert stack is not None
+        return stack
+
+
+def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> tuple[Stack, Names]:
+    """The stack for which `open` was asked, on its device, and the names that it knows."""
+    plan = Plan.merge(netif, addresses, options)
+    device = open_netif(plan.spec) if plan.spec is not None else netif
+    assert not isinstance(device, str)
+    try:
+        device = plan.wrap(device)
+        stack = Stack(
+            device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=options.get("config")
+        )
+    except BaseException:
+        device.close()
+        raise
+    return stack, plan.names
 
 
 def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
@@ -79,21 +116,6 @@ def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str
         stack.netif.close()
         raise
     return net
-
-
-def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> tuple[Stack, Names]:
-    """The stack for which `open` was asked, on its device, and the names that it knows."""
-    plan = Plan.merge(netif, addresses, options)
-    device = open_netif(plan.spec) if plan.spec is not None else netif
-    assert not isinstance(device, str)
-    try:
-        device = plan.wrap(device)
-        config = options.get("config")
-        stack = Stack(device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=config)
-    except BaseException:
-        device.close()
-        raise
-    return stack, plan.names
 
 
 @attrs.frozen
@@ -169,7 +191,8 @@ def open(
 ) -> Opening:
     """A host of its own on `netif`, for as long as the `async with` block runs.
 
-    netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif
+    netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif.
+               "posix:" is the kernel's own network: streams, datagrams and asyncio's functions, and nothing of devices and layers
     addresses  own addresses with prefix lengths, "10.79.0.2/24"; at least one, here or in the SPEC
     gateway    where everything else goes
     pcap       a file that gets every frame the stack sees, as pcapng

@@ -17,12 +17,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Aborted, AddressInUse
-from ..instant import SECOND, Duration, seconds
+from ..instant import Duration, seconds
 from ..sockets import const as sc
 from ..sockets.base import Socket
 from ..sockets.names import parse
 from ..sockets.stream import StreamSocket
 from .asynciotls import Securing, Terms, client_terms, server_terms
+from .face import CONNECT_TIMEOUT
 from .names import AddrInfo, Resolve, resolved
 from .readiness import ready
 from .streams import wait_for
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 Factory = Callable[[], asyncio.BaseProtocol]
 
-CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
 LOOPBACK = 0x7F000001
 
 
@@ -273,7 +273,7 @@ def take_over(net: Net, core: StreamSocket) -> tuple[TcpTransport, bytes, bool]:
     transport = net.clients.take(None)
     end = core.stream
     try:
-        if end is not None and end.ended and core.used and not core.connecting:
+        if end is not None and end.ended and end.open:
             assert end.conn is not None
             data = end.take(end.unread) if end.unread else b""
             transport.adopt(end.conn, core.take_error() or Aborted())

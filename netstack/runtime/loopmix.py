@@ -14,6 +14,7 @@ A program's own `socket.socket()` is adopted when it comes here first (adoption.
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import socket
 from collections.abc import Callable, Sequence
@@ -23,8 +24,10 @@ from ..sockets.base import Socket
 from . import connecting, endpoints, sendfiles, serving
 from .adoption import INET, by_descriptor, core_of, faced
 from .current import net_var
+from .helm import Helm
 from .names import AddrInfo, Host, Port, resolved
 from .readiness import READ, WRITE, Watch, ready
+from .stacksocket import StackSocket
 from .transports import TcpTransport
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
 
     _attached: Net | None = None
     _watches: dict[Socket, Watch] | None = None
+    helm: Helm | None = None
 
     @property
     def net(self) -> Net | None:
@@ -58,6 +62,17 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         if self._attached is not None:
             raise RuntimeError("this loop has a net already")
         self._attached = net
+        self.helm = Helm()
+
+    def run_forever(self) -> None:
+        if self.helm is None or self.is_running():
+            super().run_forever()
+            return
+        self.helm.take()
+        try:
+            super().run_forever()
+        finally:
+            self.helm.let_go()
 
     def close(self) -> None:
         """Close the net in order first: what was written is still delivered, for as long as the net lingers."""
@@ -100,7 +115,14 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         """The same for what `add_reader` takes: an object or its descriptor."""
         if self.net is None:
             return None
-        return by_descriptor(fd) if isinstance(fd, int) else core_of(self.net, fd)
+        if isinstance(fd, int):
+            return by_descriptor(fd)
+        try:
+            return core_of(self.net, fd)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            raise ValueError(f"Invalid file object: {fd!r}") from None  # closed: asyncio's word for it
 
     def _checked(self, sock: Any) -> Socket | None:
         core = self._core(sock)
@@ -250,7 +272,7 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         if core is None:
             return await super().sock_accept(sock)
         new, address = await self._retried(core, READ, core.accept)
-        return faced(new), address
+        return (StackSocket.over(sock._face, new, 0.0) if isinstance(sock, StackSocket) else faced(new)), address
 
     async def sock_sendfile(
         self, sock: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool | None = True

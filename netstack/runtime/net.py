@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from socket import AF_INET, SO_REUSEADDR, SOL_SOCKET
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..address import ip4_text
 from ..cores import IpError, StreamUser
@@ -16,18 +17,29 @@ from ..stack import Stack
 from ..tcp.connection import Connection
 from .asynciotls import leave
 from .base import Crank
-from .connecting import CONNECT_TIMEOUT
 from .datagrams import UdpTransport
-from .face import LINGER, NetFace, check_port
+from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from .names import Names
 from .reactor import LoopReactor
 from .resolve import ipv4, local_ipv4
-from .servers import BACKLOG, Server
+from .servers import Server
 from .serving import bound
 from .splice import splice
 from .streams import TcpStream, UdpSocket, wait_for
 from .transports import Keeper
 from .verbs import Verbs
+
+if TYPE_CHECKING:
+    from .blocking import Blocking
+    from .dialfd import FdSocket
+    from .forward import Forward
+    from .socks import Socks
+
+
+class Door(Protocol):
+    """Something that lets others in."""
+
+    async def aclose(self) -> None: ...
 
 
 class Net(NetFace, Verbs):
@@ -37,21 +49,27 @@ class Net(NetFace, Verbs):
     """
 
     def __init__(
-        self, stack: Stack, loop: asyncio.AbstractEventLoop, names: Names | None = None, *, crank: Crank | None = None
+        self, stack: Stack, loop: asyncio.AbstractEventLoop, names: Names | None = None, crank: Crank | None = None
     ) -> None:
         """With a `crank` somebody else's: he turns the stack, and keeps it when the net is closed."""
+        self.stack = stack
+        self.names = names or Names()
         self.loop = self._loop = loop
-        owns = crank is None
+        self._reactor: LoopReactor | None = None
         if crank is None:
-            reactor = LoopReactor(loop)
-            crank = Crank(stack, reactor, self._device_failed)
-            reactor.serve(crank)
-        super().__init__(stack, crank, names, owns)
+            self._reactor = LoopReactor(loop)
+            crank = Crank(stack, self._reactor, self._device_failed)
+            self._reactor.serve(crank)
+        self._crank = crank
+        self._thread = threading.get_ident()  # the loop's
+        self._blocking: Blocking | None = None
         self.clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
         self._datagrams: set[UdpSocket | UdpTransport] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._doors: set[Door] = set()  # forwards, proxies
+        self._closed = False
         self._pings = 0
 
     def _device_failed(self, error: OSError) -> None:
@@ -100,6 +118,8 @@ class Net(NetFace, Verbs):
     ) -> Server:
         """Run `handler(stream)` in a task of the net for each connection; the stream is closed when it returns."""
         self.check()
+        if backlog < 1:
+            raise UsageError(f"a backlog of {backlog} accepts nothing: choose 1 or more")
         sockets = bound(self, [(AF_INET, (host or "", check_port(port)))], [(SOL_SOCKET, SO_REUSEADDR)])
         server = self.new_server()
 
@@ -177,10 +197,57 @@ class Net(NetFace, Verbs):
             self.stack.icmp.on_echo_reply(ident, None)
         return Duration(arrived - start)
 
+    # -- for threads -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def blocking(self) -> Blocking:
+        """Sockets that block, for any thread: `net.blocking.socket()`, `create_connection`, `create_server` (blocking.py)."""
+        if self._blocking is None:
+            from . import blocking
+
+            with blocking.MAKING:
+                if self._blocking is None:
+                    self._blocking = blocking.Blocking(self)
+        return self._blocking
+
+    # -- for programs that nobody can enter ----------------------------------------------------------------------------------
+
+    async def dial_fd(self, host: str, port: int, timeout: Duration | None = None) -> FdSocket:
+        """Connect, and give a real descriptor, blocking, for C libraries: a `socket.socket` that answers for its connection.
+        Raises Refused, TimedOut, Unreachable, OSError."""
+        from . import dialfd
+
+        self.check()
+        return await dialfd.dial_fd(self, host, port, CONNECT_TIMEOUT if timeout is None else timeout)
+
+    async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
+        """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.
+
+            "tcp:5432", "unix:/run/x.sock"            the stack's port, served by the host
+            "host:127.0.0.1:8080", "tcp:10.0.0.1:80"    the host's port, served through the stack
+            "udp:53", "host:udp:127.0.0.1:5353"        datagrams too
+
+        `ends.py` has the whole grammar. Raises UsageError, AddressInUse, OSError.
+        """
+        from . import ends, forward
+
+        self.check()
+        return await forward.forward(self, *ends.route(listen, target), limit)
+
+    async def socks5(
+        self, host: str = "127.0.0.1", port: int = 1080, *, user: str | None = None, password: str | None = None, limit: int = 1024
+    ) -> Socks:
+        """A proxy on the *host's* address and port, SOCKS5 and HTTP CONNECT, that connects through this net and resolves names in
+        it. At most `limit` clients at a time. Raises UsageError, OSError."""
+        from . import socks
+
+        self.check()
+        return await socks.socks5(self, host, port, user=user, password=password, limit=limit)
+
     # -- leaving ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        if self._owns:
+        if self._reactor is not None:
             self._crank.start()
 
     async def wait_addresses(self) -> None:
@@ -209,6 +276,8 @@ class Net(NetFace, Verbs):
         if self._closed:
             return
         self._closed = True
+        for door in list(self._doors):
+            await door.aclose()
         for server in list(self._servers):
             server.close()
         for task in list(self._tasks):
@@ -229,12 +298,19 @@ class Net(NetFace, Verbs):
         for socket in list(self._datagrams):
             socket.close()
         self.sockets.close()
+        if self._blocking is not None:
+            self._blocking.close()
         try:
             await self._delivered(linger)
         finally:
             for transport in [each for keeper in keepers for each in keeper.alive]:
                 transport.close()
-            self._let_go()
+            now = self.now()
+            if self._reactor is not None:
+                self._crank.stop()
+                self.stack.close(now)
+            else:
+                self.stack.tcp.abort_all(now)
         await asyncio.sleep(0)  # connection_lost of what was aborted …
         await asyncio.sleep(0)  # … and what SSLProtocol passes on
 
@@ -244,7 +320,13 @@ class Net(NetFace, Verbs):
             self._closed = True
             for task in list(self._tasks):
                 task.cancel()
-            self._let_go()
+            self.sockets.close()
+            if self._blocking is not None:
+                self._blocking.close()
+            now = self.now()
+            if self._reactor is not None:
+                self._crank.stop()
+                self.stack.close(now)
 
     async def _delivered(self, linger: Duration) -> None:
         """Until no connection holds data or an unacknowledged FIN, for at most `linger`."""

@@ -67,6 +67,10 @@ class TcpStream:
     data queued: it will be sent.
     """
 
+    # what this can do beyond `signatures.Stream`, for those who stand on streams of any kind
+    gathers = True  # `send_all` takes several buffers in a row
+    keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
+
     def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[TcpStream], None]) -> None:
         self._crank = crank
         self._loop = loop
@@ -272,14 +276,18 @@ class TcpStream:
         self._on_end(self)
 
     async def aclose(self) -> None:
-        """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer."""
+        """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer. With something
+        unread it resets the connection, as the kernel does: the peer must not believe that it was read."""
         self.close()
 
     def close(self) -> None:
         if self._closed:
             return
-        self._closed = True
         core = self.user
+        if core.unread:  # taken from the connection, and by nobody else: RFC 2525 2.17
+            self.abort()
+            return
+        self._closed = True
         if core.conn is not None and not core.ended:
             core.conn.close(self._crank.now())
             self._crank.rearm()
@@ -293,6 +301,7 @@ class TcpStream:
         core = self.user
         if core.conn is not None and not core.ended:
             core.conn.abort(self._crank.now())
+            self._crank.rearm()  # a reset to ourselves waits for the next turn
         core.forget()
         core.wake()
         self._on_end(self)

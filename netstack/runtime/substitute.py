@@ -1,11 +1,11 @@
 """For as long as a program runs, the event loops that it makes are ours.
 
-A program that nobody may change says `asyncio.run(main())`, or gives a runner a class of loops. On every Python from 3.11 to 3.14 a
-runner without a factory calls `asyncio.events.new_event_loop`, so that name is the one to change, and the same function's other name,
-`asyncio.new_event_loop`. Those who name a class instead (uvicorn: `asyncio.SelectorEventLoop`, `uvloop.Loop`) find ours under its name.
-An event-loop policy would change nothing more, and goes away in Python 3.16.
+A program that nobody may change says `asyncio.run(main())`, or gives a runner a class of loops. On every Python from 3.11 to 3.14
+a runner without a factory calls `asyncio.events.new_event_loop`, so that name is the one to change, and the same function's other
+name, `asyncio.new_event_loop`. Those who name a class instead (uvicorn: `asyncio.SelectorEventLoop`, `uvloop.Loop`) find ours
+under its name. An event-loop policy would change nothing more, and goes away in Python 3.16.
 
-Whoever has taken such a name already, by `from asyncio import new_event_loop` in a module that was imported before, keeps what it has.
+Whoever has taken such a name already, by `from asyncio import new_event_loop` in a module imported before, keeps what it has.
 """
 
 from __future__ import annotations

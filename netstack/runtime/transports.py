@@ -304,6 +304,7 @@ class TcpTransport(StreamUser):
         )
         self._lose(error if isinstance(error, Exception) else None)
         self._conn.abort(self._crank.now())
+        self._crank.rearm()
 
     # -- asyncio.BaseTransport ----------------------------------------------------------------------------------------------
 
@@ -448,6 +449,7 @@ class TcpTransport(StreamUser):
         self._lose(None)
         if self._conn is not None:
             self._conn.abort(self._crank.now())
+            self._crank.rearm()
 
     def _force_close(self, error: Exception | None) -> None:
         """What asyncio's SSLProtocol ends a connection with, and tells its program why: what was written is still delivered, as

@@ -45,7 +45,7 @@ class DatagramSocket(Socket):
         if self.inbox.queue or self.rd_shut:
             mask |= c.POLLIN
         if self.error is not None:
-            mask |= c.POLLERR | c.POLLIN
+            mask |= c.POLLERR
         if self.rd_shut:
             mask |= c.POLLRDHUP
             if self.wr_shut:
@@ -181,13 +181,13 @@ class DatagramSocket(Socket):
         """One datagram of all `buffers`. Raises OSError: EDESTADDRREQ, EMSGSIZE, EACCES for a broadcast that was not allowed,
         ENETUNREACH, and what was reported of an earlier one."""
         self.check()
-        if self.wr_shut:
-            raise failure(errno.EPIPE)
         if flags & c.MSG_OOB:
             raise failure(errno.EOPNOTSUPP)
         error = self.take_error()
         if error is not None:
             raise error
+        if self.port is None:
+            self.settle(0, 0)  # before anything can be wrong with the rest, as in Linux
         data = buffers[0] if len(buffers) == 1 else b"".join(map(readable, buffers))
         if type(data) is not bytes:
             data = bytes(readable(data))
@@ -201,6 +201,8 @@ class DatagramSocket(Socket):
             ip, port = parse(self.family, address, "sendto")
             if port == 0:
                 raise failure(errno.EINVAL)
+        if self.wr_shut:
+            raise failure(errno.EPIPE)
         self.transmit(data, ip or LOOPBACK, port, ancdata)
         return len(data)
 
@@ -216,9 +218,9 @@ class DatagramSocket(Socket):
                 raise failure(errno.EINVAL, "a datagram leaves with the address that its socket is bound to")
             ttl, tos = own_ttl or ttl, tos if own_tos < 0 else own_tos
         df = options[c.IPPROTO_IP, c.IP_MTU_DISCOVER] >= c.IP_PMTUDISC_DO
-        local = self.port if self.port is not None else self.settle(0, 0)
+        assert self.port is not None
         try:
-            local.send(data, ip, port, self.turn.now(), ttl, tos, df)
+            self.port.send(data, ip, port, self.turn.now(), ttl, tos, df)
         except (OSError, UsageError) as error:
             raise told(error) from None
         finally:
@@ -231,11 +233,11 @@ class DatagramSocket(Socket):
         self.check()
         if how not in (c.SHUT_RD, c.SHUT_WR, c.SHUT_RDWR):
             raise failure(errno.EINVAL)
-        if not self.peer:
-            raise failure(errno.ENOTCONN)
         self.rd_shut = self.rd_shut or how != c.SHUT_WR
         self.wr_shut = self.wr_shut or how != c.SHUT_RD
         self.changed()
+        if not self.peer:
+            raise failure(errno.ENOTCONN)
 
     def end(self) -> None:
         if self.port is not None:

@@ -4,6 +4,7 @@ from netstack.sockets.inbox cimport Inbox
 cdef class StreamEnd(Inbox):
     cdef public object face
     cdef readonly bint open
+    cdef public bint shut
     cdef void connected(self, long long now) except *
     cdef void arrived(self) except *
     cdef void eof(self, long long now) except *

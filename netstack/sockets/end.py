@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from ..cores import Turn
+from ..errors import Aborted, PeerReset
 from .inbox import Inbox
 
 
@@ -12,20 +13,24 @@ class Face(Protocol):
 
 
 class StreamEnd(Inbox):
-    """open   the handshake is done"""
+    """open   the handshake is done         shut   both ways are, by us: what still comes, nobody will read"""
 
-    __slots__ = ("face", "open")
+    __slots__ = ("face", "open", "shut")
 
     def __init__(self, clock: Turn) -> None:
         Inbox.__init__(self, clock)
         self.face: Face | None = None  # nobody, while it waits to be accepted
         self.open = False
+        self.shut = False
 
     def connected(self, now: int) -> None:
         self.open = True
         self.tell()
 
     def arrived(self) -> None:
+        if self.shut:  # RFC 1122 4.2.2.13: the peer must not believe that it was read
+            self.forget()
+            self.conn.abort(self.clock.now())
         self.tell()
 
     def eof(self, now: int) -> None:
@@ -37,7 +42,7 @@ class StreamEnd(Inbox):
         self.tell()
 
     def closed(self, error: Exception | None, now: int) -> None:
-        self.error = error
+        self.error = PeerReset() if self.shut and isinstance(error, Aborted) else error  # as Linux tells it
         self.ended = True
         self.tell()
 

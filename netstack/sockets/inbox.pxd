@@ -23,6 +23,8 @@ cdef class Inbox(StreamUser):
     cdef void arrived(self) except *
     @cython.locals(o=Py_ssize_t, n=Py_ssize_t, parts=list)
     cpdef bytes take(self, Py_ssize_t limit)
+    @cython.locals(data=bytes, parts=list, left=Py_ssize_t)
+    cpdef bytes fill(self, Py_ssize_t limit)
     cpdef object take_view(self)
     @cython.locals(size=Py_ssize_t, done=Py_ssize_t, o=Py_ssize_t, n=Py_ssize_t)
     cpdef Py_ssize_t take_into(self, object buffer) except -1

@@ -96,6 +96,19 @@ class Inbox(StreamUser):
                 break
         return b"".join(parts)
 
+    def fill(self, limit: int) -> bytes:
+        """As `take`, but never less than there is."""
+        data = self.take(limit)
+        if len(data) == limit or self.unread == 0:
+            return data
+        parts = [data]
+        left = limit - len(data)
+        while left and self.unread:
+            data = self.take(left)
+            left -= len(data)
+            parts.append(data)
+        return b"".join(parts)
+
     def take_view(self) -> memoryview:
         """The first chunk, without a copy."""
         chunk = memoryview(self.chunks[0])

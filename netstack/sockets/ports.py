@@ -23,6 +23,7 @@ class Ports:
         self._table = table
         self._holders: dict[int, list[tuple[int, StreamSocket]]] = {}
         self._held: dict[StreamSocket, int] = {}
+        self._chosen: set[StreamSocket] = set()  # those that left the choice to us: the port goes with what it was for
 
     def reserve(self, sock: StreamSocket, ip: int, port: int) -> int:
         """The port, chosen for 0. Raises OSError: EADDRINUSE, EADDRNOTAVAIL."""
@@ -31,6 +32,7 @@ class Ports:
             raise failure(errno.EADDRNOTAVAIL)
         hub = stack.tcp.hub
         if port == 0:
+            self._chosen.add(sock)
             try:
                 port = hub.free_port()
             except OSError as error:
@@ -51,7 +53,13 @@ class Ports:
         """The port that it has reserved, or 0."""
         return self._held.get(sock, 0)
 
+    def retire(self, sock: StreamSocket) -> None:
+        """The connection is over, or the listening: a port that was asked for by its number stays bound, another is free again."""
+        if sock in self._chosen:
+            self.free(sock)
+
     def free(self, sock: StreamSocket) -> None:
+        self._chosen.discard(sock)
         port = self._held.pop(sock, 0)
         if not port:
             return

@@ -11,7 +11,7 @@ import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Refused, UsageError
+from ..errors import PeerReset, Refused, UsageError
 from ..tcp import const as tc
 from ..tcp.connection import Connection
 from . import const as c
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 LOOPBACK = 0x7F000001
 
+# What a program has been told of `connect`: the kernel's SS_*, apart from the state of the connection
+UNCONNECTED, CONNECTING, CONNECTED, SPOILT = range(4)
+
 
 class StreamSocket(Socket):
     """bound       address and port of one's own, None before           peer   of the other side, 0 before there is one
@@ -36,7 +39,7 @@ class StreamSocket(Socket):
     """
 
     __slots__ = (
-        "bound", "congestion", "connecting", "heard", "listening", "peer", "peer_port", "rd_shut", "stream", "used", "wr_shut",
+        "bound", "congestion", "heard", "listening", "peer", "peer_port", "phase", "rd_shut", "stream", "wr_shut",
     )  # fmt: skip
 
     def __init__(self, table: Sockets, family: int, proto: int = 0) -> None:
@@ -46,8 +49,7 @@ class StreamSocket(Socket):
         self.peer_port = 0
         self.stream: StreamEnd | None = None
         self.listening: Listening | None = None
-        self.connecting = False  # connect() has been called, and nobody has been told of its end
-        self.used = False  # it was connected once: recv says end of file, and not ENOTCONN
+        self.phase = UNCONNECTED
         self.heard = False  # the connection's own error has been put into `error`
         self.rd_shut = False
         self.wr_shut = False
@@ -72,7 +74,7 @@ class StreamSocket(Socket):
         mask = c.POLLERR if self.error is not None else 0
         if end is None or end.ended:
             mask |= c.POLLHUP | c.POLLOUT
-            if end is not None:
+            if end is not None or self.rd_shut:
                 mask |= c.POLLIN | c.POLLRDHUP
             return mask
         if not end.open:
@@ -91,16 +93,17 @@ class StreamSocket(Socket):
         """The connection has ended with an error: it is the socket's now."""
         end = self.stream
         if end is not None and end.ended and not self.heard:
-            self.heard = True
-            if end.error is not None:
-                self.error = told(end.error)
+            self.heard = self.rd_shut = self.wr_shut = True
+            self.table.ports.retire(self)
+            if end.error is not None:  # a reset after the end of file is a broken pipe to a writer, and nothing to a reader
+                self.error = failure(errno.EPIPE) if end.eof_seen and isinstance(end.error, PeerReset) else told(end.error)
 
     # -- opening ----------------------------------------------------------------------------------------------------------------
 
     def bind(self, address: Any) -> None:
         self.check()
         ip, port = parse(self.family, address, "bind")
-        if self.bound is not None or self.stream is not None:
+        if self.table.ports.held(self) or self.conn is not None:  # a port that nobody has asked for goes with its connection
             raise failure(errno.EINVAL, "bind(): the socket is bound already")
         self.bound = ip, self.table.ports.reserve(self, ip, port)
 
@@ -109,9 +112,9 @@ class StreamSocket(Socket):
         if self.listening is not None:
             self.listening.resize(backlog)
             return
-        if self.stream is not None and not self.stream.ended:
+        if self.phase != UNCONNECTED:
             raise failure(errno.EINVAL)
-        if self.bound is None:
+        if not self.table.ports.held(self):
             self.bound = 0, self.table.ports.reserve(self, 0, 0)
         self.stream = None
         self.listening = Listening(self, backlog)
@@ -138,7 +141,7 @@ class StreamSocket(Socket):
         self.stream = end
         self.bound = conn.local, conn.local_port
         self.peer, self.peer_port = conn.remote, conn.remote_port
-        self.used = True
+        self.phase = CONNECTED
         end.face = self
         if not end.ended:
             self.options.apply_all(self)
@@ -152,53 +155,59 @@ class StreamSocket(Socket):
         self.check()
         ip, port = parse(self.family, address, "connect")
         end = self.stream
-        if self.connecting and end is not None:
+        if self.phase == SPOILT:
+            raise failure(errno.EINVAL)
+        if self.phase == CONNECTED or self.listening is not None:
+            raise failure(errno.EISCONN)
+        if self.phase == CONNECTING and end is not None:
             self.hear()
             if not end.ended and not end.open:
                 raise failure(errno.EALREADY)
-            self.connecting = False
             if not end.ended:
+                self.phase = CONNECTED
                 return
             error = self.take_error() or failure(errno.ECONNABORTED)
             self.drop()
             raise error
-        if self.listening is not None or (end is not None and not end.ended):
-            raise failure(errno.EISCONN)
-        if end is not None:
-            self.drop()
         self.open(ip or LOOPBACK, port)
         raise failure(errno.EINPROGRESS)
 
     def open(self, ip: int, port: int) -> None:
-        local, local_port = self.bound or (0, 0)
+        local = self.bound[0] if self.bound is not None else 0
+        local_port = self.table.ports.held(self)
         if port == 0:
             raise failure(errno.ECONNREFUSED)
-        end = StreamEnd(self.turn)
+        end = self.stream = StreamEnd(self.turn)
         end.face = self
         tcp = self.table.stack.tcp
         try:
             if local == ip and local_port == port:
                 raise Refused("a connection can't be its own peer")
-            conn = tcp.connect(local, local_port, ip, port, end, self.turn.now(), None, self.congestion or None)
+            conn = tcp.connect(local, local_port, ip, port, end, self.turn.now(), None, self.congestion or None, self.prepare)
         except (OSError, UsageError) as error:
+            self.stream = None
             raise told(error) from None
-        end.bind(conn)
-        self.stream = end
         self.heard = False
         self.peer, self.peer_port = ip, port
         self.bound = conn.local, conn.local_port
-        self.used = True
-        self.connecting = True
-        self.options.apply_all(self)
+        self.phase = CONNECTING
         self.turn.rearm()
+
+    def prepare(self, conn: Connection) -> None:
+        """Options that the SYN carries, and those that it doesn't."""
+        assert self.stream is not None
+        self.stream.bind(conn)
+        limit = self.options[c.IPPROTO_TCP, c.TCP_MAXSEG]
+        if limit:
+            conn.limit_mss(limit)
+        self.options.apply_all(self)
 
     def drop(self) -> None:
         """What failed, or is over: the socket can connect anew."""
         self.stream = None
-        self.used = self.heard = self.rd_shut = self.wr_shut = self.connecting = False
+        self.phase = UNCONNECTED
+        self.heard = self.rd_shut = self.wr_shut = False
         self.peer = self.peer_port = 0
-        held = self.table.ports.held(self)
-        self.bound = (self.bound[0], held) if self.bound is not None and held else None
 
     # -- receiving --------------------------------------------------------------------------------------------------------------
 
@@ -211,19 +220,19 @@ class StreamSocket(Socket):
         if flags & c.MSG_ERRQUEUE:
             raise would_block()
         end = self.stream
-        if self.listening is not None or (end is None and not self.used):
-            raise self.take_error() or failure(errno.ENOTCONN)
-        if end is None:
-            return None
-        if end.unread:
+        if self.listening is not None:
+            raise failure(errno.ENOTCONN)
+        if end is not None and end.unread:
             return end
         self.hear()
+        if end is not None and end.eof_seen:
+            return None
         error = self.take_error()
         if error is not None:
             raise error
-        if end.eof_seen or self.rd_shut or end.ended:
+        if self.rd_shut:
             return None
-        raise would_block()
+        raise would_block() if end is not None else failure(errno.ENOTCONN)
 
     def recv(self, n: int, flags: int = 0) -> bytes:
         if n < 0:
@@ -233,7 +242,7 @@ class StreamSocket(Socket):
             return b""
         if flags & c.MSG_PEEK:
             return end.peek(n)
-        data = end.take(n)
+        data = end.fill(n)
         self.turn.rearm()
         return data
 
@@ -345,19 +354,28 @@ class StreamSocket(Socket):
             if how != c.SHUT_WR:
                 self.listening.close()
                 self.listening = None
+                self.rd_shut = self.wr_shut = False
+                self.table.ports.retire(self)
                 self.changed()
             return
         end = self.stream
+        if self.phase == CONNECTING:
+            self.phase = CONNECTED if end is not None and end.open and not end.ended else SPOILT
         if end is None or end.ended:
+            self.rd_shut = self.rd_shut or how != c.SHUT_WR
+            self.wr_shut = self.wr_shut or how != c.SHUT_RD
             raise failure(errno.ENOTCONN)
         if not end.open:  # Linux disconnects: nobody wants what has not begun
             end.conn.abort(self.turn.now())
+            self.drop()
+            self.error = None
             return
         if how != c.SHUT_WR:
             self.rd_shut = True
         if how != c.SHUT_RD and not self.wr_shut:
             self.wr_shut = True
             end.conn.shutdown(self.turn.now())
+        end.shut = self.rd_shut and self.wr_shut
         self.turn.rearm()
         self.changed()
 
@@ -385,7 +403,7 @@ class StreamSocket(Socket):
         if end is None or end.ended or not end.open:
             raise failure(errno.ENOTCONN)
         conn, eof = end.conn, bool(end.eof_seen)
-        data = end.take(end.unread) if end.unread else b""
+        data = end.fill(end.unread) if end.unread else b""
         self.stream = None
         end.face = None
         self.refs = 1

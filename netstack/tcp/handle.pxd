@@ -52,6 +52,7 @@ cdef class Handle(Receiver):
     cdef long long high_mark(self) except? -1
     @cython.locals(high="long long", low="long long")
     cdef long long low_mark(self) except? -1
+    cpdef void limit_mss(self, int size) except *
     cpdef void set_marks(self, long long low, long long high) except *
     cpdef void set_nodelay(self, bint on, long long now) except *
     @cython.locals(new=Congestion)

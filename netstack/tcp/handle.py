@@ -305,6 +305,12 @@ class Handle(Receiver):
             self.tuner.promised = offered
         self.open_window_again(now)
 
+    def limit_mss(self, size: int) -> None:
+        """Neither send nor announce more than `size` bytes in a segment; before the SYN."""
+        if size + tc.IP_TCP < self.path_mtu:
+            self.path_mtu = size + tc.IP_TCP
+            self.adv_mss = size
+
     def high_mark(self) -> int:
         """Unacknowledged bytes at which `write` says False now."""
         hub = self.hub

@@ -71,8 +71,9 @@ def test_messages_of_several_buffers(lab):
 def test_an_unconnected_socket_needs_an_address(lab):
     a = lab.a.sockets.datagram()
     fails(errno.EDESTADDRREQ, a.send, b"x")
+    assert a.getsockname()[1], "Linux binds before it looks"
     fails(errno.ENOTCONN, a.getpeername)
-    fails(errno.ENOTCONN, a.shutdown, c.SHUT_RDWR)
+    fails(errno.ENOTCONN, a.shutdown, c.SHUT_WR)
     fails(errno.EOPNOTSUPP, a.listen)
     fails(errno.EOPNOTSUPP, a.accept)
     fails(errno.EINVAL, a.sendto, b"x", (lab.ip_b, 0))
@@ -116,7 +117,7 @@ def test_a_refusal_is_told_to_a_connected_socket_once(lab):
     a.connect((lab.ip_b, 9))
     a.send(b"anybody?")
     lab.rest()
-    assert a.events() == c.POLLOUT | c.POLLIN | c.POLLERR
+    assert a.events() == c.POLLOUT | c.POLLERR
     fails(errno.ECONNREFUSED, a.recv, 10)
     fails(errno.EAGAIN, a.recv, 10)
     a.send(b"anybody?")
