@@ -228,6 +228,93 @@ def test_the_net_of_a_program_is_that_of_its_host() -> None:
     run_virtual(main())
 
 
+def test_unchanged_programs_run_on_hosts_and_call_each_other_by_name() -> None:
+    """asyncio's own functions; and a connection that a handler opens is of the host that it runs on."""
+    world = World(seed=5, loss=0.1, delay=10 * MILLISECOND)
+    a, b, c = (world.host(name) for name in "abc")
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        onward, out = await asyncio.open_connection("c", 7)
+        out.write(await reader.readline())
+        writer.write(await onward.readline())
+        for each in (out, writer):
+            each.close()
+
+    async def client() -> bytes:
+        reader, writer = await asyncio.open_connection("b", 70)
+        writer.write(b"hello\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+    async def main() -> None:
+        async with netstack.open_world(world):
+            servers = [await b.run(asyncio.start_server(relay, port=70)), await c.run(asyncio.start_server(echo, port=7))]
+            assert await a.run(client()) == b"hello\n"
+            assert c.net.counters()["Tcp"]["PassiveOpens"] == 1
+            assert b.net.counters()["Tcp"]["ActiveOpens"] == b.net.counters()["Tcp"]["PassiveOpens"] == 1
+            for server in servers:
+                server.close()
+
+    run_virtual(main())
+
+
+def test_what_the_program_does_not_own_waits_for_no_packet() -> None:
+    """The kernel's network is left alone: a task without a host uses it."""
+
+    async def main() -> None:
+        world = World()
+        world.host("a")
+        async with netstack.open_world(world):
+            server = await asyncio.start_server(echo, "127.0.0.1", 0)
+            assert type(server.sockets[0]).__module__ == "asyncio.trsock"
+            assert server.sockets[0].fileno() > 2
+            server.close()
+            await server.wait_closed()
+
+    run_virtual(main())
+
+
+def test_aiohttp_under_loss_in_virtual_time() -> None:
+    web = pytest.importorskip("aiohttp.web")
+    aiohttp = pytest.importorskip("aiohttp")
+    world = World(seed=3, loss=0.2, delay=20 * MILLISECOND)
+    a, b = world.host("a"), world.host("b")
+
+    async def serve() -> Any:
+        async def hello(request: Any) -> Any:
+            return web.Response(text=f"hello {request.remote}")
+
+        app = web.Application()
+        app.router.add_get("/", hello)
+        runner = web.AppRunner(app, keepalive_timeout=75)
+        await runner.setup()
+        await web.TCPSite(runner, "0.0.0.0", 80).start()
+        return runner
+
+    async def client() -> list[str]:
+        answers = []
+        async with aiohttp.ClientSession() as session:
+            for _ in range(5):
+                async with session.get("http://10.0.0.2/") as response:
+                    answers.append(await response.text())
+                await asyncio.sleep(100)  # longer than the server keeps the connection
+        return answers
+
+    async def main() -> int:
+        async with netstack.open_world(world):
+            runner = await b.run(serve())
+            assert await a.run(client()) == ["hello 10.0.0.1"] * 5
+            await b.run(runner.cleanup())
+        return world.now
+
+    before = time.monotonic()
+    first = run_virtual(main())
+    assert first > 500 * SECOND
+    assert time.monotonic() - before < 10
+
+
 def test_a_fault_of_the_world_ends_its_block() -> None:
     class Stuck:
         def next_deadline(self) -> int:

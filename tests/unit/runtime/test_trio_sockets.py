@@ -109,6 +109,26 @@ async def test_open_tcp_stream_and_serve_tcp_as_they_are() -> None:
         assert await a.run(client()) == b"x" * 20_000
 
 
+async def test_hosts_of_a_world_know_each_other_by_name_and_handlers_are_on_theirs() -> None:
+    async with hosts(loss=0.1, seed=2) as (a, b, nursery):
+        await nursery.start(on, a, trio.serve_tcp, echo, 7)
+
+        async def relay(stream: Any) -> None:
+            async with await trio.open_tcp_stream("a", 7) as onward:
+                await onward.send_all(await stream.receive_some())
+                await stream.send_all(await onward.receive_some())
+
+        await b.net.serve_streams(relay, 70)
+
+        async def client() -> bytes:
+            async with await trio.open_tcp_stream("b", 70) as stream:
+                await stream.send_all(b"hello")
+                return bytes(await stream.receive_some())
+
+        assert await a.run(client()) == b"hello"
+        assert b.net.counters()["Tcp"]["ActiveOpens"] == 1
+
+
 async def test_tls_over_both() -> None:
     ca = trustme.CA()
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
