@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import TimedOut, UsageError
 from ..instant import SECOND
+from ..runtime.loop import KERNEL
 from ..runtime.loop import run as run_loop
 from ..runtime.resolve import ipv4
 from .options import add_net_options, count, open_net, positive_seconds
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.size <= LARGEST:
         raise UsageError(f"-s {args.size} doesn't fit in a datagram: ask for 0 to {LARGEST} bytes")
     ipv4(args.host)
-    return run_loop(ping(args))
+    return run_loop(ping(args), net=KERNEL[0])
 
 
 class Tally:

@@ -45,6 +45,8 @@ class Blocking:
 
     def __init__(self, net: Net) -> None:
         self.net = net
+        if net._reactor is None:
+            raise UsageError("the time of a world's net is virtual, and no thread can wait in it: use its tasks, or its sockets")
         self.owner: Owner = owner_of(net._loop, net._thread)
         self.owner.join(net._crank, net._reactor)
         self.closed = net._closed
@@ -167,7 +169,7 @@ class Blocking:
         core.getpeername()
         self._drop(mirror)
         ours, theirs = mirror.let_go()
-        self.net._own(carry(HostEnd(ours, self.net._loop), CoreEnd(core, self.net._loop), None))
+        self.net.own(carry(HostEnd(ours, self.net._loop), CoreEnd(core, self.net._loop), None))
         theirs.detach()
 
     def close(self) -> None:
@@ -203,10 +205,10 @@ class BlockingNet:
             raise failure
 
     def _run(self, opening: Callable[[], Any], ready: threading.Event) -> None:
-        from .loop import run
+        from .loop import KERNEL, run
 
         try:
-            run(self._live(opening, ready))
+            run(self._live(opening, ready), net=KERNEL[0])
         except BaseException as error:
             if ready.is_set():
                 raise

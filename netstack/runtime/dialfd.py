@@ -121,5 +121,5 @@ async def dial_fd(net: Net, host: str, port: int, timeout: Duration) -> FdSocket
         far.abort()
         raise
     sock = FdSocket.over(theirs, net.blocking, core, names)
-    net._own(carry(HostEnd(ours, net._loop), far, weakref.ref(sock)))
+    net.own(carry(HostEnd(ours, net._loop), far, weakref.ref(sock)))
     return sock

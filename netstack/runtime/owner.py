@@ -41,6 +41,7 @@ from ..instant import NEVER, SECOND
 from ..sockets import const as c
 from ..sockets.base import Socket
 from .base import Crank
+from .helm import PATIENCE, Helm
 
 T = TypeVar("T")
 READ = c.POLLIN | c.POLLRDHUP | c.POLLHUP | c.POLLERR
@@ -70,6 +71,9 @@ class Home(Protocol):
 
     def stands(self) -> bool:
         """Does no loop run in this thread?"""
+
+    def runs(self) -> bool:
+        """Does the loop run, in whatever thread?"""
 
     def closed(self) -> bool: ...
 
@@ -115,6 +119,10 @@ class LoopHome:
     def stands(self) -> bool:
         return asyncio._get_running_loop() is None
 
+    def runs(self) -> bool:
+        loop = self._loop()
+        return loop is not None and loop.is_running()
+
     def closed(self) -> bool:
         loop = self._loop()
         return loop is None or loop.is_closed()
@@ -128,6 +136,9 @@ def owner_of(loop: asyncio.AbstractEventLoop, thread: int) -> Owner:
     owner = _owners.get(loop)
     if owner is None:
         owner = _owners[loop] = Owner(LoopHome(loop, thread))
+        owner.helm = getattr(loop, "helm", None)
+        if owner.helm is not None:
+            owner.helm.ring = owner.ring
     return owner
 
 
@@ -236,7 +247,13 @@ class Owner:
         self.queue: deque[Call | Callable[[], object]] = deque()
         self._posted = False
         self._draining = False
+        self.helm: Helm | None = None  # of a loop that says when it runs
         self._bell = -1  # wakes who turns by hand; kept, since another thread may be about to ring it
+
+    def ring(self) -> None:
+        """Wake whoever turns by hand."""
+        if self.turning:
+            os.eventfd_write(self._bell, 1)
 
     def bell(self) -> int:
         if self._bell < 0:
@@ -266,22 +283,52 @@ class Owner:
         `mask`. With `mask` 0 it is tried once, and that is not timed. `timeout` in seconds, None for ever. Raises
         TimeoutError("timed out") as sockets do, NetClosed, UsageError inside a turn, and what `attempt` raises."""
         if self.home.inside():
-            return self._wait_here(core, mask, attempt, timeout)
+            if self.helm is None or self.helm.mine():
+                return self._wait_here(core, mask, attempt, timeout)
+            self.helm.take()
+            try:
+                return self._wait_here(core, mask, attempt, timeout)
+            finally:
+                self.helm.let_go()
         call = Call(self, core, mask, attempt)
         self._hand_over(call)
         until = None if timeout is None or mask == 0 else time.monotonic() + timeout
         try:
-            while not call.done.acquire(timeout=_patience(call, until)):
+            while not call.done.acquire(timeout=self._patience(call, until)):
                 if self.home.closed():
                     raise NetClosed("the event loop of this socket was closed")
                 if until is not None and call.tried and time.monotonic() >= until:
                     raise TimeoutError("timed out")
+                if self.helm is not None and self.helm.borrow():
+                    try:
+                        self._turn_for(call, until)
+                    finally:
+                        self.helm.let_go()
         except BaseException as error:
             if not call.give_up() and isinstance(error, TimeoutError | NetClosed):
                 return call.value()  # it was done at the same moment
             self.tell(call.drop)
             raise
         return call.value()
+
+    def _patience(self, call: Call, until: float | None) -> float:
+        """Seconds to sleep now. However little time a call has, it is tried once: what lies there is not timed."""
+        look = LOOK if self.helm is None or self.home.runs() else PATIENCE
+        if until is None:
+            return look
+        left = until - time.monotonic()
+        return min(look, left if left > 0 else 0.0 if call.tried else 0.001)
+
+    def _turn_for(self, call: Call, until: float | None) -> None:
+        """The loop stands, and its home does something else: turn the stacks for `call`, until somebody of the two wants to."""
+        assert self.helm is not None
+        end = None if until is None else int(until * SECOND)
+        with _Turning(self) as turning:
+            while True:
+                self.drain()
+                if call.finished or self.helm.wanted or (end is not None and time.monotonic_ns() >= end):
+                    return
+                turning.turn(end)
 
     def tell(self, fn: Callable[[], object]) -> None:
         """Call `fn()` where the owner is, now or a moment later; nobody waits for it. Nothing when the loop is closed."""
@@ -304,8 +351,7 @@ class Owner:
             except RuntimeError:
                 self._posted = False
                 raise NetClosed("the event loop of this socket was closed") from None
-        if self.turning:
-            os.eventfd_write(self._bell, 1)
+        self.ring()
 
     # -- where the owner is ------------------------------------------------------------------------------------------------------
 
@@ -375,14 +421,6 @@ class Owner:
         without ever waiting would else never see an answer."""
         with _Turning(self) as turning:
             turning.turn(0)
-
-
-def _patience(call: Call, until: float | None) -> float:
-    """Seconds to sleep now. However little time a call has, it is tried once: what lies there is not timed."""
-    if until is None:
-        return LOOK
-    left = until - time.monotonic()
-    return min(LOOK, left if left > 0 else 0.0 if call.tried else 0.001)
 
 
 class _Turning:

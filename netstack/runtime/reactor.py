@@ -13,8 +13,8 @@ from .selector import StackSelector
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
     """The clock of a loop in nanoseconds. The loops that keep time by the system's monotonic clock are not asked: theirs is a
     float, and uvloop's stands still within one iteration. Any other keeps its own time, a virtual one perhaps."""
-    kind = type(loop)
-    if getattr(kind, "time", None) is asyncio.BaseEventLoop.time or kind.__module__.partition(".")[0] == "uvloop":
+    owner = next((kind for kind in type(loop).__mro__ if "time" in vars(kind)), object)
+    if owner is asyncio.BaseEventLoop or owner.__module__.partition(".")[0] == "uvloop":
         return time.monotonic_ns
     seconds = loop.time
     return lambda: int(seconds() * 1e9)

@@ -67,6 +67,10 @@ class TcpStream:
     data queued: it will be sent.
     """
 
+    # what this can do beyond `signatures.Stream`, for those who stand on streams of any kind
+    gathers = True  # `send_all` takes several buffers in a row
+    keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
+
     def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[TcpStream], None]) -> None:
         self._crank = crank
         self._loop = loop
@@ -213,9 +217,9 @@ class TcpStream:
         if type(data) is bytes:
             more = conn.write(data, self._crank.now()) if data else core.may_write
         elif isinstance(data, list | tuple):
-            more = conn.write_kept([_kept(part) for part in data], self._crank.now())
+            more = conn.write_kept([kept(part) for part in data], self._crank.now())
         else:
-            more = conn.write_kept([_kept(data)], self._crank.now())
+            more = conn.write_kept([kept(data)], self._crank.now())
         self._crank.rearm()
         if more:
             return
@@ -272,14 +276,18 @@ class TcpStream:
         self._on_end(self)
 
     async def aclose(self) -> None:
-        """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer."""
+        """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer. With something
+        unread it resets the connection, as the kernel does: the peer must not believe that it was read."""
         self.close()
 
     def close(self) -> None:
         if self._closed:
             return
-        self._closed = True
         core = self.user
+        if core.unread:  # taken from the connection, and by nobody else: RFC 2525 2.17
+            self.abort()
+            return
+        self._closed = True
         if core.conn is not None and not core.ended:
             core.conn.close(self._crank.now())
             self._crank.rearm()
@@ -293,12 +301,13 @@ class TcpStream:
         core = self.user
         if core.conn is not None and not core.ended:
             core.conn.abort(self._crank.now())
+            self._crank.rearm()  # a reset to ourselves waits for the next turn
         core.forget()
         core.wake()
         self._on_end(self)
 
 
-def _kept(data: Buffer) -> bytes | memoryview:
+def kept(data: Buffer) -> bytes | memoryview:
     """`data` as the send queue takes it: itself where it may be kept, else a copy."""
     if type(data) is bytes:
         return data
@@ -311,9 +320,17 @@ def _kept(data: Buffer) -> bytes | memoryview:
 class UdpSocket:
     """A UDP port with a bounded queue: what finds it full is dropped and counted (`Udp.RcvbufErrors`)."""
 
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, mib: UdpMib, remote: Address | None) -> None:
+    def __init__(
+        self,
+        crank: Crank,
+        loop: asyncio.AbstractEventLoop,
+        mib: UdpMib,
+        remote: Address | None,
+        on_end: Callable[[UdpSocket], None],
+    ) -> None:
         self._crank = crank
         self._loop = loop
+        self._on_end = on_end
         self._remote = remote
         self._port: UdpPort | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -380,3 +397,4 @@ class UdpSocket:
         self._port = None
         self.user.clear()
         _wake(self._reader)
+        self._on_end(self)

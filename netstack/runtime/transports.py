@@ -43,8 +43,8 @@ class Keeper:
         self.on_empty = on_empty
         self._lost: list[TcpTransport] = []
 
-    def take(self, protocol: asyncio.BaseProtocol) -> TcpTransport:
-        """A transport for `protocol`, still without a connection."""
+    def take(self, protocol: asyncio.BaseProtocol | None) -> TcpTransport:
+        """A transport, still without a connection; without a protocol, it gets one by `begin`."""
         transport = TcpTransport(self, protocol)
         self.alive.add(transport)
         return transport
@@ -81,12 +81,12 @@ class TcpTransport(StreamUser):
 
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
-        "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_error", "_get_buffer",
-        "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view",
-        "__dict__", "__weakref__",
+        "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_early", "_early_eof", "_eof_sent",
+        "_error", "_get_buffer", "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing",
+        "_protocol", "_view", "__dict__", "__weakref__",
     )  # fmt: skip
 
-    def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol) -> None:
+    def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol | None) -> None:
         self._keeper = keeper
         self._crank = keeper.crank
         self._conn: Connection = None  # type: ignore[assignment]  # set by `bind`, before anything else can happen
@@ -100,7 +100,11 @@ class TcpTransport(StreamUser):
         self._paused_writing = False
         self._made = False
         self._lost_writes = 0
-        self.set_protocol(protocol)
+        self._early: bytes | None = None
+        self._early_eof = False
+        self._protocol: asyncio.BaseProtocol = None  # type: ignore[assignment]  # `begin` comes before anything is told
+        if protocol is not None:
+            self.set_protocol(protocol)
 
     @property  # type: ignore[misc]  # to be read only is what it is for
     def __class__(self) -> type:
@@ -111,6 +115,11 @@ class TcpTransport(StreamUser):
     @property
     def _sendfile_compatible(self) -> _SendfileMode:
         return _SendfileMode.FALLBACK
+
+    @property
+    def _start_tls_compatible(self) -> bool:
+        """To `loop.start_tls`, and to those who look before they ask."""
+        return True
 
     @property
     def _protocol_paused(self) -> bool:
@@ -125,6 +134,15 @@ class TcpTransport(StreamUser):
         self._conn = conn
         conn.set_nodelay(True, self._crank.now())
 
+    def adopt(self, conn: Connection, error: Exception | None) -> None:
+        """Stand for a connection that has been somebody else's so far; `error` if it is over. `begin` comes next."""
+        if error is None:
+            self.bind(conn)
+        else:
+            self._conn = conn
+            self._lost = self._closing = True
+            self._error = error
+
     @property
     def connection(self) -> Connection:
         return self._conn
@@ -134,9 +152,29 @@ class TcpTransport(StreamUser):
         self._connected = self._keeper.loop.create_future()
         return self._connected
 
-    # -- what the connection tells (cores.StreamUser) -----------------------------------------------------------------------
+    def begin(self, protocol: asyncio.BaseProtocol, data: bytes = b"", eof: bool = False) -> None:
+        """Give an open connection its protocol, with what has been received already. `connection_made` is called now, the rest
+        comes from the loop, as from a kernel. The connection may be over by now: the protocol hears that, too."""
+        self.set_protocol(protocol)
+        over = self._lost
+        self._lost = self._closing = False
+        if not over:
+            self._conn.attach(self)
+            self._conn.pause(self._crank.now())
+        self._early = data or None
+        self._early_eof = eof
+        self._meet()
+        if not over:
+            self._keeper.loop.call_soon(self._resume)
+            return
+        if data:
+            self.queued(data, self._crank.now())
+        if not self._lost:
+            self._lost = self._closing = True
+            self._keeper.alive.add(self)
+            self._keeper.lose(self)
 
-    def connected(self, now: int) -> None:
+    def _meet(self) -> None:
         self._made = True
         try:
             self._protocol.connection_made(self)  # type: ignore[arg-type]  # a Transport, by its `__class__`
@@ -144,6 +182,14 @@ class TcpTransport(StreamUser):
             raise
         except BaseException as error:
             self._fatal(error)
+
+    # -- what the connection tells (cores.StreamUser) -----------------------------------------------------------------------
+
+    def connected(self, now: int) -> None:
+        if self._protocol is None:
+            self._conn.pause(now)
+        else:
+            self._meet()
         if self._connected is not None and not self._connected.done():
             self._connected.set_result(None)
 
@@ -238,8 +284,8 @@ class TcpTransport(StreamUser):
             return
         self._lost = True
         self._closing = True
+        self._error = error
         if self._made:
-            self._error = error
             self._keeper.lose(self)
         else:  # a connection that never was: whoever asked for it hears of it, its protocol never heard
             self._keeper.forget(self)
@@ -256,9 +302,9 @@ class TcpTransport(StreamUser):
         self._keeper.loop.call_exception_handler(
             {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
         )
-        self._closing = True
-        self._conn.abort(self._crank.now())
         self._lose(error if isinstance(error, Exception) else None)
+        self._conn.abort(self._crank.now())
+        self._crank.rearm()
 
     # -- asyncio.BaseTransport ----------------------------------------------------------------------------------------------
 
@@ -319,13 +365,22 @@ class TcpTransport(StreamUser):
     def resume_reading(self) -> None:
         if self._paused_reading and not self._closing:
             self._paused_reading = False
-            if self._conn.rx_bytes or self._conn.eof_owed:  # from the loop: StreamReader resumes just before it begins to wait
+            if self._conn.rx_bytes or self._conn.eof_owed or self._early is not None:
+                # from the loop: StreamReader resumes just before it begins to wait
                 self._keeper.loop.call_soon(self._resume)
             else:
                 self._resume()
 
     def _resume(self) -> None:
-        if not self._paused_reading and not self._closing:
+        if self._paused_reading or self._closing:
+            return
+        if self._early is not None:
+            data, self._early = self._early, None
+            self.queued(data, self._crank.now())
+        if self._early_eof:  # nothing comes after it
+            self._early_eof = False
+            self.eof(self._crank.now())
+        elif not self._paused_reading and not self._closing:
             self._conn.resume(self._crank.now())
             self._crank.rearm()
 
@@ -391,10 +446,22 @@ class TcpTransport(StreamUser):
     def abort(self) -> None:
         if self._lost:
             return
-        self._closing = True
+        self._lose(None)
         if self._conn is not None:
             self._conn.abort(self._crank.now())
-        self._lose(None)
+            self._crank.rearm()
+
+    def _force_close(self, error: Exception | None) -> None:
+        """What asyncio's SSLProtocol ends a connection with, and tells its program why: what was written is still delivered, as
+        from a kernel that has taken it; an alert may be in it."""
+        if error is None:
+            self.abort()
+        elif not self._lost:
+            self._closing = True
+            self._lose(error)
+            if self._conn is not None:
+                self._conn.close(self._crank.now())
+                self._crank.rearm()
 
     def __del__(self) -> None:
         if self._conn is not None and not self._closing:

@@ -1,0 +1,104 @@
+"""What every net can say about itself, whatever its event loop: `net.Net` on asyncio, `trio_net.TrioNet` on trio."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from ..address import ip4_text
+from ..errors import BrokenError, ClosedError, UsageError
+from ..instant import SECOND, Duration, Instant
+from ..signatures import Netif
+from ..stack import Stack
+from ..tcp.connection import Connection
+from .base import Crank
+from .current import run_on
+
+if TYPE_CHECKING:
+    from ..sockets.table import Sockets
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
+LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
+BACKLOG = 128
+
+
+class NetFace:
+    """A stack, who turns it, and whether it still does."""
+
+    stack: Stack
+    _crank: Crank
+    _closed: bool
+    _sockets: Sockets | None = None
+
+    @property
+    def netif(self) -> Netif:
+        return self.stack.netif
+
+    @property
+    def name(self) -> str:
+        """What it is on, for people."""
+        return self.netif.name
+
+    @property
+    def addresses(self) -> list[str]:
+        """Own addresses with their prefix lengths, as text."""
+        return [str(cidr) for cidr in self.stack.addresses]
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """`{"Ip": {"InReceives": 12, …}, …}`, named as the kernel's SNMP counters."""
+        return self.stack.counters()
+
+    def meanings(self) -> dict[str, dict[str, str]]:
+        """What each counter counts."""
+        return self.stack.meanings()
+
+    def connections(self) -> list[dict[str, Any]]:
+        """One dict for each TCP connection: addresses, state, windows, times."""
+        return [connection_row(conn) for conn in self.stack.tcp.connections()]
+
+    @property
+    def sockets(self) -> Sockets:
+        """Sockets that never wait, for faces and for those who drive themselves (sockets/base.py)."""
+        if self._sockets is None:
+            from ..sockets.table import Sockets  # a program that has streams only does without
+
+            self._sockets = Sockets(self.stack, self._crank)
+        return self._sockets
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    async def run(self, program: Awaitable[T]) -> T:
+        """Await `program` with this net as the one that its tasks mean when they name none (current.py)."""
+        return await run_on(self, program)
+
+    def now(self) -> Instant:
+        return Instant(self._crank.now())
+
+    @property
+    def failure(self) -> OSError | None:
+        """What took the device away; None while it works."""
+        return self._crank.failure
+
+    def check(self) -> None:
+        if self._closed:
+            raise ClosedError("this net is closed")
+        if self._crank.failure is not None:
+            raise BrokenError(f"the device {self.netif.name} is gone: {self._crank.failure}") from self._crank.failure
+
+
+def check_port(port: int) -> int:
+    if not 0 <= port <= 65535:
+        raise UsageError(f"{port} is not a port: choose one from 0 to 65535")
+    return port
+
+
+def connection_row(conn: Connection) -> dict[str, Any]:
+    """A connection as a flat dict: `local`, `remote`, and the fields of `Connection.info()`."""
+    row = {"local": f"{ip4_text(conn.local)}:{conn.local_port}", "remote": f"{ip4_text(conn.remote)}:{conn.remote_port}"}
+    return row | attrs.asdict(conn.info())
