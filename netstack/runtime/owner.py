@@ -46,6 +46,7 @@ from .helm import PATIENCE, Helm
 T = TypeVar("T")
 READ = c.POLLIN | c.POLLRDHUP | c.POLLHUP | c.POLLERR
 WRITE = c.POLLOUT | c.POLLHUP | c.POLLERR
+LONG = 1e9  # milliseconds, eleven days: poll(2) takes no more than an int
 LOOK = 1.0  # seconds after which one who sleeps looks whether the loop was closed: a loop tells nobody
 
 
@@ -182,6 +183,8 @@ class Call:
                 self.core.watch(self.stirred)
         except BaseException as error:
             self.finish(error)
+            if not isinstance(error, Exception):
+                raise  # the loop's thread was interrupted, and wants to know
         else:
             self.finish(None)
         finally:
@@ -207,6 +210,12 @@ class Call:
             self.owner.waiting.discard(self)
             assert self.core is not None
             self.core.unwatch(self.stirred)
+
+    def drop(self) -> None:
+        """Nobody wants it any more; nor what it gave, if that is a connection."""
+        self.forget()
+        if isinstance(self.result, tuple) and isinstance(self.result[0], Socket):
+            self.result[0].close()
 
     # -- where the caller is -----------------------------------------------------------------------------------------------------
 
@@ -298,7 +307,7 @@ class Owner:
         except BaseException as error:
             if not call.give_up() and isinstance(error, TimeoutError | NetClosed):
                 return call.value()  # it was done at the same moment
-            self.tell(call.forget)
+            self.tell(call.drop)
             raise
         return call.value()
 
@@ -356,17 +365,19 @@ class Owner:
     def drain(self) -> None:
         self._posted = self._draining = False  # first: what is appended from now on posts again
         queue = self.queue
-        for _ in range(len(queue)):  # not what they add: the loop comes back for it
-            if not queue:
-                break
-            what = queue.popleft()
-            if isinstance(what, Call):
-                what.step()
-            else:
-                what()
-        if queue and not self._draining and not self.turning:
-            self._draining = True
-            self.home.soon(self.drain)
+        try:
+            for _ in range(len(queue)):  # not what they add: the loop comes back for it
+                if not queue:
+                    break
+                what = queue.popleft()
+                if isinstance(what, Call):
+                    what.step()
+                else:
+                    what()
+        finally:
+            if queue and not self._draining and not self.turning:
+                self._draining = True
+                self.home.soon(self.drain)
 
     # -- turning by hand ----------------------------------------------------------------------------------------------------------
 
@@ -458,7 +469,7 @@ class _Turning:
             deadline = until
         if deadline >= NEVER:
             return None
-        return max(0.0, (deadline - time.monotonic_ns()) / 1e6)
+        return min(max(0.0, (deadline - time.monotonic_ns()) / 1e6), LONG)
 
     def __exit__(self, *exc: object) -> None:
         owner = self._owner

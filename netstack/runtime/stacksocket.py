@@ -207,7 +207,7 @@ class StackSocket(KernelSocket):
     def send(self, data: Any, flags: int = 0, /) -> int:
         """A socket without a time-out takes all of it, as the kernel's does; any other as much as there is room for."""
         if self._timeout is None and not flags & c.MSG_DONTWAIT and self.type == socket.SOCK_STREAM:
-            put = _Put(self.core, as_bytes(data), flags)
+            put = _Put(self.core, data, flags)
             try:
                 self._wait(WRITE, put, flags)
             except OSError:
@@ -218,7 +218,7 @@ class StackSocket(KernelSocket):
         return n
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        self._wait(WRITE, _Put(self.core, as_bytes(data), flags), flags)
+        self._wait(WRITE, _Put(self.core, data, flags), flags)
 
     def sendto(self, data: Any, *where: Any) -> int:
         if not 1 <= len(where) <= 2:
@@ -409,19 +409,21 @@ def _and_tell(core: Socket, attempt: Callable[[], Any]) -> Any:
 class _Put:
     """Sends a buffer bit by bit."""
 
-    __slots__ = ("core", "flags", "sent", "view")
+    __slots__ = ("core", "data", "flags", "sent", "view")
 
-    def __init__(self, core: Socket, view: memoryview, flags: int) -> None:
+    def __init__(self, core: Socket, data: Any, flags: int) -> None:
         self.core = core
-        self.view = view
+        self.data = data
+        self.view = as_bytes(data)
         self.flags = flags
         self.sent = 0
 
     def __call__(self) -> None:
         """Raises WouldBlock while there is more."""
-        view, total = self.view, len(self.view)
+        total = len(self.view)
         while True:
-            self.sent += self.core.send(view[self.sent :] if self.sent else view, self.flags)
+            rest = self.view[self.sent :] if self.sent else self.data  # bytes that fit whole are not copied
+            self.sent += self.core.send(rest, self.flags)
             if self.sent >= total:
                 return
 

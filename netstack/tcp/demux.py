@@ -253,10 +253,12 @@ class Demux(Hub):
         raise AddressInUse("every dynamic port has a listener")
 
     def ephemeral(self, local: int, remote: int, remote_port: int) -> int:
-        """For a connection: a dynamic port that is not in use towards this peer (RFC 6056 3.3.1)."""
+        """For a connection: a dynamic port that is not in use towards this peer (RFC 6056 3.3.1), nor the peer itself."""
         start = self.rng.getrandbits(32)
         for i in range(EPHEMERALS):
             port = FIRST_EPHEMERAL + (start + i) % EPHEMERALS
+            if port == remote_port and local == remote:
+                continue
             if port not in self.listeners and port not in self.reserved and not self.taken(local, port, remote, remote_port):
                 return port
         raise AddressInUse(f"all {EPHEMERALS} dynamic ports are in use towards this peer")
