@@ -13,7 +13,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns liblwip-dev
-TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark
+TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark postgresql
 COMPILE := $(PY) setup.py -q build_ext --inplace
 
 .PHONY: run test lint bench bench-tools tools clean build
@@ -41,6 +41,7 @@ $(VENV)/.ready: setup.py pyproject.toml $(wildcard backends/*/__init__.py) | $(P
 	@$(PY) -m pip install -q --disable-pip-version-check 'setuptools>=68' wheel 'cython>=3.1,<4'
 	@echo "make: building netstack in place"
 	@$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,trio,lint]'
+	@$(PY) tests/compat/install.py
 	@touch $@
 
 $(PY):
@@ -56,6 +57,7 @@ $(PY):
 tools:
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  for tool in ip ping curl nmap tcpdump tshark; do command -v $$tool >/dev/null || missing=1; done; \
+	  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing=1; \
 	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(TOOLS); } \
 	else \
 	  echo "make tools: not root, or no apt-get here: install these with your system's package manager: $(TOOLS)"; \
