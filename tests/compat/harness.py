@@ -6,7 +6,7 @@ A driver is two halves that know nothing of this:
     async def serve(host): ...; yield port          # the program's server, on a port of its choice
     async def ask(host, port): ...                  # its client, with the asserts
 
-    @cells("websockets", "echo", way=NATIVE)
+    @cells("websockets", "echo", "text and binary messages", way=NATIVE)
     def test_echo(where):
         where.run(serve, ask)
 
@@ -56,10 +56,12 @@ class Row:
 
     program: str
     scenario: str
+    what: str
     way: str
     loops: tuple[str, ...]
+    stack: bool
     taps: tuple[str, ...]
-    limits: str
+    test: str
 
 
 ROWS: dict[tuple[str, str], Row] = {}
@@ -79,21 +81,25 @@ def program(name: str, *also: str) -> ModuleType:
 def cells(
     program: str,
     scenario: str,
+    what: str,
     *,
     way: str,
     loops: tuple[str, ...] = ("std", "uvloop"),
     stack: bool = True,
     taps: tuple[str, ...] = (),
-    limits: str = "",
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make `test(where)` a test of each environment. `taps`: which half is on the stack, "server" and "client"."""
-    ROWS[program, scenario] = Row(program, scenario, way, loops, taps, limits)
+    """Make `test(where)` a test of each environment. `taps`: which half is on the stack, "server" and "client".
+
+    The program is named by its distribution, `what` is for the reader of the table. `stack=False`: its other half knows only the
+    kernel, so there is no cell with both halves on ours.
+    """
     adopts = way == ADOPTED
     places = [Where("kernel", loop, adopts) for loop in loops]
     places += [Where("stack", loop, adopts) for loop in loops if stack]
     places += [Where(f"tap-{half}", loop, adopts) for half in taps for loop in loops]
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        ROWS[program, scenario] = Row(program, scenario, what, way, loops, stack, taps, test.__name__)
         parameters = [
             pytest.param(
                 place,

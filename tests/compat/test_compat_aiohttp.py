@@ -5,7 +5,7 @@ The client makes its sockets itself (aiohappyeyeballs) and connects them by `loo
 
 import contextlib
 
-from tests.compat.harness import ADOPTED_CLIENT, cells, client_tls, program, server_tls
+from tests.compat.harness import ADOPTED_CLIENT, LOCAL, cells, client_tls, program, server_tls
 
 aiohttp = program("aiohttp")
 from aiohttp import web  # noqa: E402
@@ -104,23 +104,34 @@ async def ask_by_name(host, port):
         assert await answer.text() == "GET /hello 0 http"
 
 
-@cells("aiohttp", "http", way=ADOPTED_CLIENT, taps=("server", "client"))
+@cells(
+    "aiohttp",
+    "http",
+    "requests and answers with and without bodies of 1 MiB, streamed answers, keep-alive",
+    way=ADOPTED_CLIENT,
+    taps=("server", "client"),
+)
 def test_http(where):
     where.run(serve, ask)
 
 
-@cells("aiohttp", "tls", way=ADOPTED_CLIENT, taps=("server",))
+@cells("aiohttp", "tls", "the same over TLS", way=ADOPTED_CLIENT, taps=("server",))
 def test_tls(where):
     where.run(lambda host: serve(host, server_tls()), ask_tls)
 
 
-@cells("aiohttp", "websocket", way=ADOPTED_CLIENT)
+@cells("aiohttp", "websocket", "WebSocket both ways", way=ADOPTED_CLIENT)
 def test_websocket(where):
     where.run(serve, ask_websocket)
 
 
-@cells("aiohttp", "sendfile", way=ADOPTED_CLIENT, taps=("server",))
+@cells("aiohttp", "sendfile", "`FileResponse`, whole and by range (`loop.sendfile`)", way=ADOPTED_CLIENT, taps=("server",))
 def test_sendfile(where, tmp_path):
     file = tmp_path / "large.bin"
     file.write_bytes(LARGE)
     where.run(lambda host: serve(host, file=file), ask_file)
+
+
+@cells("aiohttp", "names", "`ThreadedResolver`, which asks the loop", way=ADOPTED_CLIENT)
+def test_names(where):
+    where.run(lambda host: serve(LOCAL), ask_by_name)

@@ -53,11 +53,13 @@ async def ask(host, port):
             assert await reader.read() == LARGE[: len(LARGE) >> number]
 
 
-@cells("aioquic", "streams", way=ADOPTED_CLIENT, taps=("server", "client"))
+@cells(
+    "aioquic", "streams", "QUIC: the handshake, three streams, up to 256 KiB each", way=ADOPTED_CLIENT, taps=("server", "client")
+)
 def test_streams(where, tmp_path):
     where.run(lambda host: serve(host, tmp_path), ask)
 
 
-@cells("aioquic", "retry", way=ADOPTED_CLIENT)
+@cells("aioquic", "retry", "the same after a Retry (address validation)", way=ADOPTED_CLIENT)
 def test_retry(where, tmp_path):
     where.run(lambda host: serve(host, tmp_path, retry=True), ask)

@@ -77,12 +77,12 @@ async def ask_smtplib(host, port):
     await asyncio.get_running_loop().run_in_executor(None, send_blocking, host, port)
 
 
-@cells("aiosmtpd", "letter", way=NATIVE, taps=("client",))
+@cells("aiosmtpd", "letter", "a letter over ESMTP", way=NATIVE, taps=("client",))
 def test_letter(where):
     where.run(serve, ask)
 
 
-@cells("aiosmtpd", "starttls", way=NATIVE)
+@cells("aiosmtpd", "starttls", "a letter after STARTTLS (`loop.start_tls` on both sides)", way=NATIVE)
 def test_starttls(where):
     where.run(
         lambda host: serve(host, tls_context=server_tls(), require_starttls=True),

@@ -91,31 +91,37 @@ async def ask_udp(host, port):
                 assert await udp.receive() == data[::-1]
 
 
-@cells("anyio", "streams", way=ADOPTED, taps=("client",))
+@cells(
+    "anyio",
+    "streams",
+    "listeners and streams: 1 MiB both ways at once, half-close, a cancelled `receive`",
+    way=ADOPTED,
+    taps=("client",),
+)
 def test_streams(where):
     where.run(serve, ask)
 
 
-@cells("anyio", "tls", way=ADOPTED)
+@cells("anyio", "tls", "the same through `TLSListener` and `TLSStream`", way=ADOPTED)
 def test_tls(where):
     where.run(lambda host: serve(host, server_tls()), ask_tls)
 
 
-@cells("anyio", "datagrams", way=NATIVE, taps=("server",))
+@cells("anyio", "datagrams", "UDP sockets, connected and not", way=NATIVE, taps=("server",))
 def test_datagrams(where):
     where.run(serve_udp, ask_udp)
 
 
-@cells("anyio", "trio-streams", way=FACTORY, loops=("trio",))
+@cells("anyio", "trio-streams", "listeners and streams on trio", way=FACTORY, loops=("trio",))
 def test_streams_trio(where):
     where.run(serve, ask)
 
 
-@cells("anyio", "trio-tls", way=FACTORY, loops=("trio",))
+@cells("anyio", "trio-tls", "the same through `TLSListener` and `TLSStream`", way=FACTORY, loops=("trio",))
 def test_tls_trio(where):
     where.run(lambda host: serve(host, server_tls()), ask_tls)
 
 
-@cells("anyio", "trio-datagrams", way=FACTORY, loops=("trio",))
+@cells("anyio", "trio-datagrams", "UDP sockets, connected and not", way=FACTORY, loops=("trio",))
 def test_datagrams_trio(where):
     where.run(serve_udp, ask_udp)

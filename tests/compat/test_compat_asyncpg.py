@@ -74,16 +74,23 @@ async def ask_pool(host, port):
         assert await asyncio.gather(*(pool.fetchval("select $1::int", n) for n in range(40))) == list(range(40))
 
 
-@cells("asyncpg", "queries", way=NATIVE, stack=False, taps=("client",))
+@cells(
+    "asyncpg",
+    "queries",
+    "queries, COPY, a cursor in a transaction, a cancelled statement, LISTEN",
+    way=NATIVE,
+    stack=False,
+    taps=("client",),
+)
 def test_queries(where, cluster):
     where.run(serve(cluster), ask)
 
 
-@cells("asyncpg", "tls", way=NATIVE, stack=False, taps=("client",))
+@cells("asyncpg", "tls", "the same over TLS", way=NATIVE, stack=False, taps=("client",))
 def test_tls(where, cluster, keys):
     where.run(serve(cluster, keys), lambda host, port: ask(host, port, client_tls()))
 
 
-@cells("asyncpg", "pool", way=NATIVE, stack=False, taps=("client",))
+@cells("asyncpg", "pool", "forty queries over a pool", way=NATIVE, stack=False, taps=("client",))
 def test_pool(where, cluster):
     where.run(serve(cluster), ask_pool)

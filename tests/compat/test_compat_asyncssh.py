@@ -111,18 +111,18 @@ async def greet(host, port):
     await writer.wait_closed()
 
 
-@cells("asyncssh", "exec", way=NATIVE, taps=("server", "client"))
+@cells("asyncssh", "exec", "commands, their input, output and status", way=NATIVE, taps=("server", "client"))
 def test_exec(where):
     where.run(serve, ask_exec)
 
 
-@cells("asyncssh", "sftp", way=NATIVE)
+@cells("asyncssh", "sftp", "files there and back by SFTP", way=NATIVE)
 def test_sftp(where, tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     where.run(lambda host: serve(host, root), lambda host, port: ask_sftp(host, port, tmp_path))
 
 
-@cells("asyncssh", "forward", way=NATIVE)
+@cells("asyncssh", "forward", "ports forwarded to the server's side and back", way=NATIVE)
 def test_forward(where):
     where.run(serve, ask_forwarded)

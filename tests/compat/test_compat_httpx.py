@@ -80,17 +80,17 @@ async def attend(stream, scheme):
             pass
 
 
-@cells("httpx", "http", way=NATIVE, taps=("client",))
+@cells("httpx", "http", "HTTP/1.1 against uvicorn, streamed answers", way=NATIVE, taps=("client",))
 def test_http(where):
     where.run(lambda host: uvicorn.serve(host, "h11"), ask)
 
 
-@cells("httpx", "trio-http", way=FACTORY, loops=("trio",), taps=("server", "client"))
+@cells("httpx", "trio-http", "HTTP/1.1 against h11 on `trio.serve_tcp`", way=FACTORY, loops=("trio",), taps=("server", "client"))
 def test_http_trio(where):
     where.run(serve_trio, ask)
 
 
-@cells("httpx", "trio-tls", way=FACTORY, loops=("trio",))
+@cells("httpx", "trio-tls", "the same over TLS (`trio.serve_ssl_over_tcp`)", way=FACTORY, loops=("trio",))
 def test_tls_trio(where):
     where.run(
         lambda host: serve_trio(host, server_tls()),
@@ -98,6 +98,6 @@ def test_tls_trio(where):
     )
 
 
-@cells("httpx", "http2", way=hypercorn.WAY)
+@cells("httpx", "http2", "HTTP/2 over TLS against hypercorn", way=hypercorn.WAY)
 def test_http2(where, tmp_path):
     where.run(lambda host: hypercorn.serve(host, certificates=tmp_path), ask_http2)

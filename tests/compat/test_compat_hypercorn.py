@@ -110,16 +110,16 @@ async def ask_trio(host, port):
         assert await stream.receive_some() == b""
 
 
-@cells("hypercorn", "http", way=ADOPTED, taps=("server",))
+@cells("hypercorn", "http", "ASGI with lifespan over HTTP/1.1", way=ADOPTED, taps=("server",))
 def test_http(where):
     where.run(serve, ask_http1)
 
 
-@cells("hypercorn", "http2", way=ADOPTED)
+@cells("hypercorn", "http2", "ten HTTP/2 streams at once over TLS", way=ADOPTED)
 def test_http2(where, tmp_path):
     where.run(lambda host: serve(host, tmp_path), ask_http2)
 
 
-@cells("hypercorn", "trio-http", way=ADOPTED, loops=("trio",))
+@cells("hypercorn", "trio-http", "the same server on trio", way=ADOPTED, loops=("trio",))
 def test_http_trio(where):
     where.run(serve_trio, ask_trio)

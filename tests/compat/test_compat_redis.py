@@ -96,12 +96,12 @@ async def ask(host, port, **options):
             assert (await channel.get_message(timeout=5))["data"] == b"hello"
 
 
-@cells("redis", "commands", way=NATIVE, taps=("client",))
+@cells("redis", "commands", "commands, a pipeline, a pool of connections, publish and subscribe", way=NATIVE, taps=("client",))
 def test_commands(where):
     where.run(serve, ask)
 
 
-@cells("redis", "tls", way=NATIVE)
+@cells("redis", "tls", "the same over TLS", way=NATIVE)
 def test_tls(where, tmp_path):
     trusted = tmp_path / "ca.pem"
     authority().cert_pem.write_to_path(trusted)

@@ -126,7 +126,7 @@ async def ask(host, port, trusted):
         await client.disconnect()
 
 
-@cells("slixmpp", "starttls", way=NATIVE, taps=("client",))
+@cells("slixmpp", "starttls", "StartTLS, SASL, binding, messages between two clients", way=NATIVE, taps=("client",))
 def test_starttls(where, tmp_path):
     trusted = tmp_path / "ca.pem"
     authority().cert_pem.write_to_path(trusted)

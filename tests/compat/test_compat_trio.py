@@ -74,16 +74,23 @@ async def ask_udp(host, port):
         assert await udp.recvfrom(100) == (b"olleh", (host, port))
 
 
-@cells("trio", "streams", way=FACTORY, loops=("trio",), taps=("server", "client"))
+@cells(
+    "trio",
+    "streams",
+    "`open_tcp_stream`, `serve_tcp`: 1 MiB both ways at once, half-close",
+    way=FACTORY,
+    loops=("trio",),
+    taps=("server", "client"),
+)
 def test_streams(where):
     where.run(serve, ask)
 
 
-@cells("trio", "tls", way=FACTORY, loops=("trio",))
+@cells("trio", "tls", "`open_ssl_over_tcp_stream`, `serve_ssl_over_tcp`", way=FACTORY, loops=("trio",))
 def test_tls(where):
     where.run(lambda host: serve(host, server_tls()), ask_tls)
 
 
-@cells("trio", "datagrams", way=FACTORY, loops=("trio",), taps=("client",))
+@cells("trio", "datagrams", "`trio.socket` datagrams", way=FACTORY, loops=("trio",), taps=("client",))
 def test_datagrams(where):
     where.run(serve_udp, ask_udp)

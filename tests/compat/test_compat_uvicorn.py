@@ -2,11 +2,20 @@
 
 import asyncio
 import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from tests.compat.asgi import app
-from tests.compat.harness import NATIVE, cells, certificate, client_tls, program, task_of
+from tests.compat.harness import LOCAL, NATIVE, OURS, TAP, cells, certificate, client_tls, program, task_of
 
 uvicorn = program("uvicorn", "httptools", "h11")
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextlib.asynccontextmanager
@@ -48,17 +57,17 @@ async def answer(reader):
     return head, await reader.readexactly(size)
 
 
-@cells("uvicorn", "h11", way=NATIVE)
+@cells("uvicorn", "h11", "ASGI with lifespan, keep-alive, bodies in chunks; parser h11", way=NATIVE)
 def test_h11(where):
     where.run(lambda host: serve(host, "h11"), ask)
 
 
-@cells("uvicorn", "httptools", way=NATIVE, taps=("server",))
+@cells("uvicorn", "httptools", "the same; parser httptools", way=NATIVE, taps=("server",))
 def test_httptools(where):
     where.run(lambda host: serve(host, "httptools"), ask)
 
 
-@cells("uvicorn", "tls", way=NATIVE)
+@cells("uvicorn", "tls", "the same over TLS", way=NATIVE)
 def test_tls(where, tmp_path):
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     certificate().private_key_pem.write_to_path(key)
@@ -68,3 +77,47 @@ def test_tls(where, tmp_path):
         lambda host: serve(host, "httptools", ssl_certfile=chain, ssl_keyfile=key),
         lambda host, port: ask(host, port, client_tls()),
     )
+
+
+# -- the command -----------------------------------------------------------------------------------------------------------------
+
+LOOPS = {
+    ("kernel", "std"): "asyncio",
+    ("kernel", "uvloop"): "uvloop",
+    ("tap-server", "std"): "netstack.runtime.loop:new_event_loop",
+    ("tap-server", "uvloop"): "netstack.runtime.loop:new_uvloop",
+}
+
+
+@pytest.mark.needs("curl", "ss")
+@cells(
+    "uvicorn",
+    "command",
+    "`NETSTACK=tap:… uvicorn --loop netstack.runtime.loop:new_event_loop app:app`, asked by curl",
+    way=NATIVE,
+    stack=False,
+    taps=("server",),
+)
+def test_command(where, netns):
+    host = LOCAL if where.net == "kernel" else OURS
+    command = ["-m", "uvicorn", "--loop", LOOPS[where.net, where.loop], "--host", host, "--port", "8000", "tests.compat.asgi:app"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "backends"))), "NETSTACK": TAP}
+    with netns.start(sys.executable, *command, env=environment, cwd=ROOT) as uvicorn:
+        try:
+            said = ""
+            while "Uvicorn running on" not in said:
+                line = uvicorn.stderr.readline()
+                assert line, said
+                said += line
+            # a body of 2 MiB, and another request on the same connection
+            curl = ["curl", "-sS", "--max-time", "15", "--data-binary", "@-", f"http://{host}:8000/a", f"http://{host}:8000/b"]
+            done = subprocess.run([*netns.prefix, *curl], input=bytes(2 << 20), capture_output=True)
+            assert done.stdout == b"POST /a  2097152 http" + b"POST /b  2097152 http", done.stderr
+            listening = netns.run("ss", "-Hltn", check=True).stdout
+            assert (f"{host}:8000" in listening) == (where.net == "kernel"), listening
+        finally:
+            uvicorn.send_signal(signal.SIGINT)
+            _, rest = uvicorn.communicate(timeout=15)
+        said += rest
+    assert "Finished server process" in said, said
+    assert "Traceback" not in said, said

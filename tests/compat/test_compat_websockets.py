@@ -32,12 +32,12 @@ async def ask(host, port, scheme="ws", **options):
     assert websocket.close_code == 1000
 
 
-@cells("websockets", "echo", way=NATIVE, taps=("server", "client"))
+@cells("websockets", "echo", "text, half a megabyte of binary, ping, the closing handshake", way=NATIVE, taps=("server", "client"))
 def test_echo(where):
     where.run(serve, ask)
 
 
-@cells("websockets", "tls", way=NATIVE)
+@cells("websockets", "tls", "the same as `wss:`", way=NATIVE)
 def test_tls(where):
     where.run(
         lambda host: serve(host, ssl=server_tls()),
