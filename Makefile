@@ -2,6 +2,7 @@
 #
 #   make run     [ARGS=…]   the demo: a stack with a page on it, reached through the kernel (ARGS=--once ends after one fetch)
 #   make test    [ARGS=…]   the suite, on the compiled build and on the pure one; ARGS go to pytest
+#   make compat  [ARGS=…]   other people's programs on our stack (ARGS='-k aiohttp'); docs/compatibility.md says which
 #   make lint               ruff and mypy --strict
 #   make bench   [ARGS=…]   speed beside that of peers, in one run (ARGS=name: what has it in its name; ARGS=--help: the rest)
 #   make tools              the programs that tests against real peers use
@@ -16,7 +17,7 @@ BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns liblwip-dev
 TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark postgresql
 COMPILE := $(PY) setup.py -q build_ext --inplace
 
-.PHONY: run test lint bench bench-tools tools clean build
+.PHONY: run test compat lint bench bench-tools tools clean build
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.ready
@@ -27,6 +28,9 @@ run: build
 
 test: $(VENV)/.ready
 	@$(PY) tests/both.py $(ARGS)
+
+compat: build
+	@$(PY) -m pytest -q tests/compat $(ARGS)
 
 lint: $(VENV)/.ready
 	@$(PY) -m ruff check .
