@@ -32,6 +32,10 @@ from typing import Any
 import attrs
 import pytest
 
+import netstack
+from netstack.runtime.loop import new_event_loop
+from netstack.testing.wire import Wire
+
 from . import witness
 
 Serve = Callable[[str], contextlib.AbstractAsyncContextManager[Any]]
@@ -40,6 +44,7 @@ Ask = Callable[[str, Any], Awaitable[None]]
 NATIVE = "the loop's own calls"
 ADOPTED = "its own socket, adopted"
 ADOPTED_CLIENT = "the loop's own calls; its own socket, adopted, in the client"
+BOUND_CLIENT = "the loop's own calls; its own bound socket, adopted, in the client"
 PATCH = "netstack.patch()"
 FACTORY = "trio's socket factory"
 
@@ -93,7 +98,7 @@ def cells(
     The program is named by its distribution, `what` is for the reader of the table. `stack=False`: its other half knows only the
     kernel, so there is no cell with both halves on ours.
     """
-    adopts = way == ADOPTED
+    adopts = {ADOPTED: "both", BOUND_CLIENT: "client"}.get(way, "")
     places = [Where("kernel", loop, adopts) for loop in loops]
     places += [Where("stack", loop, adopts) for loop in loops if stack]
     places += [Where(f"tap-{half}", loop, adopts) for half in taps for loop in loops]
@@ -119,7 +124,7 @@ class Where:
 
     net: str  # kernel, stack, tap-server, tap-client: which half is on our side of the tap
     loop: str  # std, uvloop, trio
-    adopts: bool  # the program binds kernel sockets of its own
+    adopts: str  # "client", "both": who binds kernel sockets of its own, which carry nothing
 
     def run(self, serve: Serve, ask: Ask) -> None:
         with witness.watching() as seen:
@@ -137,7 +142,7 @@ class Where:
 
     def bindable(self) -> str:
         """What the server binds to. The kernel refuses our address to a socket that the program made itself."""
-        return "0.0.0.0" if self.adopts else OURS
+        return "0.0.0.0" if self.adopts == "both" else OURS
 
 
 # -- the environments ------------------------------------------------------------------------------------------------------------
@@ -225,14 +230,35 @@ def on_kernel(loop: str, main: Callable[[], Awaitable[None]]) -> None:
 
 def on_stack(loop: str, device: str | None, main: Callable[[], Awaitable[None]]) -> None:
     """Run `main` on our stack: on `device`, or on a host that is alone on a wire in memory."""
-    raise NotImplementedError
+    net = device or Wire().port("alone")
+    options = {} if device else {"addresses": [f"{OURS}/24"]}
+    if loop == "trio":
+        on_trio(main, netstack.open(net, **options))
+        return
+    if loop == "uvloop":
+        uvloop()
+    base = {"std": "asyncio", "uvloop": "uvloop"}[loop]
+    on_asyncio(functools.partial(new_event_loop, net, base=base, **options), main)
+
+
+def on_trio(main: Callable[[], Awaitable[None]], opening: Any) -> None:
+    async def bounded() -> None:
+        with trio.fail_after(PATIENCE):
+            async with opening as net:
+                net.install_trio()
+                await main()
+
+    import trio
+
+    trio.run(bounded)
 
 
 def base_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    if loop == "std":
-        return asyncio.SelectorEventLoop
-    uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed: pip install '.[compat]'")
-    return uvloop.Loop
+    return asyncio.SelectorEventLoop if loop == "std" else uvloop().Loop
+
+
+def uvloop() -> ModuleType:
+    return pytest.importorskip("uvloop", reason="uvloop is not installed: pip install '.[compat]'")
 
 
 def on_asyncio(factory: Callable[[], asyncio.AbstractEventLoop], main: Callable[[], Awaitable[None]]) -> None:

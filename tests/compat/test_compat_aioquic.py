@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from tests.compat.harness import ADOPTED_CLIENT, authority, cells, certificate, program
+from tests.compat.harness import BOUND_CLIENT, authority, cells, certificate, program
 
 program("aioquic")
 from aioquic.asyncio import connect  # noqa: E402
@@ -54,12 +54,12 @@ async def ask(host, port):
 
 
 @cells(
-    "aioquic", "streams", "QUIC: the handshake, three streams, up to 256 KiB each", way=ADOPTED_CLIENT, taps=("server", "client")
+    "aioquic", "streams", "QUIC: the handshake, three streams, up to 256 KiB each", way=BOUND_CLIENT, taps=("server", "client")
 )
 def test_streams(where, tmp_path):
     where.run(lambda host: serve(host, tmp_path), ask)
 
 
-@cells("aioquic", "retry", "the same after a Retry (address validation)", way=ADOPTED_CLIENT)
+@cells("aioquic", "retry", "the same after a Retry (address validation)", way=BOUND_CLIENT)
 def test_retry(where, tmp_path):
     where.run(lambda host: serve(host, tmp_path, retry=True), ask)

@@ -25,6 +25,7 @@ async def serve(host, tls=None):
         listener = TLSListener(listener, tls, standard_compatible=False)
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, echo)
+        await anyio.wait_all_tasks_blocked()  # a listener is adopted when it first accepts
         yield port
         group.cancel_scope.cancel()
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from tests.compat.harness import NATIVE, cells, program
+from tests.compat.harness import ADOPTED, LOCAL, NATIVE, cells, program
 
 asyncssh = program("asyncssh")
 
@@ -93,13 +93,16 @@ async def echo(reader, writer):
 
 
 async def ask_forwarded(host, port):
-    """Through the server to an echo server, and back from a port that the server listens on for us."""
-    async with await asyncio.start_server(echo, host, 0) as beyond, connect(host, port) as connection:
+    """Through the server to an echo server, and back from a port that the server listens on for us.
+
+    asyncssh binds the sockets of its forwards itself, so they stand on an address that the kernel has as well.
+    """
+    async with await asyncio.start_server(echo, LOCAL, 0) as beyond, connect(host, port) as connection:
         target = beyond.sockets[0].getsockname()[1]
-        async with connection.forward_local_port(host, 0, host, target) as local:
-            await greet(host, local.get_port())
-        async with connection.forward_remote_port(host, 0, host, target) as remote:
-            await greet(host, remote.get_port())
+        async with connection.forward_local_port(LOCAL, 0, LOCAL, target) as local:
+            await greet(LOCAL, local.get_port())
+        async with connection.forward_remote_port(LOCAL, 0, LOCAL, target) as remote:
+            await greet(LOCAL, remote.get_port())
 
 
 async def greet(host, port):
@@ -123,6 +126,6 @@ def test_sftp(where, tmp_path):
     where.run(lambda host: serve(host, root), lambda host, port: ask_sftp(host, port, tmp_path))
 
 
-@cells("asyncssh", "forward", "ports forwarded to the server's side and back", way=NATIVE)
+@cells("asyncssh", "forward", "ports forwarded to the server's side and back", way=ADOPTED)
 def test_forward(where):
     where.run(serve, ask_forwarded)

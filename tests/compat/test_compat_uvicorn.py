@@ -81,11 +81,12 @@ def test_tls(where, tmp_path):
 
 # -- the command -----------------------------------------------------------------------------------------------------------------
 
-LOOPS = {
-    ("kernel", "std"): "asyncio",
-    ("kernel", "uvloop"): "uvloop",
-    ("tap-server", "std"): "netstack.runtime.loop:new_event_loop",
-    ("tap-server", "uvloop"): "netstack.runtime.loop:new_uvloop",
+OURS_FOR_UVICORN = "netstack.runtime.loop:new_event_loop"
+LOOPS = {  # what the command and its environment say
+    ("kernel", "std"): ("asyncio", ""),
+    ("kernel", "uvloop"): ("uvloop", ""),
+    ("tap-server", "std"): (OURS_FOR_UVICORN, "asyncio"),
+    ("tap-server", "uvloop"): (OURS_FOR_UVICORN, "uvloop"),
 }
 
 
@@ -100,8 +101,10 @@ LOOPS = {
 )
 def test_command(where, netns):
     host = LOCAL if where.net == "kernel" else OURS
-    command = ["-m", "uvicorn", "--loop", LOOPS[where.net, where.loop], "--host", host, "--port", "8000", "tests.compat.asgi:app"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "backends"))), "NETSTACK": TAP}
+    loop, base = LOOPS[where.net, where.loop]
+    command = ["-m", "uvicorn", "--loop", loop, "--host", host, "--port", "8000", "tests.compat.asgi:app"]
+    path = os.pathsep.join((str(ROOT), str(ROOT / "backends")))
+    environment = {**os.environ, "PYTHONPATH": path, "NETSTACK": TAP, "NETSTACK_LOOP": base}
     with netns.start(sys.executable, *command, env=environment, cwd=ROOT) as uvicorn:
         try:
             said = ""
