@@ -450,6 +450,18 @@ class TcpTransport(StreamUser):
         self._conn.set_marks(below, above)
 
     def abort(self) -> None:
+        """End it at once. What has been sent is the stack's to deliver, as it is the kernel's once that has taken it, and then the
+        peer reads the end: anyio and httpx close all their streams by `abort`. What has not been sent is lost, and the peer gets a
+        reset; so it does where something came that nobody has read."""
+        if self._lost:
+            return
+        self._lose(None)
+        if self._conn is not None:
+            self._conn.hang_up(self._crank.now())
+            self._crank.rearm()
+
+    def reset(self) -> None:
+        """End it at once, by a reset wherever the peer believes in a connection."""
         if self._lost:
             return
         self._lose(None)
