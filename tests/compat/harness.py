@@ -99,9 +99,8 @@ def cells(
     kernel, so there is no cell with both halves on ours.
     """
     adopts = {ADOPTED: "both", BOUND_CLIENT: "client"}.get(way, "")
-    places = [Where("kernel", loop, adopts) for loop in loops]
-    places += [Where("stack", loop, adopts) for loop in loops if stack]
-    places += [Where(f"tap-{half}", loop, adopts) for half in taps for loop in loops]
+    nets = ["kernel", *(["stack"] if stack else []), *(f"tap-{half}" for half in taps)]
+    places = [Where(net, loop, adopts, way == PATCH) for net in nets for loop in loops]
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         ROWS[program, scenario] = Row(program, scenario, what, way, loops, stack, taps, test.__name__)
@@ -125,6 +124,7 @@ class Where:
     net: str  # kernel, stack, tap-server, tap-client: which half is on our side of the tap
     loop: str  # std, uvloop, trio
     adopts: str  # "client", "both": who binds kernel sockets of its own, which carry nothing
+    patched: bool  # `netstack.patch()` holds meanwhile
 
     def run(self, serve: Serve, ask: Ask) -> None:
         with witness.watching() as seen:
@@ -153,7 +153,7 @@ def on_the_kernel(where: Where, serve: Serve, ask: Ask, seen: witness.Witness) -
 
 
 def on_our_stack(where: Where, serve: Serve, ask: Ask, seen: witness.Witness) -> None:
-    on_stack(where.loop, None, functools.partial(both, serve, ask, where.bindable(), OURS))
+    on_stack(where.loop, None, functools.partial(both, serve, ask, where.bindable(), OURS), where.patched)
 
 
 async def both(serve: Serve, ask: Ask, here: str, there: str) -> None:
@@ -228,7 +228,7 @@ def on_kernel(loop: str, main: Callable[[], Awaitable[None]]) -> None:
     on_asyncio(base_factory(loop), main)
 
 
-def on_stack(loop: str, device: str | None, main: Callable[[], Awaitable[None]]) -> None:
+def on_stack(loop: str, device: str | None, main: Callable[[], Awaitable[None]], patched: bool = False) -> None:
     """Run `main` on our stack: on `device`, or on a host that is alone on a wire in memory."""
     net = device or Wire().port("alone")
     options = {} if device else {"addresses": [f"{OURS}/24"]}
@@ -237,18 +237,23 @@ def on_stack(loop: str, device: str | None, main: Callable[[], Awaitable[None]])
         return
     if loop == "uvloop":
         uvloop()
+
+    async def patch() -> None:
+        with netstack.patch(asyncio.get_running_loop().net):
+            await main()
+
     base = {"std": "asyncio", "uvloop": "uvloop"}[loop]
-    on_asyncio(functools.partial(new_event_loop, net, base=base, **options), main)
+    on_asyncio(functools.partial(new_event_loop, net, base=base, **options), patch if patched else main)
 
 
 def on_trio(main: Callable[[], Awaitable[None]], opening: Any) -> None:
+    import trio
+
     async def bounded() -> None:
         with trio.fail_after(PATIENCE):
             async with opening as net:
-                net.install_trio()
+                net.install_trio(adopt=True)
                 await main()
-
-    import trio
 
     trio.run(bounded)
 

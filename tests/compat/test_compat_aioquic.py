@@ -53,9 +53,7 @@ async def ask(host, port):
             assert await reader.read() == LARGE[: len(LARGE) >> number]
 
 
-@cells(
-    "aioquic", "streams", "QUIC: the handshake, three streams, up to 256 KiB each", way=BOUND_CLIENT, taps=("server", "client")
-)
+@cells("aioquic", "streams", "QUIC: the handshake, three streams, up to 256 KiB each", way=BOUND_CLIENT, taps=("server", "client"))
 def test_streams(where, tmp_path):
     where.run(lambda host: serve(host, tmp_path), ask)
 

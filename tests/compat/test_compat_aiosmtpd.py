@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import smtplib
 
-from tests.compat.harness import NATIVE, cells, client_tls, program, server_tls
+from tests.compat.harness import NATIVE, PATCH, cells, client_tls, program, server_tls
 
 program("aiosmtpd")
 from aiosmtpd.smtp import SMTP  # noqa: E402
@@ -88,3 +88,8 @@ def test_starttls(where):
         lambda host: serve(host, tls_context=server_tls(), require_starttls=True),
         lambda host, port: ask(host, port, client_tls()),
     )
+
+
+@cells("aiosmtpd", "smtplib", "a letter from smtplib, which blocks in a thread", way=PATCH)
+def test_smtplib(where):
+    where.run(serve, ask_smtplib)

@@ -113,12 +113,12 @@ def test_datagrams(where):
     where.run(serve_udp, ask_udp)
 
 
-@cells("anyio", "trio-streams", "listeners and streams on trio", way=FACTORY, loops=("trio",))
+@cells("anyio", "trio-streams", "listeners and streams on trio", way=ADOPTED, loops=("trio",))
 def test_streams_trio(where):
     where.run(serve, ask)
 
 
-@cells("anyio", "trio-tls", "the same through `TLSListener` and `TLSStream`", way=FACTORY, loops=("trio",))
+@cells("anyio", "trio-tls", "the same through `TLSListener` and `TLSStream`", way=ADOPTED, loops=("trio",))
 def test_tls_trio(where):
     where.run(lambda host: serve(host, server_tls()), ask_tls)
 
