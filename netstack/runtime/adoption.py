@@ -20,6 +20,7 @@ from ..sockets.base import Socket
 from ..sockets.names import SockAddr
 
 if TYPE_CHECKING:
+    from ..sockets.table import Sockets
     from .net import Net
 
 INET = (socket.AF_INET, socket.AF_INET6)
@@ -156,9 +157,10 @@ def core_of(net: Net, sock: Any) -> Socket | None:
     core = getattr(sock, "core", sock)
     if isinstance(core, Socket):
         return core
-    if not isinstance(sock, socket.socket) or sock.family not in INET or sock.fileno() < 0:
-        return None
-    return _adopt(net, sock)
+    made = adopted(net.sockets, sock)
+    if made is not None:
+        weakref.finalize(sock, _abandoned, net.loop, made).atexit = False
+    return made
 
 
 def by_descriptor(fd: int) -> Socket | None:
@@ -167,15 +169,18 @@ def by_descriptor(fd: int) -> Socket | None:
     return _cores.get(sock) if sock is not None and sock.fileno() == fd else None
 
 
-def _adopt(net: Net, sock: socket.socket) -> Socket | None:
+def adopted(sockets: Sockets, sock: Any) -> Socket | None:
+    """The socket of the stack that the kernel's `sock` becomes now, which its owner keeps; None and OSError as above."""
+    if type(sock) is not socket.socket or sock.family not in INET or sock.fileno() < 0:
+        return None
     stream = sock.type == socket.SOCK_STREAM
-    if type(sock) is not socket.socket or not (stream or sock.type == socket.SOCK_DGRAM):
+    if not stream and sock.type != socket.SOCK_DGRAM:
         return None
     peer = _peer(sock)
     if stream and peer is not None:
         return None
     name = sock.getsockname()
-    core = net.sockets.open(sock.family, sock.type)
+    core = sockets.open(sock.family, sock.type)
     try:
         for level, option in OPTIONS:
             if (stream or level == socket.SOL_SOCKET) and sock.getsockopt(level, option):
@@ -193,7 +198,6 @@ def _adopt(net: Net, sock: socket.socket) -> Socket | None:
     sock.__class__ = AdoptedSocket
     _cores[sock] = core
     _numbers[sock.fileno()] = sock
-    weakref.finalize(sock, _abandoned, net.loop, core).atexit = False
     return core
 
 

@@ -255,7 +255,7 @@ def leave(transport: TcpTransport) -> None:
             transport.write(rest)
         transport.write_eof()
     else:
-        transport.abort()
+        transport.reset()
 
 
 def _says_goodbye(tls: Any) -> bool:

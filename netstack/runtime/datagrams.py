@@ -16,6 +16,7 @@ from ..sockets.names import SockAddr, parse, text
 from ..udp.core import UdpPort
 from .adoption import faced
 from .base import Crank
+from .transports import write_limits
 
 # Peers whose address is kept as a program sees it, and as the stack does. Forged sources must not grow it, so a full one is
 # emptied: to look an address up again costs half a microsecond.
@@ -32,6 +33,8 @@ class UdpTransport(DatagramUser):
         "_closing", "_core", "_crank", "_family", "_loop", "_names", "_on_end", "_peers", "_plain", "_port", "_protocol",
         "_received", "_remote", "_shown", "__dict__", "__weakref__",
     )  # fmt: skip
+
+    _limits = (16384, 65536)  # asyncio's own
 
     def __init__(
         self, crank: Crank, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, on_end: Callable[[UdpTransport], None]
@@ -163,6 +166,13 @@ class UdpTransport(DatagramUser):
 
     def get_write_buffer_size(self) -> int:
         return 0
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._limits
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is queued, so no writer is ever paused: the limits are what asyncio makes of them, and are kept for who asks."""
+        self._limits = write_limits(high, low)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if self._port is None:

@@ -164,7 +164,7 @@ class Server(asyncio.AbstractServer):
     def abort_clients(self) -> None:
         """Drop them."""
         for transport in list(self.keeper.alive):
-            transport.abort()
+            transport.reset()
 
     async def aclose(self) -> None:
         self.close()

@@ -135,7 +135,7 @@ def receiving(net: Net, server: Server, protocol_factory: Factory, terms: Terms 
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            transport.abort()
+            transport.reset()
             loop.call_exception_handler({"message": "protocol_factory() failed for a connection", "exception": error})
             return
         transport.begin(protocol if terms is None else Securing(loop, protocol, terms), data, bool(end.eof_seen))

@@ -75,6 +75,17 @@ class Keeper:
             self.on_empty()
 
 
+def write_limits(high: int | None, low: int | None) -> tuple[int, int]:
+    """(low, high) as asyncio makes them of what `set_write_buffer_limits` was given."""
+    if high is None:
+        high = 65536 if low is None else 4 * low
+    if low is None:
+        low = high // 4
+    if not high >= low >= 0:
+        raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+    return low, high
+
+
 class TcpTransport(StreamUser):
     """One connection as an asyncio transport. `isinstance(transport, asyncio.Transport)` holds, by its `__class__`: programs that
     are typed ask for it, and a compiled class can't derive from one with slots."""
@@ -435,15 +446,22 @@ class TcpTransport(StreamUser):
         return self._conn.marks
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        if high is None:
-            high = 65536 if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._conn.set_marks(low, high)
+        below, above = write_limits(high, low)
+        self._conn.set_marks(below, above)
 
     def abort(self) -> None:
+        """End it at once. What has been sent is the stack's to deliver, as it is the kernel's once that has taken it, and then the
+        peer reads the end: anyio and httpx close all their streams by `abort`. What has not been sent is lost, and the peer gets a
+        reset; so it does where something came that nobody has read."""
+        if self._lost:
+            return
+        self._lose(None)
+        if self._conn is not None:
+            self._conn.hang_up(self._crank.now())
+            self._crank.rearm()
+
+    def reset(self) -> None:
+        """End it at once, by a reset wherever the peer believes in a connection."""
         if self._lost:
             return
         self._lose(None)

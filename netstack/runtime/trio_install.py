@@ -6,8 +6,8 @@
 What is not of the Internet stays the kernel's: AF_UNIX, netlink. Streams of AF_INET6 are refused as by a kernel without IPv6, and
 programs that try both families, as trio's own listeners do, go on with the other.
 
-`trio.socket.from_stdlib_socket` asks no factory, since it is given a kernel's socket; anyio's listeners are made that way.
-`adopt=True` has it take stack sockets as well, those that `netstack.patch()` lets a program make.
+`trio.socket.from_stdlib_socket` asks no factory, since it is given a kernel's socket; anyio's listeners and hypercorn's are made
+that way. `adopt=True` has it take stack sockets as well, and adopt the kernel's that are not connected (adoption.py).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import trio
 
 from ..sockets.base import Socket
 from ..sockets.failures import failure
+from .adoption import adopted
 from .current import current_net
 from .face import NetFace
 from .trio_sockets import TrioSocket
@@ -81,7 +82,11 @@ def install(net: NetFace | None, adopt: bool) -> Callable[[], None]:
 
     def from_stdlib_socket(sock: Any) -> trio.socket.SocketType:
         core = getattr(sock, "core", None)
-        return TrioSocket(core) if isinstance(core, Socket) else old_adoption(sock)
+        if isinstance(core, Socket):
+            return TrioSocket(core)
+        here = current_net() or net
+        core = adopted(here.sockets, sock) if here is not None else None
+        return TrioSocket(core, sock) if core is not None else old_adoption(sock)
 
     if adopt:
         trio.socket.from_stdlib_socket = from_stdlib_socket

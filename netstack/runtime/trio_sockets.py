@@ -38,9 +38,11 @@ _numbers = itertools.count(1 << 30)
 class TrioSocket(trio.socket.SocketType):
     """A socket of a stack with the methods of trio's."""
 
-    def __init__(self, core: Socket) -> None:
+    def __init__(self, core: Socket, behind: stdlib.socket | None = None) -> None:
+        """`behind`: the standard library's socket that has become `core` (adoption.py), and is closed with it."""
         super().__init__()
         self._core = core
+        self._behind = behind
         self._number = next(_numbers)
         self._closed = False
         self._reader = Waiter()
@@ -122,6 +124,8 @@ class TrioSocket(trio.socket.SocketType):
             self._reader.wake()
             self._writer.wake()
             self._core.close()
+            if self._behind is not None:
+                self._behind.close()
 
     def __del__(self) -> None:
         """As a kernel's, one that nobody has any more is closed."""

@@ -169,7 +169,7 @@ class Verbs:
         try:
             await work
         except asyncio.CancelledError:
-            writer.transport.abort()
+            getattr(writer.transport, "reset", writer.transport.abort)()  # what the peer has is not the whole
             raise
         except Exception as error:
             context = {"message": "Unhandled exception in client_connected_cb", "exception": error, "transport": writer.transport}

@@ -37,6 +37,7 @@ cdef class Handle(Receiver):
     @cython.locals(unread=bint)
     cpdef void close(self, long long now) except *
     cpdef void abort(self, long long now) except *
+    cpdef void hang_up(self, long long now) except *
     cpdef void vanish(self, long long now) except *
     cpdef void pause(self, long long now) except *
     cpdef void resume(self, long long now) except *

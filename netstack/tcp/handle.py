@@ -225,6 +225,14 @@ class Handle(Receiver):
             return
         self.end(Aborted(), now)
 
+    def hang_up(self, now: int) -> None:
+        """`close` where all that was written has been sent, and `abort` where some has not: the peer must not take a part for the
+        whole."""
+        if self.state >= tc.ESTABLISHED and self.pending() <= self.in_flight():
+            self.close(now)
+        else:
+            self.abort(now)
+
     def vanish(self, now: int) -> None:
         """`abort`, because the whole stack goes away; in silence where the peer has acknowledged everything and we wait for its
         FIN: a reset would take from it what it has received and not read yet."""

@@ -224,10 +224,30 @@ async def test_from_stdlib_socket_takes_stack_sockets_where_that_was_asked_for()
     async with open(Wire().port("a"), addresses=["10.0.0.1/24"]) as net:
         net.install_trio(adopt=True)
         adopted: Any = StackSocket(net)
-        with trio.socket.from_stdlib_socket(adopted) as sock, socket.socket() as kernels:
+        left, right = socket.socketpair()
+        with trio.socket.from_stdlib_socket(adopted) as sock, left, right:
             assert isinstance(sock, TrioSocket)
-            assert not isinstance(trio.socket.from_stdlib_socket(kernels), TrioSocket)
+            assert not isinstance(trio.socket.from_stdlib_socket(left), TrioSocket)
     assert trio.socket.from_stdlib_socket is original
+
+
+async def test_a_listener_of_the_kernel_is_adopted_by_from_stdlib_socket_and_closed_with_it() -> None:
+    async with open(Wire().port("a"), addresses=["10.0.0.1/24"]) as net:
+        net.install_trio(adopt=True)
+        kernels = socket.socket()
+        kernels.bind(("0.0.0.0", 0))
+        port = kernels.getsockname()[1]
+        kernels.listen()
+        with trio.socket.from_stdlib_socket(kernels) as listener:
+            assert isinstance(listener, TrioSocket)
+            near = await trio.open_tcp_stream("10.0.0.1", port)
+            far, address = await listener.accept()
+            with far:
+                assert address[0] == "10.0.0.1"
+                await near.send_all(b"hello")
+                assert await far.recv(5) == b"hello"
+            await near.aclose()
+        assert kernels.fileno() == -1
 
 
 # -- sockets ------------------------------------------------------------------------------------------------------------------
