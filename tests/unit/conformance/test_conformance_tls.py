@@ -52,6 +52,7 @@ class Limits:
     """What netstack.tls says of itself: records are encrypted as they are taken, and read ahead of who receives."""
 
     takes_whole = False
+    ends_meanwhile = False
     unread_told = False
 
 
