@@ -124,7 +124,7 @@ async def introduce(
         assert securing.transport is not None
         return securing.transport, protocol
     except BaseException:
-        transport.abort()
+        transport.close()
         raise
 
 
@@ -277,7 +277,7 @@ def take_over(net: Net, core: StreamSocket) -> tuple[TcpTransport, bytes, bool]:
     try:
         if end is not None and end.ended and end.open:
             assert end.conn is not None
-            data = end.take(end.unread) if end.unread else b""
+            data = end.fill(end.unread) if end.unread else b""
             transport.adopt(end.conn, core.take_error() or Aborted())
             core.close()
             return transport, data, False

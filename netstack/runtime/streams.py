@@ -68,9 +68,7 @@ class TcpStream:
     data queued: it will be sent.
     """
 
-    # what this can do beyond `signatures.Stream`, for those who stand on streams of any kind
-    gathers = True  # `send_all` takes several buffers in a row
-    keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
+    gathers = True  # `send_all` takes several buffers in a row: for those who stand on streams of any kind
 
     def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[TcpStream], None]) -> None:
         self._crank = crank
