@@ -159,7 +159,7 @@ class Stream(Protocol):
         sent for b"". This is the only brake: a peer that does not receive stops the sender here, with a bounded number of bytes on
         the way. Cancelled or timed out, *all* of `data` counts as sent: it is queued and goes out in its turn, so that the bytes on
         the wire are never torn; don't send it again. (Who sends on regardless piles up his own data.) A stream that can't promise
-        that, as TLS, breaks its sending side when it has sent a part, and says so.
+        that, because it encrypts piece by piece perhaps, breaks its sending side when it has sent a part, and says so.
 
         Raises TimedOut, BrokenError, BusyError; ClosedError also after `send_eof`.
         """
