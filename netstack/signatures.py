@@ -121,7 +121,8 @@ class Ip(Protocol):
 #             Refused, TimedOut, Unreachable, AddressInUse, NoBuffers, MessageTooLong, or the plain OSError of the system.
 # Cancelling  A call that is cancelled or times out leaves its object usable; what has become of its work stands beside each.
 # Tasks       An object may be used from the tasks of one loop, by one receiver and one sender at a time; a second one gets
-#             BusyError at once, and the first goes on. `send_eof`, `aclose` and `abort` may come from any task at any time.
+#             BusyError at once, and the first goes on. `aclose` and `abort` may come from any task at any time, and `send_eof` too
+#             where it doesn't raise BusyError while another task sends, as trio has it.
 
 Address = tuple[str, int]
 
@@ -158,14 +159,14 @@ class Stream(Protocol):
         sent for b"". This is the only brake: a peer that does not receive stops the sender here, with a bounded number of bytes on
         the way. Cancelled or timed out, *all* of `data` counts as sent: it is queued and goes out in its turn, so that the bytes on
         the wire are never torn; don't send it again. (Who sends on regardless piles up his own data.) A stream that can't promise
-        that, as TLS, breaks its sending side when it has sent a part, and says so.
+        that, because it encrypts piece by piece perhaps, breaks its sending side when it has sent a part, and says so.
 
         Raises TimedOut, BrokenError, BusyError; ClosedError also after `send_eof`.
         """
 
     async def send_eof(self) -> None:
         """End our side, after what was sent; the peer's `receive` gives b"", and the other direction goes on. Doesn't wait for the
-        peer. Again, or on a stream that is over: nothing."""
+        peer. Again: nothing. On a stream that is closed or broken: nothing, or the error that says so."""
 
     async def aclose(self) -> None:
         """Close both sides in order: what was sent is still delivered, in the background, for as long as the stack lives and lets
@@ -213,8 +214,8 @@ class StreamStack(Protocol):
         """Run `handler(stream)` in a task of its own for each connection, as soon as that is established.
 
         The stream is closed when the handler returns. When it raises, the stream is aborted, the error is told to the loop's
-        exception handler, and the listener goes on. `backlog` bounds those that are established and not yet handed over; further
-        ones wait at the peer, or are refused.
+        exception handler (where there is none, to the logger `netstack`), and the listener goes on. `backlog` bounds those that are
+        established and not yet handed over; further ones wait at the peer, or are refused.
 
         Returns when the port listens. Raises AddressInUse, UsageError; Unreachable for a host that is not one's own.
         """

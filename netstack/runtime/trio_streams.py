@@ -229,13 +229,14 @@ class TrioStream(trio.abc.HalfCloseableStream):
     # -- the end ------------------------------------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
-        """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer."""
+        """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer. With something
+        unread it resets the connection, as the kernel does: the peer must not believe that it was read."""
         self.close()
         await trio.lowlevel.checkpoint()
 
     def close(self) -> None:
         if not self._closed:
-            self._end(abort=False)
+            self._end(abort=self.user.unread > 0)  # taken from the connection, and by nobody else: RFC 2525 2.17
 
     def abort(self) -> None:
         """Drop it at once, with a reset."""
@@ -249,7 +250,7 @@ class TrioStream(trio.abc.HalfCloseableStream):
                 core.conn.abort(self._crank.now())
             else:
                 core.conn.close(self._crank.now())
-                self._crank.rearm()
+            self._crank.rearm()
         core.forget()
         core.wake()
         self._on_end(self)

@@ -15,7 +15,7 @@ from typing import TypeVar, TypeVarTuple
 import trio
 
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut
-from ..instant import SECOND, Duration
+from ..instant import SECOND, Duration, check_timeout
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -70,6 +70,7 @@ class Waiter:
         if timeout is None:
             await self.wait()
             return
+        check_timeout(timeout)
         with trio.move_on_after(timeout / SECOND) as scope:
             await self.wait()
         if scope.cancelled_caught:

@@ -205,9 +205,10 @@ class StreamSuiteBase(Suite):
     half_close       `send_eof` ends one direction and leaves the other (not so where the end of a session is the end of both)
     reset_visible    the peer of an abort, or of a close with something unread, finds PeerReset among the causes of BrokenError;
                      without it that is a BrokenError of any cause, and never a clean end
-    takes_whole      `send_all` takes its data as a whole, so that a call that is cancelled or timed out counts as sent, and
-                     `send_eof` may come meanwhile. Without it (what encrypts piece by piece) such a call may break the sending
-                     side, which then raises BrokenError and is never followed by a clean end; `send_eof` raises BusyError meanwhile
+    takes_whole      `send_all` takes its data as a whole, so that a call that is cancelled or timed out counts as sent. Without it
+                     (what encrypts piece by piece) such a call may break the sending side, which then raises BrokenError and is
+                     never followed by a clean end
+    ends_meanwhile   `send_eof` may come while another task sends. Without it that is a BusyError
     unread_told      the peer of who closes with something unread finds out (what reads ahead may not know of it)
     refusal_visible  a port on which nobody listens gives Refused; without it, any OSError
     same_addresses   nobody translates: each side's remote address is the other's local one
@@ -218,6 +219,7 @@ class StreamSuiteBase(Suite):
     half_close = True
     reset_visible = True
     takes_whole = True
+    ends_meanwhile = True
     unread_told = True
     refusal_visible = True
     same_addresses = True
