@@ -40,6 +40,8 @@ async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what:
     if timeout is None:
         await future
         return
+    if isinstance(timeout, float):
+        raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
     handle = future.get_loop().call_later(timeout / SECOND, _expire, future, what)
     try:
         await future
@@ -202,6 +204,9 @@ class TcpStream:
         `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is
         until the peer has it: until a while after this returns. Everything else is copied.
 
+        Little leaves at once. The end of much may wait to be filled by what follows (Nagle): not for long, since the peer
+        acknowledges the full segments before it as they come, and not as he does with little, after a delay.
+
         Raises TimedOut, BrokenError, ClosedError, BusyError.
         """
         core = self.user
@@ -212,12 +217,16 @@ class TcpStream:
         if core.ended:
             raise self._broken()
         conn = self.connection
+        now = self._crank.now()
         if type(data) is bytes:
-            more = conn.write(data, self._crank.now()) if data else core.may_write
-        elif isinstance(data, list | tuple):
-            more = conn.write_kept([kept(part) for part in data], self._crank.now())
+            if (len(data) < 2 * conn.mss) != conn.nodelay:
+                conn.set_nodelay(not conn.nodelay, now)
+            more = conn.write(data, now) if data else core.may_write
         else:
-            more = conn.write_kept([kept(data)], self._crank.now())
+            parts = [kept(part) for part in (data if isinstance(data, list | tuple) else (data,))]
+            if (sum(map(len, parts)) < 2 * conn.mss) != conn.nodelay:
+                conn.set_nodelay(not conn.nodelay, now)
+            more = conn.write_kept(parts, now)
         self._crank.rearm()
         if more:
             return
