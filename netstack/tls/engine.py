@@ -255,6 +255,8 @@ class Engine:
                 done += self._tls.write(data[done : min(done + RECORD, end)])
                 self._ready_bytes.append(self._out.read())
         except ssl.SSLWantReadError:
+            if self._eof and not done:
+                raise self._fail(TruncatedError("the connection ended while keys were changed")) from None
             return done or None
         except OSError as error:
             raise self._fail(TlsError.told("TLS is broken", error)) from error

@@ -111,7 +111,12 @@ class Tls(Generic[S_co]):
                 server_hostname = server_hostname.rstrip(".")  # RFC 6066 3: without the root
             if not server_hostname and context.check_hostname:
                 raise UsageError("whose certificate is it to be? Say server_hostname, or use a context with check_hostname=False")
-            engine = Engine(context, server_side=False, server_hostname=server_hostname or None, truncation=self._config.truncation)
+            try:
+                engine = Engine(
+                    context, server_side=False, server_hostname=server_hostname or None, truncation=self._config.truncation
+                )
+            except ValueError as error:  # also of IDNA
+                raise UsageError(f"{server_hostname!r} is no name of a server: {error}") from error
             return await self._shake(lower, engine, self._within(timeout))
         except TlsError:
             raise

@@ -51,6 +51,7 @@ class TlsStream:
         self._flushing = False
         self._pulled: Event | None = None  # who waits for the one who pulls
         self._flushed: Event | None = None
+        self._counted = False
         self._lost: str | None = None  # why nothing may follow what was sent: some of it didn't get through
         self._cause: BaseException | None = None
         # what the stream below can do beyond the signature
@@ -276,13 +277,14 @@ class TlsStream:
         return sent
 
     async def _hand_over(self, rest: memoryview) -> None:
-        """All of it, without waiting."""
-        while rest:
-            n = self._engine.write(rest)
-            if n is None:  # in the middle of a renegotiation: there is no saying when
-                self._lose("a call was given up while keys were changed")
-                return
-            rest = rest[n:]
+        """All of it, without waiting. The caller is about to raise something else: what goes wrong, the next one hears."""
+        with contextlib.suppress(TlsError):
+            while rest:
+                n = self._engine.write(rest)
+                if n is None:  # in the middle of a renegotiation: there is no saying when
+                    self._lose("a call was given up while keys were changed")
+                    return
+                rest = rest[n:]
         await self._part()
 
     async def _flush(self, deadline: int | None) -> None:
@@ -336,7 +338,7 @@ class TlsStream:
 
     async def _end(self) -> None:
         self._engine.finish()
-        with self._waits.shield():
+        with self._waits.shield(), contextlib.suppress(OSError, ClosedError):  # there is nobody to tell
             await self._part()
             if self._lost is None and not self._closed:
                 await self._lower.send_eof()
@@ -395,7 +397,8 @@ class TlsStream:
             raise BrokenError(f"nothing can be sent any more: {self._lost}") from self._cause
 
     def _count(self, error: TlsError) -> None:
-        if self._engine.error is error:
+        if self._engine.error is error and not self._counted:
+            self._counted = True
             if isinstance(error, TruncatedError):
                 self._mib.Truncated += 1
             else:

@@ -245,6 +245,23 @@ def test_a_peer_that_makes_answers_pile_up_is_let_go() -> None:
         far.read(1)
 
 
+def test_a_write_that_must_read_first_ends_with_the_connection() -> None:
+    """As in a renegotiation, which the standard library can't begin (test_tls_kernel.py has real ones)."""
+
+    class Between:
+        def write(self, data: Any) -> int:
+            raise ssl.SSLWantReadError
+
+    near, _ = shaken("1.2")
+    stand_in: Any = Between()
+    near._tls = stand_in
+    assert near.write(memoryview(b"x")) is None
+    near.feed_eof()
+    for _ in range(2):
+        with pytest.raises(TruncatedError, match="while keys were changed"):
+            near.write(memoryview(b"x"))
+
+
 # -- the name in a hello ---------------------------------------------------------------------------------------------------------
 
 LITERAL = bytes.fromhex(

@@ -220,6 +220,10 @@ def test_wrong_contexts_and_arguments_get_one_clear_sentence() -> None:
         with pytest.raises(UsageError, match="server_hostname"):
             await Tls(nothing).wrap_client(near, None)
         assert near.aborted
+        near, _ = pipe_pair()
+        with pytest.raises(UsageError, match="is no name of a server"):
+            await Tls(nothing).wrap_client(near, ".example")
+        assert near.aborted
         near, _ = await secured(on)
         with pytest.raises(UsageError, match="one byte or more"):
             await near.receive(0)
