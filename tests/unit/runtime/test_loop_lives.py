@@ -90,20 +90,20 @@ def test_a_loop_that_is_closed_delivers_what_was_written(base: str) -> None:
 def test_a_loop_closes_with_everything_open(base: str) -> None:
     loop: Any = netstack.new_event_loop("loopback:", base=base)
     net = loop.net
+    kept: list[Recorder] = []
 
     async def main() -> None:
-        await asyncio.start_server(echo, LOCAL, 7)
-        _, writer = await asyncio.open_connection(LOCAL, 7)
-        writer.write(b"unanswered")
+        await loop.create_server(Recorder, LOCAL, 7)
+        transport, protocol = await loop.create_connection(Recorder, LOCAL, 7)
+        transport.write(b"unanswered")
+        kept.append(protocol)
         await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=(LOCAL, 0))
         with pytest.raises(BlockingIOError):
             net.sockets.stream().connect((LOCAL, 7))
 
     loop.run_until_complete(main())
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
     loop.close()
+    assert kept[0].lost.result() is None
     assert loop.is_closed()
     assert loop.net is None
     assert net.stack.tcp.hub.count == 0
