@@ -30,7 +30,7 @@ async def _serve(args: argparse.Namespace, serving: Serving) -> int:
     stop = stop_event()
     async with open_net(args) as net, serving(net) as line:
         stop_without_device(net, stop)
-        print(f"{line} ({', '.join(net.addresses)} on {net.netif.name}); end with Ctrl-C or SIGTERM", flush=True)
+        print(f"{line} ({', '.join(net.addresses)} on {net.name}); end with Ctrl-C or SIGTERM", flush=True)
         await stop.wait()
         if net.failure is not None:
             raise net.failure

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -21,12 +22,16 @@ from ..address import Cidr, Ip4
 from ..errors import UsageError
 from ..instant import Instant
 from ..loopback import Loopback
-from ..plugins import Spec, open_netif
+from ..plugins import Spec, find_stack, open_netif, open_stack
 from ..signatures import Netif, Rng
 from ..stack import Stack, StackConfig
+from .current import in_trio
 from .names import Names
 from .net import Net
 from .reactor import clock_of
+
+if TYPE_CHECKING:
+    from .trio import TrioOpening
 
 
 class Opening:
@@ -37,9 +42,21 @@ class Opening:
         self._addresses = addresses
         self._options = options
         self._net: Net | None = None
+        self._in_trio: TrioOpening | None = None
+        self._stack: AbstractAsyncContextManager[Any] | None = None  # in place of a net of ours
 
     async def __aenter__(self) -> Net:
+        if in_trio():
+            from .trio import TrioOpening
+
+            self._in_trio = TrioOpening(self._netif, self._addresses, self._options)
+            return await self._in_trio.__aenter__()  # type: ignore[return-value]  # as `open` says
         loop = asyncio.get_running_loop()
+        spec = Spec.parse(self._netif) if isinstance(self._netif, str) else None
+        if spec is not None and find_stack(spec.kind) is not None:
+            self._stack = self._without_device(spec)
+            net: Net = await self._stack.__aenter__()  # not a Net, but what answers to the verbs that programs use of one
+            return net
         self._net = build(self._netif, self._addresses, self._options, loop)
         try:
             await self._net.wait_addresses()
@@ -48,25 +65,54 @@ class Opening:
             raise
         return self._net
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        if self._in_trio is not None:
+            return await self._in_trio.__aexit__(kind, error, tb)
+        if self._stack is not None:
+            return await self._stack.__aexit__(kind, error, tb)
         assert self._net is not None
         await self._net.aclose()
+        return False
+
+    def _without_device(self, spec: Spec) -> AbstractAsyncContextManager[Any]:
+        """A stack that somebody else made. Of our arguments it can only take addresses, each as an option of its own."""
+        for key, value in self._options.items():
+            if value is not None:
+                raise UsageError(f"{spec.kind} has no device of ours: leave {key} out, or choose a device like tap:tap0")
+        said = tuple(("address", str(cidr).partition("/")[0]) for cidr in self._addresses)
+        if said:
+            spec = attrs.evolve(spec, options=(*(item for item in spec.options if item[0] != "address"), *said))
+        stack = open_stack(spec)
+        assert stack is not None
+        return stack
 
 
-def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
-    """A net at work on `loop`, which need not run yet. Whoever has it closes it; its addresses may still be probed for. Raises what
-    `open` does."""
+def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> tuple[Stack, Names]:
+    """The stack for which `open` was asked, on its device, and the names that it knows."""
     plan = Plan.merge(netif, addresses, options)
     device = open_netif(plan.spec) if plan.spec is not None else netif
     assert not isinstance(device, str)
     try:
         device = plan.wrap(device)
-        now = Instant(clock_of(loop)())
-        stack = Stack(device, now=now, rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=options.get("config"))
-        net = Net(stack, loop, plan.names)
-        net.start()
+        config = options.get("config")
+        stack = Stack(device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=config)
     except BaseException:
         device.close()
+        raise
+    return stack, plan.names
+
+
+def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
+    """A net at work on `loop`, which need not run yet. Whoever has it closes it; its addresses may still be probed for. Raises what
+    `open` does."""
+    stack, names = prepare(netif, addresses, options, clock_of(loop)())
+    try:
+        net = Net(stack, loop, names)
+        net.start()
+    except BaseException:
+        stack.netif.close()
         raise
     return net
 
@@ -144,7 +190,8 @@ def open(
 ) -> Opening:
     """A host of its own on `netif`, for as long as the `async with` block runs.
 
-    netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif
+    netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif.
+               "posix:" is the kernel's own network: streams, datagrams and asyncio's functions, and nothing of devices and layers
     addresses  own addresses with prefix lengths, "10.79.0.2/24"; at least one, here or in the SPEC
     gateway    where everything else goes
     pcap       a file that gets every frame the stack sees, as pcapng
@@ -152,6 +199,8 @@ def open(
     seed       makes chance repeatable (initial sequence numbers, ports); only for tests
     hosts      names of hosts and their addresses, or a file like /etc/hosts
     names      "system" has the system's resolver answer for other names, over the host's own network; "own", the default, doesn't
+
+    In a task of trio's the block gives a `TrioNet`; `netstack.runtime.trio.open` is the same and tells the type checker.
 
     Raises UsageError for what can't be, OSError where the device can't be had.
     """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.sslproto import SSLProtocol
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..errors import UsageError
 
@@ -45,6 +45,32 @@ class TlsProtocol(SSLProtocol):
             SSLProtocol._do_flush(self)  # type: ignore[attr-defined]  # as above
         else:
             SSLProtocol._start_shutdown(self)
+
+
+class ServerTls(TypedDict, total=False):
+    """What asyncio's `create_server` takes for TLS; times in seconds."""
+
+    ssl: SSLContext | None
+    ssl_handshake_timeout: float | None
+    ssl_shutdown_timeout: float | None
+
+
+class ClientTls(TypedDict, total=False):
+    """What asyncio's `create_connection` takes; `ssl=True` is `ssl.create_default_context()`."""
+
+    ssl: SSLContext | bool | None
+    server_hostname: str | None
+    ssl_handshake_timeout: float | None
+    ssl_shutdown_timeout: float | None
+
+
+class UpgradeTls(TypedDict, total=False):
+    """What asyncio's `start_tls` takes."""
+
+    server_side: bool
+    server_hostname: str | None
+    ssl_handshake_timeout: float | None
+    ssl_shutdown_timeout: float | None
 
 
 class Terms:
@@ -93,15 +119,15 @@ class Terms:
 
 
 def client_terms(
-    context: SSLContext | bool | None,
-    host: str | None,
+    ssl: SSLContext | bool | None = None,
+    host: str | None = None,
     *,
     server_hostname: str | None = None,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
 ) -> Terms | None:
     """From the arguments of `create_connection`; None without TLS. The certificate must be one of `host`, unless told otherwise."""
-    if not context:
+    if not ssl:
         for name, said in (
             ("server_hostname", server_hostname),
             ("ssl_handshake_timeout", ssl_handshake_timeout),
@@ -115,7 +141,7 @@ def client_terms(
             raise UsageError("You must set server_hostname when using ssl without a host")
         server_hostname = host
     return Terms(
-        context,
+        ssl,
         server_hostname=server_hostname,
         ssl_handshake_timeout=ssl_handshake_timeout,
         ssl_shutdown_timeout=ssl_shutdown_timeout,
@@ -123,17 +149,17 @@ def client_terms(
 
 
 def server_terms(
-    context: SSLContext | None, *, ssl_handshake_timeout: float | None = None, ssl_shutdown_timeout: float | None = None
+    ssl: SSLContext | None = None, *, ssl_handshake_timeout: float | None = None, ssl_shutdown_timeout: float | None = None
 ) -> Terms | None:
     """From the arguments of `create_server`; None without TLS."""
-    if isinstance(context, bool):
+    if isinstance(ssl, bool):
         raise TypeError("ssl argument must be an SSLContext or None")
-    if context is None:
+    if ssl is None:
         for name, said in (("ssl_handshake_timeout", ssl_handshake_timeout), ("ssl_shutdown_timeout", ssl_shutdown_timeout)):
             if said is not None:
                 raise UsageError(f"{name} is only meaningful with ssl")
         return None
-    return Terms(context, server_side=True, ssl_handshake_timeout=ssl_handshake_timeout, ssl_shutdown_timeout=ssl_shutdown_timeout)
+    return Terms(ssl, server_side=True, ssl_handshake_timeout=ssl_handshake_timeout, ssl_shutdown_timeout=ssl_shutdown_timeout)
 
 
 class Securing(asyncio.Protocol):

@@ -45,6 +45,8 @@ class Blocking:
 
     def __init__(self, net: Net) -> None:
         self.net = net
+        if net._reactor is None:
+            raise UsageError("the time of a world's net is virtual, and no thread can wait in it: use its tasks, or its sockets")
         self.owner: Owner = owner_of(net._loop, net._thread)
         self.owner.join(net._crank, net._reactor)
         self.closed = net._closed

@@ -16,13 +16,14 @@ from asyncio import staggered
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AddressInUse
-from ..instant import SECOND, Duration, seconds
+from ..errors import AddressInUse, Unreachable
+from ..instant import Duration, seconds
 from ..sockets import const as sc
 from ..sockets.base import Socket
 from ..sockets.names import parse
 from ..sockets.stream import StreamSocket
 from .asynciotls import Securing, Terms, client_terms, server_terms
+from .face import CONNECT_TIMEOUT
 from .names import AddrInfo, Resolve, resolved
 from .readiness import ready
 from .streams import wait_for
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 Factory = Callable[[], asyncio.BaseProtocol]
 
-CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
 LOOPBACK = 0x7F000001
 
 
@@ -235,6 +235,8 @@ async def _from(
 def bind_error(error: OSError, address: tuple[Any, ...]) -> OSError:
     """The same, with the address in its text, as asyncio puts it there."""
     text = f"error while attempting to bind on address {address!r}: {(error.strerror or str(error)).lower()}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return Unreachable(text, errno.EADDRNOTAVAIL)
     return AddressInUse(text) if error.errno == errno.EADDRINUSE else OSError(error.errno, text)
 
 

@@ -116,6 +116,8 @@ async def _paired(
 ) -> dict[int, Pair]:
     """Local and remote address by family, where the family has all that was asked for."""
     found: list[dict[int, tuple[Any, ...]]] = []
+    if local_addr and local_addr[0] == "":
+        local_addr = ("0.0.0.0", *local_addr[1:])  # any, as a socket's bind has it
     for address in (local_addr, remote_addr):
         by_family: dict[int, tuple[Any, ...]] = {}
         if address is not None:

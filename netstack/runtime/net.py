@@ -8,24 +8,21 @@ from collections.abc import Awaitable, Callable
 from socket import AF_INET, SO_REUSEADDR, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, Protocol
 
-import attrs
-
 from ..address import ip4_text
 from ..cores import IpError, StreamUser
-from ..errors import BrokenError, ClosedError, TimedOut, Unreachable, UsageError
-from ..instant import SECOND, Duration, Instant, seconds
-from ..signatures import Address, Netif, Stream
-from ..sockets.table import Sockets
+from ..errors import TimedOut, Unreachable, UsageError
+from ..instant import Duration, Instant, seconds
+from ..signatures import Address, Stream
 from ..stack import Stack
 from ..tcp.connection import Connection
 from .asynciotls import leave
 from .base import Crank
-from .connecting import CONNECT_TIMEOUT
 from .datagrams import UdpTransport
+from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from .names import Names
 from .reactor import LoopReactor
 from .resolve import ipv4, local_ipv4
-from .servers import BACKLOG, Server
+from .servers import Server
 from .serving import bound
 from .splice import splice
 from .streams import TcpStream, UdpSocket, wait_for
@@ -38,8 +35,6 @@ if TYPE_CHECKING:
     from .forward import Forward
     from .socks import Socks
 
-LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
-
 
 class Door(Protocol):
     """Something that lets others in."""
@@ -47,20 +42,24 @@ class Door(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Net(Verbs):
+class Net(NetFace, Verbs):
     """A network of one's own: a host on a device, with asyncio's verbs (verbs.py). Made by `netstack.open`.
 
     It is also a `StreamStack` and a `DatagramStack`, so servers and clients of this package run on it.
     """
 
-    def __init__(self, stack: Stack, loop: asyncio.AbstractEventLoop, names: Names | None = None) -> None:
-        self.stack = stack
-        self.names = names or Names()
+    def __init__(
+        self, stack: Stack, loop: asyncio.AbstractEventLoop, names: Names | None = None, *, crank: Crank | None = None
+    ) -> None:
+        """With a `crank` somebody else's: he turns the stack, and keeps it when the net is closed."""
         self.loop = self._loop = loop
-        self._reactor = reactor = LoopReactor(loop)
-        self._crank = Crank(stack, reactor, self._device_failed)
-        reactor.serve(self._crank)
-        self.sockets = Sockets(stack, self._crank)  # for faces, and for those who drive themselves (sockets/base.py)
+        self._reactor: LoopReactor | None = None
+        owns = crank is None
+        if crank is None:
+            self._reactor = LoopReactor(loop)
+            crank = Crank(stack, self._reactor, self._device_failed)
+            self._reactor.serve(crank)
+        super().__init__(stack, crank, names, owns)
         self._thread = threading.get_ident()  # the loop's
         self._blocking: Blocking | None = None
         self.clients = Keeper(self._crank, loop)
@@ -69,53 +68,10 @@ class Net(Verbs):
         self._datagrams: set[UdpSocket | UdpTransport] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._doors: set[Door] = set()  # forwards, proxies
-        self._closed = False
         self._pings = 0
 
-    # -- about itself ---------------------------------------------------------------------------------------------------
-
-    @property
-    def netif(self) -> Netif:
-        return self.stack.netif
-
-    @property
-    def addresses(self) -> list[str]:
-        """Own addresses with their prefix lengths, as text."""
-        return [str(cidr) for cidr in self.stack.addresses]
-
-    def counters(self) -> dict[str, dict[str, int]]:
-        """`{"Ip": {"InReceives": 12, …}, …}`, named as the kernel's SNMP counters."""
-        return self.stack.counters()
-
-    def meanings(self) -> dict[str, dict[str, str]]:
-        """What each counter counts."""
-        return self.stack.meanings()
-
-    def connections(self) -> list[dict[str, Any]]:
-        """One dict for each TCP connection: addresses, state, windows, times."""
-        return [connection_row(conn) for conn in self.stack.tcp.connections()]
-
-    def now(self) -> Instant:
-        return Instant(self._crank.now())
-
-    @property
-    def failure(self) -> OSError | None:
-        """What took the device away; None while it works. The loop's exception handler is told when it happens."""
-        return self._crank.failure
-
-    @property
-    def turn(self) -> Crank:
-        """What keeps its time."""
-        return self._crank
-
-    def check(self) -> None:
-        """Raises ClosedError, BrokenError."""
-        if self._closed:
-            raise ClosedError("this net is closed")
-        if self._crank.failure is not None:
-            raise BrokenError(f"the device {self.netif.name} is gone: {self._crank.failure}") from self._crank.failure
-
     def _device_failed(self, error: OSError) -> None:
+        """The loop's exception handler is told."""
         message = f"netstack: the device {self.netif.name} failed; its connections are broken"
         self._loop.call_exception_handler({"message": message, "exception": error})
 
@@ -160,6 +116,8 @@ class Net(Verbs):
     ) -> Server:
         """Run `handler(stream)` in a task of the net for each connection; the stream is closed when it returns."""
         self.check()
+        if backlog < 1:
+            raise UsageError(f"a backlog of {backlog} accepts nothing: choose 1 or more")
         sockets = bound(self, [(AF_INET, (host or "", check_port(port)))], [(SOL_SOCKET, SO_REUSEADDR)])
         server = self.new_server()
 
@@ -287,7 +245,8 @@ class Net(Verbs):
     # -- leaving ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._crank.start()
+        if self._reactor is not None:
+            self._crank.start()
 
     async def wait_addresses(self) -> None:
         """Until every address that is being probed for is ours. Raises AddressInUse when one is not."""
@@ -344,9 +303,7 @@ class Net(Verbs):
         finally:
             for transport in [each for keeper in keepers for each in keeper.alive]:
                 transport.close()
-            now = self.now()
-            self._crank.stop()
-            self.stack.close(now)
+            self._let_go()
         await asyncio.sleep(0)  # connection_lost of what was aborted …
         await asyncio.sleep(0)  # … and what SSLProtocol passes on
 
@@ -359,9 +316,7 @@ class Net(Verbs):
             self.sockets.close()
             if self._blocking is not None:
                 self._blocking.close()
-            now = self.now()
-            self._crank.stop()
-            self.stack.close(now)
+            self._let_go()
 
     async def _delivered(self, linger: Duration) -> None:
         """Until no connection holds data or an unacknowledged FIN, for at most `linger`."""
@@ -380,15 +335,3 @@ class Net(Verbs):
             pass
         finally:
             self._crank.after_turn = None
-
-
-def check_port(port: int) -> int:
-    if not 0 <= port <= 65535:
-        raise UsageError(f"{port} is not a port: choose one from 0 to 65535")
-    return port
-
-
-def connection_row(conn: Connection) -> dict[str, Any]:
-    """A connection as a flat dict: `local`, `remote`, and the fields of `Connection.info()`."""
-    row = {"local": f"{ip4_text(conn.local)}:{conn.local_port}", "remote": f"{ip4_text(conn.remote)}:{conn.remote_port}"}
-    return row | attrs.asdict(conn.info())

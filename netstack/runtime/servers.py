@@ -14,10 +14,10 @@ from ..sockets.stream import StreamSocket
 from ..tcp.connection import Connection
 from .adoption import faced
 from .base import Crank
+from .face import BACKLOG
 from .transports import Keeper
 
 Accept = Callable[[Connection], StreamUser | None]
-BACKLOG = 128
 
 
 class Server(asyncio.AbstractServer):

@@ -18,8 +18,9 @@ from ..sockets.stream import StreamSocket
 from ..tcp.connection import Connection
 from .asynciotls import Securing, Terms, server_terms
 from .connecting import Factory, bind_error, core_of
+from .face import BACKLOG
 from .names import Resolve, resolved
-from .servers import BACKLOG, Server
+from .servers import Server
 
 if TYPE_CHECKING:
     import ssl as ssl_module

@@ -11,9 +11,10 @@ from . import connecting, endpoints, sendfiles, serving
 from .asynciotls import Terms, start_tls
 from .connecting import Factory
 from .datagrams import UdpTransport
+from .face import BACKLOG
 from .names import AddrInfo, Host, Names, Port
 from .reader import SegmentProtocol, SegmentReader
-from .servers import BACKLOG, Server
+from .servers import Server
 
 if TYPE_CHECKING:
     from ssl import SSLContext

@@ -19,7 +19,8 @@ HERE = Path(__file__).resolve().parent
 # in each group the classes of one process; the slow ones, which wait for real time-outs, are spread
 GROUPS = {
     "tcp": "BasicTCPTest BasicTCPTest2 TCPTimeoutTest TCPCloserTest NonBlockingTCPTests ContextManagersTest BufferIOTest"
-    " InheritanceTest NetworkConnectionNoServer NetworkConnectionAttributesTest NetworkConnectionBehaviourTest NonblockConstantTest TestExceptions"
+    " InheritanceTest NetworkConnectionNoServer NetworkConnectionAttributesTest NetworkConnectionBehaviourTest"
+    " NonblockConstantTest TestExceptions"
     " BasicSocketPairTest",
     "udp": "BasicUDPTest UDPTimeoutTest SendmsgUDPTest RecvmsgUDPTest RecvmsgIntoUDPTest"
     " SendmsgUDP6Test RecvmsgUDP6Test RecvmsgIntoUDP6Test",

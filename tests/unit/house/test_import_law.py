@@ -72,7 +72,8 @@ def level_of(path: Path) -> str:
     if name.endswith("/__init__"):  # a package's own file is as high as the highest of its modules: it may name them
         room = name.removesuffix("__init__")
         inside = [level for pattern, level in REGISTER.items() if pattern.startswith(room)]
-        return max(inside, key=LEVELS.index) if inside else ""
+        if inside:
+            return max(inside, key=LEVELS.index)
     if name in REGISTER:
         return REGISTER[name]
     return next((level for pattern, level in REGISTER.items() if "*" in pattern and fnmatchcase(name, pattern)), "")

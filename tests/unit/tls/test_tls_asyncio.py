@@ -53,7 +53,14 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-@pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, netstack.new_event_loop], ids=["asyncio", "ours"])
+def uvloop_loop() -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop = pytest.importorskip("uvloop").new_event_loop()
+    return loop
+
+
+@pytest.mark.parametrize(
+    "loop", [asyncio.SelectorEventLoop, netstack.new_event_loop, uvloop_loop], ids=["asyncio", "ours", "uvloop"]
+)
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("loss", [0.0, 0.02])
 def test_streams_carry_megabytes_both_ways_at_once(version: str, loop: Any, loss: float) -> None:
@@ -188,11 +195,41 @@ def test_a_bad_certificate_is_refused_and_leaves_no_connection(
     run(test)
 
 
-def test_the_promises_that_start_tls_makes_hold_for_streams_and_for_net() -> None:
+def test_streams_go_on_in_tls_and_net_does_it_under_any_loop() -> None:
     """As with STARTTLS: plain words first, then TLS on the same connection. StreamWriter.start_tls goes through the loop's own
-    start_tls, which takes our transports on asyncio's loops; `net.start_tls` is there under any loop."""
+    start_tls, which takes our transports on asyncio's loops and not on uvloop; `net.start_tls` is there under any."""
 
-    async def test() -> None:
+    async def upgraded(b: Any, writer: asyncio.StreamWriter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A server's side of it, by the net: the streams to go on with."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport = await b.start_tls(writer.transport, protocol, server_context(), server_side=True)
+        protocol.connection_made(transport)
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    async def by_the_net() -> None:
+        async with two_nets() as (a, b):
+
+            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                assert await reader.readline() == b"STARTTLS\n"
+                writer.write(b"go ahead\n")
+                await echo(*await upgraded(b, writer))
+
+            await b.start_server(serve, port=7)
+            transport, protocol = await a.create_connection(Buffered, "10.0.0.2", 7)
+            transport.write(b"STARTTLS\n")
+            while bytes(protocol.data) != b"go ahead\n":
+                await asyncio.sleep(0)
+            transport = await a.start_tls(transport, protocol, client_context(), server_hostname=HOST, ssl_handshake_timeout=5)
+            assert protocol.transport is not transport
+            transport.write(b"more secrets")
+            while not protocol.data.endswith(b"more secrets"):
+                await asyncio.sleep(0)
+            transport.close()
+            await protocol.ended
+
+    async def by_the_streams() -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             assert await reader.readline() == b"STARTTLS\n"
             writer.write(b"go ahead\n")
@@ -210,19 +247,9 @@ def test_the_promises_that_start_tls_makes_hold_for_streams_and_for_net() -> Non
             writer.close()
             await writer.wait_closed()
 
-            transport, protocol = await a.create_connection(Buffered, "10.0.0.2", 7)
-            transport.write(b"STARTTLS\n")
-            while bytes(protocol.data) != b"go ahead\n":
-                await asyncio.sleep(0)
-            transport = await a.start_tls(transport, protocol, client_context(), server_hostname=HOST, ssl_handshake_timeout=5)
-            assert protocol.transport is not transport
-            transport.write(b"more secrets")
-            while not protocol.data.endswith(b"more secrets"):
-                await asyncio.sleep(0)
-            transport.close()
-            await protocol.ended
-
-    run(test)
+    run(by_the_streams)
+    for loop in (asyncio.SelectorEventLoop, netstack.new_event_loop, uvloop_loop):
+        run(by_the_net, loop)
 
 
 def test_a_writer_that_was_paused_goes_on_in_tls() -> None:
