@@ -164,6 +164,12 @@ class UdpTransport(DatagramUser):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return 0, 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is queued, so nobody is ever told to pause."""
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if self._port is None:
             return default
