@@ -61,10 +61,11 @@ def new_event_loop(
     """
     if net is None:
         net = os.environ.get("NETSTACK") or None
+    of_kernel = net is None or net in KERNEL
+    if of_kernel and options:
+        raise UsageError(f"{', '.join(options)} can't be said of the kernel's network: name a device in net=")
     loop = _bare(base or os.environ.get("NETSTACK_LOOP") or "asyncio")
-    if net is None or net in KERNEL:
-        if options:
-            raise UsageError(f"{', '.join(options)} can't be said of the kernel's network: name a device in net=")
+    if net is None or of_kernel:
         return loop
     try:
         _attach(loop, net, options)

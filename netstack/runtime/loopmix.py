@@ -81,7 +81,7 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
             try:
                 self._leave(net)
             finally:
-                for watch in (self._watches or {}).values():
+                for watch in list((self._watches or {}).values()):
                     watch.close()
                 super().close()
         else:

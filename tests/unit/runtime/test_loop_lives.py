@@ -17,6 +17,7 @@ from loop_world import BASES, Recorder, echo, on_net
 import netstack
 from netstack.errors import UsageError
 from netstack.loopback import Loopback
+from netstack.runtime.asyncio import build
 from netstack.runtime.loopmix import over
 from netstack.runtime.substitute import loops
 from netstack.testing.wire import Wire
@@ -64,46 +65,47 @@ async def test_abandoned_connections_leave_nothing_behind() -> None:
 def test_a_loop_that_is_closed_delivers_what_was_written(base: str) -> None:
     """A program may return from main with its streams open: a kernel would send what it has taken, and a FIN."""
     wire = Wire()
-    received: list[bytes] = []
+    loop: Any = netstack.new_event_loop(wire.port("a"), base=base, addresses=["10.0.0.1/24"])
+    far = build(wire.port("b"), ["10.0.0.2/24"], {}, loop)
+    made: list[Recorder] = []
 
-    async def main() -> None:
-        loop: Any = asyncio.get_running_loop()
-        async with netstack.open(wire.port("b"), addresses=["10.0.0.2/24"]) as far:
-            finished: asyncio.Future[bytes] = loop.create_future()
+    def make() -> Recorder:
+        made.append(Recorder())
+        return made[-1]
 
-            async def sink(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                finished.set_result(await reader.read())
-                writer.close()
+    async def main() -> Recorder:
+        await far.create_server(make, port=9)
+        transport, protocol = await loop.create_connection(Recorder, "10.0.0.2", 9)
+        transport.write(b"x" * 1_000_000)
+        loop.add_reader(far.sockets.stream(), print)  # and a watch that nobody takes back
+        recorder: Recorder = protocol
+        return recorder
 
-            await far.start_server(sink, port=9)
-            _, writer = await asyncio.open_connection("10.0.0.2", 9)
-            writer.write(b"x" * 1_000_000)
-            net, loop.net = loop.net, None
-            await net.aclose(reset=False)  # what `loop.close` does
-            received.append(await finished)
-
-    netstack.run(main(), net=wire.port("a"), base=base, addresses=["10.0.0.1/24"])
-    assert received == [b"x" * 1_000_000]
+    protocol = loop.run_until_complete(main())
+    loop.close()
+    assert (bytes(made[0].data), made[0].ended) == (b"x" * 1_000_000, True)
+    assert protocol.lost.result() is None
+    far.drop()
 
 
 @pytest.mark.parametrize("base", BASES)
 def test_a_loop_closes_with_everything_open(base: str) -> None:
     loop: Any = netstack.new_event_loop("loopback:", base=base)
     net = loop.net
+    kept: list[Recorder] = []
 
     async def main() -> None:
-        await asyncio.start_server(echo, LOCAL, 7)
-        _, writer = await asyncio.open_connection(LOCAL, 7)
-        writer.write(b"unanswered")
+        await loop.create_server(Recorder, LOCAL, 7)
+        transport, protocol = await loop.create_connection(Recorder, LOCAL, 7)
+        transport.write(b"unanswered")
+        kept.append(protocol)
         await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=(LOCAL, 0))
         with pytest.raises(BlockingIOError):
             net.sockets.stream().connect((LOCAL, 7))
 
     loop.run_until_complete(main())
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
     loop.close()
+    assert kept[0].lost.result() is None
     assert loop.is_closed()
     assert loop.net is None
     assert net.stack.tcp.hub.count == 0
