@@ -38,9 +38,11 @@ _numbers = itertools.count(1 << 30)
 class TrioSocket(trio.socket.SocketType):
     """A socket of a stack with the methods of trio's."""
 
-    def __init__(self, core: Socket) -> None:
+    def __init__(self, core: Socket, adopted: Any = None) -> None:
+        """`adopted` is the program's object that has become a socket of the stack (adoption.py): it ends with this one."""
         super().__init__()
         self._core = core
+        self._adopted = adopted
         self._number = next(_numbers)
         self._closed = False
         self._reader = Waiter()
@@ -122,6 +124,8 @@ class TrioSocket(trio.socket.SocketType):
             self._reader.wake()
             self._writer.wake()
             self._core.close()
+            if self._adopted is not None:
+                self._adopted.close()
 
     def __del__(self) -> None:
         """As a kernel's, one that nobody has any more is closed."""
