@@ -130,8 +130,7 @@ class TrioSocket(trio.socket.SocketType):
     def __del__(self) -> None:
         """As a kernel's, one that nobody has any more is closed."""
         if not self._closed and not self._core.closed and trio.lowlevel.in_trio_run():
-            self._closed = True
-            self._core.close()
+            self.close()
 
     def detach(self) -> int:
         """Let go of it. There is nothing to be done with the number."""
