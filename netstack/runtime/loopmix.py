@@ -62,6 +62,7 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         if self._attached is not None:
             raise RuntimeError("this loop has a net already")
         self._attached = net
+        self._watches = {}
         self.helm = Helm()
 
     def run_forever(self) -> None:
