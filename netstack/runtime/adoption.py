@@ -11,17 +11,14 @@ address of its own, before we are asked; `netstack.patch()` has no such limit.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from ..sockets.base import Socket
 from ..sockets.names import SockAddr
-
-if TYPE_CHECKING:
-    from ..sockets.table import Sockets
-    from .net import Net
+from ..sockets.table import Sockets
 
 INET = (socket.AF_INET, socket.AF_INET6)
 
@@ -36,6 +33,23 @@ OPTIONS = (
 )
 BACKLOG = 128  # the kernel doesn't tell what `listen` was given
 NOWHERE = "::ffff:127.0.0.1", 0  # where a listener for IPv6 alone listens, as long as there is none: nobody calls there
+
+
+class Loop(Protocol):
+    """Where an adopted socket is closed when its object is gone: an event loop, a run of trio."""
+
+    def is_closed(self) -> bool: ...
+    def call_soon_threadsafe(self, callback: Callable[[], object], /) -> object: ...
+
+
+class Adopter(Protocol):
+    """Whose it becomes: a net, for instance."""
+
+    @property
+    def sockets(self) -> Sockets: ...
+    @property
+    def loop(self) -> Loop: ...
+
 
 _cores: weakref.WeakKeyDictionary[socket.socket, Socket] = weakref.WeakKeyDictionary()
 _numbers: weakref.WeakValueDictionary[int, socket.socket] = weakref.WeakValueDictionary()
@@ -151,16 +165,15 @@ def faced(core: Socket) -> Any:
     return sock
 
 
-def core_of(net: Net, sock: Any) -> Socket | None:
+def core_of(net: Adopter, sock: Any) -> Socket | None:
     """The socket of the stack that `sock` is, or becomes now; None where it is the kernel's affair. Raises OSError where it can't
     be on the stack what it is in the kernel: EADDRNOTAVAIL, EADDRINUSE."""
     core = getattr(sock, "core", sock)
     if isinstance(core, Socket):
         return core
-    made = adopted(net.sockets, sock)
-    if made is not None:
-        weakref.finalize(sock, _abandoned, net.loop, made).atexit = False
-    return made
+    if not isinstance(sock, socket.socket) or sock.family not in INET or sock.fileno() < 0:
+        return None
+    return _adopt(net, sock)
 
 
 def by_descriptor(fd: int) -> Socket | None:
@@ -169,18 +182,15 @@ def by_descriptor(fd: int) -> Socket | None:
     return _cores.get(sock) if sock is not None and sock.fileno() == fd else None
 
 
-def adopted(sockets: Sockets, sock: Any) -> Socket | None:
-    """The socket of the stack that the kernel's `sock` becomes now, which its owner keeps; None and OSError as above."""
-    if type(sock) is not socket.socket or sock.family not in INET or sock.fileno() < 0:
-        return None
+def _adopt(net: Adopter, sock: socket.socket) -> Socket | None:
     stream = sock.type == socket.SOCK_STREAM
-    if not stream and sock.type != socket.SOCK_DGRAM:
+    if type(sock) is not socket.socket or not (stream or sock.type == socket.SOCK_DGRAM):
         return None
     peer = _peer(sock)
     if stream and peer is not None:
         return None
     name = sock.getsockname()
-    core = sockets.open(sock.family, sock.type)
+    core = net.sockets.open(sock.family, sock.type)
     try:
         for level, option in OPTIONS:
             if (stream or level == socket.SOL_SOCKET) and sock.getsockopt(level, option):
@@ -198,6 +208,7 @@ def adopted(sockets: Sockets, sock: Any) -> Socket | None:
     sock.__class__ = AdoptedSocket
     _cores[sock] = core
     _numbers[sock.fileno()] = sock
+    weakref.finalize(sock, _abandoned, net.loop, core).atexit = False
     return core
 
 
@@ -208,7 +219,7 @@ def _peer(sock: socket.socket) -> Any:
         return None
 
 
-def _abandoned(loop: asyncio.AbstractEventLoop, core: Socket) -> None:
+def _abandoned(loop: Loop, core: Socket) -> None:
     """Its object is gone; the garbage collector may say so from any thread."""
     if not core.closed and not loop.is_closed():
         loop.call_soon_threadsafe(core.close)

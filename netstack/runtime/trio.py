@@ -7,8 +7,8 @@
     async with open("tap:tap0", addresses=["10.79.0.2/24"]) as net:
         stream = await net.open_tcp_stream("10.79.0.1", 80)
 
-trio has no callbacks: a stack is turned by two tasks in a nursery of its block. One sleeps until the deadline of the stack, or
-until a device in memory wakes it; the other waits for the descriptor of a device that has one.
+trio has no callbacks: a stack is turned by tasks in a nursery of its block. One sleeps until the deadline of the stack, one until a
+device in memory wakes it, and one waits for the descriptor of a device that has one.
 """
 
 from __future__ import annotations
@@ -54,22 +54,26 @@ class TrioReactor:
         self._crank = crank
         self._nursery = nursery
         nursery.start_soon(self._keep_time, name="netstack: deadlines")
+        nursery.start_soon(self._turn_soon, name="netstack: frames")
 
     async def _keep_time(self) -> None:
         assert self._crank is not None
         while True:
+            with trio.CancelScope(deadline=self._deadline) as self._scope:
+                await trio.sleep_forever()
+            self._scope = None
+            self._deadline = inf
+            self._crank.on_deadline()
+
+    async def _turn_soon(self) -> None:
+        assert self._crank is not None
+        while True:
             if self._woken:
                 await trio.lowlevel.checkpoint()
-                self._woken = False
-                self._crank.on_frames()
-                continue
-            with trio.CancelScope(deadline=self._deadline) as self._scope:
+            else:
                 await self._waiter.wait()
-            due = self._scope.cancelled_caught
-            self._scope = None
-            if due:
-                self._deadline = inf
-                self._crank.on_deadline()
+            self._woken = False
+            self._crank.on_frames()
 
     async def _read(self, fd: int) -> None:
         assert self._crank is not None

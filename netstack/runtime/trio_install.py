@@ -6,22 +6,25 @@
 What is not of the Internet stays the kernel's: AF_UNIX, netlink. Streams of AF_INET6 are refused as by a kernel without IPv6, and
 programs that try both families, as trio's own listeners do, go on with the other.
 
-`trio.socket.from_stdlib_socket` asks no factory, since it is given a kernel's socket; anyio's listeners and hypercorn's are made
-that way. `adopt=True` has it take stack sockets as well, and adopt the kernel's that are not connected (adoption.py).
+`trio.socket.from_stdlib_socket` asks no factory, since it is given a kernel's socket; anyio's listeners are made that way.
+With `adopt=True` such a socket becomes one of the stack when it comes there, with its name and its options (adoption.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket as stdlib
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import trio
 
 from ..sockets.base import Socket
 from ..sockets.failures import failure
-from .adoption import adopted
+from ..sockets.table import Sockets
+from .adoption import core_of
 from .current import current_net
 from .face import NetFace
 from .trio_sockets import TrioSocket
@@ -73,20 +76,50 @@ class Resolver(trio.abc.HostnameResolver):
         return await trio.to_thread.run_sync(stdlib.getnameinfo, sockaddr, flags, abandon_on_cancel=True)
 
 
+@attrs.frozen
+class Place:
+    """Where a socket is adopted (adoption.Adopter)."""
+
+    sockets: Sockets
+    loop: Run
+
+
+class Run:
+    """This run of trio, as adopted sockets know it: whose sockets they become, and who closes those that nobody has any more."""
+
+    def __init__(self, net: NetFace | None) -> None:
+        self._net = net
+        self._token = trio.lowlevel.current_trio_token()
+
+    def core_of(self, sock: Any) -> Socket | None:
+        """What `sock` is on the stack; None where it is the kernel's, or of another run."""
+        if not trio.lowlevel.in_trio_run() or trio.lowlevel.current_trio_token() is not self._token:
+            return None
+        net = current_net() or self._net
+        if net is None:
+            return None
+        core = core_of(Place(net.sockets, self), sock)
+        return core if core is not None and core.table is net.sockets else None
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_soon_threadsafe(self, call: Callable[[], object]) -> None:
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(call)
+
+
 def install(net: NetFace | None, adopt: bool) -> Callable[[], None]:
     """For this run of trio, until the function that this gives is called."""
     factory, resolver = Factory(net), Resolver(net)
     old_factory = trio.socket.set_custom_socket_factory(factory)
     old_resolver = trio.socket.set_custom_hostname_resolver(resolver)
-    old_adoption = trio.socket.from_stdlib_socket
+    old_from = trio.socket.from_stdlib_socket
+    run = Run(net)
 
     def from_stdlib_socket(sock: Any) -> trio.socket.SocketType:
-        core = getattr(sock, "core", None)
-        if isinstance(core, Socket):
-            return TrioSocket(core)
-        here = current_net() or net
-        core = adopted(here.sockets, sock) if here is not None else None
-        return TrioSocket(core, sock) if core is not None else old_adoption(sock)
+        core = run.core_of(sock)
+        return old_from(sock) if core is None else TrioSocket(core, sock)
 
     if adopt:
         trio.socket.from_stdlib_socket = from_stdlib_socket
@@ -100,6 +133,6 @@ def install(net: NetFace | None, adopt: bool) -> Callable[[], None]:
         if names is not resolver:
             trio.socket.set_custom_hostname_resolver(names)
         if adopt and trio.socket.from_stdlib_socket is from_stdlib_socket:
-            trio.socket.from_stdlib_socket = old_adoption
+            trio.socket.from_stdlib_socket = old_from
 
     return restore

@@ -207,7 +207,7 @@ class TrioNet(NetFace):
     def install_trio(self, adopt: bool = False) -> None:
         """From now on, in this run of trio, `trio.socket.socket` and all that is made of it is this net's, until it is closed.
 
-        `adopt`: `trio.socket.from_stdlib_socket` takes stack sockets as well, and adopts the kernel's (trio_install.py).
+        `adopt`: kernel's sockets that come to `trio.socket.from_stdlib_socket` become the net's (trio_install.py).
         """
         self.check()
         from .trio_install import install

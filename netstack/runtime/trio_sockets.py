@@ -38,11 +38,11 @@ _numbers = itertools.count(1 << 30)
 class TrioSocket(trio.socket.SocketType):
     """A socket of a stack with the methods of trio's."""
 
-    def __init__(self, core: Socket, behind: stdlib.socket | None = None) -> None:
-        """`behind`: the standard library's socket that has become `core` (adoption.py), and is closed with it."""
+    def __init__(self, core: Socket, adopted: Any = None) -> None:
+        """`adopted` is the program's object that has become a socket of the stack (adoption.py): it ends with this one."""
         super().__init__()
         self._core = core
-        self._behind = behind
+        self._adopted = adopted
         self._number = next(_numbers)
         self._closed = False
         self._reader = Waiter()
@@ -124,14 +124,13 @@ class TrioSocket(trio.socket.SocketType):
             self._reader.wake()
             self._writer.wake()
             self._core.close()
-            if self._behind is not None:
-                self._behind.close()
+            if self._adopted is not None:
+                self._adopted.close()
 
     def __del__(self) -> None:
         """As a kernel's, one that nobody has any more is closed."""
         if not self._closed and not self._core.closed and trio.lowlevel.in_trio_run():
-            self._closed = True
-            self._core.close()
+            self.close()
 
     def detach(self) -> int:
         """Let go of it. There is nothing to be done with the number."""

@@ -33,7 +33,7 @@ class TrioWorld:
 
     async def __aenter__(self) -> World:
         self.world.open(self._net_of)
-        self._restore = install(None, adopt=False)
+        self._restore = install(None, adopt=True)
         self._nursery = await self._block.__aenter__()
         reactor = TrioReactor()
         self._driver = Driver(self.world, reactor)

@@ -10,7 +10,7 @@ minute each time.
 **When it jumps.** Descriptors and other threads know nothing of this time. Descriptors are looked at before each jump, and not
 waited for. Work in an executor (`asyncio.to_thread`) is: while there is some, time stands still, so a thread that itself waits for
 something that takes virtual time waits for ever. Where nothing can happen any more, no timer, no descriptor, no other thread, the
-loop raises `Stalled` instead of sleeping for good.
+loop raises `Stalled` instead of sleeping for good; threads that were there before it get half a second to prove that they matter.
 
 **Where it could spin.** Real time passes by itself while a program runs, and programs count on it: one that finds `time() <= t` in
 a callback for `t`, and so asks to be called at `t` again, would do that for ever at an instant that stands still. So whatever is
@@ -27,7 +27,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from ..testing.clock import Spinning, Stalled
 from .loopmix import over
@@ -37,6 +37,7 @@ Ts = TypeVarTuple("Ts")
 
 SPIN = 100_000  # rounds of the loop at one instant: a second of the machine's time, and more than any burst needs
 NANOSECOND = 1e-9
+PATIENCE = 0.5  # seconds of the machine's time
 Base: Any = over(asyncio.SelectorEventLoop)
 
 
@@ -47,9 +48,15 @@ class VirtualSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        if ready or not self.loop.idle(timeout):
+        if ready:
             return ready
-        return super().select(None)
+        wait = self.loop.idle(timeout)
+        if wait == 0:
+            return ready
+        ready = super().select(wait)
+        if not ready and wait is not None:
+            self.loop.stall()
+        return ready
 
 
 class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it is needed
@@ -66,36 +73,43 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         self._rounds = 0
         self._suspects: Counter[str] = Counter()
         self._in_threads = 0
+        self._before = set(threading.enumerate())
         super().__init__(selector)
 
     def time(self) -> float:
         return self._virtual_now
 
-    def idle(self, timeout: float | None) -> bool:
-        """The loop has come to its selector and the kernel has nothing: move on. True if there is nothing but to wait, really."""
+    def idle(self, timeout: float | None) -> float | None:
+        """The loop has come to its selector and the kernel has nothing: move on. How long to wait for it, really: None for ever."""
         if timeout is not None and timeout <= 0:
             self._count()
-            return False
+            return 0
         if self._in_threads:
             self._rounds = 0
-            return True
+            return None
         if timeout is None:
-            if self._alone():
-                raise Stalled(f"nothing is left to happen after {self._virtual_now} s, and the program is still waiting")
-            return True
+            return self._patience()
         self._virtual_now = max(self._virtual_now, self._timers()[0].when())
         self._rounds = 0
-        return False
+        return 0
+
+    def stall(self) -> NoReturn:
+        raise Stalled(f"nothing is left to happen after {self._virtual_now} s, and the program is still waiting")
 
     def _timers(self) -> list[asyncio.TimerHandle]:
         timers: list[asyncio.TimerHandle] = self._scheduled  # asyncio's own heap, the soonest first
         return timers
 
-    def _alone(self) -> bool:
-        """Is there neither a descriptor nor another thread that could wake the loop? Its own are at rest."""
+    def _patience(self) -> float | None:
+        """How long to wait without a timer. Who could wake the loop: the kernel, by a descriptor; a thread that was started since
+        the loop was made; perhaps one that was there before, though most of those are at rest in somebody's pool."""
         own = getattr(getattr(self, "_default_executor", None), "_threads", ())
-        others = [thread for thread in threading.enumerate() if thread is not threading.current_thread() and thread not in own]
-        return len(self._selector.get_map()) <= 1 and not others  # one is the loop's own
+        others = {thread for thread in threading.enumerate() if thread is not threading.current_thread() and thread not in own}
+        if len(self._selector.get_map()) > 1 or others - self._before:  # one descriptor is the loop's own
+            return None
+        if not others:
+            self.stall()
+        return PATIENCE
 
     def _count(self) -> None:
         """One more round at this instant."""

@@ -88,6 +88,32 @@ def test_a_program_that_waits_for_what_can_not_come_is_told() -> None:
         run_virtual(stalls())
 
 
+def test_a_thread_of_before_may_wake_it() -> None:
+    leave, wake = threading.Event(), threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+    heard = asyncio.Event()
+
+    def work() -> None:
+        wake.wait()
+        loops[0].call_soon_threadsafe(heard.set)
+        leave.wait()
+
+    async def main() -> None:
+        loops.append(asyncio.get_running_loop())
+        wake.set()
+        await heard.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        run_virtual(main())
+        with pytest.raises(Stalled):
+            run_virtual(stalls())
+    finally:
+        leave.set()
+        thread.join()
+
+
 async def stalls() -> None:
     await asyncio.sleep(3)
     await asyncio.Event().wait()

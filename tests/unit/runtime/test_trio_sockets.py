@@ -192,6 +192,28 @@ async def test_anyio_connects() -> None:
         await a.run(program())
 
 
+async def test_anyios_listeners_are_adopted() -> None:
+    async with hosts() as (a, b, nursery):
+
+        async def serve(*, task_status: Any) -> None:
+            async with await anyio.create_tcp_listener(local_host="0.0.0.0") as listener:
+                task_status.started(listener.extra(anyio.abc.SocketAttribute.local_port))
+                await listener.serve(reply)
+
+        async def reply(stream: Any) -> None:
+            async with stream:
+                await stream.send((await stream.receive())[::-1])
+
+        async def client(port: int) -> bytes:
+            async with await anyio.connect_tcp("b", port) as stream:
+                await stream.send(b"hello")
+                return await stream.receive()
+
+        port = await nursery.start(on, b, serve)
+        assert await a.run(client(port)) == b"olleh"
+        assert b.net.counters()["Tcp"]["PassiveOpens"] == 1
+
+
 async def test_install_trio_is_for_the_life_of_its_net() -> None:
     wire = Wire(delay=MILLISECOND)
     async with open(wire.port("b"), addresses=["10.0.0.2/24"]) as b:
@@ -217,17 +239,22 @@ async def test_install_trio_is_for_the_life_of_its_net() -> None:
 
 async def test_from_stdlib_socket_takes_stack_sockets_where_that_was_asked_for() -> None:
     class StackSocket:
+        """What has a socket of the stack inside."""
+
         def __init__(self, net: TrioNet) -> None:
             self.core = net.sockets.open()
+
+        def close(self) -> None:
+            self.core.close()
 
     original = trio.socket.from_stdlib_socket
     async with open(Wire().port("a"), addresses=["10.0.0.1/24"]) as net:
         net.install_trio(adopt=True)
         adopted: Any = StackSocket(net)
-        left, right = socket.socketpair()
-        with trio.socket.from_stdlib_socket(adopted) as sock, left, right:
+        with trio.socket.from_stdlib_socket(adopted) as sock, socket.socket(socket.AF_UNIX) as kernels:
             assert isinstance(sock, TrioSocket)
-            assert not isinstance(trio.socket.from_stdlib_socket(left), TrioSocket)
+            assert not isinstance(trio.socket.from_stdlib_socket(kernels), TrioSocket)
+        assert adopted.core.closed
     assert trio.socket.from_stdlib_socket is original
 
 
