@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ClosedError, UsageError
 from ..sockets.base import Socket
 from .dialfd import carry
-from .hostside import HostEnd
+from .hostside import HostEnd, kernel_getaddrinfo
 from .joint import CoreEnd
 from .mirror import Mirror
 from .owner import NetClosed, Owner, owner_of
@@ -126,16 +126,14 @@ class Blocking:
         self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[tuple[Any, ...]]:
         """As `socket.getaddrinfo`, of the net's names. Raises socket.gaierror."""
-        return self.net_names().getaddrinfo(host, port, family, type, proto, flags)  # type: ignore[no-any-return]
+        names = self.net.names
+        if names.system and not names.knows(host):
+            return kernel_getaddrinfo(host, port, family, type, proto, flags)
+        return names.getaddrinfo(host, port, family, type, proto, flags)
 
     def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """As `socket.getnameinfo`, of the net's names. Raises socket.gaierror."""
-        return self.net_names().getnameinfo(sockaddr, flags)  # type: ignore[no-any-return]
-
-    def net_names(self) -> Any:
-        from .netnames import names_of
-
-        return names_of(self.net)
+        return self.net.names.getnameinfo(sockaddr, flags)
 
     # -- where the owner is -------------------------------------------------------------------------------------------------------
 

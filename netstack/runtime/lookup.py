@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
-
-from .resolve import ipv4
 
 if TYPE_CHECKING:
     from .net import Net
 
 
 async def look_up(net: Net, host: str) -> str:
-    """A name or address as an address. Raises OSError or UsageError where there is none."""
-    ipv4(host)
-    return host
+    """A name or address as an address. Raises socket.gaierror, an OSError, where there is none."""
+    found = await net.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    address: str = found[0][4][0]
+    return address

@@ -332,10 +332,16 @@ class Owner:
 
     def tell(self, fn: Callable[[], object]) -> None:
         """Call `fn()` where the owner is, now or a moment later; nobody waits for it. Nothing when the loop is closed."""
-        if self.home.inside():
+        if not self.home.inside():
+            self.later(fn)
+        elif self.helm is None or self.helm.mine():
             fn()
         else:
-            self.later(fn)
+            self.helm.take()
+            try:
+                fn()
+            finally:
+                self.helm.let_go()
 
     def later(self, fn: Callable[[], object]) -> None:
         """As `tell`, and never at once: for finalizers, which may run in the middle of anything."""

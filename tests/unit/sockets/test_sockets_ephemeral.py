@@ -6,8 +6,9 @@ import random
 import pytest
 
 from netstack.address import Cidr
+from netstack.cores import Turn
 from netstack.instant import Instant
-from netstack.sockets import Sockets
+from netstack.sockets.table import Sockets
 from netstack.stack import Stack
 from netstack.tcp.demux import FIRST_EPHEMERAL
 from netstack.testing.wire import Wire
@@ -20,7 +21,7 @@ class Unlucky(random.Random):
         return 5 if k == 32 else super().getrandbits(k)
 
 
-class Turn:
+class Still(Turn):
     def now(self):
         return 0
 
@@ -30,7 +31,7 @@ class Turn:
 
 def test_a_connection_to_a_closed_dynamic_port_of_oneself_doesnt_begin_at_that_port():
     stack = Stack(Wire().port("a"), now=Instant(0), rng=Unlucky(1), addresses=[Cidr.parse_whole("10.0.0.1/24")])
-    sock = Sockets(stack, Turn()).open()
+    sock = Sockets(stack, Still()).open()
     with pytest.raises(BlockingIOError) as caught:
         sock.connect(("10.0.0.1", FIRST_EPHEMERAL + 5))
     assert caught.value.errno == errno.EINPROGRESS
