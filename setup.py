@@ -164,6 +164,7 @@ if __name__ == "__main__":
                 "trio>=0.25,<0.40",
                 "pytest-trio>=0.8,<0.9",
                 "httpx>=0.27,<0.29",
+                "uvloop>=0.19,<1",
             ],
             "trio": ["trio>=0.25,<0.40"],
             "compat": [  # other people's programs, run unchanged: tests/compat

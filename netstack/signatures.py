@@ -115,7 +115,8 @@ class Ip(Protocol):
 #             the text ("fe80::1%eth0"). Where a host is *asked for*, every stack takes literals and `localhost`, and for the
 #             local side "", all own addresses; names only where there is a resolver, and one without an address is Unreachable.
 #             Port 0 lets the stack choose. A port outside 0 to 65535 is a UsageError, and so is 0 where somebody is to be reached.
-# Time        `timeout` is in nanoseconds (Duration); None waits for ever; 0 takes what is there. When it passes: TimedOut.
+# Time        `timeout` is in nanoseconds (Duration), whole ones: a float, which must be meant as seconds, is a UsageError where it
+#             would count. None waits for ever; 0 takes what is there. When it passes: TimedOut.
 # Errors      UsageError, BusyError, ClosedError; the rest is an OSError: BrokenError for a stream that was lost, and else one of
 #             Refused, TimedOut, Unreachable, AddressInUse, NoBuffers, MessageTooLong, or the plain OSError of the system.
 # Cancelling  A call that is cancelled or times out leaves its object usable; what has become of its work stands beside each.
@@ -129,10 +130,10 @@ class Stream(Protocol):
     """A connection: bytes in order, both ways, each way ended on its own.
 
     Three ways to its end. *Ended*: the peer has sent its end; `receive` gives b"" from then on, sending goes on. *Closed*: this
-    side said `aclose` or `abort`; everything that transfers raises ClosedError from then on, and so does what was waiting.
-    *Broken*: lost to a reset, a time-out, the network, a net that was left; everything that transfers raises BrokenError from then
-    on, with the cause as its `__cause__` where it is known (PeerReset, TimedOut, Unreachable). Bytes that came before the loss may
-    still be received first, or be lost with it. A stream never leaves one of the last two.
+    side said `aclose` or `abort`, or left the stack; everything that transfers raises ClosedError from then on, and so does what
+    was waiting. *Broken*: lost to a reset, a time-out, the network; everything that transfers raises BrokenError from then on, with
+    the cause as its `__cause__` where it is known (PeerReset, TimedOut, Unreachable). Bytes that came before the loss may still be
+    received first, or be lost with it. A stream never leaves one of the last two.
     """
 
     @property
@@ -153,9 +154,10 @@ class Stream(Protocol):
     async def send_all(self, data: bytes, timeout: Duration | None = None) -> None:
         """Returns when the stack has taken all of `data` and holds no more than its bound; that is not yet when the peer has it.
 
-        This is the only brake: a peer that does not receive stops the sender here, with a bounded number of bytes on the way. No
-        bytes are sent for b"". Cancelled or timed out, *all* of `data` counts as sent: it is queued and goes out in its turn, so
-        that the bytes on the wire are never torn; don't send it again. (Who sends on regardless piles up his own data.)
+        What is little leaves at once and waits for nothing to join it (no Nagle): who has several pieces joins them. No bytes are
+        sent for b"". This is the only brake: a peer that does not receive stops the sender here, with a bounded number of bytes on
+        the way. Cancelled or timed out, *all* of `data` counts as sent: it is queued and goes out in its turn, so that the bytes on
+        the wire are never torn; don't send it again. (Who sends on regardless piles up his own data.)
 
         Raises TimedOut, BrokenError, BusyError; ClosedError also after `send_eof`.
         """
@@ -195,7 +197,8 @@ class StreamStack(Protocol):
     """Streams: our TCP, the kernel's sockets, TLS over either.
 
     Who opened the stack owns all of it: leaving cancels the handlers and ends what is open (streams that are still open are reset,
-    what was closed has a moment to be delivered). How it is opened and left is not part of this signature.
+    what was closed has a moment to be delivered), and its methods raise ClosedError from then on. How it is opened and left is not
+    part of this signature.
     """
 
     async def connect_stream(self, host: str, port: int, timeout: Duration | None = None) -> Stream:

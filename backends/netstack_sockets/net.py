@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
-from netstack.errors import ClosedError, Refused, TimedOut, UsageError
+from netstack.errors import ClosedError, Refused, TimedOut, Unreachable, UsageError
 from netstack.instant import SECOND, Duration, Instant, seconds
 from netstack.signatures import Address, Stream
 
@@ -26,6 +27,7 @@ CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's own six SYN retries tak
 LINGER = Duration(2 * SECOND)  # as our own nets
 LOOK = 0.01  # seconds between two looks at what is still to be delivered while leaving
 BACKLOG = 128
+SWEEP = 64  # transports that are kept before it is looked which of them are over; later twice as many as were not
 
 
 class KernelNet:
@@ -53,7 +55,8 @@ class KernelNet:
         self._datagrams: set[KernelDatagrams] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._servers: weakref.WeakSet[asyncio.AbstractServer] = weakref.WeakSet()
-        self._transports: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._transports: list[Any] = []  # also some that are over
+        self._swept = SWEEP
         self._closed = False
 
     async def __aenter__(self) -> KernelNet:
@@ -90,6 +93,8 @@ class KernelNet:
         """As `StreamStack.connect_stream`. A name is resolved by the system, and its addresses are tried in turn."""
         self._check()
         check_port(port, 1)
+        if isinstance(timeout, float):
+            raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
         limit = CONNECT_TIMEOUT if timeout is None else timeout
         sock: socket.socket | None = None
         try:
@@ -258,10 +263,14 @@ class KernelNet:
         return transport, transport.get_protocol()
 
     def _admit(self, transport: asyncio.BaseTransport) -> None:
-        """A transport has a connection."""
-        self._transports.add(transport)
+        """A transport has a connection. It doesn't say when it is over, and uvloop's have no weak references: so now and then those
+        are let go of that say that they are closed."""
+        self._transports.append(transport)
         if self._closed:
             _abort(transport)
+        if len(self._transports) >= self._swept:
+            self._transports = [transport for transport in self._transports if not transport.is_closing() or _delivering(transport)]
+            self._swept = max(SWEEP, 2 * len(self._transports))
 
     async def create_server(
         self,
@@ -279,6 +288,8 @@ class KernelNet:
         try:
             server = await self._loop.create_server(lambda: Door(self._admit, protocol_factory()), host, backlog=backlog, **more)
         except OSError as error:
+            if error.errno is None:  # "could not bind on any address": what asyncio makes of EADDRNOTAVAIL since Python 3.13
+                raise Unreachable(str(error), errno.EADDRNOTAVAIL) from error
             raise named(error, f"listening on port {port}") from error
         self._servers.add(server)
         return server
@@ -387,8 +398,12 @@ class KernelNet:
 
 def _delivering(transport: Any) -> bool:
     """Closed, and with something left that the kernel has not taken?"""
-    size: Callable[[], int] | None = getattr(transport, "get_write_buffer_size", None)
-    return bool(transport.is_closing() and size is not None and size())
+    if not transport.is_closing():
+        return False
+    try:
+        return bool(transport.get_write_buffer_size())
+    except AttributeError:  # TLS whose connection is gone, and datagrams of some loops
+        return False
 
 
 def _abort(transport: Any) -> None:

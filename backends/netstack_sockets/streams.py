@@ -17,6 +17,7 @@ import stat
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from netstack.errors import BrokenError, BusyError, ClosedError, UsageError
@@ -42,6 +43,10 @@ class HasFileno(Protocol):
 
 class KernelStream:
     """`netstack.signatures.Stream` on a kernel's socket, and the further verbs of our `TcpStream`."""
+
+    # beyond `signatures.Stream`, as our own streams say it
+    gathers = True  # `send_all` takes several buffers in a row
+    keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: Address, on_end: Callable[[KernelStream], None]
@@ -215,9 +220,7 @@ class KernelStream:
         if not self._queue:
             await self._fair()
             return
-        for i, part in enumerate(self._queue):
-            if isinstance(part, memoryview) and not part.readonly:
-                self._queue[i] = bytes(part)  # its owner may change it
+        self._queue = deque(_kept(part) for part in self._queue)
         await self._drained(timeout)
 
     async def send_file(
@@ -297,7 +300,7 @@ class KernelStream:
         queue = self._queue
         while queue:
             try:
-                n = self._sock.send(queue[0]) if len(queue) == 1 else self._sock.sendmsg([*queue][:VECTOR])
+                n = self._sock.send(queue[0]) if len(queue) == 1 else self._sock.sendmsg(list(islice(queue, VECTOR)))
             except (BlockingIOError, InterruptedError):
                 self._watch_writes()
                 return
@@ -398,6 +401,11 @@ class KernelStream:
     def delivering(self) -> bool:
         """Closed, and not all of it is in the kernel's hands yet."""
         return self._closed and not self._gone
+
+
+def _kept(data: bytes | memoryview) -> bytes | memoryview:
+    """What nobody changes while it waits."""
+    return data if isinstance(data, bytes) or data.readonly else bytes(data)
 
 
 def _flat(data: Buffer) -> bytes | memoryview:

@@ -34,6 +34,8 @@ def named(error: OSError, doing: str) -> OSError:
 
 def check_port(port: int, least: int = 0) -> int:
     """Raises UsageError for what is no port; `least` 1 where somebody is to be reached."""
+    if not isinstance(port, int):
+        raise UsageError(f"{port!r} is not a port: those are numbers; which of the arguments is it?")
     if not least <= port <= 65535:
         raise UsageError(f"{port} is not a port: choose one from {least} to 65535")
     return port
@@ -116,6 +118,8 @@ async def wait_for(future: "asyncio.Future[None]", timeout: Duration | None, wha
     if timeout is None:
         await future
         return
+    if isinstance(timeout, float):
+        raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
     handle = future.get_loop().call_later(timeout / SECOND, _expire, future, what)
     try:
         await future

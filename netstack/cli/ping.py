@@ -63,6 +63,8 @@ async def ping(args: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     tally = Tally()
     async with open_net(args) as net:
+        if not hasattr(net, "ping"):
+            raise UsageError(f"{net.name} have no ping: name a device, like --netif tap:tap0, or use the system's own ping")
         print(f"PING {args.host} {args.size}({args.size + HEADERS}) bytes of data.", flush=True)
         started = loop.time()
         waiting: set[asyncio.Task[Any]] = set()  # at most wait / interval of them

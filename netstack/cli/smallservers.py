@@ -9,7 +9,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..stack import Stack
 from .echoport import LAST_SMALL, EchoPort
@@ -80,8 +80,7 @@ class Mirror(asyncio.DatagramProtocol):
     """Gives each datagram back, as `EchoPort` does."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast(asyncio.DatagramTransport, transport)  # asyncio's own is none to isinstance() before Python 3.12
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         if addr[1] > LAST_SMALL:

@@ -96,9 +96,8 @@ def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[s
     assert not isinstance(device, str)
     try:
         device = plan.wrap(device)
-        stack = Stack(
-            device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=options.get("config")
-        )
+        config = options.get("config")
+        stack = Stack(device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=config)
     except BaseException:
         device.close()
         raise

@@ -16,7 +16,7 @@ from asyncio import staggered
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Aborted, AddressInUse
+from ..errors import Aborted, AddressInUse, Unreachable
 from ..instant import Duration, seconds
 from ..sockets import const as sc
 from ..sockets.base import Socket
@@ -124,7 +124,7 @@ async def introduce(
         assert securing.transport is not None
         return securing.transport, protocol
     except BaseException:
-        transport.abort()
+        transport.close()
         raise
 
 
@@ -235,6 +235,8 @@ async def _from(
 def bind_error(error: OSError, address: tuple[Any, ...]) -> OSError:
     """The same, with the address in its text, as asyncio puts it there."""
     text = f"error while attempting to bind on address {address!r}: {(error.strerror or str(error)).lower()}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return Unreachable(text, errno.EADDRNOTAVAIL)
     return AddressInUse(text) if error.errno == errno.EADDRINUSE else OSError(error.errno, text)
 
 
@@ -275,7 +277,7 @@ def take_over(net: Net, core: StreamSocket) -> tuple[TcpTransport, bytes, bool]:
     try:
         if end is not None and end.ended and end.open:
             assert end.conn is not None
-            data = end.take(end.unread) if end.unread else b""
+            data = end.fill(end.unread) if end.unread else b""
             transport.adopt(end.conn, core.take_error() or Aborted())
             core.close()
             return transport, data, False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -11,13 +11,12 @@ from ..address import ip4_text
 from ..errors import BrokenError, ClosedError, UsageError
 from ..instant import SECOND, Duration, Instant
 from ..signatures import Netif
+from ..sockets.table import Sockets
 from ..stack import Stack
 from ..tcp.connection import Connection
 from .base import Crank
 from .current import run_on
-
-if TYPE_CHECKING:
-    from ..sockets.table import Sockets
+from .names import Names
 
 T = TypeVar("T")
 
@@ -29,10 +28,14 @@ BACKLOG = 128
 class NetFace:
     """A stack, who turns it, and whether it still does."""
 
-    stack: Stack
-    _crank: Crank
-    _closed: bool
-    _sockets: Sockets | None = None
+    def __init__(self, stack: Stack, crank: Crank, names: Names | None, owns: bool) -> None:
+        """`owns`: the crank and the stack are this net's, and end with it."""
+        self.stack = stack
+        self.names = names or Names()
+        self.sockets = Sockets(stack, crank)  # for faces, and for those who drive themselves (sockets/base.py)
+        self._crank = crank
+        self._owns = owns
+        self._closed = False
 
     @property
     def netif(self) -> Netif:
@@ -61,15 +64,6 @@ class NetFace:
         return [connection_row(conn) for conn in self.stack.tcp.connections()]
 
     @property
-    def sockets(self) -> Sockets:
-        """Sockets that never wait, for faces and for those who drive themselves (sockets/base.py)."""
-        if self._sockets is None:
-            from ..sockets.table import Sockets  # a program that has streams only does without
-
-            self._sockets = Sockets(self.stack, self._crank)
-        return self._sockets
-
-    @property
     def closed(self) -> bool:
         return self._closed
 
@@ -85,14 +79,31 @@ class NetFace:
         """What took the device away; None while it works."""
         return self._crank.failure
 
+    @property
+    def turn(self) -> Crank:
+        """What keeps its time."""
+        return self._crank
+
     def check(self) -> None:
+        """Raises ClosedError, BrokenError."""
         if self._closed:
             raise ClosedError("this net is closed")
         if self._crank.failure is not None:
             raise BrokenError(f"the device {self.netif.name} is gone: {self._crank.failure}") from self._crank.failure
 
+    def _let_go(self) -> None:
+        """Of the loop and the device, if they are its own."""
+        now = self.now()
+        if self._owns:
+            self._crank.stop()
+            self.stack.close(now)
+        else:
+            self.stack.tcp.abort_all(now)
+
 
 def check_port(port: int) -> int:
+    if not isinstance(port, int):
+        raise UsageError(f"{port!r} is not a port: those are numbers; which of the arguments is it?")
     if not 0 <= port <= 65535:
         raise UsageError(f"{port} is not a port: choose one from 0 to 65535")
     return port

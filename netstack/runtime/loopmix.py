@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..sockets.base import Socket
 from . import connecting, endpoints, sendfiles, serving
 from .adoption import INET, by_descriptor, core_of, faced
+from .current import net_var
 from .helm import Helm
 from .names import AddrInfo, Host, Port, resolved
 from .readiness import READ, WRITE, Watch, ready
@@ -46,15 +47,21 @@ def over(base: Any) -> type[NetLoop]:
 class NetLoop(Base):  # type: ignore[misc]  # as above
     """An event loop of asyncio's kind whose network can be a net: `loop.net`."""
 
-    net: Net | None = None
+    _attached: Net | None = None
     _watches: dict[Socket, Watch] | None = None
     helm: Helm | None = None
 
+    @property
+    def net(self) -> Net | None:
+        """That on which the current task runs (current.py), or else the loop's own."""
+        current: Any = net_var.get()
+        return self._attached if current is None or current.closed else current
+
     def attach(self, net: Net) -> None:
         """Have `net`, which is at work on this loop, for the network from now on. It is closed with the loop."""
-        if self.net is not None:
+        if self._attached is not None:
             raise RuntimeError("this loop has a net already")
-        self.net = net
+        self._attached = net
         self._watches = {}
         self.helm = Helm()
 
@@ -70,8 +77,8 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
 
     def close(self) -> None:
         """Close the net in order first: what was written is still delivered, for as long as the net lingers."""
-        if self.net is not None and not self.is_closed() and not self.is_running():
-            net, self.net = self.net, None
+        if self._attached is not None and not self.is_closed() and not self.is_running():
+            net, self._attached = self._attached, None
             try:
                 self._leave(net)
             finally:
@@ -311,15 +318,15 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
 
     def _watch(self, core: Socket) -> Watch:
         core.check()
-        assert self._watches is not None
+        if self._watches is None:
+            self._watches = {}
         watch = self._watches.get(core)
         if watch is None:
             watch = self._watches[core] = Watch(self, core, self._watches)
         return watch
 
     def _unwatch(self, core: Socket, side: int) -> bool:
-        assert self._watches is not None
-        watch = self._watches.get(core)
+        watch = None if self._watches is None else self._watches.get(core)
         return watch is not None and watch.remove(side)
 
 

@@ -49,18 +49,17 @@ class Net(NetFace, Verbs):
     """
 
     def __init__(
-        self, stack: Stack, loop: asyncio.AbstractEventLoop, names: Names | None = None, crank: Crank | None = None
+        self, stack: Stack, loop: asyncio.AbstractEventLoop, names: Names | None = None, *, crank: Crank | None = None
     ) -> None:
         """With a `crank` somebody else's: he turns the stack, and keeps it when the net is closed."""
-        self.stack = stack
-        self.names = names or Names()
         self.loop = self._loop = loop
         self._reactor: LoopReactor | None = None
+        owns = crank is None
         if crank is None:
             self._reactor = LoopReactor(loop)
             crank = Crank(stack, self._reactor, self._device_failed)
             self._reactor.serve(crank)
-        self._crank = crank
+        super().__init__(stack, crank, names, owns)
         self._thread = threading.get_ident()  # the loop's
         self._blocking: Blocking | None = None
         self.clients = Keeper(self._crank, loop)
@@ -69,13 +68,7 @@ class Net(NetFace, Verbs):
         self._datagrams: set[UdpSocket | UdpTransport] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._doors: set[Door] = set()  # forwards, proxies
-        self._closed = False
         self._pings = 0
-
-    @property
-    def turn(self) -> Crank:
-        """What keeps its time."""
-        return self._crank
 
     def _device_failed(self, error: OSError) -> None:
         """The loop's exception handler is told."""
@@ -310,12 +303,7 @@ class Net(NetFace, Verbs):
         finally:
             for transport in [each for keeper in keepers for each in keeper.alive]:
                 transport.close()
-            now = self.now()
-            if self._reactor is not None:
-                self._crank.stop()
-                self.stack.close(now)
-            else:
-                self.stack.tcp.abort_all(now)
+            self._let_go()
         await asyncio.sleep(0)  # connection_lost of what was aborted …
         await asyncio.sleep(0)  # … and what SSLProtocol passes on
 
@@ -328,10 +316,7 @@ class Net(NetFace, Verbs):
             self.sockets.close()
             if self._blocking is not None:
                 self._blocking.close()
-            now = self.now()
-            if self._reactor is not None:
-                self._crank.stop()
-                self.stack.close(now)
+            self._let_go()
 
     async def _delivered(self, linger: Duration) -> None:
         """Until no connection holds data or an unacknowledged FIN, for at most `linger`."""

@@ -128,7 +128,7 @@ def receiving(net: Net, server: Server, protocol_factory: Factory, terms: Terms 
 
     def receive(end: StreamEnd) -> None:
         assert end.conn is not None
-        data = end.take(end.unread) if end.unread else b""
+        data = end.fill(end.unread) if end.unread else b""
         transport = keeper.take(None)
         transport.adopt(end.conn, (end.error or Aborted()) if end.ended else None)
         try:

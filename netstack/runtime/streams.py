@@ -40,6 +40,8 @@ async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what:
     if timeout is None:
         await future
         return
+    if isinstance(timeout, float):
+        raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
     handle = future.get_loop().call_later(timeout / SECOND, _expire, future, what)
     try:
         await future
@@ -67,9 +69,7 @@ class TcpStream:
     data queued: it will be sent.
     """
 
-    # what this can do beyond `signatures.Stream`, for those who stand on streams of any kind
-    gathers = True  # `send_all` takes several buffers in a row
-    keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
+    gathers = True  # `send_all` takes several buffers in a row: for those who stand on streams of any kind
 
     def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[TcpStream], None]) -> None:
         self._crank = crank
@@ -204,6 +204,9 @@ class TcpStream:
         `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is
         until the peer has it: until a while after this returns. Everything else is copied.
 
+        Little leaves at once. The end of much may wait to be filled by what follows (Nagle): not for long, since the peer
+        acknowledges the full segments before it as they come, and not as he does with little, after a delay.
+
         Raises TimedOut, BrokenError, ClosedError, BusyError.
         """
         core = self.user
@@ -214,12 +217,16 @@ class TcpStream:
         if core.ended:
             raise self._broken()
         conn = self.connection
+        now = self._crank.now()
         if type(data) is bytes:
-            more = conn.write(data, self._crank.now()) if data else core.may_write
-        elif isinstance(data, list | tuple):
-            more = conn.write_kept([kept(part) for part in data], self._crank.now())
+            if (len(data) < 2 * conn.mss) != conn.nodelay:
+                conn.set_nodelay(not conn.nodelay, now)
+            more = conn.write(data, now) if data else core.may_write
         else:
-            more = conn.write_kept([kept(data)], self._crank.now())
+            parts = [kept(part) for part in (data if isinstance(data, list | tuple) else (data,))]
+            if (sum(map(len, parts)) < 2 * conn.mss) != conn.nodelay:
+                conn.set_nodelay(not conn.nodelay, now)
+            more = conn.write_kept(parts, now)
         self._crank.rearm()
         if more:
             return

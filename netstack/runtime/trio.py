@@ -13,7 +13,7 @@ until a device in memory wakes it; the other waits for the descriptor of a devic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from types import TracebackType
 from typing import Any
@@ -140,7 +140,7 @@ class TrioOpening:
         reactor = TrioReactor()
         net = self._net = TrioNet(stack, nursery, reactor, names=names)
         try:
-            reactor.serve(net.crank, nursery)
+            reactor.serve(net.turn, nursery)
             net.start()
             await net.wait_addresses()
         except BaseException as error:
@@ -169,9 +169,11 @@ def open(
     fault: str | None = None,
     seed: int | None = None,
     config: StackConfig | None = None,
+    hosts: Mapping[str, str | Iterable[str]] | str | None = None,
+    names: str | None = None,
 ) -> TrioOpening:
     """`netstack.open` for trio, with the same arguments."""
-    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config}
+    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names}
     return TrioOpening(netif, addresses, options)
 
 

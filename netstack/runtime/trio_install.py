@@ -19,14 +19,11 @@ from typing import Any
 
 import trio
 
-from ..address import ip4_text
-from ..errors import UsageError
 from ..sockets.base import Socket
 from ..sockets.failures import failure
 from .adoption import adopted
 from .current import current_net
 from .face import NetFace
-from .resolve import ipv4
 from .trio_sockets import TrioSocket
 
 INTERNET = (stdlib.AF_INET, stdlib.AF_INET6)
@@ -64,18 +61,16 @@ class Resolver(trio.abc.HostnameResolver):
     ) -> list[Any]:
         await trio.lowlevel.checkpoint()
         net = current_net() or self.net
-        if net is None:
-            return await trio.to_thread.run_sync(stdlib.getaddrinfo, host, port, family, type, proto, flags, abandon_on_cancel=True)
-        name = "" if host is None else host.decode("ascii")
-        try:
-            address = ip4_text(ipv4(name))
-        except UsageError:
-            raise stdlib.gaierror(stdlib.EAI_NONAME, f"{name!r} is not known here") from None
-        return stdlib.getaddrinfo(address, port, family, type, proto, flags | stdlib.AI_NUMERICHOST)
+        if net is not None and (net.names.knows(host) or not net.names.system):
+            return net.names.getaddrinfo(host, port, family, type, proto, flags)
+        return await trio.to_thread.run_sync(stdlib.getaddrinfo, host, port, family, type, proto, flags, abandon_on_cancel=True)
 
     async def getnameinfo(self, sockaddr: Any, flags: int) -> tuple[str, str]:
         await trio.lowlevel.checkpoint()
-        return stdlib.getnameinfo(sockaddr, flags | stdlib.NI_NUMERICHOST)
+        net = current_net() or self.net
+        if net is not None:
+            return net.names.getnameinfo(sockaddr, flags)
+        return await trio.to_thread.run_sync(stdlib.getnameinfo, sockaddr, flags, abandon_on_cancel=True)
 
 
 def install(net: NetFace | None, adopt: bool) -> Callable[[], None]:

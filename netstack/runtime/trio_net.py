@@ -16,6 +16,7 @@ from ..instant import SECOND, Duration, seconds
 from ..signatures import Address, Stream
 from ..stack import Stack
 from .base import Crank, Reactor
+from .current import net_var
 from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from .names import Names
 from .resolve import ipv4, local_ipv4
@@ -36,28 +37,22 @@ class TrioNet(NetFace):
         stack: Stack,
         nursery: trio.Nursery,
         reactor: Reactor | None = None,
-        crank: Crank | None = None,
+        *,
         names: Names | None = None,
+        crank: Crank | None = None,
     ) -> None:
         """With a `reactor` it turns the stack itself; with a `crank` somebody else does, and keeps the stack when it is closed."""
-        self.stack = stack
-        self.names = names or Names()
-        self.nursery = nursery
-        self._owns = crank is None
+        owns = crank is None
         if crank is None:
             assert reactor is not None
             crank = Crank(stack, reactor, self._device_failed)
-        self._crank = crank
+        super().__init__(stack, crank, names, owns)
+        self.nursery = nursery
         self._open: set[Face] = set()
         self._handlers: set[trio.CancelScope] = set()
         self._all_handled = Waiter()
-        self._closed = False
         self._pings = 0
         self._on_close: list[Callable[[], None]] = []
-
-    @property
-    def crank(self) -> Crank:
-        return self._crank
 
     def _device_failed(self, error: OSError) -> None:
         logger.error("the device %s failed; its connections are broken: %s", self.netif.name, error)
@@ -146,6 +141,7 @@ class TrioNet(NetFace):
         """Work that `aclose` ends before it lets go of anything."""
         scope = trio.CancelScope()
         self._handlers.add(scope)
+        net_var.set(self)  # of this task, and of those that it starts
         try:
             with scope:
                 if self._closed:
@@ -265,15 +261,9 @@ class TrioNet(NetFace):
                     each.abort()
                 else:
                     each.close()
-            if self._sockets is not None:
-                self._sockets.close()
+            self.sockets.close()
             await self._delivered(linger)
-            now = self.now()
-            if self._owns:
-                self._crank.stop()
-                self.stack.close(now)
-            else:
-                self.stack.tcp.abort_all(now)
+            self._let_go()
 
     async def _delivered(self, linger: Duration) -> None:
         """Until no connection holds data or an unacknowledged FIN, for at most `linger`."""

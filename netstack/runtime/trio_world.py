@@ -47,7 +47,9 @@ class TrioWorld:
         if net is None or net.stack is not host.stack:  # the host has crashed and come back
             if net is not None:
                 self._old.append(net)
-            net = self._nets[host] = TrioNet(host.stack, self._nursery, crank=self._driver.crank(host.stack))
+            driver = self._driver
+            net = self._nets[host] = TrioNet(host.stack, self._nursery, names=driver.names(), crank=driver.crank(host))
+            driver.seat(host, net)
         return net
 
     async def __aexit__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import trio
 
 from ..errors import TimedOut
@@ -24,3 +26,9 @@ class TrioWaits:
             await event.wait()
             return
         raise TimedOut
+
+    async def check(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    def shield(self) -> AbstractContextManager[object]:
+        return trio.CancelScope(shield=True)

@@ -30,12 +30,14 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
 
 from ..testing.clock import Spinning, Stalled
+from .loopmix import over
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 SPIN = 100_000  # rounds of the loop at one instant: a second of the machine's time, and more than any burst needs
 NANOSECOND = 1e-9
+Base: Any = over(asyncio.SelectorEventLoop)
 
 
 class VirtualSelector(selectors.DefaultSelector):
@@ -50,8 +52,11 @@ class VirtualSelector(selectors.DefaultSelector):
         return super().select(None)
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """asyncio's own loop in virtual time, which starts at 0 and is counted in seconds as ever."""
+class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it is needed
+    """asyncio's own loop in virtual time, which starts at 0 and is counted in seconds as ever.
+
+    Its network can be a net (loopmix.py), so unchanged programs run on the hosts of a world.
+    """
 
     def __init__(self, spin: int = SPIN) -> None:
         selector = VirtualSelector()
@@ -83,17 +88,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return False
 
     def _timers(self) -> list[asyncio.TimerHandle]:
-        return self._scheduled  # type: ignore[attr-defined, no-any-return]  # asyncio's own heap, the soonest first
+        timers: list[asyncio.TimerHandle] = self._scheduled  # asyncio's own heap, the soonest first
+        return timers
 
     def _alone(self) -> bool:
         """Is there neither a descriptor nor another thread that could wake the loop? Its own are at rest."""
         own = getattr(getattr(self, "_default_executor", None), "_threads", ())
         others = [thread for thread in threading.enumerate() if thread is not threading.current_thread() and thread not in own]
-        return len(self._selector.get_map()) <= 1 and not others  # type: ignore[attr-defined]  # one is the loop's own
+        return len(self._selector.get_map()) <= 1 and not others  # one is the loop's own
 
     def _count(self) -> None:
         """One more round at this instant."""
-        ready = list(self._ready)  # type: ignore[attr-defined]  # asyncio's own queue
+        ready = list(self._ready)  # asyncio's own queue
         if not ready:  # a timer that was set for now, or for the past, since the last jump
             self._virtual_now = max(self._virtual_now + NANOSECOND, math.nextafter(self._virtual_now, math.inf))
             ready = self._timers()[:1]
@@ -112,7 +118,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             )
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        future = super().run_in_executor(executor, func, *args)
+        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
         self._in_threads += 1
         future.add_done_callback(self._thread_done)
         return future

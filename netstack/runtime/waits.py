@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from ..errors import TimedOut
@@ -30,6 +31,12 @@ class Waits(Protocol):
     async def wait(self, event: Event, timeout: Duration | None = None) -> None:
         """Until `event` has happened. Raises TimedOut."""
 
+    async def check(self) -> None:
+        """Raise here, where it does no harm, what would be raised at the beginning of the next call: a cancellation."""
+
+    def shield(self) -> AbstractContextManager[object]:
+        """What is called inside doesn't wait, and is done though the task is cancelled."""
+
 
 class AsyncioWaits:
     def now(self) -> int:
@@ -47,6 +54,15 @@ class AsyncioWaits:
                 await event.wait()
         except TimeoutError:
             raise TimedOut from None
+
+    async def check(self) -> None:
+        """A cancellation is raised where a task waits, and nowhere else."""
+
+    def shield(self) -> AbstractContextManager[object]:
+        return NOTHING
+
+
+NOTHING = nullcontext()
 
 
 def waits_here() -> Waits:

@@ -18,16 +18,17 @@ and the world is turned soon after.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..instant import NEVER, Duration
-from ..stack import Stack
+from ..instant import NEVER, Duration, Instant
 from ..testing.net import Host, World
 from .base import Crank, Reactor
-from .current import in_trio
-from .face import LINGER
+from .current import in_trio, net_var
+from .face import LINGER, NetFace
+from .names import Names
 from .net import Net
 from .reactor import LoopReactor
 
@@ -48,6 +49,7 @@ class Driver:
         self._turning = False
         self._stirred = False
         self._running = False
+        self._seats: list[tuple[Host, Seat]] = []
 
     def start(self) -> None:
         self.world.settle()
@@ -58,12 +60,28 @@ class Driver:
     def stop(self) -> None:
         self._running = False
         self._reactor.disarm()
+        for host, seat in self._seats:
+            self.world.clock.remove(seat)
+            if seat.is_lived():
+                self.world.clock.add(host.stack, host.name)
+        self._seats.clear()
 
-    def crank(self, stack: Stack) -> Crank:
-        """For the face of a host: it keeps the time of the world, and never turns the stack itself."""
-        crank = Crank(stack, HostReactor(self.asked), _never_fails)
+    def crank(self, host: Host) -> Crank:
+        """For the net of a host: it keeps the time of the world, and never turns the stack itself."""
+        crank = Crank(host.stack, HostReactor(self.asked), _never_fails)
         self.cranks.append(crank)
         return crank
+
+    def seat(self, host: Host, net: NetFace) -> None:
+        """Let the clock run the host where `net` is the current one."""
+        seat = Seat(host, net)
+        self._seats.append((host, seat))
+        self.world.clock.remove(host.stack)
+        self.world.clock.add(seat, host.name)
+
+    def names(self) -> Names:
+        """What the hosts of the world call each other."""
+        return Names({host.name: str(host.address.address) for host in self.world.hosts})
 
     def asked(self) -> int:
         """What time is it in the world? Whoever wants to know is about to do something."""
@@ -103,6 +121,31 @@ class Driver:
         for crank in self.cranks:
             if crank.after_turn is not None:
                 crank.after_turn()
+
+
+class Seat:
+    """A host on the world's clock, once it has a net.
+
+    What its packets cause, callbacks and the tasks that those start, happens in a context of its own, where the host's net is the
+    current one (current.py): whoever may have moved the clock.
+    """
+
+    def __init__(self, host: Host, net: NetFace) -> None:
+        self._host = host
+        self._stack = host.stack
+        self._run = self._stack.run
+        self._context = contextvars.copy_context()
+        self._context.run(net_var.set, net)
+
+    def is_lived(self) -> bool:
+        """Is it still the host's present life?"""
+        return self._host.is_up and self._host.stack is self._stack
+
+    def next_deadline(self) -> int:
+        return self._stack.next_deadline() if self.is_lived() else NEVER
+
+    def run(self, now: Instant) -> None:
+        self._context.run(self._run, now)
 
 
 class HostReactor:
@@ -173,7 +216,9 @@ class WorldOpening:
         if net is None or net.stack is not host.stack:  # the host has crashed and come back
             if net is not None:
                 self._old.append(net)
-            net = self._nets[host] = Net(host.stack, self._loop, crank=self._driver.crank(host.stack))
+            driver = self._driver
+            net = self._nets[host] = Net(host.stack, self._loop, driver.names(), crank=driver.crank(host))
+            driver.seat(host, net)
         return net
 
     def _failed(self, error: Exception) -> None:

@@ -49,7 +49,7 @@ class Tcp(TcpCore, Generic[I_co]):
         """Accept connections to `port` of `address` (0: of all addresses; port 0: one is chosen).
 
         `accept(connection)` is called when a handshake is done; it returns the connection's user, whose `connected` is called
-        next, or None to refuse. Raises AddressInUse, UsageError.
+        next, or None to refuse. Raises AddressInUse, UsageError, and Unreachable when the address is not ours.
         """
         return self.bind(address, port, accept, backlog)
 

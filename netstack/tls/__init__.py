@@ -26,12 +26,12 @@ stream below, and what the peer still sends can be read: RFC 8446 6.1 allows it,
 standard had the peer answer at once; asyncio's peers close when they see it. `aclose` sends close_notify, if it wasn't, and closes;
 it doesn't wait for the peer's. `abort` sends nothing: the peer sees a cut.
 
-**Cancellation.** A cancelled or timed-out `receive` loses nothing. A cancelled or timed-out `send_all` leaves the stream usable,
-and all of its data on its way, where that had been taken whole, or none of it where nothing had; otherwise this side of the
-stream is broken (BrokenError), and the other goes on. `aclose` then closes without close_notify: a cut should look like one.
+**Cancellation.** A cancelled or timed-out `receive` loses nothing. What a cancelled or timed-out `send_all` was given counts as
+sent, all of it, as everywhere: the rest is handed down at once. `aclose` while another task is sending cuts what that one has not
+handed down yet, and the peer sees a cut.
 
 **Memory.** On its way in, one piece from the stream below and one record; on its way out, 64 KiB beyond what the stream below
-has taken.
+has taken, or all that a call was given that was given up. A connection that has said nothing yet costs no TLS.
 
 Pure, bytes in and bytes out:
 

@@ -16,10 +16,8 @@ class TlsConfig:
                         more, the oldest is dropped: a flood must replace all of them within two round trips of an honest client
     truncation          is the end of a connection without close_notify an error (TruncatedError), or an end like another? Many
                         HTTP/1 peers leave without; where the messages tell their own length, nothing is lost by not minding
-    parting             how long close_notify may wait for room below before the connection is closed without it
     """
 
     handshake_timeout: Duration = field(default=Duration(30 * SECOND), validator=gt(Duration(0)))
     handshakes: int = field(default=1024, validator=ge(1))
     truncation: bool = field(default=True)
-    parting: Duration = field(default=Duration(1 * SECOND), validator=ge(Duration(0)))

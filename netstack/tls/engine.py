@@ -96,6 +96,16 @@ class Engine:
         return bool(self._ready_bytes) or self._out.pending > 0
 
     @property
+    def unread(self) -> bool:
+        """Has something come that was not read? What it is may have to be decrypted to know."""
+        if not self._early and self.error is None and not self.ended and not self._drained():
+            self._early = self._next(RECORD)
+        return bool(self._early)
+
+    def _drained(self) -> bool:
+        return not self._in.pending and not self._tls.pending()
+
+    @property
     def urgent(self) -> bool:
         """Is there ciphertext that can't wait for the next data?"""
         return bool(self._ready_bytes) or self._out.pending > self._patience
@@ -194,7 +204,7 @@ class Engine:
         self._check()
         if self._out.pending > PILED:
             raise self._fail(TlsError("the peer asks for answers and does not read them"))
-        if self._in.pending or self._tls.pending():
+        if not self._drained():
             return False
         if self._eof:
             self._cut()

@@ -155,7 +155,7 @@ class Tls(Generic[S_co]):
     async def _shake(self, lower: Stream, engine: Engine, timeout: Duration) -> TlsStream:
         """The handshake, and its counters. After a TlsError `lower` is closed in order: an alert may be in it."""
         mib = self.mib
-        stream = TlsStream(lower, engine, self._waits_here(), mib, self._config.parting)
+        stream = TlsStream(lower, engine, self._waits_here(), mib)
         try:
             await stream.shake(timeout)
         except CertificateError:

@@ -8,24 +8,27 @@ has ciphertext flushes, or leaves it to the one who is flushing, who doesn't sto
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 from collections.abc import Awaitable, Callable
 from ssl import SSLObject
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError
 from ..instant import Duration
+from ..runtime.fileblocks import read_blocks
 from ..signatures import Address, Stream
 from .engine import RECORD, Buffer, Engine
 from .errors import TlsError, TruncatedError
 from .mib import TlsMib
 
 if TYPE_CHECKING:
+    from ..runtime.streams import HasFileno
     from ..runtime.waits import Event, Waits
 
 A = TypeVar("A")
 T = TypeVar("T")
 
-GIVEN_UP = "a call was given up in the middle"
 PULL = 65536  # asked of the stream below at once, where it doesn't hand on what it has
 
 
@@ -35,15 +38,15 @@ class TlsStream:
     Made by `Tls`. What errors, cancellation and the end mean here: `netstack.tls`.
     """
 
-    def __init__(self, lower: Stream, engine: Engine, waits: Waits, mib: TlsMib, parting: Duration) -> None:
+    def __init__(self, lower: Stream, engine: Engine, waits: Waits, mib: TlsMib) -> None:
         self._lower = lower
         self._engine = engine
         self._waits = waits
         self._mib = mib
-        self._parting = parting
         self._closed = False
         self._receiving = False
         self._sending = False
+        self._ending = False  # send_eof was called
         self._pulling = False
         self._flushing = False
         self._pulled: Event | None = None  # who waits for the one who pulls
@@ -51,7 +54,6 @@ class TlsStream:
         self._lost: str | None = None  # why nothing may follow what was sent: some of it didn't get through
         self._cause: BaseException | None = None
         # what the stream below can do beyond the signature
-        self._keeps: bool = getattr(lower, "keeps", False)
         self._gathers: bool = getattr(lower, "gathers", False)
         self._pull: Callable[[Duration | None], Awaitable[Buffer]] = getattr(lower, "receive_view", self._pull_bytes)
 
@@ -116,10 +118,11 @@ class TlsStream:
         try:
             while not engine.shake():
                 await self._more(deadline)
+                self._check_time(deadline)
             if engine.urgent:
                 await self._flush(deadline)
         except TlsError:
-            await self._part()  # with an alert, if OpenSSL had one to say
+            await self._part()  # an alert, if OpenSSL had one to say
             raise
 
     # -- receiving ----------------------------------------------------------------------------------------------------------
@@ -172,9 +175,12 @@ class TlsStream:
             got = read(room)
             if got is None:
                 deadline = self._deadline(timeout)
-                while got is None:
+                while True:
                     await self._more(deadline)
                     got = read(room)
+                    if got is not None:
+                        break
+                    self._check_time(deadline)
             return got
         except TlsError as error:
             self._count(error)
@@ -210,7 +216,8 @@ class TlsStream:
     # -- sending ------------------------------------------------------------------------------------------------------------
 
     async def send_all(self, data: Buffer | list[Buffer] | tuple[Buffer, ...], timeout: Duration | None = None) -> None:
-        """Returns when the stream below has taken all of `data`, one buffer or several in a row, and is below its bound.
+        """Returns when the stream below has taken all of `data`, one buffer or several in a row, and is below its bound. It is
+        handed down 64 KiB at a time; cancelled or timed out, the rest at once: all of it counts as sent.
 
         Raises TimedOut, BrokenError (TlsError), ClosedError, BusyError.
         """
@@ -218,43 +225,79 @@ class TlsStream:
             raise BusyError("another task is already sending on this stream")
         if self._closed:
             raise ClosedError("this stream is closed")
-        if self._engine.finished:
+        if self._ending or self._engine.finished:
             raise ClosedError("this side of the stream was ended by send_eof()")
         self._check_way()
-        view = _one_view(data)
-        size = len(view)
+        rest = _one_view(data)
         deadline = self._deadline(timeout)
-        taken = 0
         self._sending = True
         try:
-            while taken < size:
-                n = self._engine.write(view[taken:] if taken else view)
+            while rest:
+                n = self._engine.write(rest)
                 if n is None:
                     await self._more(deadline)
-                    continue
-                taken += n
-                await self._flush(deadline)
+                    self._check_time(deadline)
+                else:
+                    rest = rest[n:]
+                    await self._flush(deadline)
         except TlsError as error:
             self._count(error)
             raise
+        except (OSError, ClosedError) as error:
+            if isinstance(error, TimedOut):
+                await self._hand_over(rest)
+            raise
+        except BaseException:  # a cancellation, of whatever runtime
+            await self._hand_over(rest)
+            raise
         finally:
             self._sending = False
-            if 0 < taken < size:
-                self._lose(GIVEN_UP)
+            if self._ending:
+                await self._end()
+
+    async def send_file(
+        self, file: int | HasFileno, offset: int = 0, count: int | None = None, timeout: Duration | None = None
+    ) -> int:
+        """Send `count` bytes of a regular file from `offset` on, or as many as it has; return how many that were. Its position is
+        neither used nor moved. What the page cache lacks is read in a thread. A call that fails or is cancelled may have sent some.
+
+        Raises as `send_all` does, with `timeout` for each block; OSError from reading; UsageError for what is no regular file.
+        """
+        fd = file if isinstance(file, int) else file.fileno()
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError("send_file() sends regular files: read anything else yourself, and send_all() it")
+        if offset < 0 or (count is not None and count < 0):
+            raise UsageError(f"offset={offset} and count={count} must not be negative")
+        sent = 0
+        async for block in read_blocks(fd, offset, status.st_size if count is None else offset + count):
+            await self.send_all(block, timeout)
+            sent += len(block)
+        return sent
+
+    async def _hand_over(self, rest: memoryview) -> None:
+        """All of it, without waiting."""
+        while rest:
+            n = self._engine.write(rest)
+            if n is None:  # in the middle of a renegotiation: there is no saying when
+                self._lose("a call was given up while keys were changed")
+                return
+            rest = rest[n:]
+        await self._part()
 
     async def _flush(self, deadline: int | None) -> None:
         """All ciphertext is with the stream below."""
         engine = self._engine
         while engine.outgoing:
-            timeout = None if deadline is None else Duration(max(deadline - self._waits.now(), 0))
+            timeout = self._left(deadline)
             if self._flushing:
                 if self._flushed is None:
                     self._flushed = self._waits.event()
                 await self._waits.wait(self._flushed, timeout)
                 continue
             self._check_way()
+            await self._waits.check()
             self._flushing = True
-            whole = self._keeps  # unless it says otherwise
             try:
                 pieces = engine.take()
                 if len(pieces) == 1:
@@ -263,54 +306,65 @@ class TlsStream:
                     await self._lower.send_all(pieces, timeout)  # type: ignore[arg-type]  # it says that it takes several
                 else:
                     await self._lower.send_all(b"".join(pieces), timeout)
-                whole = True
             except TimedOut:
-                raise
+                raise  # it counts as sent, and so it does for who is cancelled
             except Exception as error:
-                whole = False
                 self._lose(f"the stream below is gone: {error}", error)
                 raise
             finally:
-                if not whole:
-                    self._lose(GIVEN_UP)
                 self._flushing = False
                 if self._flushed is not None:
                     self._flushed.set()
                     self._flushed = None
 
-    async def send_eof(self) -> None:
-        """End our side, with close_notify and with the end of the stream below; the other may go on."""
-        if self._sending:
-            raise BusyError("another task is sending on this stream")
-        if self._closed or self._engine.finished:
-            return
-        self._engine.finish()
-        await self._part()
-        await self._lower.send_eof()
+    async def _part(self) -> None:
+        """Hand down what is left to say, without waiting for anybody to read it."""
+        if self._lost is None and not self._flushing:  # who is flushing does it
+            with self._waits.shield(), contextlib.suppress(OSError, ClosedError):  # there is nobody to tell
+                await self._flush(self._waits.now())
 
     # -- the end ------------------------------------------------------------------------------------------------------------
 
-    async def _part(self) -> None:
-        """Send what is left to say. Doesn't wait for the peer to read where the stream below takes it all the same, and not for
-        long anywhere."""
-        if self._lost is not None or self._flushing:
+    async def send_eof(self) -> None:
+        """End our side, with close_notify and with the end of the stream below; the other may go on. Behind what another task is
+        sending, if one is."""
+        if self._closed or self._ending:
             return
-        with contextlib.suppress(OSError, ClosedError):  # there is nobody to tell
-            await self._flush(self._waits.now() + (0 if self._keeps else self._parting))
+        self._ending = True
+        if not self._sending:
+            await self._end()
+
+    async def _end(self) -> None:
+        self._engine.finish()
+        with self._waits.shield():
+            await self._part()
+            if self._lost is None and not self._closed:
+                await self._lower.send_eof()
 
     async def aclose(self) -> None:
-        """Close both sides in order. Doesn't wait for the peer. Cancelled, it aborts."""
+        """Close both sides in order, with close_notify unless it was sent. Doesn't wait for the peer. What another task is still
+        sending is cut, and looks like it; where something was not received, the peer gets a reset."""
         if self._closed:
             return
         self._closed = True
-        try:
+        with self._waits.shield():
             if not self._sending:
+                await self._look()
+                if self._engine.unread:  # it can't have been read, and the peer must not believe so (RFC 2525 2.17)
+                    self._lower.abort()
+                    return
                 self._engine.finish()
                 await self._part()
             await self._lower.aclose()
-        except BaseException:
-            self._lower.abort()
-            raise
+
+    async def _look(self) -> None:
+        """Take what has come and nobody asked for: were it left, the stream below would be reset, for some session tickets."""
+        if self._pulling or not self._engine.ready or self._engine.ended:
+            return
+        with contextlib.suppress(OSError, ClosedError):
+            data = await self._pull(Duration(0))
+            if len(data):
+                self._engine.feed(data)
 
     def abort(self) -> None:
         """Drop it at once."""
@@ -320,15 +374,19 @@ class TlsStream:
     # -- helpers ------------------------------------------------------------------------------------------------------------
 
     def _deadline(self, timeout: Duration | None) -> int | None:
-        return None if timeout is None else self._waits.now() + timeout
+        if timeout is None:
+            return None
+        if not isinstance(timeout, int):
+            raise UsageError(f"timeout={timeout!r} is not in nanoseconds: a Duration is a whole number")
+        return self._waits.now() + timeout
 
     def _left(self, deadline: int | None) -> Duration | None:
-        if deadline is None:
-            return None
-        left = deadline - self._waits.now()
-        if left < 0:
-            raise TimedOut
-        return Duration(left)
+        return None if deadline is None else Duration(max(deadline - self._waits.now(), 0))
+
+    def _check_time(self, deadline: int | None) -> None:
+        """Something came, and not enough: a peer that trickles must not hold us longer than one that is silent."""
+        if deadline is not None and self._waits.now() >= deadline:
+            raise TimedOut("timed out in the middle of a record")
 
     def _lose(self, why: str, cause: BaseException | None = None) -> None:
         if self._lost is None:

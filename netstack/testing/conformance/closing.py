@@ -143,10 +143,8 @@ class Closing(StreamSuiteBase):
     @needs("half_close")
     @case
     async def test_ending_does_not_overtake_what_was_sent(self, world: StreamWorld) -> None:
-        data = pattern(BIG)
         async with world.joined() as (near, far):
-            sending = world.start(near.send_all(data))
-            await world.turns(2)
+            sending, data = await world.stuffed(near)
             await near.send_eof()
             assert await read_all(far) == data
             await sending.result()

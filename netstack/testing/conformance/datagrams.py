@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 
-from ...errors import AddressInUse, BusyError, ClosedError, MessageTooLong, Refused, TimedOut, UsageError
+from ...errors import AddressInUse, BusyError, ClosedError, MessageTooLong, Refused, TimedOut, Unreachable, UsageError
 from ...instant import SECOND, Duration
 from ...signatures import Datagrams, DatagramStack
 from .runner import Cancelled
-from .suite import SOON, DatagramSuiteBase, World, case, needs, pattern, raises
+from .suite import NOBODY, SOON, DatagramSuiteBase, World, case, needs, pattern, raises
 
 DatagramWorld = World[DatagramStack]
 PATIENCE = Duration(5 * SECOND)
@@ -154,6 +154,17 @@ class DatagramStackSuite(DatagramSuiteBase):
         port = await world.client.bind_datagrams()
         with raises(UsageError):
             await port.send(b"to whom?")
+
+    @case
+    async def test_one_binds_to_addresses_of_ones_own(self, world: DatagramWorld) -> None:
+        with raises(Unreachable) as caught:
+            await world.server.bind_datagrams(host=NOBODY)
+        assert isinstance(caught.error, OSError)
+        far = await world.server.bind_datagrams(host=world.host)
+        assert far.local_address[0] == world.host
+        near = await world.client.bind_datagrams(remote=far.local_address)
+        await near.send(b"x")
+        assert await far.receive() == (b"x", near.local_address)
 
     @case
     async def test_what_is_no_port_is_a_mistake(self, world: DatagramWorld) -> None:
@@ -304,3 +315,18 @@ class DatagramStackSuite(DatagramSuiteBase):
         again = await world.server.bind_datagrams(number)
         with raises(TimedOut):
             await again.receive(timeout=SOON)
+
+    @case
+    async def test_leaving_closes_what_is_open(self, world: DatagramWorld) -> None:
+        near, far = await pair(world)
+        await near.send(b"unread")
+
+        async def look() -> None:
+            for port in (near, far):
+                with raises(ClosedError):
+                    await port.receive()
+                await port.aclose()
+            with raises(ClosedError):
+                await world.client.bind_datagrams()
+
+        world.afterwards.append(look)

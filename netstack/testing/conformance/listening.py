@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
-from ...errors import AddressInUse, BrokenError, ClosedError, Refused, TimedOut, UsageError
+from ...errors import AddressInUse, BrokenError, ClosedError, Refused, TimedOut, Unreachable, UsageError
 from ...signatures import Stream
 from .runner import Cancelled
-from .suite import SOON, StreamSuiteBase, StreamWorld, case, echo, needs, raises, read_all, read_exactly
+from .suite import NOBODY, SOON, StreamSuiteBase, StreamWorld, case, echo, needs, raises, read_all, read_exactly
 
 
 class Listening(StreamSuiteBase):
@@ -33,6 +34,17 @@ class Listening(StreamSuiteBase):
                 await world.server.serve_streams(echo, port)
         with raises(UsageError):
             await world.connect(0)
+
+    @case
+    async def test_arguments_in_the_order_of_asyncio_are_a_mistake(self, world: StreamWorld) -> None:
+        """asyncio's `start_server(handler, host, port)` and seconds lie near: no stack takes them for something else."""
+        anything: Any = world.host
+        with raises(UsageError):
+            await world.server.serve_streams(echo, anything, "0")
+        async with world.joined() as (near, _):
+            half_a_second: Any = 0.5
+            with raises(UsageError):
+                await near.receive(timeout=half_a_second)
 
     @case
     async def test_connecting_times_out(self, world: StreamWorld) -> None:
@@ -165,6 +177,20 @@ class Listening(StreamSuiteBase):
         await stream.aclose()
         await two.aclose()
 
+    @needs("names_ports")
+    @case
+    async def test_one_listens_on_addresses_of_ones_own(self, world: StreamWorld) -> None:
+        with raises(Unreachable) as caught:
+            await world.server.serve_streams(echo, 0, host=NOBODY)
+        assert isinstance(caught.error, OSError)
+        listener = await world.server.serve_streams(echo, 0, host=world.host)
+        assert listener.address[0] == world.host
+        stream = await world.connect(listener.address[1])
+        await stream.send_all(b"x")
+        assert await stream.receive() == b"x"
+        await stream.aclose()
+        await listener.aclose()
+
     @case
     async def test_a_backlog_of_nothing_is_a_mistake(self, world: StreamWorld) -> None:
         with raises(UsageError):
@@ -273,3 +299,39 @@ class Listening(StreamSuiteBase):
         await stream.send_all(b"still there?")
         assert await read_exactly(stream, 12) == b"still there?"
         await stream.aclose()
+
+    # -- leaving ---------------------------------------------------------------------------------------------------------------
+
+    @case
+    async def test_leaving_ends_what_is_open(self, world: StreamWorld) -> None:
+        """Handlers are cancelled, streams are closed, and nothing new begins. That no task is left, the runner sees."""
+        never = world.tasks.event()
+        entered, left = 0, 0
+
+        async def stay(stream: Stream) -> None:
+            nonlocal entered, left
+            entered += 1
+            try:
+                await never.wait()
+            finally:
+                left += 1
+
+        port = await world.listen(stay)
+        streams = [await world.connect(port) for _ in range(3)]
+        await streams[0].send_all(b"never read")
+        await streams[1].send_eof()
+        await world.until(lambda: entered == 3)
+
+        async def look() -> None:
+            assert left == 3
+            for stream in streams:
+                with raises(ClosedError, BrokenError):
+                    await stream.send_all(b"x")
+                await stream.aclose()
+                stream.abort()
+            with raises(ClosedError):
+                await world.connect(port)
+            with raises(ClosedError):
+                await world.server.serve_streams(stay, 0)
+
+        world.afterwards.append(look)

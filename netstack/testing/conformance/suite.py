@@ -20,6 +20,7 @@ S = TypeVar("S")
 W = TypeVar("W")
 
 SOON = Duration(30 * MILLISECOND)  # time-outs that are to pass
+NOBODY = "192.0.2.77"  # for documentation (RFC 5737): an address of nobody's
 SETTLE = 0.03  # seconds after which what has not happened is taken to be waiting
 RNG_SEED = 20260  # the dice of the cases are the same in each run: what fails, fails again
 
@@ -106,6 +107,7 @@ class World(Generic[S]):
         self.host = ends.host
         self.tasks = tasks
         self.rng = random.Random(RNG_SEED)
+        self.afterwards: list[Callable[[], Awaitable[None]]] = []  # to be looked at when the stacks have been left
 
     def start(self, work: Coroutine[Any, Any, T]) -> Job[T]:
         return self.tasks.start(work)
@@ -172,10 +174,11 @@ class StreamWorld(World[StreamStack]):
             leave.set()
             near.abort()
 
-    async def stuffed(self, stream: Stream) -> tuple[Job[None], bytes]:
+    async def stuffed(self, stream: Stream, most: int = 256 << 20) -> tuple[Job[None], bytes]:
         """Send until a send waits for the peer to receive; that one, and everything that was sent, its own data at the end."""
         blocks = 0
         while True:
+            assert len(BLOCK) * blocks < most, f"nothing holds up a sender after {len(BLOCK) * blocks} bytes"
             sending = self.start(stream.send_all(BLOCK))
             blocks += 1
             await self.turns(3)
@@ -226,8 +229,10 @@ class StreamSuiteBase(Suite):
                     await case(self, world)
                 finally:
                     await tasks.cancel_all()
-                    for listener in world.listeners:
+                    for listener in [] if world.afterwards else world.listeners:
                         await listener.aclose()
+            for look in world.afterwards:
+                await look()
 
         self.runner.run(main, self.limit)
 
@@ -262,10 +267,13 @@ class DatagramSuiteBase(Suite):
     def perform(self, case: Callable[[Any, Any], Awaitable[None]]) -> None:
         async def main(tasks: Tasks) -> None:
             async with self.ends() as ends:
+                world = World(ends, tasks)
                 try:
-                    await case(self, World(ends, tasks))
+                    await case(self, world)
                 finally:
                     await tasks.cancel_all()
+            for look in world.afterwards:
+                await look()
 
         self.runner.run(main, self.limit)
 

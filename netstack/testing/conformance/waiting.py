@@ -25,7 +25,7 @@ class Waiting(StreamSuiteBase):
 
             async def pump() -> None:
                 nonlocal sent
-                while True:
+                while sent <= 2 * self.most:  # or a stack without a bound would take all the memory there is
                     await near.send_all(block)
                     sent += len(block)
 
@@ -39,9 +39,7 @@ class Waiting(StreamSuiteBase):
                 taken += len(data)
             stopped_again = await world.stalled(lambda: sent)
             assert stopped_again - taken <= self.most
-            pumping.cancel()
-            with raises(Cancelled):
-                await pumping.result()
+            assert not pumping.done()
 
     @case
     async def test_a_slow_receiver_gets_everything(self, world: StreamWorld) -> None:

@@ -15,8 +15,11 @@ import faulthandler
 import importlib
 import io
 import json
+import os
 import signal
 import sys
+import threading
+import time
 import traceback
 import unittest
 from typing import Any
@@ -37,11 +40,15 @@ class World:
 
     def __init__(self, base: str) -> None:
         self.base = base
+        self.loop: Any = None
         self._patch: Any = None
 
     def make(self, kind: Any = None) -> asyncio.AbstractEventLoop:
         loop: Any = netstack.new_event_loop("loopback:", base=self.base)
+        self.loop = loop
         self.follow(loop.net)
+        if not hasattr(loop, "_default_executor"):
+            loop._default_executor = None  # the tests' own tidying looks for it, and uvloop has it elsewhere
         made: asyncio.AbstractEventLoop = loop
         return made
 
@@ -49,6 +56,21 @@ class World:
         if self._patch is not None:
             self._patch.undo()
         self._patch = None if net is None else netstack.patch(net)
+
+
+def joining(world: World, join: Any) -> Any:
+    """`Thread.join` that runs the loop while it waits. A TLS socket of a thread has a descriptor of the kernel's, and what carries
+    its data to the stack is a task of the loop; here the loop stands, and the thread waits for it, whom the loop's thread waits for."""
+
+    def wait(self: threading.Thread, timeout: float | None = None) -> None:
+        until = time.monotonic() + (PATIENCE if timeout is None else timeout)
+        loop = world.loop
+        if threading.current_thread() is threading.main_thread() and loop is not None:
+            while self.is_alive() and time.monotonic() < until and not loop.is_running() and not loop.is_closed():
+                loop.run_until_complete(asyncio.sleep(0.002))
+        join(self, timeout)
+
+    return wait
 
 
 class Outcomes(unittest.TestResult):
@@ -85,6 +107,7 @@ def run(base: str, names: list[str], loud: bool) -> dict[str, str]:
         world.follow(None)
     outcomes = Outcomes(loud)
     signal.signal(signal.SIGALRM, hung)
+    threading.Thread.join = joining(world, threading.Thread.join)  # type: ignore[method-assign]
     with loops(world.make), contextlib.redirect_stdout(io.StringIO()):
         for name in names:
             module, kind, test = name.rsplit(".", 2)
@@ -92,13 +115,14 @@ def run(base: str, names: list[str], loud: bool) -> dict[str, str]:
             for method in ("create_event_loop", "new_loop"):
                 if hasattr(case, method):
                     setattr(case, method, lambda self: world.make())
-            signal.alarm(PATIENCE)
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE, 5)  # again, should somebody have swallowed it
             case(test).run(outcomes)
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
     world.follow(None)
     return outcomes.outcomes
 
 
 if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "-v"]
-    print(json.dumps(run(words[0], words[1:], "-v" in sys.argv)))
+    print(json.dumps(run(words[0], words[1:], "-v" in sys.argv)), flush=True)
+    os._exit(0)  # a thread of a test that hung would keep the process

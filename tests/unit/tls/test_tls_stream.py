@@ -7,7 +7,7 @@ import ssl
 from typing import Any
 
 import pytest
-from tls_pipe import KeepingStream, PipeStream, pipe_pair
+from tls_pipe import GatheringStream, PipeStream, pipe_pair
 from tls_runtimes import RUNTIMES, secured, tls
 from tls_world import HOST, VERSIONS, client_context, server_context
 
@@ -17,10 +17,10 @@ from netstack.tls import TlsError, TruncatedError
 
 BIG = b"".join(hashlib.sha256(i.to_bytes(4, "big")).digest() for i in range(32768))  # 1 MiB
 SOON = Duration(20 * MILLISECOND)
-KINDS = [PipeStream, KeepingStream]
+KINDS = [PipeStream, GatheringStream]
 
 runtimes = pytest.mark.parametrize("on", RUNTIMES, ids=lambda runtime: runtime.name)
-kinds = pytest.mark.parametrize("kind", KINDS, ids=["plain", "keeping"])
+kinds = pytest.mark.parametrize("kind", KINDS, ids=["plain", "gathering"])
 versions = pytest.mark.parametrize("version", VERSIONS)
 
 
@@ -129,8 +129,6 @@ def test_a_second_user_of_a_direction_is_told_at_once(on: Any, kind: Any) -> Non
             await on.sleep(0.05)
             with pytest.raises(BusyError):
                 await near.send_all(b"y")
-            with pytest.raises(BusyError):
-                await near.send_eof()
             near.lower.out.stalled = False
             near.lower.out.stir()
 
@@ -173,56 +171,84 @@ def test_a_cancelled_or_timed_out_receive_loses_nothing(on: Any, kind: Any) -> N
 
 
 @runtimes
+@kinds
 @pytest.mark.parametrize("how", ["cancelled", "timed out"])
-def test_a_small_send_that_is_given_up_is_delivered_where_the_stream_below_keeps_it(on: Any, how: str) -> None:
+@pytest.mark.parametrize("size", [5, len(BIG)])
+def test_what_a_send_was_given_counts_as_sent_though_it_was_given_up(on: Any, kind: Any, how: str, size: int) -> None:
     async def test(on: Any) -> None:
-        near, far = await secured(on, KeepingStream)
+        near, far = await secured(on, kind)
         near.lower.out.stalled = True
         if how == "cancelled":
-            await on.cancelled(lambda: near.send_all(b"first"))
+            await on.cancelled(lambda: near.send_all(BIG[:size]))
         else:
             with pytest.raises(TimedOut):
-                await near.send_all(b"first", SOON)
+                await near.send_all(BIG[:size], SOON)
         near.lower.out.stalled = False
-        await near.send_all(b"second")
-        assert await far.receive(100) + await far.receive(100) == b"firstsecond"
+        near.lower.out.stir()
+
+        async def go_on() -> None:
+            await near.send_all(b"second")
+            await near.send_eof()
+
+        results = await on.together(go_on, lambda: drain(far))
+        assert results[1] == BIG[:size] + b"second"
 
     on.run(test)
 
 
 @runtimes
 @kinds
-@pytest.mark.parametrize("how", ["cancelled", "timed out"])
-def test_a_send_that_is_cut_breaks_its_direction_and_the_peer_sees_a_cut(on: Any, kind: Any, how: str) -> None:
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_an_end_follows_what_another_task_is_sending(on: Any, kind: Any, gives_up: bool) -> None:
     async def test(on: Any) -> None:
         near, far = await secured(on, kind)
         near.lower.out.stalled = True
-        if how == "cancelled":
-            await on.cancelled(lambda: near.send_all(BIG))
-        else:
-            with pytest.raises(TimedOut):
-                await near.send_all(BIG, SOON)
-        near.lower.out.stalled = False
-        near.lower.out.stir()
-        for _ in range(2):
-            with pytest.raises(BrokenError, match="given up in the middle"):
-                await near.send_all(b"more")
-        await far.send_all(b"still heard")
-        assert await near.receive() == b"still heard"
 
-        async def closing() -> None:
+        async def send() -> None:
+            if gives_up:
+                await on.cancelled(lambda: near.send_all(BIG), 0.05)
+            else:
+                await near.send_all(BIG)
+
+        async def end() -> None:
+            await on.sleep(0.02)
+            await near.send_eof()
+            await near.send_eof()
+            with pytest.raises((ClosedError, BusyError)):
+                await near.send_all(b"x")
+            await on.sleep(0.05)
+            near.lower.out.stalled = False
+            near.lower.out.stir()
+
+        results = await on.together(send, end, lambda: drain(far))
+        assert results[2] == BIG
+        assert near.lower.out.ended
+
+    on.run(test)
+
+
+@runtimes
+def test_closing_while_another_task_sends_is_a_cut_and_looks_like_one(on: Any) -> None:
+    async def test(on: Any) -> None:
+        near, far = await secured(on)
+        near.lower.out.stalled = True
+
+        async def send() -> None:
+            with pytest.raises(ClosedError):
+                await near.send_all(BIG)
+
+        async def close() -> None:
+            await on.sleep(0.01)
             await near.aclose()
 
-        async def reading() -> bytes:
+        async def receive() -> None:
             got = bytearray()
             with pytest.raises(TruncatedError):
                 async for piece in far:
-                    got += piece
-            return bytes(got)
+                    got.extend(piece)
+            assert BIG.startswith(got)
 
-        _, got = await on.together(closing, reading)
-        assert BIG.startswith(got)
-        assert len(got) < len(BIG)
+        await on.together(send, close, receive)
 
     on.run(test)
 
@@ -232,11 +258,18 @@ def test_a_send_that_is_cut_breaks_its_direction_and_the_peer_sees_a_cut(on: Any
 def test_what_waits_to_be_sent_is_bounded(on: Any, kind: Any) -> None:
     async def test(on: Any) -> None:
         near, _ = await secured(on, kind)
-        near.lower.out.stalled = kind is KeepingStream
-        with pytest.raises(TimedOut):
-            await near.send_all(BIG, SOON)
-        assert near.lower.out.held <= 65536 + 2000
-        assert sum(map(len, near._engine.take())) <= 65536 + 2000
+
+        async def look() -> None:
+            await on.sleep(0.01)
+            assert near.lower.out.held <= 2 * 65536 + 2000
+            assert not near._engine.outgoing
+            near.abort()
+
+        async def send() -> None:
+            with pytest.raises(ClosedError):
+                await near.send_all(BIG)
+
+        await on.together(send, look)
 
     on.run(test)
 
@@ -260,10 +293,11 @@ def test_closing_says_goodbye_and_waits_for_nobody(on: Any, kind: Any) -> None:
             await near.send_all(b"x")
         await far.aclose()
 
-        near, far = await secured(on, kind, secure=tls(parting=SOON))
+        near, far = await secured(on, kind)
         near.lower.out.stalled = True
         await near.aclose()
         assert near.lower.closed
+        assert await far.receive() == b""
 
     on.run(test)
 

@@ -39,6 +39,7 @@ class Pipe:
 class PipeStream:
     """An end with nothing but the verbs of `signatures.Stream`."""
 
+    gathers = False
     local_address: Address = ("192.0.2.1", 443)
     remote_address: Address = ("192.0.2.2", 50000)
 
@@ -80,31 +81,33 @@ class PipeStream:
         finally:
             self.receiving = False
 
-    async def send_all(self, data: bytes, timeout: Duration | None = None) -> None:
-        assert type(data) is bytes, "the signature says bytes"
+    async def send_all(self, data: Any, timeout: Duration | None = None) -> None:
+        """All is queued; it waits for the queue to be below its bound."""
+        parts = data if self.gathers and isinstance(data, list) else [data]
+        assert all(type(part) is bytes for part in parts), "the signature says bytes"
         if self.sending:
             raise BusyError("two are sending")
         end = self.end(timeout)
-        self.sending = True
         pipe = self.out
+        self.check_sending()
+        for part in parts:
+            pipe.chunks.append(part)
+            pipe.held += len(part)
+            pipe.total += len(part)
+        pipe.stir()
+        self.sending = True
         try:
-            while True:
-                if self.closed or self.aborted:
-                    raise ClosedError("closed")
-                if pipe.reset:
-                    raise BrokenError("reset")
-                room = 0 if pipe.stalled else pipe.bound - pipe.held
-                if room > 0:
-                    pipe.chunks.append(data[:room])
-                    pipe.held += len(data[:room])
-                    pipe.total += len(data[:room])
-                    pipe.stir()
-                    data = data[room:]
-                if not data:
-                    return
+            while pipe.held > pipe.bound or pipe.stalled:
                 await pipe.wait(self.waits, end)
+                self.check_sending()
         finally:
             self.sending = False
+
+    def check_sending(self) -> None:
+        if self.closed or self.aborted:
+            raise ClosedError("closed")
+        if self.out.reset:
+            raise BrokenError("reset")
 
     async def send_eof(self) -> None:
         self.out.ended = True
@@ -123,33 +126,13 @@ class PipeStream:
         self.into.stir()
 
 
-class KeepingStream(PipeStream):
-    """As our TcpStream: a `send_all` queues everything, and waits only for the queue to be below its bound."""
+class GatheringStream(PipeStream):
+    """As our TcpStream, with more verbs than it must have."""
 
-    keeps = True
     gathers = True
 
-    async def send_all(self, data: Any, timeout: Duration | None = None) -> None:
-        parts = data if isinstance(data, list) else [data]
-        if self.sending:
-            raise BusyError("two are sending")
-        if self.closed or self.aborted:
-            raise ClosedError("closed")
-        if self.out.reset:
-            raise BrokenError("reset")
-        end = self.end(timeout)
-        pipe = self.out
-        for part in parts:
-            pipe.chunks.append(bytes(part))
-            pipe.held += len(part)
-            pipe.total += len(part)
-        pipe.stir()
-        self.sending = True
-        try:
-            while pipe.held > pipe.bound or pipe.stalled:
-                await pipe.wait(self.waits, end)
-        finally:
-            self.sending = False
+    async def receive_view(self, timeout: Duration | None = None) -> memoryview:
+        return memoryview(await self.receive(1 << 20, timeout))
 
 
 def pipe_pair(bound: int = 65536, kind: type[PipeStream] = PipeStream) -> tuple[Any, Any]:
@@ -157,4 +140,4 @@ def pipe_pair(bound: int = 65536, kind: type[PipeStream] = PipeStream) -> tuple[
     return kind(back, there), kind(there, back)
 
 
-__all__ = ["KeepingStream", "Pipe", "PipeStream", "TimedOut", "pipe_pair"]
+__all__ = ["GatheringStream", "Pipe", "PipeStream", "TimedOut", "pipe_pair"]
