@@ -28,6 +28,7 @@ from .sockview import SocketView
 
 logger = logging.getLogger("netstack")
 
+TAKEN = 262144  # what a kernel's socket has room for when its connection is young; Linux lets it grow to 4 MiB
 LOST_WRITES_BEFORE_WARNING = 5  # as asyncio's own transports: a program that never looks is told, but not for each write
 
 
@@ -94,7 +95,7 @@ class TcpTransport(StreamUser):
     __slots__ = (
         "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_early", "_early_eof", "_eof_sent",
         "_error", "_get_buffer", "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing",
-        "_protocol", "_view", "__dict__", "__weakref__",
+        "_protocol", "_taken", "_view", "__dict__", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol | None) -> None:
@@ -111,6 +112,7 @@ class TcpTransport(StreamUser):
         self._paused_writing = False
         self._made = False
         self._lost_writes = 0
+        self._taken = 0
         self._early: bytes | None = None
         self._early_eof = False
         self._protocol: asyncio.BaseProtocol = None  # type: ignore[assignment]  # `begin` comes before anything is told
@@ -283,7 +285,7 @@ class TcpTransport(StreamUser):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self._fatal(error)
+            self._report("protocol.resume_writing() failed", error)
 
     def closed(self, error: "Exception | None", now: int) -> None:
         if self._connected is not None and not self._connected.done():
@@ -307,12 +309,14 @@ class TcpTransport(StreamUser):
         self._error = None  # its traceback leads back here
         self._protocol.connection_lost(error)
 
-    def _fatal(self, error: BaseException) -> None:
-        """A fault in the program is the program's: it loses this connection and not the batch."""
-        message = "Fatal error: protocol callback failed."
+    def _report(self, message: str, error: BaseException) -> None:
         self._keeper.loop.call_exception_handler(
             {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
         )
+
+    def _fatal(self, error: BaseException) -> None:
+        """A fault in the program is the program's: it loses this connection and not the batch."""
+        self._report("Fatal error: protocol callback failed.", error)
         self._lose(error if isinstance(error, Exception) else None)
         self._conn.abort(self._crank.now())
         self._crank.rearm()
@@ -424,7 +428,7 @@ class TcpTransport(StreamUser):
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:
-                self._fatal(error)
+                self._report("protocol.pause_writing() failed", error)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
@@ -440,14 +444,18 @@ class TcpTransport(StreamUser):
         self._crank.rearm()
 
     def get_write_buffer_size(self) -> int:
-        return 0 if self._conn is None else self._conn.unsent
+        return 0 if self._conn is None else max(0, self._conn.unsent - self._taken)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self._conn.marks
+        low, high = self._conn.marks
+        return low - self._taken, high - self._taken
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Limits are of what waits above a kernel's socket, so ours has the room of one below them. Without it a limit of 0, which
+        anyio sets, would have each `send` wait until the peer has acknowledged it, for as long as it delays that."""
         below, above = write_limits(high, low)
-        self._conn.set_marks(below, above)
+        self._taken = TAKEN
+        self._conn.set_marks(below + TAKEN, above + TAKEN)
 
     def abort(self) -> None:
         """End it at once. What has been sent is the stack's to deliver, as it is the kernel's once that has taken it, and then the
