@@ -20,15 +20,15 @@ from .. import raw
 from ..address import ip4_text
 from ..buffers import keep
 from ..cores import Frame, StreamUser
-from ..errors import ClosedError, UsageError
+from ..errors import ClosedError
 from ..tcp.connection import Connection
 from .base import Crank
+from .limits import TAKEN, write_limits
 from .reader import SegmentProtocol
 from .sockview import SocketView
 
 logger = logging.getLogger("netstack")
 
-TAKEN = 262144  # what a kernel's socket has room for when its connection is young; Linux lets it grow to 4 MiB
 LOST_WRITES_BEFORE_WARNING = 5  # as asyncio's own transports: a program that never looks is told, but not for each write
 
 
@@ -74,17 +74,6 @@ class Keeper:
         self.alive.discard(transport)
         if self.on_empty is not None and not self.alive:
             self.on_empty()
-
-
-def write_limits(high: int | None, low: int | None) -> tuple[int, int]:
-    """(low, high) as asyncio makes them of what `set_write_buffer_limits` was given."""
-    if high is None:
-        high = 65536 if low is None else 4 * low
-    if low is None:
-        low = high // 4
-    if not high >= low >= 0:
-        raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-    return low, high
 
 
 class TcpTransport(StreamUser):

@@ -283,7 +283,7 @@ async def test_a_protocol_is_resumed_as_often_as_it_is_paused_though_a_file_is_s
     transport, protocol = await loop.create_connection(Strict, *server.sockets[0].getsockname())
     with tempfile.TemporaryFile() as file:
         file.write(bytes(3_000_000))
-        file.flush()
+        file.seek(0)
         assert await loop.sendfile(transport, file) == 3_000_000
     transport.write(bytes(3_000_000))
     await until(lambda: not protocol.paused and transport.get_write_buffer_size() == 0)
