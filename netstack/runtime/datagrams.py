@@ -16,7 +16,7 @@ from ..sockets.names import SockAddr, parse, text
 from ..udp.core import UdpPort
 from .adoption import faced
 from .base import Crank
-from .transports import write_limits
+from .limits import write_limits
 
 # Peers whose address is kept as a program sees it, and as the stack does. Forged sources must not grow it, so a full one is
 # emptied: to look an address up again costs half a microsecond.

@@ -50,9 +50,14 @@ async def sendfile(transport: Any, file: Any, offset: int = 0, count: int | None
         transport.write(block)
 
     try:
-        return await copy(file, offset, count, send)
+        sent = await copy(file, offset, count, send)
+        await protocol.drain()
+        return sent
     finally:
         await protocol.restore()
+        if transport._protocol_paused and not transport.is_closing():
+            # it was not there when the transport asked for a pause, and will be told of its end
+            transport.get_protocol().pause_writing()
 
 
 async def copy(file: Any, offset: int, count: int | None, send: Callable[[memoryview], Awaitable[None]]) -> int:

@@ -27,6 +27,7 @@ cdef class TcpTransport(StreamUser):
     cdef object _early
     cdef bint _closing, _early_eof, _keeps, _lost, _eof_sent, _paused_reading, _paused_writing, _made
     cdef int _lost_writes
+    cdef Py_ssize_t _taken
     cdef void connected(self, long long now) except *
     @cython.locals(o=Py_ssize_t, k=Py_ssize_t)
     cdef void data(self, Frame f, Py_ssize_t n, long long now) except *

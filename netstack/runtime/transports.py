@@ -20,9 +20,10 @@ from .. import raw
 from ..address import ip4_text
 from ..buffers import keep
 from ..cores import Frame, StreamUser
-from ..errors import ClosedError, UsageError
+from ..errors import ClosedError
 from ..tcp.connection import Connection
 from .base import Crank
+from .limits import TAKEN, write_limits
 from .reader import SegmentProtocol
 from .sockview import SocketView
 
@@ -75,17 +76,6 @@ class Keeper:
             self.on_empty()
 
 
-def write_limits(high: int | None, low: int | None) -> tuple[int, int]:
-    """(low, high) as asyncio makes them of what `set_write_buffer_limits` was given."""
-    if high is None:
-        high = 65536 if low is None else 4 * low
-    if low is None:
-        low = high // 4
-    if not high >= low >= 0:
-        raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-    return low, high
-
-
 class TcpTransport(StreamUser):
     """One connection as an asyncio transport. `isinstance(transport, asyncio.Transport)` holds, by its `__class__`: programs that
     are typed ask for it, and a compiled class can't derive from one with slots."""
@@ -94,7 +84,7 @@ class TcpTransport(StreamUser):
     __slots__ = (
         "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_early", "_early_eof", "_eof_sent",
         "_error", "_get_buffer", "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing",
-        "_protocol", "_view", "__dict__", "__weakref__",
+        "_protocol", "_taken", "_view", "__dict__", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol | None) -> None:
@@ -111,6 +101,7 @@ class TcpTransport(StreamUser):
         self._paused_writing = False
         self._made = False
         self._lost_writes = 0
+        self._taken = 0
         self._early: bytes | None = None
         self._early_eof = False
         self._protocol: asyncio.BaseProtocol = None  # type: ignore[assignment]  # `begin` comes before anything is told
@@ -283,7 +274,7 @@ class TcpTransport(StreamUser):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self._fatal(error)
+            self._report("protocol.resume_writing() failed", error)
 
     def closed(self, error: "Exception | None", now: int) -> None:
         if self._connected is not None and not self._connected.done():
@@ -307,12 +298,14 @@ class TcpTransport(StreamUser):
         self._error = None  # its traceback leads back here
         self._protocol.connection_lost(error)
 
-    def _fatal(self, error: BaseException) -> None:
-        """A fault in the program is the program's: it loses this connection and not the batch."""
-        message = "Fatal error: protocol callback failed."
+    def _report(self, message: str, error: BaseException) -> None:
         self._keeper.loop.call_exception_handler(
             {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
         )
+
+    def _fatal(self, error: BaseException) -> None:
+        """A fault in the program is the program's: it loses this connection and not the batch."""
+        self._report("Fatal error: protocol callback failed.", error)
         self._lose(error if isinstance(error, Exception) else None)
         self._conn.abort(self._crank.now())
         self._crank.rearm()
@@ -424,7 +417,7 @@ class TcpTransport(StreamUser):
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:
-                self._fatal(error)
+                self._report("protocol.pause_writing() failed", error)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
@@ -440,14 +433,18 @@ class TcpTransport(StreamUser):
         self._crank.rearm()
 
     def get_write_buffer_size(self) -> int:
-        return 0 if self._conn is None else self._conn.unsent
+        return 0 if self._conn is None else max(0, self._conn.unsent - self._taken)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self._conn.marks
+        low, high = self._conn.marks
+        return low - self._taken, high - self._taken
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Limits are of what waits above a kernel's socket, so ours has the room of one below them. Without it a limit of 0, which
+        anyio sets, would have each `send` wait until the peer has acknowledged it, for as long as it delays that."""
         below, above = write_limits(high, low)
-        self._conn.set_marks(below, above)
+        self._taken = TAKEN
+        self._conn.set_marks(below + TAKEN, above + TAKEN)
 
     def abort(self) -> None:
         """End it at once. What has been sent is the stack's to deliver, as it is the kernel's once that has taken it, and then the

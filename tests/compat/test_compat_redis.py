@@ -18,6 +18,7 @@ class Store:
         self.tasks = set()
 
     async def attend(self, reader, writer):
+        self.tasks.add(asyncio.current_task())
         try:
             while words := await self.command(reader):
                 writer.write(self.answer(words, writer))
@@ -75,6 +76,7 @@ async def serve(host, **options):
     server = await asyncio.start_server(store.attend, host, 0, **options)
     async with server:
         yield server.sockets[0].getsockname()[1]
+    await asyncio.gather(*store.tasks)
 
 
 async def ask(host, port, **options):

@@ -35,6 +35,7 @@ class Room:
         self.tasks = set()
 
     async def attend(self, reader, writer):
+        self.tasks.add(asyncio.current_task())
         try:
             for state in ("fresh", "encrypted"):
                 async for stanza in self.stream(reader, writer, state):
@@ -98,6 +99,7 @@ async def serve(host):
     server = await asyncio.start_server(room.attend, host, 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+    await asyncio.gather(*room.tasks)
 
 
 async def login(name, host, port, trusted):

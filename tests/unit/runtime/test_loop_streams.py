@@ -263,3 +263,51 @@ async def test_a_connection_that_is_given_up_leaves_nothing() -> None:
         await attempt
     assert not loop.net.clients.alive
     assert loop.net.connections() == []
+
+
+@on_net()
+async def test_a_protocol_is_resumed_as_often_as_it_is_paused_though_a_file_is_sent_between() -> None:
+    class Strict(Recorder):
+        paused = False
+
+        def pause_writing(self) -> None:
+            assert not self.paused
+            self.paused = True
+
+        def resume_writing(self) -> None:
+            assert self.paused
+            self.paused = False
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Recorder, LOCAL, 0)
+    transport, protocol = await loop.create_connection(Strict, *server.sockets[0].getsockname())
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(3_000_000))
+        file.seek(0)
+        assert await loop.sendfile(transport, file) == 3_000_000
+    transport.write(bytes(3_000_000))
+    await until(lambda: not protocol.paused and transport.get_write_buffer_size() == 0)
+    transport.close()
+    server.close()
+
+
+@on_net()
+async def test_limits_of_nothing_leave_the_room_that_a_kernels_socket_has() -> None:
+    class Noting(Recorder):
+        pauses = 0
+
+        def pause_writing(self) -> None:
+            self.pauses += 1
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Recorder, LOCAL, 0)
+    transport, protocol = await loop.create_connection(Noting, *server.sockets[0].getsockname())
+    transport.set_write_buffer_limits(0)
+    assert transport.get_write_buffer_limits() == (0, 0)  # type: ignore[attr-defined]  # not in the types of 3.11
+    transport.write(bytes(1000))
+    assert (protocol.pauses, transport.get_write_buffer_size()) == (0, 0)
+    transport.write(bytes(1_000_000))
+    assert protocol.pauses == 1
+    assert transport.get_write_buffer_size() > 0
+    transport.abort()
+    server.close()

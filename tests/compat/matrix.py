@@ -1,7 +1,7 @@
 """The table in docs/compatibility.md, made from the cells that the tests register; test_compat_table.py holds it to them.
 
-python -m tests.compat.table            # print it
-python -m tests.compat.table --write    # put it into the page
+python -m tests.compat.matrix            # print it
+python -m tests.compat.matrix --write    # put it into the page
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .harness import ROWS, Row
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "compatibility.md"
-BEGIN = "<!-- made by tests/compat/table.py -->\n"
+BEGIN = "<!-- made by tests/compat/matrix.py -->\n"
 END = "<!-- end of what is made -->\n"
 HEAD = "| program | what is done with it | asyncio | uvloop | trio | with the kernel over a tap | how it comes to our sockets |\n"
 YES = "yes"
