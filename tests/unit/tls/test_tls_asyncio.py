@@ -199,35 +199,34 @@ def test_streams_go_on_in_tls_and_net_does_it_under_any_loop() -> None:
     """As with STARTTLS: plain words first, then TLS on the same connection. StreamWriter.start_tls goes through the loop's own
     start_tls, which takes our transports on asyncio's loops and not on uvloop; `net.start_tls` is there under any."""
 
-    async def upgraded(b: Any, writer: asyncio.StreamWriter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A server's side of it, by the net: the streams to go on with."""
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        transport = await b.start_tls(writer.transport, protocol, server_context(), server_side=True)
-        protocol.connection_made(transport)
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-
     async def by_the_net() -> None:
         async with two_nets() as (a, b):
+            made: list[Buffered] = []
 
-            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                assert await reader.readline() == b"STARTTLS\n"
-                writer.write(b"go ahead\n")
-                await echo(*await upgraded(b, writer))
+            def make() -> Buffered:
+                made.append(Buffered())
+                return made[-1]
 
-            await b.start_server(serve, port=7)
+            await b.create_server(make, port=7)
             transport, protocol = await a.create_connection(Buffered, "10.0.0.2", 7)
             transport.write(b"STARTTLS\n")
-            while bytes(protocol.data) != b"go ahead\n":
+            while not made or made[0].data != b"STARTTLS\n":
+                await asyncio.sleep(0)
+            (server,) = made
+            server.transport.write(b"go ahead\n")
+            upgrading = asyncio.ensure_future(b.start_tls(server.transport, server, server_context(), server_side=True))
+            while protocol.data != b"go ahead\n":
                 await asyncio.sleep(0)
             transport = await a.start_tls(transport, protocol, client_context(), server_hostname=HOST, ssl_handshake_timeout=5)
             assert protocol.transport is not transport
-            transport.write(b"more secrets")
-            while not protocol.data.endswith(b"more secrets"):
+            far = await upgrading
+            transport.write(b"secrets")
+            far.write(b"more secrets")
+            while not (server.data.endswith(b"\nsecrets") and protocol.data.endswith(b"more secrets")):
                 await asyncio.sleep(0)
             transport.close()
             await protocol.ended
+            await server.ended
 
     async def by_the_streams() -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
