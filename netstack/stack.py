@@ -127,6 +127,11 @@ class Stack:
         self.tcp.flush(now)
         return self.netif.poll(now)
 
+    def settle(self, now: Instant) -> bool:
+        """Send what was put off (`TcpCore.gather`)."""
+        self.tcp.flush(now)
+        return False
+
     def next_deadline(self) -> int:
         """When `run` must be called at the latest, frames apart; NEVER when nothing is pending."""
         deadline = self.timers.next_deadline()

@@ -62,7 +62,7 @@ cdef class Ipv4Core(IpCore):
     @cython.locals(sink=PacketSink)
     cdef void deliver_error(self, int proto, IpError e, long long now) except *
     cpdef neighbour_failed(self, unsigned long long next_hop, bytes packet, long long now)
-    @cython.locals(n=Py_ssize_t)
+    @cython.locals(n=Py_ssize_t, room=int)
     cdef void loop_back(self, Out p, long long now) except *
     @cython.locals(todo=Py_ssize_t, n=Py_ssize_t, f=Frame)
     cdef void deliver_local(self, long long now) except *

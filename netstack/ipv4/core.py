@@ -25,8 +25,9 @@ from .route import Path, PathMtus, Routes
 
 SLAB = 65536  # the longest datagram
 PATHS = 1024  # destinations remembered; answers to a flood of forged sources pass through here, so it must not grow
-LOOP_BYTES = 4 << 20  # waiting for ourselves: the windows of a few busy connections
-LOOP_DATAGRAMS = 1024
+LOOP_BYTES = 16 << 20  # waiting for ourselves: what the windows of a few busy connections let through in one turn …
+LOOP_DATAGRAMS = 4096
+LOOP_SMALL = 1500  # … and a quarter of both is for these alone, since a lost SYN costs its connection a second
 FAILED = 64  # datagrams that the link gave back, waiting to be told: one burst of a batch
 NOBODY = 1 << 40  # no address
 
@@ -255,7 +256,8 @@ class Ipv4Core(IpCore):
 
     def loop_back(self, p: Out, now: int) -> None:
         n = p.length()
-        if self.loop_bytes + n > LOOP_BYTES or len(self.loop) >= LOOP_DATAGRAMS:
+        room = 4 if n <= LOOP_SMALL else 3
+        if 4 * (self.loop_bytes + n) > room * LOOP_BYTES or 4 * len(self.loop) >= room * LOOP_DATAGRAMS:
             self.mib.OutDiscards += 1
             self.mib.LoopDrops += 1
             return

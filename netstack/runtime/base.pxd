@@ -6,12 +6,14 @@ from netstack.timers cimport Timers
 cdef class Crank(Turn):
     cdef readonly object stack, clock
     cdef public object failure, on_failure, after_turn
-    cdef readonly bint turning
+    cdef readonly bint turning, owing
     cdef Timers timers
     cdef object _reactor, _fd, _poll, _device_deadline
     cdef long long _armed, _instant
     cdef bint _running
     cpdef long long now(self) except *
+    cpdef void owe(self) except *
+    cpdef void pay(self) except *
     @cython.locals(more=bint)
     cdef void _turn(self, object work, long long now) except *
     @cython.locals(deadline="long long")

@@ -37,6 +37,9 @@ class Reactor(Protocol):
 
     def unwatch(self, fd: int, /) -> None: ...
 
+    def owed(self) -> bool:
+        """Call `Crank.pay` before the loop waits. False where that can't be promised: then nothing is put off."""
+
 
 class Turned(Protocol):
     """What a reactor calls: a Crank, or whatever else lives on frames and deadlines."""
@@ -50,11 +53,14 @@ class Crank(Turn):
 
     A turn has one instant: what a program asks of the stack from inside a callback happens at the `now` of the batch, and the
     deadline is looked at once, when the turn is over.
+
+    What a program writes outside of a turn may be put off as well (`owe`), to the moment before the loop waits: head and body of a
+    response are one segment then, and one system call. uvloop does the same for kernel's sockets.
     """
 
     __slots__ = (
         "_armed", "_device_deadline", "_fd", "_instant", "_poll", "_reactor", "_running", "after_turn", "clock", "failure",
-        "on_failure", "stack", "timers", "turning",
+        "on_failure", "owing", "stack", "timers", "turning",
     )  # fmt: skip
 
     def __init__(self, stack: Stack, reactor: Reactor, on_failure: Callable[[OSError], None]) -> None:
@@ -65,6 +71,7 @@ class Crank(Turn):
         self.after_turn: Callable[[], None] | None = None
         self.clock = reactor.clock
         self.turning = False
+        self.owing = False  # what was written waits for `pay`
         self._instant = 0
         self._reactor = reactor
         self._armed: int = NEVER
@@ -87,6 +94,7 @@ class Crank(Turn):
         """Let go of the loop. The stack stays as it is."""
         if not self._running:
             return
+        self.pay()
         self._running = False
         self.stack.netif.set_waker(None)
         if self._fd is not None:
@@ -110,6 +118,20 @@ class Crank(Turn):
             now = max(self._armed, self.clock())
             self._armed = NEVER
             self._turn(self.stack.run, now)  # type: ignore[arg-type]  # an Instant is an int
+
+    def owe(self) -> None:
+        """From now on what is written waits for `pay`, which the loop calls in time. Nothing where it can't, and inside a turn,
+        whose end does the same."""
+        if not self.turning and self._running and self._reactor.owed():
+            self.owing = True
+            self.stack.tcp.gather()
+
+    def pay(self) -> None:
+        """Send what was put off."""
+        if self.owing:
+            self.owing = False
+            if self._running:
+                self._turn(self.stack.settle, self.clock())  # type: ignore[arg-type]  # an Instant is an int
 
     def _turn(self, work: Callable[[int], bool], now: int) -> None:
         self.turning = True

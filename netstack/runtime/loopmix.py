@@ -31,6 +31,7 @@ from .stacksocket import StackSocket
 from .transports import TcpTransport
 
 if TYPE_CHECKING:
+    from .base import Crank
     from .net import Net
 
 T = TypeVar("T")
@@ -50,6 +51,10 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
     _attached: Net | None = None
     _watches: dict[Socket, Watch] | None = None
     helm: Helm | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.debts: list[Crank] = []  # stacks that have put off to send what was written in this iteration
+        super().__init__(*args, **options)
 
     @property
     def net(self) -> Net | None:
@@ -72,6 +77,8 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         try:
             super().run_forever()
         finally:
+            while self.debts:
+                self.debts.pop().pay()
             self.helm.let_go()
 
     def close(self) -> None:

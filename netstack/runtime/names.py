@@ -22,6 +22,8 @@ Host = str | bytes | None
 Port = str | bytes | int | None
 Resolve = Callable[..., Awaitable[Sequence[AddrInfo]]]  # getaddrinfo of a loop or a net
 
+REMEMBERED = 1024  # addresses that a program connects to, as numbers; more are looked up each time
+
 MAPPED = b"\0" * 10 + b"\xff\xff"  # RFC 4291 2.5.5.2, before the IPv4 address
 
 # glibc's gaih_inet_typeproto, without the protocols that a net has not got: kind, protocol, what getservbyname calls it
@@ -87,6 +89,7 @@ class Names:
         self.system = system
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._names: dict[str, str] = {}
+        self._at_once: dict[str, int] = {}  # answers of `ipv4`
         for name, addresses in (hosts or {}).items():
             chosen = (addresses,) if isinstance(addresses, str) else tuple(addresses)
             for address in chosen:
@@ -109,6 +112,26 @@ class Names:
     def knows(self, host: Host) -> bool:
         """Can it answer for `host` without a resolver?"""
         return not isinstance(host, (str, bytes)) or bool(self._look_up(_text(host), 0))
+
+    def ipv4(self, host: str) -> int:
+        """The first IPv4 address of `host`. Raises UsageError where there is none."""
+        known = self._at_once.get(host)
+        if known is not None:
+            return known
+        for address in self._look_up(_text(host), 0) if isinstance(host, str) else ():
+            inner = address if _number(address) is not None else mapped_ipv4(address)
+            if inner is not None:
+                number = int.from_bytes(socket.inet_aton(inner), "big")
+                if len(self._at_once) < REMEMBERED:
+                    self._at_once[host] = number
+                return number
+        raise UsageError(
+            f"{host!r} is neither an IPv4 address nor a host that is known here: write one like 10.79.0.2, or name it in hosts="
+        )
+
+    def own(self, host: str | None) -> int:
+        """A host to listen on: none, "" and "0.0.0.0" mean all addresses, 0."""
+        return self.ipv4(host) if host else 0
 
     # -- forwards ---------------------------------------------------------------------------------------------------------
 

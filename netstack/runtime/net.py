@@ -21,7 +21,6 @@ from .datagrams import UdpTransport
 from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from .names import Names
 from .reactor import LoopReactor
-from .resolve import ipv4, local_ipv4
 from .servers import Server
 from .serving import bound
 from .splice import splice
@@ -100,7 +99,7 @@ class Net(NetFace, Verbs):
         """Connect, and give a stream. `timeout` in nanoseconds. Raises Refused, TimedOut, Unreachable."""
         self.check()
         stream = TcpStream(self._crank, self._loop, self._streams.discard)
-        conn = self.stack.tcp.connect(0, 0, ipv4(host), check_port(port), stream.user, self.now())
+        conn = self.stack.tcp.connect(0, 0, self.names.ipv4(host), check_port(port), stream.user, self.now())
         stream.bind(conn)
         self._crank.rearm()
         self._streams.add(stream)
@@ -156,8 +155,8 @@ class Net(NetFace, Verbs):
         """A UDP socket on `port` (0 chooses one), connected to `remote` if that is given. Raises AddressInUse, Unreachable."""
         self.check()
         socket = UdpSocket(self._crank, self._loop, self.stack.udp.mib, remote, self._datagrams.discard)
-        peer = (ipv4(remote[0]), check_port(remote[1])) if remote else None
-        socket.bind(self.stack.udp.bind(local_ipv4(host), check_port(port), socket.user, peer))
+        peer = (self.names.ipv4(remote[0]), check_port(remote[1])) if remote else None
+        socket.bind(self.stack.udp.bind(self.names.own(host), check_port(port), socket.user, peer))
         self._datagrams.add(socket)
         return socket
 
@@ -168,7 +167,7 @@ class Net(NetFace, Verbs):
         self.check()
         if not 0 <= size <= 65507:
             raise UsageError(f"a ping of {size} bytes doesn't fit in a datagram: ask for 0 to 65507")
-        target = ipv4(host)
+        target = self.names.ipv4(host)
         answered: asyncio.Future[None] = self._loop.create_future()
         payload = bytes(i & 0xFF for i in range(size))
         self._pings = (self._pings + 1) & 0xFFFF

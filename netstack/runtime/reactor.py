@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from .base import Turned
+from .base import Crank, Turned
 from .selector import StackSelector
 
 
@@ -23,7 +23,7 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
 class LoopReactor:
     """What a crank needs, from an asyncio loop (runtime.base.Reactor)."""
 
-    __slots__ = ("_crank", "_handle", "_held", "_loop", "_pending", "_selector", "_when", "clock")
+    __slots__ = ("_crank", "_handle", "_held", "_loop", "_pending", "_selector", "_when", "clock", "debts")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.clock = clock_of(loop)
@@ -31,6 +31,7 @@ class LoopReactor:
         self._selector: StackSelector | None = getattr(loop, "stack_selector", None)  # of a loop that knows stacks (loop.py)
         self._handle: asyncio.TimerHandle | None = None
         self._pending = False
+        self.debts: list[Crank] | None = getattr(loop, "debts", None)  # of a loop that pays them when it stops (loopmix.py)
         self._held = False
         self._when: int | None = None
         self._crank: Turned | None = None
@@ -63,6 +64,19 @@ class LoopReactor:
             self._pending = True
             if not self._held:
                 self._loop.call_soon(self._soon)
+
+    def owed(self) -> bool:
+        if self.debts is None or self._held or not self._loop.is_running():
+            return False
+        assert isinstance(self._crank, Crank)
+        if self._selector is None and not self.debts:
+            self._loop.call_soon(self._pay)
+        self.debts.append(self._crank)
+        return True
+
+    def _pay(self) -> None:
+        while self.debts:
+            self.debts.pop().pay()
 
     def _soon(self) -> None:
         self._pending = False

@@ -25,7 +25,7 @@ from typing import Any
 from .. import const
 from ..instant import NEVER
 from . import timerfd
-from .base import Turned
+from .base import Crank, Turned
 
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
@@ -34,7 +34,9 @@ _OUT = select.EPOLLOUT
 class StackSelector:
     """A `selectors.BaseSelector` on epoll. `serve` and `arm` are for the reactors of cranks."""
 
-    __slots__ = ("_armed", "_clock", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest", "_timer")
+    __slots__ = (
+        "_armed", "_clock", "_debts", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest", "_timer",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -49,12 +51,14 @@ class StackSelector:
         self._epoll.register(self._timer, _IN)
         self._loop: Any = None
         self._ready: Any = None
+        self._debts: list[Crank] = []
 
     # -- for stacks ---------------------------------------------------------------------------------------------------------
 
     def look_into(self, loop: asyncio.AbstractEventLoop) -> None:
         """Errors of turns are told to `loop`. If it is asyncio's own, its queues say whether it has anything to do."""
         self._loop = loop
+        self._debts = getattr(loop, "debts", self._debts)
         if isinstance(loop, asyncio.BaseEventLoop) and hasattr(loop, "_stopping") and hasattr(loop, "_scheduled"):
             self._ready = getattr(loop, "_ready", None)
 
@@ -106,6 +110,13 @@ class StackSelector:
                 raise
             self._loop.call_exception_handler({"message": "Exception in a turn of a stack", "exception": error})
 
+    def _pay(self) -> None:
+        """Before the loop waits: what programs have written in this iteration is sent."""
+        cranks = self._debts[:]
+        self._debts.clear()
+        for crank in cranks:
+            self._turn(crank.pay)
+
     def _next_timer(self) -> object:
         """The loop's own, None if it has none."""
         scheduled = self._loop._scheduled
@@ -118,6 +129,10 @@ class StackSelector:
         wait = -1.0 if timeout is None else timeout if timeout > 0 else 0.0
         until = time.monotonic() + wait if wait > 0 else 0.0
         queue = self._ready
+        if self._debts:
+            self._pay()
+            if queue:
+                wait = 0.0  # a writer may go on
         timer = None if queue is None else self._next_timer()
         while True:
             try:

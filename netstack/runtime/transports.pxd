@@ -39,4 +39,5 @@ cdef class TcpTransport(StreamUser):
     cdef void _lose(self, object error) except *
     cdef void _meet(self) except *
     @cython.locals(more=bint)
+    @cython.locals(crank=Crank)
     cpdef write(self, object data)

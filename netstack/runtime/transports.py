@@ -405,8 +405,11 @@ class TcpTransport(StreamUser):
             return
         if not data:
             return
+        crank = self._crank
+        if not crank.owing:
+            crank.owe()
         try:
-            more = self._conn.write(data, self._crank.now())
+            more = self._conn.write(data, crank.now())
         except (ClosedError, ConnectionError):
             return  # broken a moment ago: connection_lost is on its way and says how
         self._crank.rearm()
@@ -452,6 +455,7 @@ class TcpTransport(StreamUser):
         reset; so it does where something came that nobody has read."""
         if self._lost:
             return
+        self._crank.pay()
         self._lose(None)
         if self._conn is not None:
             self._conn.hang_up(self._crank.now())

@@ -108,6 +108,9 @@ class TrioReactor:
         self._watched = None
         trio.lowlevel.notify_closing(fd)
 
+    def owed(self) -> bool:
+        return False
+
 
 class Block:
     """A nursery without its wrapping: an error of the body leaves it as it came, not in a group of one."""

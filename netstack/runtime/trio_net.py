@@ -19,7 +19,6 @@ from .base import Crank, Reactor
 from .current import net_var
 from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from .names import Names
-from .resolve import ipv4, local_ipv4
 from .trio_streams import Face, TrioListener, TrioStream, TrioUdpSocket
 from .trio_wait import Waiter
 
@@ -86,7 +85,7 @@ class TrioNet(NetFace):
         self.check()
         await trio.lowlevel.checkpoint()
         stream = TrioStream(self._crank, self._open.discard)
-        conn = self.stack.tcp.connect(local_ipv4(local), 0, ipv4(host), check_port(port), stream.user, self.now())
+        conn = self.stack.tcp.connect(self.names.own(local), 0, self.names.ipv4(host), check_port(port), stream.user, self.now())
         stream.bind(conn)
         self._crank.rearm()
         self._open.add(stream)
@@ -100,7 +99,7 @@ class TrioNet(NetFace):
     def _listen(self, host: str | None, port: int, backlog: int) -> TrioListener:
         self.check()
         listener = TrioListener(self._crank, self._open)
-        listener.bind(self.stack.tcp.listen(local_ipv4(host), check_port(port), listener.take, backlog))
+        listener.bind(self.stack.tcp.listen(self.names.own(host), check_port(port), listener.take, backlog))
         return listener
 
     # -- TCP, as a StreamStack --------------------------------------------------------------------------------------------------
@@ -159,8 +158,8 @@ class TrioNet(NetFace):
         self.check()
         await trio.lowlevel.checkpoint()
         socket = TrioUdpSocket(self._crank, self.stack.udp.mib, remote, self._open.discard)
-        peer = (ipv4(remote[0]), check_port(remote[1])) if remote else None
-        socket.bind(self.stack.udp.bind(local_ipv4(host), check_port(port), socket.user, peer))
+        peer = (self.names.ipv4(remote[0]), check_port(remote[1])) if remote else None
+        socket.bind(self.stack.udp.bind(self.names.own(host), check_port(port), socket.user, peer))
         self._open.add(socket)
         return socket
 
@@ -172,7 +171,7 @@ class TrioNet(NetFace):
         if not 0 <= size <= 65507:
             raise UsageError(f"a ping of {size} bytes doesn't fit in a datagram: ask for 0 to 65507")
         await trio.lowlevel.checkpoint()
-        target = ipv4(host)
+        target = self.names.ipv4(host)
         payload = bytes(i & 0xFF for i in range(size))
         answered: list[int | IpError] = []
         waiter = Waiter()

@@ -160,6 +160,9 @@ class HostReactor:
     def watch(self, fd: int) -> None: ...
     def unwatch(self, fd: int) -> None: ...
 
+    def owed(self) -> bool:
+        return False
+
 
 def _never_fails(error: OSError) -> None:
     raise AssertionError("a host in memory has no device to lose") from error

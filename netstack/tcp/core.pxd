@@ -33,6 +33,7 @@ cdef class TcpCore(PacketSink):
     @cython.locals(now="long long", swapped="unsigned int")
     cdef void reset(self, Frame f, unsigned int ports, unsigned int seq, unsigned int ack, int flags, Py_ssize_t n) except *
     cdef void flush(self, long long now) except *
+    cpdef void gather(self) except *
     @cython.locals(hub=Demux, c=Tcb)
     cpdef void settle(self, long long now) except *
     cdef void error(self, IpError e, long long now) except *

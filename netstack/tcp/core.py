@@ -263,6 +263,10 @@ class TcpCore(PacketSink):
     def flush(self, now: int) -> None:
         self.settle(now)
 
+    def gather(self) -> None:
+        """As if a batch had begun: what is written waits for the `flush` that whoever calls this owes."""
+        self.hub.batch = True
+
     def settle(self, now: int) -> None:
         """The batch is over: each connection that it touched sends and acknowledges."""
         hub = self.hub
