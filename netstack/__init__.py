@@ -49,12 +49,12 @@ if TYPE_CHECKING:
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
     from .runtime.asyncio import open as open
-    from .runtime.blocking import open_blocking as open_blocking
     from .runtime.loop import new_event_loop as new_event_loop
     from .runtime.loop import run as run
     from .runtime.net import Net as Net
-    from .runtime.patch import patch as patch
     from .runtime.splice import splice as splice
+    from .runtime.threads.blocking import open_blocking as open_blocking
+    from .runtime.threads.patch import patch as patch
     from .runtime.virtual import VirtualLoop as VirtualLoop
     from .runtime.virtual import run_virtual as run_virtual
     from .runtime.worlds import open_world as open_world
@@ -79,8 +79,8 @@ _ERRORS = (
 )
 _WHERE = {
     "open": "runtime.asyncio",
-    "open_blocking": "runtime.blocking",
-    "patch": "runtime.patch",
+    "open_blocking": "runtime.threads.blocking",
+    "patch": "runtime.threads.patch",
     "Net": "runtime.net",
     "splice": "runtime.splice",
     "Tls": "tls.stack",

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..runtime.ends import route
+    from ..runtime.doors.ends import route
 
     if len(args.ends) % 2:
         raise UsageError(f"{args.ends[-1]} goes nowhere: give a target after it, like unix:/run/x.sock")

@@ -18,7 +18,7 @@ from ..errors import UsageError
 from . import complain
 
 if TYPE_CHECKING:
-    from ..runtime.patch import Patch
+    from ..runtime.threads.patch import Patch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
         example = "--net tap:tap0 --address 10.79.0.2/24, or set NETSTACK=tap:tap0?address=10.79.0.2/24"
         raise UsageError(f"on which net? Say {example}")
     from ..runtime.loop import KERNEL, new_event_loop
-    from ..runtime.patch import patch
-    from ..runtime.substitute import loops
+    from ..runtime.loops.substitute import loops
+    from ..runtime.threads.patch import patch
 
     said = {"addresses": args.address, "gateway": args.gateway, "hosts": args.hosts, "names": args.names, "pcap": args.pcap}
     options: dict[str, Any] = {name: value for name, value in (said | {"fault": args.fault}).items() if value}

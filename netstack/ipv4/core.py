@@ -25,8 +25,7 @@ from .route import Path, PathMtus, Routes
 
 SLAB = 65536  # the longest datagram
 PATHS = 1024  # destinations remembered; answers to a flood of forged sources pass through here, so it must not grow
-LOOP_BYTES = 16 << 20  # waiting for ourselves: what the windows of a few busy connections let through in one turn …
-LOOP_DATAGRAMS = 4096
+LOOP_BYTES, LOOP_DATAGRAMS = 16 << 20, 4096  # waiting for ourselves: what a few busy connections send in one turn …
 LOOP_SMALL = 1500  # … and a quarter of both is for these alone, since a lost SYN costs its connection a second
 FAILED = 64  # datagrams that the link gave back, waiting to be told: one burst of a batch
 NOBODY = 1 << 40  # no address

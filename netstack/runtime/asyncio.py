@@ -31,7 +31,7 @@ from .net import Net
 from .reactor import clock_of
 
 if TYPE_CHECKING:
-    from .trio import TrioOpening
+    from .trio.opening import TrioOpening
 
 
 class Opening:
@@ -47,7 +47,7 @@ class Opening:
 
     async def __aenter__(self) -> Net:
         if in_trio():
-            from .trio import TrioOpening
+            from .trio.opening import TrioOpening
 
             self._in_trio = TrioOpening(self._netif, self._addresses, self._options)
             return await self._in_trio.__aenter__()  # type: ignore[return-value]  # as `open` says

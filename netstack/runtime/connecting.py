@@ -24,8 +24,8 @@ from ..sockets.names import parse
 from ..sockets.stream import StreamSocket
 from .asynciotls import Securing, Terms, client_terms, server_terms
 from .face import CONNECT_TIMEOUT
+from .loops.readiness import ready
 from .names import AddrInfo, Resolve, resolved
-from .readiness import ready
 from .streams import wait_for
 from .transports import TcpTransport
 

@@ -40,7 +40,7 @@ async def run_on(net: NetFace, program: Awaitable[T]) -> T:
 async def in_thread(call: Callable[[*Ts], T], *args: *Ts) -> T:
     """What would block, in a thread of the loop's executor, or of trio's."""
     if in_trio():
-        from .trio_wait import in_trio_thread
+        from .trio.wait import in_trio_thread
 
         return await in_trio_thread(call, *args)
     return await asyncio.get_running_loop().run_in_executor(None, call, *args)

@@ -14,9 +14,9 @@ from ..sockets import const as sc
 from ..sockets.datagram import DatagramSocket
 from ..sockets.names import SockAddr, parse, text
 from ..udp.core import UdpPort
-from .adoption import faced
 from .base import Crank
 from .limits import write_limits
+from .loops.adoption import faced
 
 # Peers whose address is kept as a program sees it, and as the stack does. Forged sources must not grow it, so a full one is
 # emptied: to look an address up again costs half a microsecond.

@@ -1,4 +1,4 @@
-"""What every net can say about itself, whatever its event loop: `net.Net` on asyncio, `trio_net.TrioNet` on trio."""
+"""What every net can say about itself, whatever its event loop: `net.Net` on asyncio, `trio.TrioNet` on trio."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from ..address import Cidr
     from ..signatures import Netif
-    from .loopmix import NetLoop
+    from .loops.mix import NetLoop
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ def _attach(loop: NetLoop, net: str | Netif, options: dict[str, Any]) -> None:
 
 def _bare(base: str | type[asyncio.AbstractEventLoop]) -> NetLoop:
     """A loop without a net. asyncio's own gets a selector that turns stacks itself, where there is epoll."""
-    from .loopmix import over
+    from .loops.mix import over
 
     if base == "asyncio":
         if not sys.platform.startswith("linux"):

@@ -29,10 +29,10 @@ from .transports import Keeper
 from .verbs import Verbs
 
 if TYPE_CHECKING:
-    from .blocking import Blocking
-    from .dialfd import FdSocket
-    from .forward import Forward
-    from .socks import Socks
+    from .doors.dialfd import FdSocket
+    from .doors.forward import Forward
+    from .doors.socks import Socks
+    from .threads.blocking import Blocking
 
 
 class Door(Protocol):
@@ -200,7 +200,7 @@ class Net(NetFace, Verbs):
     def blocking(self) -> Blocking:
         """Sockets that block, for any thread: `net.blocking.socket()`, `create_connection`, `create_server` (blocking.py)."""
         if self._blocking is None:
-            from . import blocking
+            from .threads import blocking
 
             with blocking.MAKING:
                 if self._blocking is None:
@@ -212,7 +212,7 @@ class Net(NetFace, Verbs):
     async def dial_fd(self, host: str, port: int, timeout: Duration | None = None) -> FdSocket:
         """Connect, and give a real descriptor, blocking, for C libraries: a `socket.socket` that answers for its connection.
         Raises Refused, TimedOut, Unreachable, OSError."""
-        from . import dialfd
+        from .doors import dialfd
 
         self.check()
         return await dialfd.dial_fd(self, host, port, CONNECT_TIMEOUT if timeout is None else timeout)
@@ -226,7 +226,7 @@ class Net(NetFace, Verbs):
 
         `ends.py` has the whole grammar. Raises UsageError, AddressInUse, OSError.
         """
-        from . import ends, forward
+        from .doors import ends, forward
 
         self.check()
         return await forward.forward(self, *ends.route(listen, target), limit)
@@ -236,7 +236,7 @@ class Net(NetFace, Verbs):
     ) -> Socks:
         """A proxy on the *host's* address and port, SOCKS5 and HTTP CONNECT, that connects through this net and resolves names in
         it. At most `limit` clients at a time. Raises UsageError, OSError."""
-        from . import socks
+        from .doors import socks
 
         self.check()
         return await socks.socks5(self, host, port, user=user, password=password, limit=limit)

@@ -31,7 +31,7 @@ class LoopReactor:
         self._selector: StackSelector | None = getattr(loop, "stack_selector", None)  # of a loop that knows stacks (loop.py)
         self._handle: asyncio.TimerHandle | None = None
         self._pending = False
-        self.debts: list[Crank] | None = getattr(loop, "debts", None)  # of a loop that pays them when it stops (loopmix.py)
+        self.debts: list[Crank] | None = getattr(loop, "debts", None)  # of a loop that pays them when it stops (loops/mix.py)
         self._held = False
         self._when: int | None = None
         self._crank: Turned | None = None
@@ -83,7 +83,7 @@ class LoopReactor:
         assert self._crank is not None
         self._crank.on_frames()
 
-    # -- while a thread turns the crank itself (owner.py): the loop doesn't run, and what it was asked would pile up --------------
+    # -- while a thread turns the crank itself (threads/owner.py): the loop stands, and what it was asked would pile up
 
     def hold(self, on: bool) -> None:
         self._held = on

@@ -12,9 +12,9 @@ from ..signatures import Address
 from ..sockets.end import StreamEnd
 from ..sockets.stream import StreamSocket
 from ..tcp.connection import Connection
-from .adoption import faced
 from .base import Crank
 from .face import BACKLOG
+from .loops.adoption import faced
 from .transports import Keeper
 
 Accept = Callable[[Connection], StreamUser | None]

@@ -30,7 +30,7 @@ from concurrent.futures import Executor
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from ..testing.clock import Spinning, Stalled
-from .loopmix import over
+from .loops.mix import over
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -62,7 +62,7 @@ class VirtualSelector(selectors.DefaultSelector):
 class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it is needed
     """asyncio's own loop in virtual time, which starts at 0 and is counted in seconds as ever.
 
-    Its network can be a net (loopmix.py), so unchanged programs run on the hosts of a world.
+    Its network can be a net (loops/mix.py), so unchanged programs run on the hosts of a world.
     """
 
     def __init__(self, spin: int = SPIN) -> None:

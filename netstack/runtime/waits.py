@@ -72,7 +72,7 @@ def waits_here() -> Waits:
     except RuntimeError:
         if "trio" not in sys.modules:
             raise
-        from .triowaits import TrioWaits
+        from .trio.waits import TrioWaits
 
         return TrioWaits()
     return AsyncioWaits()

@@ -33,7 +33,7 @@ from .net import Net
 from .reactor import LoopReactor
 
 if TYPE_CHECKING:
-    from .trio_world import TrioWorld
+    from .trio.world import TrioWorld
 
 
 class Driver:
@@ -201,7 +201,7 @@ class WorldOpening:
 
     async def __aenter__(self) -> World:
         if in_trio():
-            from .trio_world import TrioWorld
+            from .trio.world import TrioWorld
 
             self._in_trio = TrioWorld(self.world)
             return await self._in_trio.__aenter__()

@@ -25,7 +25,7 @@ import unittest
 from typing import Any
 
 import netstack
-from netstack.runtime.substitute import loops
+from netstack.runtime.loops.substitute import loops
 
 PATIENCE = 15  # seconds for one test: the slowest takes 3
 

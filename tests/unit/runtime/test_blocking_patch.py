@@ -25,8 +25,8 @@ import pytest
 
 import netstack
 from netstack.errors import UsageError
-from netstack.runtime.hostside import KernelSocket
-from netstack.runtime.stacksocket import StackSocket
+from netstack.runtime.doors.hostside import KernelSocket
+from netstack.runtime.threads.stacksocket import StackSocket
 from tests.unit.runtime.blocking_world import Thread, lonely_net
 
 KERNELS = socket.socket

@@ -16,8 +16,8 @@ import pytest
 
 import netstack
 from netstack.errors import UsageError
-from netstack.runtime.owner import NetClosed
-from netstack.runtime.stacksocket import StackSocket
+from netstack.runtime.threads.owner import NetClosed
+from netstack.runtime.threads.stacksocket import StackSocket
 from netstack.testing.wire import Wire
 from tests.unit.runtime.blocking_world import HOST, Thread, lonely_net, pair
 

@@ -12,7 +12,7 @@ import pytest
 
 import netstack
 from netstack.errors import UsageError
-from netstack.runtime.owner import NetClosed
+from netstack.runtime.threads.owner import NetClosed
 from netstack.testing.cord import Cord
 from netstack.testing.wire import Wire
 from tests.unit.runtime.blocking_world import HOST, Thread, lonely_net, pair
@@ -301,7 +301,7 @@ def test_a_loop_that_is_closed_under_them_wakes_who_wait():
 
 
 def test_the_owner_of_a_loop_is_forgotten_with_it():
-    from netstack.runtime import owner
+    from netstack.runtime.threads import owner
 
     gc.collect()
     before = len(owner._owners)

@@ -3,7 +3,7 @@
 import pytest
 
 from netstack.errors import UsageError
-from netstack.runtime.ends import Place, route
+from netstack.runtime.doors.ends import Place, route
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import netstack
 from netstack.errors import UsageError
 from netstack.loopback import Loopback
 from netstack.runtime.asyncio import build
-from netstack.runtime.loopmix import over
-from netstack.runtime.substitute import loops
+from netstack.runtime.loops.mix import over
+from netstack.runtime.loops.substitute import loops
 from netstack.testing.wire import Wire
 
 LOCAL = "127.0.0.1"
@@ -274,7 +274,7 @@ def test_a_program_runs_unchanged_on_a_stack(tmp_path: Path) -> None:
     done = run("--net", "loopback:", str(program), "-x", "--net", "y")
     assert done.stdout == "['-x', '--net', 'y'] True socket\n", done.stderr
     done = run("--net", "loopback:", "--patch", str(program))
-    assert done.stdout == "[] True netstack.runtime.stacksocket\n", done.stderr
+    assert done.stdout == "[] True netstack.runtime.threads.stacksocket\n", done.stderr
 
 
 def test_a_net_that_can_not_be_had_is_one_sentence_and_a_programs_own_failure_a_traceback(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from netstack.errors import UsageError
-from netstack.runtime import socks as proxy_module
+from netstack.runtime.doors import socks as proxy_module
 from tests.unit.runtime.forward_world import B, echo, on_loop
 
 HELLO = b"\x05\x01\x00"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netstack.errors import WireError
-from netstack.runtime import sockswire as wire
+from netstack.runtime.doors import sockswire as wire
 
 DECODERS = [wire.greeting, wire.credentials, wire.request, wire.connect_head]
 WHOLE = [

@@ -23,8 +23,8 @@ from trio.testing import check_half_closeable_stream, check_two_way_stream, wait
 import netstack
 from netstack.instant import MILLISECOND, SECOND
 from netstack.runtime.trio import TrioNet, open
-from netstack.runtime.trio_sockets import TrioSocket
-from netstack.runtime.trio_world import run_virtual
+from netstack.runtime.trio.sockets import TrioSocket
+from netstack.runtime.trio.world import run_virtual
 from netstack.testing.net import Host, World
 from netstack.testing.wire import Wire
 

@@ -22,7 +22,7 @@ from netstack.http.server import HttpServer
 from netstack.instant import MILLISECOND, SECOND, Duration
 from netstack.netif import FrameNetif
 from netstack.runtime.trio import TrioNet, open
-from netstack.runtime.trio_world import run_virtual
+from netstack.runtime.trio.world import run_virtual
 from netstack.testing.wire import Wire
 
 pytestmark = pytest.mark.trio(run=run_virtual)

@@ -11,8 +11,8 @@ import trio
 import netstack
 from netstack.instant import MILLISECOND
 from netstack.runtime.current import current_net
-from netstack.runtime.trio_net import TrioNet
-from netstack.runtime.trio_world import run_virtual
+from netstack.runtime.trio.net import TrioNet
+from netstack.runtime.trio.world import run_virtual
 from netstack.testing.clock import Spinning
 from netstack.testing.net import World
 

@@ -15,7 +15,7 @@ from netstack.errors import ClosedError, TimedOut
 from netstack.http import HttpServer, Request, Response
 from netstack.instant import MILLISECOND, SECOND, Duration
 from netstack.runtime.trio import TrioNet, open
-from netstack.runtime.trio_world import run_virtual
+from netstack.runtime.trio.world import run_virtual
 from netstack.testing.wire import Wire
 from netstack.tls import CertificateError, Tls
 

@@ -12,21 +12,21 @@ from collections.abc import Callable
 
 import trio
 
-from ..address import ip4_text
-from ..cores import StreamUser
-from ..errors import ClosedError, UsageError, WouldBlock
-from ..instant import Duration
-from ..signatures import Address
-from ..tcp.connection import Connection
-from ..tcp.listener import Listener
-from ..udp.core import UdpPort
-from ..udp.mib import UdpMib
-from ..udp.queue import DatagramQueue
-from .base import Crank
-from .resolve import ipv4
-from .streamcore import StreamCore
-from .streams import Buffer, kept
-from .trio_wait import ResourceBroken, ResourceBusy, ResourceClosed, Waiter
+from ...address import ip4_text
+from ...cores import StreamUser
+from ...errors import ClosedError, UsageError, WouldBlock
+from ...instant import Duration
+from ...signatures import Address
+from ...tcp.connection import Connection
+from ...tcp.listener import Listener
+from ...udp.core import UdpPort
+from ...udp.mib import UdpMib
+from ...udp.queue import DatagramQueue
+from ..base import Crank
+from ..resolve import ipv4
+from ..streamcore import StreamCore
+from ..streams import Buffer, kept
+from .wait import ResourceBroken, ResourceBusy, ResourceClosed, Waiter
 
 RECEIVE = 65536  # when no limit is given, as trio's own SocketStream
 

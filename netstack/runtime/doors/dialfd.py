@@ -18,16 +18,16 @@ import socket
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NetstackError, TimedOut
-from ..instant import SECOND, Duration
-from ..sockets.base import Socket
+from ...errors import NetstackError, TimedOut
+from ...instant import SECOND, Duration
+from ...sockets.base import Socket
 from .hostside import HostEnd, KernelSocket, kernel_socketpair
 from .joint import CoreEnd, End, join
 from .lookup import look_up
 
 if TYPE_CHECKING:
-    from .blocking import Blocking
-    from .net import Net
+    from ..net import Net
+    from ..threads.blocking import Blocking
 
 OF_TCP = (socket.IPPROTO_TCP, socket.IPPROTO_IP, socket.IPPROTO_IPV6)
 OF_CONNECTION = {(socket.SOL_SOCKET, option) for option in (socket.SO_KEEPALIVE, socket.SO_REUSEADDR, socket.SO_REUSEPORT)}

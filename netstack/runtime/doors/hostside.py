@@ -16,7 +16,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ClosedError
+from ...errors import ClosedError
 
 KernelSocket = socket.socket
 kernel_socketpair = socket.socketpair

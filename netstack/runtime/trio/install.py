@@ -21,13 +21,13 @@ from typing import Any
 import attrs
 import trio
 
-from ..sockets.base import Socket
-from ..sockets.failures import failure
-from ..sockets.table import Sockets
-from .adoption import core_of
-from .current import current_net
-from .face import NetFace
-from .trio_sockets import TrioSocket
+from ...sockets.base import Socket
+from ...sockets.failures import failure
+from ...sockets.table import Sockets
+from ..current import current_net
+from ..face import NetFace
+from ..loops.adoption import core_of
+from .sockets import TrioSocket
 
 INTERNET = (stdlib.AF_INET, stdlib.AF_INET6)
 KINDS = ~(stdlib.SOCK_NONBLOCK | stdlib.SOCK_CLOEXEC)

@@ -20,14 +20,14 @@ from typing import Any
 
 import trio
 
-from ..address import Cidr
-from ..instant import NEVER, SECOND
-from ..signatures import Netif
-from ..stack import StackConfig
-from .asyncio import prepare
-from .base import Turned
-from .trio_net import TrioNet
-from .trio_wait import Waiter
+from ...address import Cidr
+from ...instant import NEVER, SECOND
+from ...signatures import Netif
+from ...stack import StackConfig
+from ..asyncio import prepare
+from ..base import Turned
+from .net import TrioNet
+from .wait import Waiter
 
 
 def run_clock() -> Callable[[], int]:

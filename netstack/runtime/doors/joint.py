@@ -13,12 +13,12 @@ import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..errors import BrokenError
-from ..sockets.base import Socket
-from ..sockets.const import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, SHUT_WR, SO_LINGER, SOL_SOCKET
-from ..tcp import const as tc
-from .splice import splice
-from .streams import TcpStream
+from ...errors import BrokenError
+from ...sockets.base import Socket
+from ...sockets.const import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, SHUT_WR, SO_LINGER, SOL_SOCKET
+from ...tcp import const as tc
+from ..splice import splice
+from ..streams import TcpStream
 
 CHUNK = 256 * 1024
 READ = POLLIN | POLLRDHUP | POLLHUP | POLLERR

@@ -11,11 +11,11 @@ from typing import Any, TypeVar, TypeVarTuple
 import trio
 import trio.testing
 
-from ..testing.net import Host, World
-from .trio import Block, TrioReactor
-from .trio_install import install
-from .trio_net import TrioNet
-from .worlds import Driver
+from ...testing.net import Host, World
+from ..worlds import Driver
+from .install import install
+from .net import TrioNet
+from .opening import Block, TrioReactor
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 
 import trio
 
-from ..errors import TimedOut
-from ..instant import SECOND, Duration
-from .waits import Event
+from ...errors import TimedOut
+from ...instant import SECOND, Duration
+from ..waits import Event
 
 
 class TrioWaits:

@@ -1,6 +1,6 @@
 """Who turns the stacks of a loop that stands still.
 
-While the loop runs, its thread does. A loop that is one of ours (loopmix.py) says when it starts and when it stops, and that is
+While the loop runs, its thread does. A loop that is one of ours (loops/mix.py) says when it starts and when it stops, and that is
 what this lock is: the loop holds it while it runs. So a thread that waits on a socket of a loop that stands, between two
 `run_until_complete` perhaps, may turn the stacks itself, as a kernel would go on working for it, and lets go as soon as the loop
 starts, or the thread that made the net wants to wait itself.

@@ -25,12 +25,12 @@ from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import UsageError
-from ..sockets import const as c
-from ..sockets.base import Socket
-from ..sockets.base import readable as as_bytes
-from ..sockets.base import writable as as_room
-from .hostside import KernelSocket
+from ...errors import UsageError
+from ...sockets import const as c
+from ...sockets.base import Socket
+from ...sockets.base import readable as as_bytes
+from ...sockets.base import writable as as_room
+from ..doors.hostside import KernelSocket
 from .mirror import READ, WRITE, Mirror
 from .owner import NetClosed
 

@@ -16,9 +16,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..sockets.base import Socket
-from ..sockets.names import SockAddr
-from ..sockets.table import Sockets
+from ...sockets.base import Socket
+from ...sockets.names import SockAddr
+from ...sockets.table import Sockets
 
 INET = (socket.AF_INET, socket.AF_INET6)
 

@@ -17,7 +17,7 @@ import re
 
 import attrs
 
-from ..errors import UsageError
+from ...errors import UsageError
 
 _TCP = re.compile(r"(?:(?P<host>\[[^\[\]]+\]|[^:\[\]]*):)?(?P<port>[0-9]{1,5})")
 EXAMPLES = "tcp:5432, tcp:10.0.0.1:80, udp:53, host:127.0.0.1:8080, host:udp:53, unix:/run/x.sock"

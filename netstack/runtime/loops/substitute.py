@@ -17,7 +17,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .loopmix import over
+from .mix import over
 
 Base = type[asyncio.AbstractEventLoop]
 Make = Callable[[Base | None], asyncio.AbstractEventLoop]

@@ -14,8 +14,8 @@ from typing import TypeVar, TypeVarTuple
 
 import trio
 
-from ..errors import BrokenError, BusyError, ClosedError, TimedOut
-from ..instant import SECOND, Duration, check_timeout
+from ...errors import BrokenError, BusyError, ClosedError, TimedOut
+from ...instant import SECOND, Duration, check_timeout
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

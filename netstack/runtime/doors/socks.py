@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from ..errors import Refused, TimedOut, Unreachable, UsageError, WireError
+from ...errors import Refused, TimedOut, Unreachable, UsageError, WireError
+from ..streams import TcpStream, UdpSocket
 from . import sockswire as wire
 from .ends import LOCAL, Place
 from .forward import BREAKS, LIMIT, _listening, bound_packets, reach
 from .hostside import HostEnd, HostListener, HostPackets, KernelSocket, resolve
 from .joint import Counts, StackEnd, join
 from .lookup import look_up
-from .streams import TcpStream, UdpSocket
 
 if TYPE_CHECKING:
-    from .net import Net
+    from ..net import Net
 
 T = TypeVar("T")
 TIME = 10.0  # seconds for all that a client has to say before it is connected

@@ -24,8 +24,8 @@ import ssl
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-from .hostside import KernelSocket
+from ...errors import UsageError
+from ..doors.hostside import KernelSocket
 from .stacksocket import StackSocket
 
 if TYPE_CHECKING:

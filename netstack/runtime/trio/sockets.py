@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 
 import trio
 
-from ..sockets import const as c
-from ..sockets.base import Socket
-from ..sockets.failures import failure
-from .trio_wait import Waiter
+from ...sockets import const as c
+from ...sockets.base import Socket
+from ...sockets.failures import failure
+from .wait import Waiter
 
 T = TypeVar("T")
 Raised = type[BaseException] | None

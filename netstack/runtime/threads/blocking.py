@@ -17,20 +17,20 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import ClosedError, UsageError
-from ..sockets.base import Socket
-from .dialfd import carry
-from .hostside import HostEnd, kernel_getaddrinfo
-from .joint import CoreEnd
+from ...errors import ClosedError, UsageError
+from ...sockets.base import Socket
+from ..doors.dialfd import carry
+from ..doors.hostside import HostEnd, kernel_getaddrinfo
+from ..doors.joint import CoreEnd
 from .mirror import Mirror
 from .owner import NetClosed, Owner, owner_of
 from .stacksocket import StackSocket
 
 if TYPE_CHECKING:
-    from .dialfd import FdSocket
-    from .forward import Forward
-    from .net import Net
-    from .socks import Socks
+    from ..doors.dialfd import FdSocket
+    from ..doors.forward import Forward
+    from ..doors.socks import Socks
+    from ..net import Net
 
 T = TypeVar("T")
 GLOBAL_DEFAULT_TIMEOUT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]  # the mark that `create_connection` has
@@ -203,7 +203,7 @@ class BlockingNet:
             raise failure
 
     def _run(self, opening: Callable[[], Any], ready: threading.Event) -> None:
-        from .loop import KERNEL, run
+        from ..loop import KERNEL, run
 
         try:
             run(self._live(opening, ready), net=KERNEL[0])
@@ -304,6 +304,6 @@ def open_blocking(netif: Any, **options: Any) -> BlockingNet:
     with netstack.open_blocking("tap:tap0", addresses=["10.79.0.2/24"]) as net:
         sock = net.create_connection(("10.79.0.1", 80))
     """
-    from .asyncio import open
+    from ..asyncio import open
 
     return BlockingNet(lambda: open(netif, **options))

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import ClosedError, NetstackError, UsageError
-from ..instant import SECOND, Duration
-from ..signatures import Stream
+from ...errors import ClosedError, NetstackError, UsageError
+from ...instant import SECOND, Duration
+from ...signatures import Stream
+from ..streams import TcpStream, UdpSocket
 from .ends import Place
 from .hostside import HostEnd, HostListener, HostPackets, KernelSocket, dial, dial_tcp, resolve
 from .joint import Counts, End, StackEnd, join
 from .lookup import look_up
-from .streams import TcpStream, UdpSocket
 
 if TYPE_CHECKING:
-    from .net import Net
+    from ..net import Net
 
 BREAKS = (OSError, NetstackError)
 # connections at a time: each is two sockets and up to a receive buffer, and a stranger who could open more would take the

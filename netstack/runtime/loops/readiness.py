@@ -7,10 +7,10 @@ import contextvars
 from collections.abc import Callable
 from typing import Any
 
-from ..instant import Duration
-from ..sockets import const as sc
-from ..sockets.base import Socket
-from .streams import wait_for
+from ...instant import Duration
+from ...sockets import const as sc
+from ...sockets.base import Socket
+from ..streams import wait_for
 
 READ = sc.POLLIN | sc.POLLHUP | sc.POLLERR | sc.POLLRDHUP  # what select(2) calls readable
 WRITE = sc.POLLOUT | sc.POLLERR | sc.POLLHUP

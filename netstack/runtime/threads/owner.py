@@ -36,11 +36,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from ..errors import ClosedError, UsageError
-from ..instant import NEVER, SECOND
-from ..sockets import const as c
-from ..sockets.base import Socket
-from .base import Crank
+from ...errors import ClosedError, UsageError
+from ...instant import NEVER, SECOND
+from ...sockets import const as c
+from ...sockets.base import Socket
+from ..base import Crank
 from .helm import PATIENCE, Helm
 
 T = TypeVar("T")

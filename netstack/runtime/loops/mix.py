@@ -20,19 +20,19 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..sockets.base import Socket
-from . import connecting, endpoints, sendfiles, serving
+from ...sockets.base import Socket
+from .. import connecting, endpoints, sendfiles, serving
+from ..current import net_var
+from ..names import AddrInfo, Host, Port, resolved
+from ..threads.helm import Helm
+from ..threads.stacksocket import StackSocket
+from ..transports import TcpTransport
 from .adoption import INET, by_descriptor, core_of, faced
-from .current import net_var
-from .helm import Helm
-from .names import AddrInfo, Host, Port, resolved
 from .readiness import READ, WRITE, Watch, ready
-from .stacksocket import StackSocket
-from .transports import TcpTransport
 
 if TYPE_CHECKING:
-    from .base import Crank
-    from .net import Net
+    from ..base import Crank
+    from ..net import Net
 
 T = TypeVar("T")
 Base: Any = object  # a loop follows it in the order of methods: what `super()` finds there is not for the checker

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import socket
 
-from ..sockets import const as c
-from ..sockets.base import Socket
-from .hostside import kernel_socketpair
+from ...sockets import const as c
+from ...sockets.base import Socket
+from ..doors.hostside import kernel_socketpair
 
 READ = c.POLLIN | c.POLLRDHUP | c.POLLHUP | c.POLLERR  # what select(2) calls readable
 WRITE = c.POLLOUT | c.POLLHUP | c.POLLERR

@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .net import Net
+    from ..net import Net
 
 
 async def look_up(net: Net, host: str) -> str:

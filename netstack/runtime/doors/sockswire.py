@@ -13,8 +13,8 @@ from ipaddress import IPv6Address
 
 import attrs
 
-from ..address import Ip4, ip4_text
-from ..errors import UsageError, WireError
+from ...address import Ip4, ip4_text
+from ...errors import UsageError, WireError
 
 VERSION = 5
 NO_AUTH, PASSWORD, NO_METHOD = 0x00, 0x02, 0xFF

@@ -9,18 +9,18 @@ from typing import Any
 
 import trio
 
-from ..address import ip4_text
-from ..cores import IpError
-from ..errors import Unreachable, UsageError
-from ..instant import SECOND, Duration, seconds
-from ..signatures import Address, Stream
-from ..stack import Stack
-from .base import Crank, Reactor
-from .current import net_var
-from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
-from .names import Names
-from .trio_streams import Face, TrioListener, TrioStream, TrioUdpSocket
-from .trio_wait import Waiter
+from ...address import ip4_text
+from ...cores import IpError
+from ...errors import Unreachable, UsageError
+from ...instant import SECOND, Duration, seconds
+from ...signatures import Address, Stream
+from ...stack import Stack
+from ..base import Crank, Reactor
+from ..current import net_var
+from ..face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
+from ..names import Names
+from .streams import Face, TrioListener, TrioStream, TrioUdpSocket
+from .wait import Waiter
 
 logger = logging.getLogger("netstack")
 
@@ -206,10 +206,10 @@ class TrioNet(NetFace):
     def install_trio(self, adopt: bool = False) -> None:
         """From now on, in this run of trio, `trio.socket.socket` and all that is made of it is this net's, until it is closed.
 
-        `adopt`: kernel's sockets that come to `trio.socket.from_stdlib_socket` become the net's (trio_install.py).
+        `adopt`: kernel's sockets that come to `trio.socket.from_stdlib_socket` become the net's (install.py).
         """
         self.check()
-        from .trio_install import install
+        from .install import install
 
         self._on_close.append(install(self, adopt))
 
