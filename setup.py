@@ -154,7 +154,14 @@ if __name__ == "__main__":
             "python-pytun>=2.4,<3; sys_platform == 'linux'",
         ],
         extras_require={
-            "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.100,<7", "scapy>=2.5,<3", "h11>=0.14,<0.17"],
+            "test": [
+                "pytest>=8,<10",
+                "pytest-timeout>=2.2,<3",
+                "hypothesis>=6.100,<7",
+                "scapy>=2.5,<3",
+                "h11>=0.14,<0.17",
+                "dnspython>=2.4,<3",
+            ],
             "trio": ["trio>=0.25,<0.40"],
             "lint": ["mypy>=1.13,<3", "ruff>=0.8,<0.20"],
         },
