@@ -9,7 +9,7 @@ cdef class Reader:
     cdef bytearray scratch
     cdef public Py_ssize_t o, end
     cdef public int section, index
-    cdef Py_ssize_t last_at
+    cdef Py_ssize_t last_at, jumps
     cdef bytes last
     cpdef object fail(self, str what)
     cpdef void need(self, Py_ssize_t n) except *

@@ -2,7 +2,8 @@
 
 Compression (RFC 1035 4.1.4) is a loop that a stranger writes. A pointer must lead to before the labels that it continues, so each
 jump is strictly backwards and there is no circle; labels end after 255 octets; pointers that lead to pointers and never to a label
-end after 127. A message of pointers to pointers costs no more than its length times that.
+end after 127. And all names of a message together may jump no more often than the message has octets: else one of 64 KiB could ask
+for more than a million jumps.
 """
 
 from .. import raw
@@ -26,12 +27,13 @@ _LAYOUTS: dict[int, bytes] = {
 class Reader:
     """`o` is the next octet, `end` where what is being read ends: the message, or the data of one record."""
 
-    __slots__ = ("b", "end", "index", "last", "last_at", "o", "scratch", "section")
+    __slots__ = ("b", "end", "index", "jumps", "last", "last_at", "o", "scratch", "section")
 
     def __init__(self, data: "bytes | bytearray | memoryview") -> None:
         self.b = bytearray(data)
         self.o = 0
         self.end = len(self.b)
+        self.jumps = self.end + dc.MAX_POINTERS
         self.section = 0
         self.index = 0
         self.last_at = -1  # the name that the reader met last, and where: most pointers are to the same
@@ -130,6 +132,9 @@ class Reader:
             jumps += 1
             if jumps > dc.MAX_POINTERS:
                 raise self.fail("more pointers than a name can have labels")
+            self.jumps -= 1
+            if self.jumps < 0:
+                raise self.fail("more pointers followed than the message has octets")
             p = target
             low = target
             end = len(b)
