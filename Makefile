@@ -2,6 +2,7 @@
 #
 #   make run     [ARGS=…]   the demo: a stack with a page on it, reached through the kernel (ARGS=--once ends after one fetch)
 #   make test    [ARGS=…]   the suite, on the compiled build and on the pure one; ARGS go to pytest
+#   make compat  [ARGS=…]   other people's programs on our stack (ARGS='-k aiohttp'); docs/compatibility.md says which
 #   make lint               ruff and mypy --strict
 #   make bench   [ARGS=…]   speed beside that of peers, in one run (ARGS=name: what has it in its name; ARGS=--help: the rest)
 #   make tools              the programs that tests against real peers use
@@ -13,10 +14,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns liblwip-dev
-TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark
+TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark postgresql
 COMPILE := $(PY) setup.py -q build_ext --inplace
 
-.PHONY: run test lint bench bench-tools tools clean build
+.PHONY: run test compat lint bench bench-tools tools clean build
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.ready
@@ -27,6 +28,9 @@ run: build
 
 test: $(VENV)/.ready
 	@$(PY) tests/both.py $(ARGS)
+
+compat: build
+	@$(PY) -m pytest -q tests/compat $(ARGS)
 
 lint: $(VENV)/.ready
 	@$(PY) -m ruff check .
@@ -41,6 +45,7 @@ $(VENV)/.ready: setup.py pyproject.toml $(wildcard backends/*/__init__.py) | $(P
 	@$(PY) -m pip install -q --disable-pip-version-check 'setuptools>=68' wheel 'cython>=3.1,<4'
 	@echo "make: building netstack in place"
 	@$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,trio,lint]'
+	@$(PY) tests/compat/install.py
 	@touch $@
 
 $(PY):
@@ -56,6 +61,7 @@ $(PY):
 tools:
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  for tool in ip ping curl nmap tcpdump tshark; do command -v $$tool >/dev/null || missing=1; done; \
+	  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing=1; \
 	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(TOOLS); } \
 	else \
 	  echo "make tools: not root, or no apt-get here: install these with your system's package manager: $(TOOLS)"; \

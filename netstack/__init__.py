@@ -2,10 +2,13 @@
 
 The map of the house, from the top:
 
-    open, Net                  a host of one's own on a device, for asyncio         runtime/
+    open, Net                  a host of one's own on a device, for asyncio and trio  runtime/
+    open_blocking, patch       the same for threads, and under programs that use the module `socket`
+    open_world, run_virtual    hosts of a test's world under a loop, in virtual time
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
     splice                     two streams joined, without a program in between     tcp/splice.py
     http                       an HTTP/1.1 server, files, pages
+    Tls                        TLS over any stack of streams                        tls/
     testing                    wires in memory, faults, virtual clocks, captures
     stack                      the wiring: the only file that names every layer
     tcp  udp  ipv4  ethif      the layers
@@ -46,10 +49,16 @@ if TYPE_CHECKING:
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
     from .runtime.asyncio import open as open
+    from .runtime.blocking import open_blocking as open_blocking
     from .runtime.loop import new_event_loop as new_event_loop
     from .runtime.loop import run as run
     from .runtime.net import Net as Net
+    from .runtime.patch import patch as patch
     from .runtime.splice import splice as splice
+    from .runtime.virtual import VirtualLoop as VirtualLoop
+    from .runtime.virtual import run_virtual as run_virtual
+    from .runtime.worlds import open_world as open_world
+    from .tls.stack import Tls as Tls
 
 _ERRORS = (
     "Aborted",
@@ -70,10 +79,15 @@ _ERRORS = (
 )
 _WHERE = {
     "open": "runtime.asyncio",
+    "open_blocking": "runtime.blocking",
+    "patch": "runtime.patch",
     "Net": "runtime.net",
     "splice": "runtime.splice",
+    "Tls": "tls.stack",
     "new_event_loop": "runtime.loop",
     "run": "runtime.loop",
+    "open_world": "runtime.worlds",
+    **dict.fromkeys(("VirtualLoop", "run_virtual"), "runtime.virtual"),
     "BuildInfo": "_build",
     "build_info": "_build",
     **dict.fromkeys(("Cidr", "Ip4", "Mac"), "address"),

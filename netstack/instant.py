@@ -27,6 +27,12 @@ def seconds(value: float) -> Duration:
     return Duration(round(value * 1_000_000_000))
 
 
+def check_timeout(timeout: Duration | None) -> None:
+    """A timeout that is a float must have been meant as seconds. Raises UsageError."""
+    if isinstance(timeout, float):
+        raise UsageError(f"{timeout} as a timeout would be nanoseconds: write seconds({timeout}), from netstack.instant")
+
+
 def parse_duration(text: str) -> Duration:
     """`"20ms"`, `"1.5s"`, `"300us"`, `"0.02"` (seconds) as a duration. Raises UsageError on anything else."""
     number, unit = text, SECOND

@@ -23,6 +23,7 @@ import attrs
 
 from ..address import Cidr, Ip4, ip4_text
 from ..errors import UsageError
+from ..runtime.loop import KERNEL
 from ..runtime.loop import run as run_loop
 from .namespace import enter_rootless, may_configure_network
 from .service import stop_event, stop_without_device
@@ -69,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
                 enter_rootless()
             if mode != "memory":
                 check_free(plan)
-                return run_loop(on_a_tap(plan, rootless=mode == "rootless"))
+                return run_loop(on_a_tap(plan, rootless=mode == "rootless"), net=KERNEL[0])
         except OSError as error:
             if args.mode is not None or error.filename is not None:  # the file of --pcap, which memory would not help
                 raise
             print(f"No tap device here: {error.strerror or error}\n")
-        return run_loop(in_memory(plan))
+        return run_loop(in_memory(plan), net=KERNEL[0])
     except Gone as error:
         print(f"netstack: {error}", file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import TimedOut, UsageError
 from ..instant import SECOND
+from ..runtime.loop import KERNEL
 from ..runtime.loop import run as run_loop
 from ..runtime.resolve import ipv4
 from .options import add_net_options, count, open_net, positive_seconds
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.size <= LARGEST:
         raise UsageError(f"-s {args.size} doesn't fit in a datagram: ask for 0 to {LARGEST} bytes")
     ipv4(args.host)
-    return run_loop(ping(args))
+    return run_loop(ping(args), net=KERNEL[0])
 
 
 class Tally:
@@ -62,6 +63,8 @@ async def ping(args: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     tally = Tally()
     async with open_net(args) as net:
+        if not hasattr(net, "ping"):
+            raise UsageError(f"{net.name} have no ping: name a device, like --netif tap:tap0, or use the system's own ping")
         print(f"PING {args.host} {args.size}({args.size + HEADERS}) bytes of data.", flush=True)
         started = loop.time()
         waiting: set[asyncio.Task[Any]] = set()  # at most wait / interval of them

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from ..runtime.loop import KERNEL
 from ..runtime.loop import run as run_loop
 from .options import open_net
 
@@ -22,14 +23,14 @@ def run_service(args: argparse.Namespace, serving: Serving) -> int:
 
     Gives the exit status. Raises what opening and listening raise.
     """
-    return run_loop(_serve(args, serving))
+    return run_loop(_serve(args, serving), net=KERNEL[0])  # the command opens its net itself
 
 
 async def _serve(args: argparse.Namespace, serving: Serving) -> int:
     stop = stop_event()
     async with open_net(args) as net, serving(net) as line:
         stop_without_device(net, stop)
-        print(f"{line} ({', '.join(net.addresses)} on {net.netif.name}); end with Ctrl-C or SIGTERM", flush=True)
+        print(f"{line} ({', '.join(net.addresses)} on {net.name}); end with Ctrl-C or SIGTERM", flush=True)
         await stop.wait()
         if net.failure is not None:
             raise net.failure

@@ -7,16 +7,19 @@ UDP it answers one small datagram with a larger one, and so multiplies a forged 
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from .echoport import EchoPort
+from ..stack import Stack
+from .echoport import LAST_SMALL, EchoPort
 from .options import add_net_options
 from .service import run_service
 
 if TYPE_CHECKING:
     from ..runtime.asyncio import Net
+    from ..runtime.datagrams import UdpTransport
+    from ..udp.core import UdpPort
 
 ECHO, DISCARD, CHARGEN = 7, 9, 19
 
@@ -48,9 +51,7 @@ async def small_servers(net: "Net") -> AsyncIterator[str]:
         await net.create_server(lambda: Discard(door), port=DISCARD),
         await net.create_server(lambda: Generator(door), port=CHARGEN),
     ]
-    echo, discard = EchoPort(), EchoPort()
-    ports = [net.stack.udp.bind(0, ECHO, echo), net.stack.udp.bind(0, DISCARD, discard)]
-    echo.port = ports[0]  # the other one has none, and so keeps silent
+    ports = await small_ports(net)
     try:
         yield f"echo on {ECHO} and discard on {DISCARD}, TCP and UDP; character generator on {CHARGEN}, TCP"
     finally:
@@ -58,6 +59,32 @@ async def small_servers(net: "Net") -> AsyncIterator[str]:
             port.close()
         for server in servers:
             server.close()
+
+
+async def small_ports(net: "Net") -> "Sequence[UdpPort | UdpTransport]":
+    """Echo and discard on UDP: where the stack is ours without anything between it and them."""
+    if isinstance(getattr(net, "stack", None), Stack):
+        echo, discard = EchoPort(), EchoPort()
+        ports = [net.stack.udp.bind(0, ECHO, echo), net.stack.udp.bind(0, DISCARD, discard)]
+        echo.port = ports[0]  # the other one has none, and so keeps silent
+        return ports
+    pairs = [await net.create_datagram_endpoint(protocol, ("", port)) for protocol, port in ((Mirror, ECHO), (Well, DISCARD))]
+    return [transport for transport, _ in pairs]
+
+
+class Well(asyncio.DatagramProtocol):
+    """Takes datagrams, and that is all."""
+
+
+class Mirror(asyncio.DatagramProtocol):
+    """Gives each datagram back, as `EchoPort` does."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)  # asyncio's own is none to isinstance() before Python 3.12
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        if addr[1] > LAST_SMALL:
+            self.transport.sendto(data, addr)
 
 
 class Door:

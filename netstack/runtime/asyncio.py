@@ -11,20 +11,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ..address import Cidr, Ip4
 from ..errors import UsageError
 from ..instant import Instant
-from ..plugins import Spec, open_netif
+from ..loopback import Loopback
+from ..plugins import Spec, find_stack, open_netif, open_stack
 from ..signatures import Netif, Rng
 from ..stack import Stack, StackConfig
+from .current import in_trio
+from .names import Names
 from .net import Net
 from .reactor import clock_of
+
+if TYPE_CHECKING:
+    from .trio import TrioOpening
 
 
 class Opening:
@@ -35,24 +42,22 @@ class Opening:
         self._addresses = addresses
         self._options = options
         self._net: Net | None = None
+        self._in_trio: TrioOpening | None = None
+        self._stack: AbstractAsyncContextManager[Any] | None = None  # in place of a net of ours
 
     async def __aenter__(self) -> Net:
+        if in_trio():
+            from .trio import TrioOpening
+
+            self._in_trio = TrioOpening(self._netif, self._addresses, self._options)
+            return await self._in_trio.__aenter__()  # type: ignore[return-value]  # as `open` says
         loop = asyncio.get_running_loop()
         spec = Spec.parse(self._netif) if isinstance(self._netif, str) else None
-        plan = Plan.merge(spec, self._addresses, self._options)
-        device = open_netif(plan.spec) if plan.spec is not None else self._netif
-        assert not isinstance(device, str)
-        try:
-            device = plan.wrap(device)
-            now = Instant(clock_of(loop)())
-            stack = Stack(
-                device, now=now, rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=self._options.get("config")
-            )
-        except BaseException:
-            device.close()
-            raise
-        self._net = Net(stack, loop)
-        self._net.start()
+        if spec is not None and find_stack(spec.kind) is not None:
+            self._stack = self._without_device(spec)
+            net: Net = await self._stack.__aenter__()  # not a Net, but what answers to the verbs that programs use of one
+            return net
+        self._net = build(self._netif, self._addresses, self._options, loop)
         try:
             await self._net.wait_addresses()
         except BaseException:
@@ -60,9 +65,56 @@ class Opening:
             raise
         return self._net
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        if self._in_trio is not None:
+            return await self._in_trio.__aexit__(kind, error, tb)
+        if self._stack is not None:
+            return await self._stack.__aexit__(kind, error, tb)
         assert self._net is not None
         await self._net.aclose()
+        return False
+
+    def _without_device(self, spec: Spec) -> AbstractAsyncContextManager[Any]:
+        """A stack that somebody else made. Of our arguments it can only take addresses, each as an option of its own."""
+        for key, value in self._options.items():
+            if value is not None:
+                raise UsageError(f"{spec.kind} has no device of ours: leave {key} out, or choose a device like tap:tap0")
+        said = tuple(("address", str(cidr).partition("/")[0]) for cidr in self._addresses)
+        if said:
+            spec = attrs.evolve(spec, options=(*(item for item in spec.options if item[0] != "address"), *said))
+        stack = open_stack(spec)
+        assert stack is not None
+        return stack
+
+
+def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> tuple[Stack, Names]:
+    """The stack for which `open` was asked, on its device, and the names that it knows."""
+    plan = Plan.merge(netif, addresses, options)
+    device = open_netif(plan.spec) if plan.spec is not None else netif
+    assert not isinstance(device, str)
+    try:
+        device = plan.wrap(device)
+        config = options.get("config")
+        stack = Stack(device, now=Instant(now), rng=plan.rng, addresses=plan.addresses, gateway=plan.gateway, config=config)
+    except BaseException:
+        device.close()
+        raise
+    return stack, plan.names
+
+
+def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
+    """A net at work on `loop`, which need not run yet. Whoever has it closes it; its addresses may still be probed for. Raises what
+    `open` does."""
+    stack, names = prepare(netif, addresses, options, clock_of(loop)())
+    try:
+        net = Net(stack, loop, names)
+        net.start()
+    except BaseException:
+        stack.netif.close()
+        raise
+    return net
 
 
 @attrs.frozen
@@ -75,12 +127,14 @@ class Plan:
     pcap: str | None
     fault: str | None
     rng: Rng
+    names: Names
 
     @classmethod
-    def merge(cls, spec: Spec | None, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
+    def merge(cls, netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
         taken: dict[str, tuple[str, ...]] = {}
+        spec = Spec.parse(netif) if isinstance(netif, str) else None
         if spec is not None:
-            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed")
+            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed", "hosts", "names")
 
         def one(key: str) -> str | None:
             said = options.get(key)
@@ -91,12 +145,13 @@ class Plan:
 
         chosen = list(addresses) or taken.get("address", ())
         cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse_whole(cidr) for cidr in chosen]
-        if not cidrs:
+        if not cidrs and not isinstance(netif, Loopback) and (spec is None or spec.kind != "loopback"):
             raise UsageError("the host needs an address: give one like 10.79.0.2/24, or write tap:tap0?address=10.79.0.2/24")
         gateway = one("gateway")
         seed = one("seed")
         rng: Rng = random.SystemRandom() if seed is None else random.Random(seed)
-        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng)
+        names = read_names(options.get("hosts") or one("hosts"), one("names"))
+        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng, names)
 
     def wrap(self, device: Netif) -> Netif:
         """Faults next to the device, the capture above them: it shows what the stack saw."""
@@ -112,6 +167,15 @@ class Plan:
         return device
 
 
+def read_names(hosts: Mapping[str, str | Iterable[str]] | str | None, others: str | None) -> Names:
+    """`hosts` as a table or a file of one; `others` says who is asked for other names."""
+    if others not in (None, "own", "system"):
+        raise UsageError(f"names={others} is neither own nor system: write names=system to ask the system's resolver")
+    if isinstance(hosts, str):
+        return Names.read(hosts, others == "system")
+    return Names(hosts, others == "system")
+
+
 def open(
     netif: str | Netif,
     *,
@@ -121,19 +185,26 @@ def open(
     fault: str | None = None,
     seed: int | None = None,
     config: StackConfig | None = None,
+    hosts: Mapping[str, str | Iterable[str]] | str | None = None,
+    names: str | None = None,
 ) -> Opening:
     """A host of its own on `netif`, for as long as the `async with` block runs.
 
-    netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif
+    netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif.
+               "posix:" is the kernel's own network: streams, datagrams and asyncio's functions, and nothing of devices and layers
     addresses  own addresses with prefix lengths, "10.79.0.2/24"; at least one, here or in the SPEC
     gateway    where everything else goes
     pcap       a file that gets every frame the stack sees, as pcapng
     fault      what to do to the traffic: "loss=0.01,delay=20ms,seed=7"
     seed       makes chance repeatable (initial sequence numbers, ports); only for tests
+    hosts      names of hosts and their addresses, or a file like /etc/hosts
+    names      "system" has the system's resolver answer for other names, over the host's own network; "own", the default, doesn't
+
+    In a task of trio's the block gives a `TrioNet`; `netstack.runtime.trio.open` is the same and tells the type checker.
 
     Raises UsageError for what can't be, OSError where the device can't be had.
     """
-    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config}
+    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names}
     return Opening(netif, addresses, options)
 
 

@@ -10,9 +10,11 @@ cdef class UdpTransport(DatagramUser):
     cdef object __weakref__
     cdef Crank _crank
     cdef UdpPort _port
-    cdef object _loop, _protocol, _received, _remote
+    cdef object _core, _loop, _on_end, _protocol, _received, _remote, _shown
     cdef dict _names, _peers
     cdef bint _closing
+    cdef int _family
+    cdef Py_ssize_t _plain
     @cython.locals(key="unsigned long long")
     cdef void datagram(self, Frame f, int sport, long long now) except *
     cdef tuple _learn(self, unsigned long long key)

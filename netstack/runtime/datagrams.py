@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Mapping
+from asyncio.trsock import TransportSocket
+from collections.abc import Callable
 from typing import Any
 
 from .. import raw
-from ..address import ip4_text
 from ..cores import DatagramUser, Frame
 from ..errors import UsageError
+from ..sockets import const as sc
+from ..sockets.datagram import DatagramSocket
+from ..sockets.names import SockAddr, parse, text
 from ..udp.core import UdpPort
+from .adoption import faced
 from .base import Crank
-from .resolve import ipv4
-from .sockview import SocketView
+from .limits import write_limits
 
 # Peers whose address is kept as a program sees it, and as the stack does. Forged sources must not grow it, so a full one is
 # emptied: to look an address up again costs half a microsecond.
@@ -28,27 +30,53 @@ class UdpTransport(DatagramUser):
     """
 
     __slots__ = (
-        "_closing", "_crank", "_loop", "_names", "_peers", "_port", "_protocol", "_received", "_remote", "__dict__", "__weakref__"
+        "_closing", "_core", "_crank", "_family", "_loop", "_names", "_on_end", "_peers", "_plain", "_port", "_protocol",
+        "_received", "_remote", "_shown", "__dict__", "__weakref__",
     )  # fmt: skip
 
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, protocol: asyncio.DatagramProtocol) -> None:
+    _limits = (16384, 65536)  # asyncio's own
+
+    def __init__(
+        self, crank: Crank, loop: asyncio.AbstractEventLoop, protocol: asyncio.BaseProtocol, on_end: Callable[[UdpTransport], None]
+    ) -> None:
+        self._on_end = on_end
         self._crank = crank
         self._loop = loop
         self._closing = False
-        self._port: UdpPort = None  # type: ignore[assignment]  # set by `bind`, before anything else can happen
-        self._remote: tuple[str, int] | None = None
-        self._names: dict[int, tuple[str, int]] = {}
-        self._peers: dict[tuple[str, int], int] = {}
+        self._core: DatagramSocket = None  # type: ignore[assignment]  # both set by `bind`, before anything else can happen
+        self._port: UdpPort = None  # type: ignore[assignment]
+        self._family = 0
+        self._plain = 0
+        self._shown: Any = None
+        self._remote: SockAddr | None = None
+        self._names: dict[int, SockAddr] = {}
+        self._peers: dict[SockAddr, int] = {}
         self.set_protocol(protocol)
 
     @property  # type: ignore[misc]  # to be read only is what it is for
     def __class__(self) -> type:
         return asyncio.DatagramTransport
 
-    def bind(self, port: UdpPort, remote: tuple[str, int] | None) -> None:
-        self._port = port
+    def bind(self, core: DatagramSocket, remote: SockAddr | None, shown: Any = None) -> None:
+        """Take the port of a socket, which is bound, for oneself, with all that waits there; `remote` is where `sendto` sends
+        without an address. Programs see `shown`, or one made for it."""
+        assert core.port is not None
+        self._core = core
+        self._family = core.family
+        self._shown = shown
+        self._port = core.port
+        self._port.user = self
         self._remote = remote
-        self._loop.call_soon(self._protocol.connection_made, self)  # type: ignore[arg-type]  # by its `__class__`
+        self._plain = 0 if any(level == sc.IPPROTO_IP for level, _ in core.options.values) else len(core.options.values)
+        try:
+            self._protocol.connection_made(self)  # type: ignore[arg-type]  # by its `__class__`
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._loop.call_exception_handler({"message": "connection_made() failed", "exception": error, "transport": self})
+        while core.inbox.queue and not self._closing:
+            data, source, port, *_ = core.inbox.get()
+            self._loop.call_soon(self._received, data, text(core.family, source, port))
 
     # -- what the port tells (cores.DatagramUser) ---------------------------------------------------------------------------
 
@@ -67,10 +95,10 @@ class UdpTransport(DatagramUser):
         except BaseException as error:
             self._loop.call_exception_handler({"message": "datagram_received() failed", "exception": error, "transport": self})
 
-    def _learn(self, key: int) -> tuple[str, int]:
+    def _learn(self, key: int) -> SockAddr:
         if len(self._names) >= PEERS:
             self._names.clear()
-        peer = self._names[key] = (ip4_text(key >> 16), key & 0xFFFF)
+        peer = self._names[key] = text(self._family, key >> 16, key & 0xFFFF)
         if len(self._peers) >= PEERS:
             self._peers.clear()
         self._peers[peer] = key
@@ -105,8 +133,11 @@ class UdpTransport(DatagramUser):
             data = bytes(data)
         key = self._peers.get(target)
         try:
-            if key is None:
-                self._port.send(data, ipv4(target[0]), target[1], self._crank.now())
+            if len(self._core.options.values) != self._plain:  # how it is sent was chosen: the socket knows
+                self._core.sendto(data, target)
+            elif key is None:
+                address, port = parse(self._family, target, "sendto")
+                self._port.send(data, address, port, self._crank.now())
             else:
                 self._port.send(data, key >> 16, key & 0xFFFF, self._crank.now())
         except OSError as error:
@@ -117,9 +148,15 @@ class UdpTransport(DatagramUser):
         if self._closing:
             return
         self._closing = True
-        if self._port is not None:
-            self._port.close()
-        self._loop.call_soon(self._protocol.connection_lost, None)
+        if self._core is not None:
+            if self._shown is not None:
+                self._shown.close()
+            self._core.close()
+        self._on_end(self)
+        self._loop.call_soon(self._lost)
+
+    def _lost(self) -> None:
+        self._protocol.connection_lost(None)
 
     def abort(self) -> None:
         self.close()
@@ -130,16 +167,25 @@ class UdpTransport(DatagramUser):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._limits
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is queued, so no writer is ever paused: the limits are what asyncio makes of them, and are kept for who asks."""
+        self._limits = write_limits(high, low)
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if self._port is None:
             return default
-        local = (ip4_text(self._port.local), self._port.local_port)
-        info: Mapping[str, Any] = {
-            "sockname": local,
-            "peername": self._remote,
-            "socket": SocketView(socket.SOCK_DGRAM, local, self._remote, None, self._crank, self._port),
-        }
-        return info.get(name, default)
+        if name == "sockname":
+            return self._core.getsockname()
+        if name == "peername":
+            return self._remote
+        if name == "socket":
+            if self._shown is None:
+                self._shown = faced(self._core)
+            return TransportSocket(self._shown)
+        return default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol

@@ -10,11 +10,11 @@ which ends the process.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 
 from ..buffers import Pool
+from .current import in_thread
 
 BLOCK = 262144
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)  # Linux 4.14
@@ -48,4 +48,4 @@ async def read_at(fd: int, room: memoryview, offset: int) -> int:
             return os.preadv(fd, [room], offset, _NOWAIT)
         except OSError:  # EAGAIN: it has to be fetched. EOPNOTSUPP: this file system can't say. The rest the thread will say
             pass
-    return await asyncio.get_running_loop().run_in_executor(None, os.preadv, fd, [room], offset)
+    return await in_thread(os.preadv, fd, [room], offset)

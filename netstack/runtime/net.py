@@ -3,217 +3,93 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from socket import AF_INET, SO_REUSEADDR, SOL_SOCKET
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..address import ip4_text
 from ..cores import IpError, StreamUser
-from ..errors import BrokenError, ClosedError, TimedOut, Unreachable, UsageError
-from ..instant import SECOND, Duration, Instant, seconds
-from ..signatures import Address, Netif, Stream
+from ..errors import TimedOut, Unreachable, UsageError
+from ..instant import Duration, Instant, seconds
+from ..signatures import Address, Stream
 from ..stack import Stack
 from ..tcp.connection import Connection
+from .asynciotls import leave
 from .base import Crank
 from .datagrams import UdpTransport
+from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
+from .names import Names
 from .reactor import LoopReactor
-from .reader import SegmentProtocol, SegmentReader
 from .resolve import ipv4, local_ipv4
 from .servers import Server
+from .serving import bound
 from .splice import splice
 from .streams import TcpStream, UdpSocket, wait_for
-from .transports import Keeper, TcpTransport
+from .transports import Keeper
+from .verbs import Verbs
 
 if TYPE_CHECKING:
-    from ..sockets.table import Sockets
+    from .blocking import Blocking
+    from .dialfd import FdSocket
+    from .forward import Forward
+    from .socks import Socks
 
-CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
-LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
-BACKLOG = 128
+
+class Door(Protocol):
+    """Something that lets others in."""
+
+    async def aclose(self) -> None: ...
 
 
-class Net:
-    """A network of one's own: a host on a device, with asyncio's verbs. Made by `netstack.open`.
+class Net(NetFace, Verbs):
+    """A network of one's own: a host on a device, with asyncio's verbs (verbs.py). Made by `netstack.open`.
 
     It is also a `StreamStack` and a `DatagramStack`, so servers and clients of this package run on it.
     """
 
-    def __init__(self, stack: Stack, loop: asyncio.AbstractEventLoop) -> None:
-        self.stack = stack
-        self._loop = loop
-        reactor = LoopReactor(loop)
-        self._crank = Crank(stack, reactor, self._device_failed)
-        reactor.serve(self._crank)
-        self._sockets: Sockets | None = None
-        self._clients = Keeper(self._crank, loop)
+    def __init__(
+        self, stack: Stack, loop: asyncio.AbstractEventLoop, names: Names | None = None, *, crank: Crank | None = None
+    ) -> None:
+        """With a `crank` somebody else's: he turns the stack, and keeps it when the net is closed."""
+        self.loop = self._loop = loop
+        self._reactor: LoopReactor | None = None
+        owns = crank is None
+        if crank is None:
+            self._reactor = LoopReactor(loop)
+            crank = Crank(stack, self._reactor, self._device_failed)
+            self._reactor.serve(crank)
+        super().__init__(stack, crank, names, owns)
+        self._thread = threading.get_ident()  # the loop's
+        self._blocking: Blocking | None = None
+        self.clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
         self._servers: set[Server] = set()
         self._datagrams: set[UdpSocket | UdpTransport] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._closed = False
+        self._doors: set[Door] = set()  # forwards, proxies
         self._pings = 0
 
-    # -- about itself ---------------------------------------------------------------------------------------------------
-
-    @property
-    def netif(self) -> Netif:
-        return self.stack.netif
-
-    @property
-    def addresses(self) -> list[str]:
-        """Own addresses with their prefix lengths, as text."""
-        return [str(cidr) for cidr in self.stack.addresses]
-
-    def counters(self) -> dict[str, dict[str, int]]:
-        """`{"Ip": {"InReceives": 12, …}, …}`, named as the kernel's SNMP counters."""
-        return self.stack.counters()
-
-    def meanings(self) -> dict[str, dict[str, str]]:
-        """What each counter counts."""
-        return self.stack.meanings()
-
-    def connections(self) -> list[dict[str, Any]]:
-        """One dict for each TCP connection: addresses, state, windows, times."""
-        return [connection_row(conn) for conn in self.stack.tcp.connections()]
-
-    @property
-    def sockets(self) -> Sockets:
-        """Sockets that never wait, for faces and for those who drive themselves (sockets/base.py)."""
-        if self._sockets is None:
-            from ..sockets.table import Sockets  # a program that has streams only does without
-
-            self._sockets = Sockets(self.stack, self._crank)
-        return self._sockets
-
-    def now(self) -> Instant:
-        return Instant(self._crank.now())
-
-    @property
-    def failure(self) -> OSError | None:
-        """What took the device away; None while it works. The loop's exception handler is told when it happens."""
-        return self._crank.failure
-
-    def _check(self) -> None:
-        if self._closed:
-            raise ClosedError("this net is closed")
-        if self._crank.failure is not None:
-            raise BrokenError(f"the device {self.netif.name} is gone: {self._crank.failure}") from self._crank.failure
-
     def _device_failed(self, error: OSError) -> None:
+        """The loop's exception handler is told."""
         message = f"netstack: the device {self.netif.name} failed; its connections are broken"
         self._loop.call_exception_handler({"message": message, "exception": error})
 
-    # -- TCP, as asyncio's own functions --------------------------------------------------------------------------------
+    # -- what the verbs are made of (verbs.py) ------------------------------------------------------------------------------
 
-    async def create_connection(
-        self,
-        protocol_factory: Callable[[], asyncio.BaseProtocol],
-        host: str,
-        port: int,
-        *,
-        local_addr: Address | None = None,
-        timeout: float | None = None,
-    ) -> tuple[TcpTransport, Any]:
-        """Connect, and give (transport, protocol). `timeout` in seconds. Raises Refused, TimedOut, Unreachable, AddressInUse."""
-        self._check()
-        transport = self._clients.take(protocol_factory())
-        opened = transport.connected_soon()
-        try:
-            self._connect(transport, transport, host, port, local_addr)
-            await wait_for(opened, CONNECT_TIMEOUT if timeout is None else seconds(timeout), f"connecting to {host}:{port}")
-        except BaseException:
-            transport.abort()
-            raise
-        return transport, transport.get_protocol()
-
-    def _connect(
-        self, face: TcpTransport | TcpStream, user: StreamUser, host: str, port: int, local_addr: Address | None
-    ) -> None:
-        local, local_port = (local_ipv4(local_addr[0]), local_addr[1]) if local_addr else (0, 0)
-        conn = self.stack.tcp.connect(local, local_port, ipv4(host), check_port(port), user, self.now())
-        face.bind(conn)
-        self._crank.rearm()
-
-    async def create_server(
-        self,
-        protocol_factory: Callable[[], asyncio.BaseProtocol],
-        host: str | None = None,
-        port: int = 0,
-        *,
-        backlog: int = BACKLOG,
-    ) -> Server:
-        """Listen on `port` of `host` (all own addresses without one; port 0 chooses one). Raises AddressInUse."""
-        self._check()
+    def new_server(self) -> Server:
+        """One that the net closes when it is left."""
         server = Server(self._crank, self._loop, self._servers.discard)
-        keeper = server.keeper
-
-        def accept(conn: Connection) -> StreamUser | None:
-            try:
-                protocol = protocol_factory()
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # the program's fault costs this connection, as in asyncio
-                self._loop.call_exception_handler({"message": "protocol_factory() failed for a connection", "exception": error})
-                return None
-            transport = keeper.take(protocol)
-            transport.bind(conn)
-            return transport
-
-        server.bind(self.stack.tcp.listen(local_ipv4(host), check_port(port), accept, backlog))
         self._servers.add(server)
         return server
 
-    async def open_connection(
-        self,
-        host: str,
-        port: int,
-        *,
-        limit: int = 65536,
-        local_addr: Address | None = None,
-        timeout: float | None = None,
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """asyncio's `open_connection` through this net."""
-        reader = SegmentReader(limit=limit, loop=self._loop)
-        protocol = SegmentProtocol(reader, loop=self._loop)
-        transport, _ = await self.create_connection(lambda: protocol, host, port, local_addr=local_addr, timeout=timeout)
-        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)  # type: ignore[arg-type]  # by its `__class__`
-        return reader, writer
+    def new_datagrams(self, protocol: asyncio.BaseProtocol) -> UdpTransport:
+        transport = UdpTransport(self._crank, self._loop, protocol, self._datagrams.discard)
+        self._datagrams.add(transport)
+        return transport
 
-    async def start_server(
-        self,
-        client_connected_cb: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None],
-        host: str | None = None,
-        port: int = 0,
-        *,
-        limit: int = 65536,
-        backlog: int = BACKLOG,
-    ) -> Server:
-        """asyncio's `start_server` through this net; the net owns the tasks of the callback."""
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            result = client_connected_cb(reader, writer)
-            if result is not None:
-                self._own(self._attend(result, writer))
-
-        def factory() -> asyncio.StreamReaderProtocol:
-            return SegmentProtocol(SegmentReader(limit=limit, loop=self._loop), connected, loop=self._loop)
-
-        return await self.create_server(factory, host, port, backlog=backlog)
-
-    async def _attend(self, work: Awaitable[None], writer: asyncio.StreamWriter) -> None:
-        """Run a connection's callback to its end; an error in it is told and closes the connection, as asyncio does."""
-        try:
-            await work
-        except asyncio.CancelledError:
-            writer.transport.abort()
-            raise
-        except Exception as error:
-            context = {"message": "Unhandled exception in client_connected_cb", "exception": error, "transport": writer.transport}
-            self._loop.call_exception_handler(context)
-            writer.close()
-
-    def _own(self, work: Any) -> None:
+    def own(self, work: Any) -> None:
+        """Run a coroutine in a task of the net."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -222,9 +98,11 @@ class Net:
 
     async def connect_stream(self, host: str, port: int, timeout: Duration | None = None) -> TcpStream:
         """Connect, and give a stream. `timeout` in nanoseconds. Raises Refused, TimedOut, Unreachable."""
-        self._check()
+        self.check()
         stream = TcpStream(self._crank, self._loop, self._streams.discard)
-        self._connect(stream, stream.user, host, port, None)
+        conn = self.stack.tcp.connect(0, 0, ipv4(host), check_port(port), stream.user, self.now())
+        stream.bind(conn)
+        self._crank.rearm()
         self._streams.add(stream)
         try:
             await wait_for(stream.opened, CONNECT_TIMEOUT if timeout is None else timeout, f"connecting to {host}:{port}")
@@ -237,8 +115,11 @@ class Net:
         self, handler: Callable[[Stream], Awaitable[None]], port: int, host: str = "", backlog: int = BACKLOG
     ) -> Server:
         """Run `handler(stream)` in a task of the net for each connection; the stream is closed when it returns."""
-        self._check()
-        server = Server(self._crank, self._loop, self._servers.discard)
+        self.check()
+        if backlog < 1:
+            raise UsageError(f"a backlog of {backlog} accepts nothing: choose 1 or more")
+        sockets = bound(self, [(AF_INET, (host or "", check_port(port)))], [(SOL_SOCKET, SO_REUSEADDR)])
+        server = self.new_server()
 
         async def attend(stream: TcpStream) -> None:
             try:
@@ -258,11 +139,11 @@ class Net:
             stream.bind(conn)
             self._streams.add(stream)
             server.attach()
-            self._own(attend(stream))
+            self.own(attend(stream))
             return stream.user
 
-        server.bind(self.stack.tcp.listen(local_ipv4(host), check_port(port), accept, backlog))
-        self._servers.add(server)
+        server.bind(sockets, accept, backlog)
+        server.serve()
         return server
 
     async def splice(self, a: TcpStream, b: TcpStream) -> tuple[int, int]:
@@ -273,8 +154,8 @@ class Net:
 
     async def udp(self, port: int = 0, host: str = "", remote: Address | None = None) -> UdpSocket:
         """A UDP socket on `port` (0 chooses one), connected to `remote` if that is given. Raises AddressInUse, Unreachable."""
-        self._check()
-        socket = UdpSocket(self._crank, self._loop, self.stack.udp.mib, remote)
+        self.check()
+        socket = UdpSocket(self._crank, self._loop, self.stack.udp.mib, remote, self._datagrams.discard)
         peer = (ipv4(remote[0]), check_port(remote[1])) if remote else None
         socket.bind(self.stack.udp.bind(local_ipv4(host), check_port(port), socket.user, peer))
         self._datagrams.add(socket)
@@ -282,26 +163,9 @@ class Net:
 
     bind_datagrams = udp
 
-    async def create_datagram_endpoint(
-        self,
-        protocol_factory: Callable[[], asyncio.DatagramProtocol],
-        local_addr: Address | None = None,
-        remote_addr: Address | None = None,
-    ) -> tuple[UdpTransport, asyncio.DatagramProtocol]:
-        """asyncio's `create_datagram_endpoint` through this net."""
-        self._check()
-        protocol = protocol_factory()
-        transport = UdpTransport(self._crank, self._loop, protocol)
-        host, port = local_addr or ("", 0)
-        peer = (ipv4(remote_addr[0]), check_port(remote_addr[1])) if remote_addr else None
-        transport.bind(self.stack.udp.bind(local_ipv4(host), check_port(port), transport, peer), remote_addr)
-        self._datagrams.add(transport)
-        await asyncio.sleep(0)
-        return transport, protocol
-
     async def ping(self, host: str, size: int = 56, timeout: float = 1.0) -> Duration:
         """Send one echo request with `size` bytes and give the round-trip time. Raises TimedOut, Unreachable."""
-        self._check()
+        self.check()
         if not 0 <= size <= 65507:
             raise UsageError(f"a ping of {size} bytes doesn't fit in a datagram: ask for 0 to 65507")
         target = ipv4(host)
@@ -331,10 +195,58 @@ class Net:
             self.stack.icmp.on_echo_reply(ident, None)
         return Duration(arrived - start)
 
+    # -- for threads -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def blocking(self) -> Blocking:
+        """Sockets that block, for any thread: `net.blocking.socket()`, `create_connection`, `create_server` (blocking.py)."""
+        if self._blocking is None:
+            from . import blocking
+
+            with blocking.MAKING:
+                if self._blocking is None:
+                    self._blocking = blocking.Blocking(self)
+        return self._blocking
+
+    # -- for programs that nobody can enter ----------------------------------------------------------------------------------
+
+    async def dial_fd(self, host: str, port: int, timeout: Duration | None = None) -> FdSocket:
+        """Connect, and give a real descriptor, blocking, for C libraries: a `socket.socket` that answers for its connection.
+        Raises Refused, TimedOut, Unreachable, OSError."""
+        from . import dialfd
+
+        self.check()
+        return await dialfd.dial_fd(self, host, port, CONNECT_TIMEOUT if timeout is None else timeout)
+
+    async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
+        """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.
+
+            "tcp:5432", "unix:/run/x.sock"            the stack's port, served by the host
+            "host:127.0.0.1:8080", "tcp:10.0.0.1:80"    the host's port, served through the stack
+            "udp:53", "host:udp:127.0.0.1:5353"        datagrams too
+
+        `ends.py` has the whole grammar. Raises UsageError, AddressInUse, OSError.
+        """
+        from . import ends, forward
+
+        self.check()
+        return await forward.forward(self, *ends.route(listen, target), limit)
+
+    async def socks5(
+        self, host: str = "127.0.0.1", port: int = 1080, *, user: str | None = None, password: str | None = None, limit: int = 1024
+    ) -> Socks:
+        """A proxy on the *host's* address and port, SOCKS5 and HTTP CONNECT, that connects through this net and resolves names in
+        it. At most `limit` clients at a time. Raises UsageError, OSError."""
+        from . import socks
+
+        self.check()
+        return await socks.socks5(self, host, port, user=user, password=password, limit=limit)
+
     # -- leaving ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._crank.start()
+        if self._reactor is not None:
+            self._crank.start()
 
     async def wait_addresses(self) -> None:
         """Until every address that is being probed for is ours. Raises AddressInUse when one is not."""
@@ -356,33 +268,55 @@ class Net:
         finally:
             self.stack.on_addresses = None
 
-    async def aclose(self, linger: Duration = LINGER) -> None:
-        """End everything: no new connections, handlers cancelled, open connections reset, closed ones given `linger` to deliver."""
+    async def aclose(self, linger: Duration = LINGER, *, reset: bool = True) -> None:
+        """End everything: no new connections, handlers cancelled, open connections reset, closed ones given `linger` to deliver.
+        Without `reset` open ones are closed before, as a kernel does when a process ends."""
         if self._closed:
             return
         self._closed = True
+        for door in list(self._doors):
+            await door.aclose()
         for server in list(self._servers):
             server.close()
         for task in list(self._tasks):
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        for keeper in [self._clients, *(server.keeper for server in self._servers)]:
-            for transport in list(keeper.alive):
-                transport.abort()
+        keepers = [self.clients, *(server.keeper for server in self._servers)]
+        for transport in [each for keeper in keepers for each in keeper.alive]:
+            if reset:
+                leave(transport)
+            else:
+                transport.close()
         for stream in list(self._streams):
-            stream.abort()
-        for socket in self._datagrams:
+            if reset:
+                stream.abort()
+            else:
+                stream.close()
+        for socket in list(self._datagrams):
             socket.close()
-        if self._sockets is not None:
-            self._sockets.close()
+        self.sockets.close()
+        if self._blocking is not None:
+            self._blocking.close()
         try:
             await self._delivered(linger)
         finally:
-            now = self.now()
-            self._crank.stop()
-            self.stack.close(now)
-        await asyncio.sleep(0)  # connection_lost of what was aborted
+            for transport in [each for keeper in keepers for each in keeper.alive]:
+                transport.close()
+            self._let_go()
+        await asyncio.sleep(0)  # connection_lost of what was aborted …
+        await asyncio.sleep(0)  # … and what SSLProtocol passes on
+
+    def drop(self) -> None:
+        """End everything at once, where nobody can wait: what is open is reset, what was not delivered yet is lost."""
+        if not self._closed:
+            self._closed = True
+            for task in list(self._tasks):
+                task.cancel()
+            self.sockets.close()
+            if self._blocking is not None:
+                self._blocking.close()
+            self._let_go()
 
     async def _delivered(self, linger: Duration) -> None:
         """Until no connection holds data or an unacknowledged FIN, for at most `linger`."""
@@ -401,15 +335,3 @@ class Net:
             pass
         finally:
             self._crank.after_turn = None
-
-
-def check_port(port: int) -> int:
-    if not 0 <= port <= 65535:
-        raise UsageError(f"{port} is not a port: choose one from 0 to 65535")
-    return port
-
-
-def connection_row(conn: Connection) -> dict[str, Any]:
-    """A connection as a flat dict: `local`, `remote`, and the fields of `Connection.info()`."""
-    row = {"local": f"{ip4_text(conn.local)}:{conn.local_port}", "remote": f"{ip4_text(conn.remote)}:{conn.remote_port}"}
-    return row | attrs.asdict(conn.info())

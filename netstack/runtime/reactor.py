@@ -13,8 +13,8 @@ from .selector import StackSelector
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
     """The clock of a loop in nanoseconds. The loops that keep time by the system's monotonic clock are not asked: theirs is a
     float, and uvloop's stands still within one iteration. Any other keeps its own time, a virtual one perhaps."""
-    kind = type(loop)
-    if getattr(kind, "time", None) is asyncio.BaseEventLoop.time or kind.__module__.partition(".")[0] == "uvloop":
+    owner = next((kind for kind in type(loop).__mro__ if "time" in vars(kind)), object)
+    if owner is asyncio.BaseEventLoop or owner.__module__.partition(".")[0] == "uvloop":
         return time.monotonic_ns
     seconds = loop.time
     return lambda: int(seconds() * 1e9)
@@ -23,7 +23,7 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
 class LoopReactor:
     """What a crank needs, from an asyncio loop (runtime.base.Reactor)."""
 
-    __slots__ = ("_crank", "_handle", "_loop", "_pending", "_selector", "clock")
+    __slots__ = ("_crank", "_handle", "_held", "_loop", "_pending", "_selector", "_when", "clock")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.clock = clock_of(loop)
@@ -31,6 +31,8 @@ class LoopReactor:
         self._selector: StackSelector | None = getattr(loop, "stack_selector", None)  # of a loop that knows stacks (loop.py)
         self._handle: asyncio.TimerHandle | None = None
         self._pending = False
+        self._held = False
+        self._when: int | None = None
         self._crank: Turned | None = None
 
     def serve(self, crank: Turned) -> None:
@@ -38,6 +40,9 @@ class LoopReactor:
 
     def arm(self, when: int) -> None:
         assert self._crank is not None
+        if self._held:
+            self._when = when
+            return
         if self._selector is not None:
             self._selector.arm(self._crank, when)
             return
@@ -46,6 +51,7 @@ class LoopReactor:
         self._handle = self._loop.call_at(when / 1e9, self._crank.on_deadline)
 
     def disarm(self) -> None:
+        self._when = None
         if self._selector is not None and self._crank is not None:
             self._selector.disarm(self._crank)
         if self._handle is not None:
@@ -55,12 +61,29 @@ class LoopReactor:
     def soon(self) -> None:
         if not self._pending:
             self._pending = True
-            self._loop.call_soon(self._soon)
+            if not self._held:
+                self._loop.call_soon(self._soon)
 
     def _soon(self) -> None:
         self._pending = False
         assert self._crank is not None
         self._crank.on_frames()
+
+    # -- while a thread turns the crank itself (owner.py): the loop doesn't run, and what it was asked would pile up --------------
+
+    def hold(self, on: bool) -> None:
+        self._held = on
+        if on:
+            return
+        if self._when is not None:
+            when, self._when = self._when, None
+            self.arm(when)
+        if self._pending:
+            self._loop.call_soon(self._soon)
+
+    def wanted(self) -> bool:
+        pending, self._pending = self._pending, False
+        return pending
 
     def watch(self, fd: int) -> None:
         assert self._crank is not None

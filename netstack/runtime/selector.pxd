@@ -4,7 +4,7 @@ cimport netstack.const as const
 
 @cython.final
 cdef class StackSelector:
-    cdef object _epoll, _poll, _map, _loop, _ready
+    cdef object _clock, _epoll, _poll, _map, _loop, _ready
     cdef dict _keys, _served, _armed
     cdef long long _soonest
     cdef int _timer

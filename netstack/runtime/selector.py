@@ -34,7 +34,7 @@ _OUT = select.EPOLLOUT
 class StackSelector:
     """A `selectors.BaseSelector` on epoll. `serve` and `arm` are for the reactors of cranks."""
 
-    __slots__ = ("_armed", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest", "_timer")
+    __slots__ = ("_armed", "_clock", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest", "_timer")
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -42,6 +42,7 @@ class StackSelector:
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._map = _Map(self._keys)
         self._served: dict[int, Turned] = {}
+        self._clock = time.monotonic_ns
         self._armed: dict[Turned, int] = {}
         self._soonest: int = NEVER
         self._timer = timerfd.create()
@@ -68,8 +69,10 @@ class StackSelector:
 
     def arm(self, crank: Turned, when: int) -> None:
         """Call `crank.on_deadline` at `when`, by the monotonic clock, in place of any instant before; up to a tick later, so that
-        the delayed ACKs of ten thousand connections are not as many wake-ups."""
-        when = (when | (1 << const.TICK_SHIFT) - 1) + 1
+        the delayed ACKs of ten thousand connections are not as many wake-ups. What is due already, as all is that a host sends to
+        itself, comes at once."""
+        if when > self._clock():
+            when = (when | (1 << const.TICK_SHIFT) - 1) + 1
         self._armed[crank] = when
         if when < self._soonest:
             self._soonest = when

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
+from asyncio.trsock import TransportSocket
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..address import ip4_text
+from ..cores import StreamUser
 from ..signatures import Address
-from ..tcp.listener import Listener
+from ..sockets.end import StreamEnd
+from ..sockets.stream import StreamSocket
+from ..tcp.connection import Connection
+from .adoption import faced
 from .base import Crank
-from .sockview import SocketView
+from .face import BACKLOG
 from .transports import Keeper
+
+Accept = Callable[[Connection], StreamUser | None]
 
 
 class Server(asyncio.AbstractServer):
-    """What `start_server` gives: as asyncio's own, on one of our listeners.
+    """What `start_server` gives: as asyncio's own, on one listening socket of ours or several.
 
     `wait_closed` waits for the connections that the server accepted, as asyncio's does since Python 3.12.
+
+    A connection goes from the handshake to its protocol at once, within the batch that brought it: the queue of the socket is only
+    for those that came before the server.
     """
 
     def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[Server], None]) -> None:
@@ -27,25 +35,63 @@ class Server(asyncio.AbstractServer):
         self._crank = crank
         self._loop = loop
         self._on_end = on_end
-        self._listener: Listener | None = None
+        self._sockets: list[StreamSocket] | None = []
+        self._shown: dict[StreamSocket, Any] = {}
+        self._accept: Accept | None = None
+        self._late: Callable[[StreamEnd], None] | None = None
+        self._backlog = BACKLOG
+        self._serving = False
         self._streams = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
 
-    def bind(self, listener: Listener) -> None:
-        self._listener = listener
+    def bind(
+        self,
+        sockets: Sequence[StreamSocket],
+        accept: Accept,
+        backlog: int,
+        late: Callable[[StreamEnd], None] | None = None,
+        shown: Sequence[Any] = (),
+    ) -> None:
+        """`sockets` are bound, and its own from now on; programs see those of `shown` in their place. `late` is called for those
+        who waited in the queue of one before it began to serve."""
+        self._sockets = list(sockets)
+        self._shown = dict(zip(sockets, shown, strict=False))
+        self._accept = accept
+        self._late = late
+        self._backlog = backlog
+
+    def serve(self) -> None:
+        """Listen. Raises OSError, AddressInUse."""
+        if self._serving or self._sockets is None:
+            return
+        assert self._accept is not None  # `bind` comes first
+        for sock in self._sockets:
+            sock.listen(self._backlog)
+            listening = sock.listening
+            assert listening is not None
+            waiting = list(iter(listening.take, None))
+            listening.listener.accept = self._accept
+            for end in waiting:
+                if self._late is not None:
+                    self._late(end)
+        self._serving = True
 
     @property
     def address(self) -> Address:
-        assert self._listener is not None, "the server is closed"
-        return ip4_text(self._listener.address), self._listener.port
+        """Of its first socket."""
+        assert self._sockets, "the server is closed"
+        name = self._sockets[0].getsockname()
+        return name[0], name[1]
 
     @property
-    def sockets(self) -> tuple[SocketView, ...]:
-        """One object with a `getsockname`, as programs look their port up there."""
-        if self._listener is None:
-            return ()
-        return (SocketView(socket.SOCK_STREAM, self.address, None, None, self._crank),)
+    def sockets(self) -> tuple[TransportSocket, ...]:
+        """As asyncio's: they tell their names and options, and can't be read from."""
+        return tuple(TransportSocket(self._shown.get(sock) or self._show(sock)) for sock in self._sockets or ())
+
+    def _show(self, sock: StreamSocket) -> Any:
+        shown = self._shown[sock] = faced(sock)
+        return shown
 
     def attach(self) -> None:
         """One stream more."""
@@ -56,7 +102,7 @@ class Server(asyncio.AbstractServer):
         self._wake()
 
     def _ended(self) -> bool:
-        return self._listener is None and not self._streams and not self.keeper.alive
+        return self._sockets is None and not self._streams and not self.keeper.alive
 
     def _wake(self) -> None:
         if self._ended():
@@ -70,31 +116,55 @@ class Server(asyncio.AbstractServer):
         return self._loop
 
     def is_serving(self) -> bool:
-        return self._listener is not None
+        return self._serving
 
     async def start_serving(self) -> None:
-        """It does so from the start."""
+        self.serve()
         await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:
+        """Until it is cancelled: then it closes, and waits for its connections to end."""
         if self._forever is not None:
-            raise RuntimeError("serve_forever() is already running on this server")
+            raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
+        if self._sockets is None:
+            raise RuntimeError(f"server {self!r} is closed")
+        self.serve()
         self._forever = self._loop.create_future()
         try:
             await self._forever
+        except asyncio.CancelledError:
+            try:
+                self.close()
+                await self.wait_closed()
+            finally:
+                raise
         finally:
             self._forever = None
-            self.close()
 
     def close(self) -> None:
         """Accept no more. Connections go on."""
-        if self._listener is None:
+        sockets, self._sockets = self._sockets, None
+        if sockets is None:
             return
-        self._listener.close(self._crank.now())
-        self._listener = None
+        for sock in sockets:
+            shown = self._shown.get(sock)
+            if shown is not None:
+                shown.close()
+            sock.close()
+        self._serving = False
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
         self._wake()
+
+    def close_clients(self) -> None:
+        """Close every connection that it has accepted, as `transport.close` does. Streams of `serve_streams` are the handlers'."""
+        for transport in list(self.keeper.alive):
+            transport.close()
+
+    def abort_clients(self) -> None:
+        """Drop them."""
+        for transport in list(self.keeper.alive):
+            transport.reset()
 
     async def aclose(self) -> None:
         self.close()
@@ -112,3 +182,6 @@ class Server(asyncio.AbstractServer):
     async def __aexit__(self, *exc: Any) -> None:
         self.close()
         await self.wait_closed()
+
+    def __repr__(self) -> str:
+        return f"<Server sockets={self.sockets!r}>"

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
-from ..instant import SECOND, Duration
+from ..instant import SECOND, Duration, check_timeout
 from ..signatures import Address
 from ..tcp.connection import Connection
 from ..udp.core import UdpPort
@@ -40,6 +40,7 @@ async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what:
     if timeout is None:
         await future
         return
+    check_timeout(timeout)
     handle = future.get_loop().call_later(timeout / SECOND, _expire, future, what)
     try:
         await future
@@ -66,6 +67,8 @@ class TcpStream:
     A cancelled or timed-out `receive` loses nothing. A cancelled or timed-out `send_all` leaves the stream usable, and the
     data queued: it will be sent.
     """
+
+    gathers = True  # `send_all` takes several buffers in a row: for those who stand on streams of any kind
 
     def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[TcpStream], None]) -> None:
         self._crank = crank
@@ -200,6 +203,9 @@ class TcpStream:
         `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is
         until the peer has it: until a while after this returns. Everything else is copied.
 
+        Little leaves at once. The end of much may wait to be filled by what follows (Nagle): not for long, since the peer
+        acknowledges the full segments before it as they come, and not as he does with little, after a delay.
+
         Raises TimedOut, BrokenError, ClosedError, BusyError.
         """
         core = self.user
@@ -210,12 +216,16 @@ class TcpStream:
         if core.ended:
             raise self._broken()
         conn = self.connection
+        now = self._crank.now()
         if type(data) is bytes:
-            more = conn.write(data, self._crank.now()) if data else core.may_write
-        elif isinstance(data, list | tuple):
-            more = conn.write_kept([_kept(part) for part in data], self._crank.now())
+            if (len(data) < 2 * conn.mss) != conn.nodelay:
+                conn.set_nodelay(not conn.nodelay, now)
+            more = conn.write(data, now) if data else core.may_write
         else:
-            more = conn.write_kept([_kept(data)], self._crank.now())
+            parts = [kept(part) for part in (data if isinstance(data, list | tuple) else (data,))]
+            if (sum(map(len, parts)) < 2 * conn.mss) != conn.nodelay:
+                conn.set_nodelay(not conn.nodelay, now)
+            more = conn.write_kept(parts, now)
         self._crank.rearm()
         if more:
             return
@@ -272,14 +282,18 @@ class TcpStream:
         self._on_end(self)
 
     async def aclose(self) -> None:
-        """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer."""
+        """Close both sides in order: what was sent is still delivered, by the stack. Doesn't wait for the peer. With something
+        unread it resets the connection, as the kernel does: the peer must not believe that it was read."""
         self.close()
 
     def close(self) -> None:
         if self._closed:
             return
-        self._closed = True
         core = self.user
+        if core.unread:  # taken from the connection, and by nobody else: RFC 2525 2.17
+            self.abort()
+            return
+        self._closed = True
         if core.conn is not None and not core.ended:
             core.conn.close(self._crank.now())
             self._crank.rearm()
@@ -293,12 +307,13 @@ class TcpStream:
         core = self.user
         if core.conn is not None and not core.ended:
             core.conn.abort(self._crank.now())
+            self._crank.rearm()  # a reset to ourselves waits for the next turn
         core.forget()
         core.wake()
         self._on_end(self)
 
 
-def _kept(data: Buffer) -> bytes | memoryview:
+def kept(data: Buffer) -> bytes | memoryview:
     """`data` as the send queue takes it: itself where it may be kept, else a copy."""
     if type(data) is bytes:
         return data
@@ -311,9 +326,17 @@ def _kept(data: Buffer) -> bytes | memoryview:
 class UdpSocket:
     """A UDP port with a bounded queue: what finds it full is dropped and counted (`Udp.RcvbufErrors`)."""
 
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, mib: UdpMib, remote: Address | None) -> None:
+    def __init__(
+        self,
+        crank: Crank,
+        loop: asyncio.AbstractEventLoop,
+        mib: UdpMib,
+        remote: Address | None,
+        on_end: Callable[[UdpSocket], None],
+    ) -> None:
         self._crank = crank
         self._loop = loop
+        self._on_end = on_end
         self._remote = remote
         self._port: UdpPort | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -380,3 +403,4 @@ class UdpSocket:
         self._port = None
         self.user.clear()
         _wake(self._reader)
+        self._on_end(self)

@@ -24,8 +24,10 @@ cdef class TcpTransport(StreamUser):
     cdef Crank _crank
     cdef Connection _conn
     cdef object _connected, _view, _error, _protocol, _get_buffer, _buffer_updated, _data_received
-    cdef bint _closing, _keeps, _lost, _eof_sent, _paused_reading, _paused_writing, _made
+    cdef object _early
+    cdef bint _closing, _early_eof, _keeps, _lost, _eof_sent, _paused_reading, _paused_writing, _made
     cdef int _lost_writes
+    cdef Py_ssize_t _taken
     cdef void connected(self, long long now) except *
     @cython.locals(o=Py_ssize_t, k=Py_ssize_t)
     cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
@@ -35,5 +37,6 @@ cdef class TcpTransport(StreamUser):
     cdef void writable(self, long long now) except *
     cdef void closed(self, object error, long long now) except *
     cdef void _lose(self, object error) except *
+    cdef void _meet(self) except *
     @cython.locals(more=bint)
     cpdef write(self, object data)

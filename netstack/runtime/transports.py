@@ -20,9 +20,10 @@ from .. import raw
 from ..address import ip4_text
 from ..buffers import keep
 from ..cores import Frame, StreamUser
-from ..errors import ClosedError, UsageError
+from ..errors import ClosedError
 from ..tcp.connection import Connection
 from .base import Crank
+from .limits import TAKEN, write_limits
 from .reader import SegmentProtocol
 from .sockview import SocketView
 
@@ -43,8 +44,8 @@ class Keeper:
         self.on_empty = on_empty
         self._lost: list[TcpTransport] = []
 
-    def take(self, protocol: asyncio.BaseProtocol) -> TcpTransport:
-        """A transport for `protocol`, still without a connection."""
+    def take(self, protocol: asyncio.BaseProtocol | None) -> TcpTransport:
+        """A transport, still without a connection; without a protocol, it gets one by `begin`."""
         transport = TcpTransport(self, protocol)
         self.alive.add(transport)
         return transport
@@ -81,12 +82,12 @@ class TcpTransport(StreamUser):
 
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
-        "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_eof_sent", "_error", "_get_buffer",
-        "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol", "_view",
-        "__dict__", "__weakref__",
+        "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_early", "_early_eof", "_eof_sent",
+        "_error", "_get_buffer", "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing",
+        "_protocol", "_taken", "_view", "__dict__", "__weakref__",
     )  # fmt: skip
 
-    def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol) -> None:
+    def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol | None) -> None:
         self._keeper = keeper
         self._crank = keeper.crank
         self._conn: Connection = None  # type: ignore[assignment]  # set by `bind`, before anything else can happen
@@ -100,7 +101,12 @@ class TcpTransport(StreamUser):
         self._paused_writing = False
         self._made = False
         self._lost_writes = 0
-        self.set_protocol(protocol)
+        self._taken = 0
+        self._early: bytes | None = None
+        self._early_eof = False
+        self._protocol: asyncio.BaseProtocol = None  # type: ignore[assignment]  # `begin` comes before anything is told
+        if protocol is not None:
+            self.set_protocol(protocol)
 
     @property  # type: ignore[misc]  # to be read only is what it is for
     def __class__(self) -> type:
@@ -111,6 +117,11 @@ class TcpTransport(StreamUser):
     @property
     def _sendfile_compatible(self) -> _SendfileMode:
         return _SendfileMode.FALLBACK
+
+    @property
+    def _start_tls_compatible(self) -> bool:
+        """To `loop.start_tls`, and to those who look before they ask."""
+        return True
 
     @property
     def _protocol_paused(self) -> bool:
@@ -125,6 +136,15 @@ class TcpTransport(StreamUser):
         self._conn = conn
         conn.set_nodelay(True, self._crank.now())
 
+    def adopt(self, conn: Connection, over: bool, error: Exception | None) -> None:
+        """Stand for a connection that has been somebody else's so far, or is over, with `error`. `begin` comes next."""
+        if not over:
+            self.bind(conn)
+        else:
+            self._conn = conn
+            self._lost = self._closing = True
+            self._error = error
+
     @property
     def connection(self) -> Connection:
         return self._conn
@@ -134,9 +154,29 @@ class TcpTransport(StreamUser):
         self._connected = self._keeper.loop.create_future()
         return self._connected
 
-    # -- what the connection tells (cores.StreamUser) -----------------------------------------------------------------------
+    def begin(self, protocol: asyncio.BaseProtocol, data: bytes = b"", eof: bool = False) -> None:
+        """Give an open connection its protocol, with what has been received already. `connection_made` is called now, the rest
+        comes from the loop, as from a kernel. The connection may be over by now: the protocol hears that, too."""
+        self.set_protocol(protocol)
+        over = self._lost
+        self._lost = self._closing = False
+        if not over:
+            self._conn.attach(self)
+            self._conn.pause(self._crank.now())
+        self._early = data or None
+        self._early_eof = eof
+        self._meet()
+        if not over:
+            self._keeper.loop.call_soon(self._resume)
+            return
+        if data:
+            self.queued(data, self._crank.now())
+        if not self._lost:
+            self._lost = self._closing = True
+            self._keeper.alive.add(self)
+            self._keeper.lose(self)
 
-    def connected(self, now: int) -> None:
+    def _meet(self) -> None:
         self._made = True
         try:
             self._protocol.connection_made(self)  # type: ignore[arg-type]  # a Transport, by its `__class__`
@@ -144,6 +184,14 @@ class TcpTransport(StreamUser):
             raise
         except BaseException as error:
             self._fatal(error)
+
+    # -- what the connection tells (cores.StreamUser) -----------------------------------------------------------------------
+
+    def connected(self, now: int) -> None:
+        if self._protocol is None:
+            self._conn.pause(now)
+        else:
+            self._meet()
         if self._connected is not None and not self._connected.done():
             self._connected.set_result(None)
 
@@ -226,7 +274,7 @@ class TcpTransport(StreamUser):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self._fatal(error)
+            self._report("protocol.resume_writing() failed", error)
 
     def closed(self, error: "Exception | None", now: int) -> None:
         if self._connected is not None and not self._connected.done():
@@ -238,8 +286,8 @@ class TcpTransport(StreamUser):
             return
         self._lost = True
         self._closing = True
+        self._error = error
         if self._made:
-            self._error = error
             self._keeper.lose(self)
         else:  # a connection that never was: whoever asked for it hears of it, its protocol never heard
             self._keeper.forget(self)
@@ -250,15 +298,17 @@ class TcpTransport(StreamUser):
         self._error = None  # its traceback leads back here
         self._protocol.connection_lost(error)
 
-    def _fatal(self, error: BaseException) -> None:
-        """A fault in the program is the program's: it loses this connection and not the batch."""
-        message = "Fatal error: protocol callback failed."
+    def _report(self, message: str, error: BaseException) -> None:
         self._keeper.loop.call_exception_handler(
             {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
         )
-        self._closing = True
-        self._conn.abort(self._crank.now())
+
+    def _fatal(self, error: BaseException) -> None:
+        """A fault in the program is the program's: it loses this connection and not the batch."""
+        self._report("Fatal error: protocol callback failed.", error)
         self._lose(error if isinstance(error, Exception) else None)
+        self._conn.abort(self._crank.now())
+        self._crank.rearm()
 
     # -- asyncio.BaseTransport ----------------------------------------------------------------------------------------------
 
@@ -319,13 +369,22 @@ class TcpTransport(StreamUser):
     def resume_reading(self) -> None:
         if self._paused_reading and not self._closing:
             self._paused_reading = False
-            if self._conn.rx_bytes or self._conn.eof_owed:  # from the loop: StreamReader resumes just before it begins to wait
+            if self._conn.rx_bytes or self._conn.eof_owed or self._early is not None:
+                # from the loop: StreamReader resumes just before it begins to wait
                 self._keeper.loop.call_soon(self._resume)
             else:
                 self._resume()
 
     def _resume(self) -> None:
-        if not self._paused_reading and not self._closing:
+        if self._paused_reading or self._closing:
+            return
+        if self._early is not None:
+            data, self._early = self._early, None
+            self.queued(data, self._crank.now())
+        if self._early_eof:  # nothing comes after it
+            self._early_eof = False
+            self.eof(self._crank.now())
+        elif not self._paused_reading and not self._closing:
             self._conn.resume(self._crank.now())
             self._crank.rearm()
 
@@ -358,7 +417,7 @@ class TcpTransport(StreamUser):
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:
-                self._fatal(error)
+                self._report("protocol.pause_writing() failed", error)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
@@ -374,27 +433,50 @@ class TcpTransport(StreamUser):
         self._crank.rearm()
 
     def get_write_buffer_size(self) -> int:
-        return 0 if self._conn is None else self._conn.unsent
+        return 0 if self._conn is None else max(0, self._conn.unsent - self._taken)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self._conn.marks
+        low, high = self._conn.marks
+        return low - self._taken, high - self._taken
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        if high is None:
-            high = 65536 if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise UsageError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._conn.set_marks(low, high)
+        """Limits are of what waits above a kernel's socket, so ours has the room of one below them. Without it a limit of 0, which
+        anyio sets, would have each `send` wait until the peer has acknowledged it, for as long as it delays that."""
+        below, above = write_limits(high, low)
+        self._taken = TAKEN
+        self._conn.set_marks(below + TAKEN, above + TAKEN)
 
     def abort(self) -> None:
+        """End it at once. What has been sent is the stack's to deliver, as it is the kernel's once that has taken it, and then the
+        peer reads the end: anyio and httpx close all their streams by `abort`. What has not been sent is lost, and the peer gets a
+        reset; so it does where something came that nobody has read."""
         if self._lost:
             return
-        self._closing = True
+        self._lose(None)
+        if self._conn is not None:
+            self._conn.hang_up(self._crank.now())
+            self._crank.rearm()
+
+    def reset(self) -> None:
+        """End it at once, by a reset wherever the peer believes in a connection."""
+        if self._lost:
+            return
+        self._lose(None)
         if self._conn is not None:
             self._conn.abort(self._crank.now())
-        self._lose(None)
+            self._crank.rearm()
+
+    def _force_close(self, error: Exception | None) -> None:
+        """What asyncio's SSLProtocol ends a connection with, and tells its program why: what was written is still delivered, as
+        from a kernel that has taken it; an alert may be in it."""
+        if error is None:
+            self.abort()
+        elif not self._lost:
+            self._closing = True
+            self._lose(error)
+            if self._conn is not None:
+                self._conn.close(self._crank.now())
+                self._crank.rearm()
 
     def __del__(self) -> None:
         if self._conn is not None and not self._closing:

@@ -177,23 +177,30 @@ class StreamSocket(Socket):
         local_port = self.table.ports.held(self)
         if port == 0:
             raise failure(errno.ECONNREFUSED)
-        end = StreamEnd(self.turn)
+        end = self.stream = StreamEnd(self.turn)
         end.face = self
         tcp = self.table.stack.tcp
         try:
             if local == ip and local_port == port:
                 raise Refused("a connection can't be its own peer")
-            conn = tcp.connect(local, local_port, ip, port, end, self.turn.now(), None, self.congestion or None)
+            conn = tcp.connect(local, local_port, ip, port, end, self.turn.now(), None, self.congestion or None, self.prepare)
         except (OSError, UsageError) as error:
+            self.stream = None
             raise told(error) from None
-        end.bind(conn)
-        self.stream = end
         self.heard = False
         self.peer, self.peer_port = ip, port
         self.bound = conn.local, conn.local_port
         self.phase = CONNECTING
-        self.options.apply_all(self)
         self.turn.rearm()
+
+    def prepare(self, conn: Connection) -> None:
+        """Options that the SYN carries, and those that it doesn't."""
+        assert self.stream is not None
+        self.stream.bind(conn)
+        limit = self.options[c.IPPROTO_TCP, c.TCP_MAXSEG]
+        if limit:
+            conn.limit_mss(limit)
+        self.options.apply_all(self)
 
     def drop(self) -> None:
         """What failed, or is over: the socket can connect anew."""

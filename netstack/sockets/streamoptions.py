@@ -135,7 +135,9 @@ def _syn_retries(sock: StreamSocket, value: int) -> None:
 
 def _maxseg(sock: StreamSocket) -> int:
     conn = sock.conn
-    return 536 if conn is None else conn.info().mss
+    if conn is None:
+        return sock.options[c.IPPROTO_TCP, c.TCP_MAXSEG] or 536
+    return conn.info().mss
 
 
 def _take_error(sock: StreamSocket) -> int:
@@ -193,7 +195,7 @@ STREAM_OPTIONS: dict[Key, Option] = {
     LINGER: Option(write=_linger, read=_read_linger),
     # -- IPPROTO_TCP
     (c.IPPROTO_TCP, c.TCP_NODELAY): Option(flag=True, apply=_nodelay, read=_read_nodelay),
-    (c.IPPROTO_TCP, c.TCP_MAXSEG): Option(fixed=True, read=_maxseg),
+    (c.IPPROTO_TCP, c.TCP_MAXSEG): Option(low=88, high=32767, read=_maxseg),
     KEEPIDLE: Option(default=7200, low=1, high=32767, apply=lambda sock, value: _keep(sock, idle=value)),
     KEEPINTVL: Option(default=75, low=1, high=32767, apply=lambda sock, value: _keep(sock, interval=value)),
     KEEPCNT: Option(default=9, low=1, high=127, apply=lambda sock, value: _keep(sock, count=value)),

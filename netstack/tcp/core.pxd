@@ -41,4 +41,5 @@ cdef class TcpCore(PacketSink):
     @cython.locals(mtu=int)
     cpdef int mtu_for(self, unsigned long long remote, long long now) except *
     @cython.locals(hub=Demux, c=Connection)
-    cpdef Connection open(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port, StreamUser user, long long now)
+    cpdef Connection open(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port, StreamUser user, long long now,
+                          object prepare=*)

@@ -4,6 +4,8 @@ A segment for no connection is met by RFC 9293 3.10.7.1 and 3.10.7.2: a listener
 bounded rate (resets.py). In a flood, SYNs are answered by cookies, and an ACK may begin a connection (cookies.py).
 """
 
+from collections.abc import Callable
+
 from .. import const, raw, serial
 from ..cores import Frame, IpError, PacketSink, StreamUser
 from ..errors import AddressInUse, Refused, Unreachable, UsageError, WireError
@@ -304,8 +306,17 @@ class TcpCore(PacketSink):
             mtu = const.M16
         return mtu if mtu > tc.MIN_MSS + tc.IP_TCP else tc.MIN_MSS + tc.IP_TCP
 
-    def open(self, local: int, local_port: int, remote: int, remote_port: int, user: StreamUser, now: int) -> Connection:
-        """RFC 9293 3.10.1, active."""
+    def open(
+        self,
+        local: int,
+        local_port: int,
+        remote: int,
+        remote_port: int,
+        user: StreamUser,
+        now: int,
+        prepare: "Callable[[Connection], object] | None" = None,
+    ) -> Connection:
+        """RFC 9293 3.10.1, active. `prepare(connection)` may choose what the SYN will say; what it raises, nothing was begun."""
         hub = self.hub
         if not 0 < remote_port <= const.M16:
             raise UsageError(f"{remote_port} is not a port to connect to: choose one from 1 to 65535")
@@ -323,6 +334,8 @@ class TcpCore(PacketSink):
             raise UsageError("a connection can't be its own peer: choose another port")
         iss = hub.iss(local, local_port, remote, remote_port, now)
         c = Connection(hub, local, local_port, remote, remote_port, self.mtu_for(remote, now), iss)
+        if prepare is not None:
+            prepare(c)
         hub.insert(c)
         hub.mib.ActiveOpens += 1
         c.active_open(user, now)

@@ -13,11 +13,12 @@ What strangers can fill, and what happens then:
     TIME-WAIT               `max_time_wait`; the oldest ends early
 """
 
+import errno
 import hashlib
 import struct
 
 from .. import const, serial
-from ..errors import AddressInUse, NoBuffers, UsageError
+from ..errors import AddressInUse, NoBuffers, Unreachable, UsageError
 from ..signatures import Ip, Rng
 from ..timers import Timer, Timers
 from . import const as tc
@@ -214,7 +215,7 @@ class Demux(Hub):
         if backlog < 1:
             raise UsageError(f"a backlog of {backlog} accepts nothing: choose 1 or more")
         if address and not self.face.is_local(address):
-            raise UsageError("one can listen on an address of one's own, or on 0 for all of them")
+            raise Unreachable("one can listen on an address of one's own, or on all of them", errno.EADDRNOTAVAIL)
         if port == 0:
             port = self.free_port()
         here = self.listeners.setdefault(port, {})
@@ -252,10 +253,12 @@ class Demux(Hub):
         raise AddressInUse("every dynamic port has a listener")
 
     def ephemeral(self, local: int, remote: int, remote_port: int) -> int:
-        """For a connection: a dynamic port that is not in use towards this peer (RFC 6056 3.3.1)."""
+        """For a connection: a dynamic port that is not in use towards this peer (RFC 6056 3.3.1), nor the peer itself."""
         start = self.rng.getrandbits(32)
         for i in range(EPHEMERALS):
             port = FIRST_EPHEMERAL + (start + i) % EPHEMERALS
+            if port == remote_port and local == remote:
+                continue
             if port not in self.listeners and port not in self.reserved and not self.taken(local, port, remote, remote_port):
                 return port
         raise AddressInUse(f"all {EPHEMERALS} dynamic ports are in use towards this peer")

@@ -37,6 +37,7 @@ cdef class Handle(Receiver):
     @cython.locals(unread=bint)
     cpdef void close(self, long long now) except *
     cpdef void abort(self, long long now) except *
+    cpdef void hang_up(self, long long now) except *
     cpdef void vanish(self, long long now) except *
     cpdef void pause(self, long long now) except *
     cpdef void resume(self, long long now) except *
@@ -52,6 +53,7 @@ cdef class Handle(Receiver):
     cdef long long high_mark(self) except? -1
     @cython.locals(high="long long", low="long long")
     cdef long long low_mark(self) except? -1
+    cpdef void limit_mss(self, int size) except *
     cpdef void set_marks(self, long long low, long long high) except *
     cpdef void set_nodelay(self, bint on, long long now) except *
     @cython.locals(new=Congestion)

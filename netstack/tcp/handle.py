@@ -225,6 +225,14 @@ class Handle(Receiver):
             return
         self.end(Aborted(), now)
 
+    def hang_up(self, now: int) -> None:
+        """`close` where all that was written has been sent, and `abort` where some has not: the peer must not take a part for the
+        whole."""
+        if self.state >= tc.ESTABLISHED and self.pending() <= self.in_flight():
+            self.close(now)
+        else:
+            self.abort(now)
+
     def vanish(self, now: int) -> None:
         """`abort`, because the whole stack goes away; in silence where the peer has acknowledged everything and we wait for its
         FIN: a reset would take from it what it has received and not read yet."""
@@ -304,6 +312,12 @@ class Handle(Receiver):
             self.tuner = Tuner(0, 0, 0, now)
             self.tuner.promised = offered
         self.open_window_again(now)
+
+    def limit_mss(self, size: int) -> None:
+        """Neither send nor announce more than `size` bytes in a segment; before the SYN."""
+        if size + tc.IP_TCP < self.path_mtu:
+            self.path_mtu = size + tc.IP_TCP
+            self.adv_mss = size
 
     def high_mark(self) -> int:
         """Unacknowledged bytes at which `write` says False now."""

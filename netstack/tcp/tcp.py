@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from .. import const
@@ -49,7 +49,7 @@ class Tcp(TcpCore, Generic[I_co]):
         """Accept connections to `port` of `address` (0: of all addresses; port 0: one is chosen).
 
         `accept(connection)` is called when a handshake is done; it returns the connection's user, whose `connected` is called
-        next, or None to refuse. Raises AddressInUse, UsageError.
+        next, or None to refuse. Raises AddressInUse, UsageError, and Unreachable when the address is not ours.
         """
         return self.bind(address, port, accept, backlog)
 
@@ -63,16 +63,18 @@ class Tcp(TcpCore, Generic[I_co]):
         now: int,
         nodelay: bool | None = None,
         congestion: str | None = None,
+        prepare: Callable[[Connection], object] | None = None,
     ) -> Connection:
         """Send a SYN; `user.connected` or `user.closed(Refused | TimedOut | Unreachable)` follows.
 
         `local` 0: the internet layer chooses; `local_port` 0: one is chosen at random. `nodelay` and `congestion` stand above the
-        configuration.
+        configuration; `prepare(connection)` is called before the SYN leaves, for options that it carries.
+
         Raises AddressInUse, Unreachable, NoBuffers, UsageError.
         """
         if congestion is not None:
             registry.find(congestion)  # refused before anything is sent
-        c = self.open(local, local_port, remote, remote_port, user, now)
+        c = self.open(local, local_port, remote, remote_port, user, now, prepare)
         if nodelay is not None:
             c.set_nodelay(nodelay, now)
         if congestion is not None:

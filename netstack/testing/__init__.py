@@ -9,6 +9,7 @@
     wire      Wire, WirePort: any number of hosts on one segment in memory
     faults    Faults: what a bad cable does, as numbers drawn from a seed; line: Line, one direction of it at work
     netifs    Probe, Loopback; and around any netif: Capture, Trace, FaultInjector
+    conformance  what streams and datagrams promise, as a suite for stacks of anybody's
     dissect   one line for a frame, in the manner of tcpdump
 
 Import from the modules: this one loads none of them.

@@ -26,11 +26,11 @@ the usual shapes.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Unpack
+from typing import Any, TypeVar, Unpack
 
 import attrs
 
@@ -53,6 +53,7 @@ from .wire import Wire
 
 __all__ = ["Endpoint", "Host", "Link", "Router", "World"]
 
+T = TypeVar("T")
 EVERYWHERE = Cidr(Ip4(0), 0)
 
 
@@ -112,6 +113,18 @@ class Host(Node):
             self._stack.ip.add_route(EVERYWHERE, None)
         world.clock.add(self._stack, self.name)
 
+    @property
+    def net(self) -> Any:
+        """Its verbs, while the world is open under an event loop (`netstack.open_world`): a `Net`, in trio a `TrioNet`."""
+        if self.world.faces is None:
+            raise UsageError(f"{self.name} has no event loop: `async with netstack.open_world(world)` gives hosts their nets")
+        return self.world.faces(self)
+
+    def run(self, program: Awaitable[T]) -> Awaitable[T]:
+        """Await `program` on this host: connections of it and of the tasks that it starts are this host's (runtime/current.py)."""
+        running: Awaitable[T] = self.net.run(program)
+        return running
+
     def wake(self) -> None:
         if self._port is not None:
             self._port.wake()
@@ -166,6 +179,7 @@ class World:
         self.hosts: list[Host] = []
         self.routers: list[Router] = []
         self.apart: set[tuple[int, int]] = set()
+        self.faces: Callable[[Host], Any] | None = None
         self._faults = Faults(**faults)
         self._wire = Wire(self._faults)
         self._unsettled: list[Host] = []
@@ -334,6 +348,12 @@ class World:
         for link in self.links.values():
             link.close()
         self._wire.end_capture()
+
+    def open(self, faces: Callable[[Host], Any] | None) -> None:
+        """`faces(host)` gives the net of a host from now on; None ends that. For event loops."""
+        if faces is not None and self.faces is not None:
+            raise UsageError("this world is open already: a world has one event loop at a time")
+        self.faces = faces
 
     # -- within -----------------------------------------------------------------------------------------------------------
 

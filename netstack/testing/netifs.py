@@ -3,7 +3,6 @@
 import heapq
 import itertools
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from ..adapters import FramePort, PySink, TeePort, TeeSink
 from ..address import Mac
 from ..cores import Frame, FrameSink, NetifCore, Out
 from ..instant import Instant
+from ..loopback import Loopback as Loopback
 from ..netif import FrameNetif, carry_plain
 from ..signatures import Netif, Rng
 from .capture import CaptureFile, completed
@@ -66,33 +66,6 @@ class Probe:
 
     def on_flush(self, now: int) -> None:
         self.batches += 1
-
-
-class Loopback(FrameNetif):
-    """What is sent comes back, at the next poll: bare internet datagrams, no link addresses."""
-
-    def __init__(self, name: str = "lo", mtu: int = 65_535) -> None:
-        super().__init__(name, None, mtu)
-        self.dropped = 0
-        self._inbox: deque[bytes] = deque()
-
-    def transmit(self, frame: bytes, now: int) -> None:
-        if len(self._inbox) >= HELD_LIMIT:
-            self.dropped += 1
-            return
-        self._inbox.append(frame)
-        self.wake()
-
-    def next_deadline(self) -> "Instant | None":
-        return Instant(0) if self._inbox else None
-
-    def poll(self, now: Instant) -> bool:
-        due = [self._inbox.popleft() for _ in range(min(len(self._inbox), const.BATCH))]
-        for frame in due:
-            self.receive(frame, now)
-        if due:
-            self.flush(now)
-        return bool(self._inbox)
 
 
 class Wrapper:

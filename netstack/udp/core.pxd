@@ -11,7 +11,7 @@ cdef class UdpPort:
     cdef readonly int local_port, remote_port
     cdef readonly bint reuse, closed
     cdef public bint quiet
-    cdef readonly DatagramUser user
+    cdef public DatagramUser user
     cdef readonly list groups
     @cython.locals(n=Py_ssize_t)
     cpdef send(self, object data, long long address, long long port, long long now, int ttl=*, int tos=*, bint df=*)

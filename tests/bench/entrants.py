@@ -108,6 +108,24 @@ def ours(name: str, job: Job, loop: str = "netstack", *, offload: bool = True, p
     return Entrant(name, enter, own=True)
 
 
+def uvicorn(name: str, job: Job, loop: str, *, own: bool) -> Entrant:
+    """An unchanged uvicorn, on our stack or on the kernel's sockets; `loop` is the one below in either case."""
+
+    def enter(lab: Lab) -> Run:
+        for needed in ("uvicorn", "httptools", loop):
+            check_loop(needed)
+        if own:
+            inside = lab.namespace()
+            environment = {"NETSTACK": tap_spec(True), "NETSTACK_LOOP": loop}
+            lab.start(python_server("webapp", "netstack"), inside, environment=environment)
+            return job.ask(lab, inside, STACK)
+        near, far = lab.pair()
+        lab.start(python_server("webapp", loop), far)
+        return job.ask(lab, near, VETH)
+
+    return Entrant(name, enter, own=own)
+
+
 def pump(name: str, job: Job, *, offload: bool) -> Entrant:
     """tappump.c: what any TCP over a tap could reach."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .entrants import Job, c_server, crowd, first, growth, kernel, lwip, memory, ours, pasta, pmd, pump, slirp
+from .entrants import Job, c_server, crowd, first, growth, kernel, lwip, memory, ours, pasta, pmd, pump, slirp, uvicorn
 from .measure import Entrant, Goal, Row
 from .peers import services
 
@@ -181,6 +181,21 @@ ROWS = [
         [
             Goal("HTTP requests a second, to uvloop", "per_second", "ours, Protocol", "kernel, Protocol, uvloop", 1.3),
             Goal("HTTP requests a second, both on uvloop", "per_second", "ours, Protocol, uvloop", "kernel, Protocol, uvloop", 1.3),
+        ],
+    ),
+    Row(
+        "uvicorn",
+        "An unchanged uvicorn (httptools) at 64 connections: requests a second, on the same base loop with and without our stack.",
+        RATE,
+        [
+            uvicorn("ours, asyncio's loop", HTTP, "asyncio", own=True),
+            uvicorn("kernel, asyncio's loop", HTTP, "asyncio", own=False),
+            uvicorn("ours, uvloop", HTTP, "uvloop", own=True),
+            uvicorn("kernel, uvloop", HTTP, "uvloop", own=False),
+        ],
+        [
+            Goal("uvicorn's requests, on asyncio's loop", "per_second", "ours, asyncio's loop", "kernel, asyncio's loop", 1.0),
+            Goal("uvicorn's requests, on uvloop", "per_second", "ours, uvloop", "kernel, uvloop", 1.0),
         ],
     ),
     Row(

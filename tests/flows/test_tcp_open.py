@@ -1,5 +1,6 @@
 """Opening connections: RFC 9293 3.5, 3.10.1, 3.10.7.1-3."""
 
+import errno
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -484,8 +485,9 @@ def test_listening_validates_what_it_is_given(peer: TcpScript) -> None:
         peer.tcp.listen(0, 65536, lambda conn: None)
     with pytest.raises(UsageError):
         peer.tcp.listen(0, 80, lambda conn: None, 0)
-    with pytest.raises(UsageError):
+    with pytest.raises(Unreachable) as caught:
         peer.tcp.listen(peer.peer, 80, lambda conn: None)
+    assert caught.value.errno == errno.EADDRNOTAVAIL
 
 
 def test_port_zero_listens_on_a_free_dynamic_port(peer: TcpScript) -> None:

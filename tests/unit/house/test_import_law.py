@@ -26,6 +26,7 @@ MAY_IMPORT = {
 WORLDLY = {"time", "socket", "os", "random", "asyncio", "threading", "select", "selectors", "subprocess", "signal"}
 PURE = ("L0", "L1", "L2", "L3", "L4", "S")
 THIRD_PARTY = {"attrs": "*", "httptools": "netstack/http/*", "pytun": "netstack_tuntap/*", "trio": "netstack/runtime/trio*"}
+THIRD_PARTY["uvloop"] = "netstack/runtime/*"  # taken where it is there: the loop below ours
 CIMPORTS_UNSEEN = re.compile(
     r"^\s*from\s+(?:\.\S*|netstack\w*)\s+cimport\s+(?:raw|const)\b.*$|^\s*from\s+\..*cimport.*$", re.MULTILINE
 )
@@ -71,7 +72,8 @@ def level_of(path: Path) -> str:
     if name.endswith("/__init__"):  # a package's own file is as high as the highest of its modules: it may name them
         room = name.removesuffix("__init__")
         inside = [level for pattern, level in REGISTER.items() if pattern.startswith(room)]
-        return max(inside, key=LEVELS.index) if inside else ""
+        if inside:
+            return max(inside, key=LEVELS.index)
     if name in REGISTER:
         return REGISTER[name]
     return next((level for pattern, level in REGISTER.items() if "*" in pattern and fnmatchcase(name, pattern)), "")

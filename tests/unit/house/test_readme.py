@@ -17,6 +17,12 @@ def test_the_example_in_memory_runs():
     asyncio.run(asyncio.wait_for(names["two_hosts"](), 30))
 
 
+def test_the_examples_in_virtual_time_run_and_take_no_time():
+    names = {}
+    for block in (block for block in BLOCKS if "two_hosts" in block or "run_virtual" in block):
+        exec(compile(block, "README.md", "exec"), names)
+
+
 def test_the_first_example_is_short_and_uses_what_there_is():
     block = BLOCKS[0]
     assert block.count("\n") <= 20

@@ -110,14 +110,17 @@ def test_a_factory_gets_each_option_once(importable: None) -> None:
 
 def test_registered_factories_are_found_by_name(importable: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def entry_points(group: str) -> list[EntryPoint]:
-        assert group == "netstack.netif"
+        assert group in ("netstack.netif", "netstack.stack")
+        if group == "netstack.stack":
+            return [EntryPoint("tunnel", HERE, group), EntryPoint("posix", "impostor:open", group)]
         return [EntryPoint("vde", HERE, group), EntryPoint("tap", "impostor:open", group)]
 
     monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
     open_netif("vde:switch")
     assert made == [("switch", {})]
     assert plugins.find("tap").__module__.startswith("netstack_tuntap")
-    with pytest.raises(UsageError, match=r"no kind of device called 'tpa': there are pcap, tap, tun, vde, or write"):
+    there = "loopback, pcap, tap, tun, vde, and without a device posix, tunnel"
+    with pytest.raises(UsageError, match=f"'tpa': there are {there}, or write"):
         open_netif("tpa:tap0")
 
 

@@ -238,9 +238,34 @@ async def test_a_reset_reaches_the_protocol_as_connection_reset() -> None:
         client.transport.write(b"x")
         while not made or not made[0].data:
             await asyncio.sleep(0)
-        made[0].transport.abort()
+        made[0].transport.reset()
         assert isinstance(await client.lost, ConnectionResetError)
         assert client.events[0] == "made"
+
+
+@on_loop
+async def test_after_an_abort_the_peer_has_all_that_was_sent_and_then_the_end() -> None:
+    async with two_nets() as (a, b):
+        made = await record(b, 5)
+        _, client = await a.create_connection(Recorder, "10.0.0.2", 5)
+        client.transport.write(b"all")
+        client.transport.abort()
+        while not made:
+            await asyncio.sleep(0)
+        assert await made[0].lost is None
+        assert (made[0].data, made[0].events[:2]) == (b"all", ["made", "eof"])
+
+
+@on_loop
+async def test_an_abort_with_something_unsent_is_a_reset() -> None:
+    async with two_nets() as (a, b):
+        made = await record(b, 5)
+        _, client = await a.create_connection(Recorder, "10.0.0.2", 5)
+        while not made:
+            await asyncio.sleep(0)
+        client.transport.write(bytes(10_000_000))  # more than any window
+        client.transport.abort()
+        assert isinstance(await made[0].lost, ConnectionResetError)
 
 
 @on_loop

@@ -637,6 +637,27 @@ def test_ttl_and_tos_are_on_the_wire(wire):
     assert seen == [("a", 0x20, 3)]
 
 
+def test_what_the_syn_carries_is_chosen_before_it_leaves(wire):
+    listener = wire.listener()
+    seen = []
+    wire.world.wire.tamper(lambda name, frame: seen.append((name, frame)) or frame)
+    client = wire.a.sockets.stream()
+    client.setsockopt(c.IPPROTO_IP, c.IP_TTL, 9)
+    client.setsockopt(c.IPPROTO_TCP, c.TCP_MAXSEG, 600)
+    assert client.getsockopt(c.IPPROTO_TCP, c.TCP_MAXSEG) == 600
+    for bad in (87, 32768):
+        fails(errno.EINVAL, client.setsockopt, c.IPPROTO_TCP, c.TCP_MAXSEG, bad)
+    wire.begin(client, (wire.ip_b, listener.getsockname()[1]))
+    wire.rest()
+    syn = next(frame for name, frame in seen if name == "a" and frame[12:14] == b"\x08\x00")
+    assert syn[22] == 9 and struct.pack("!BBH", 2, 4, 600) in syn
+    server, _ = listener.accept()
+    client.send(bytes(5000))
+    server.send(bytes(5000))
+    wire.rest()
+    assert max(len(frame) for _, frame in seen) <= 14 + 20 + 20 + 600
+
+
 def test_keepalive_finds_a_dead_peer(wire):
     client, _ = wire.pair()
     for option, value in ((c.TCP_KEEPIDLE, 10), (c.TCP_KEEPINTVL, 1), (c.TCP_KEEPCNT, 3)):

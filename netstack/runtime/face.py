@@ -1,0 +1,115 @@
+"""What every net can say about itself, whatever its event loop: `net.Net` on asyncio, `trio_net.TrioNet` on trio."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import attrs
+
+from ..address import ip4_text
+from ..errors import BrokenError, ClosedError, UsageError
+from ..instant import SECOND, Duration, Instant
+from ..signatures import Netif
+from ..sockets.table import Sockets
+from ..stack import Stack
+from ..tcp.connection import Connection
+from .base import Crank
+from .current import run_on
+from .names import Names
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = Duration(120 * SECOND)  # the kernel's six SYN retries take 127 s; asyncio leaves it at that too
+LINGER = Duration(2 * SECOND)  # how long leaving waits for closed connections to deliver: a few round trips and an RTO
+BACKLOG = 128
+
+
+class NetFace:
+    """A stack, who turns it, and whether it still does."""
+
+    def __init__(self, stack: Stack, crank: Crank, names: Names | None, owns: bool) -> None:
+        """`owns`: the crank and the stack are this net's, and end with it."""
+        self.stack = stack
+        self.names = names or Names()
+        self.sockets = Sockets(stack, crank)  # for faces, and for those who drive themselves (sockets/base.py)
+        self._crank = crank
+        self._owns = owns
+        self._closed = False
+
+    @property
+    def netif(self) -> Netif:
+        return self.stack.netif
+
+    @property
+    def name(self) -> str:
+        """What it is on, for people."""
+        return self.netif.name
+
+    @property
+    def addresses(self) -> list[str]:
+        """Own addresses with their prefix lengths, as text."""
+        return [str(cidr) for cidr in self.stack.addresses]
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """`{"Ip": {"InReceives": 12, …}, …}`, named as the kernel's SNMP counters."""
+        return self.stack.counters()
+
+    def meanings(self) -> dict[str, dict[str, str]]:
+        """What each counter counts."""
+        return self.stack.meanings()
+
+    def connections(self) -> list[dict[str, Any]]:
+        """One dict for each TCP connection: addresses, state, windows, times."""
+        return [connection_row(conn) for conn in self.stack.tcp.connections()]
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    async def run(self, program: Awaitable[T]) -> T:
+        """Await `program` with this net as the one that its tasks mean when they name none (current.py)."""
+        return await run_on(self, program)
+
+    def now(self) -> Instant:
+        return Instant(self._crank.now())
+
+    @property
+    def failure(self) -> OSError | None:
+        """What took the device away; None while it works."""
+        return self._crank.failure
+
+    @property
+    def turn(self) -> Crank:
+        """What keeps its time."""
+        return self._crank
+
+    def check(self) -> None:
+        """Raises ClosedError, BrokenError."""
+        if self._closed:
+            raise ClosedError("this net is closed")
+        if self._crank.failure is not None:
+            raise BrokenError(f"the device {self.netif.name} is gone: {self._crank.failure}") from self._crank.failure
+
+    def _let_go(self) -> None:
+        """Of the loop and the device, if they are its own."""
+        now = self.now()
+        if self._owns:
+            self._crank.stop()
+            self.stack.close(now)
+        else:
+            self.stack.tcp.abort_all(now)
+
+
+def check_port(port: int) -> int:
+    if not isinstance(port, int):
+        raise UsageError(f"{port!r} is not a port: those are numbers; which of the arguments is it?")
+    if not 0 <= port <= 65535:
+        raise UsageError(f"{port} is not a port: choose one from 0 to 65535")
+    return port
+
+
+def connection_row(conn: Connection) -> dict[str, Any]:
+    """A connection as a flat dict: `local`, `remote`, and the fields of `Connection.info()`."""
+    row = {"local": f"{ip4_text(conn.local)}:{conn.local_port}", "remote": f"{ip4_text(conn.remote)}:{conn.remote_port}"}
+    return row | attrs.asdict(conn.info())

@@ -1,0 +1,156 @@
+"""An asyncio loop whose time is not the machine's: it jumps to the next timer as soon as nothing is left to do.
+
+    netstack.run_virtual(main())                               as asyncio.run
+    asyncio.Runner(loop_factory=netstack.VirtualLoop)          for who wants more
+
+Sleeps and time-outs cost nothing and come in their order, each exactly at its instant, whatever the machine is doing: with the
+hosts of a `World`, whose packets are on the same time (worlds.py), a minute of retransmissions takes milliseconds and is the same
+minute each time.
+
+**When it jumps.** Descriptors and other threads know nothing of this time. Descriptors are looked at before each jump, and not
+waited for. Work in an executor (`asyncio.to_thread`) is: while there is some, time stands still, so a thread that itself waits for
+something that takes virtual time waits for ever. Where nothing can happen any more, no timer, no descriptor, no other thread, the
+loop raises `Stalled` instead of sleeping for good; threads that were there before it get half a second to prove that they matter.
+
+**Where it could spin.** Real time passes by itself while a program runs, and programs count on it: one that finds `time() <= t` in
+a callback for `t`, and so asks to be called at `t` again, would do that for ever at an instant that stands still. So whatever is
+due at the instant that is costs a nanosecond. A program that never waits at all is stopped after `spin` rounds of the loop, with
+the name of whoever took them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import selectors
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
+
+from ..testing.clock import Spinning, Stalled
+from .loopmix import over
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+SPIN = 100_000  # rounds of the loop at one instant: a second of the machine's time, and more than any burst needs
+NANOSECOND = 1e-9
+PATIENCE = 0.5  # seconds of the machine's time
+Base: Any = over(asyncio.SelectorEventLoop)
+
+
+class VirtualSelector(selectors.DefaultSelector):
+    """Asks the kernel, and never waits for it as long as there is a timer to jump to."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready:
+            return ready
+        wait = self.loop.idle(timeout)
+        if wait == 0:
+            return ready
+        ready = super().select(wait)
+        if not ready and wait is not None:
+            self.loop.stall()
+        return ready
+
+
+class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it is needed
+    """asyncio's own loop in virtual time, which starts at 0 and is counted in seconds as ever.
+
+    Its network can be a net (loopmix.py), so unchanged programs run on the hosts of a world.
+    """
+
+    def __init__(self, spin: int = SPIN) -> None:
+        selector = VirtualSelector()
+        selector.loop = self
+        self._virtual_now = 0.0
+        self._spin = spin
+        self._rounds = 0
+        self._suspects: Counter[str] = Counter()
+        self._in_threads = 0
+        self._before = set(threading.enumerate())
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self._virtual_now
+
+    def idle(self, timeout: float | None) -> float | None:
+        """The loop has come to its selector and the kernel has nothing: move on. How long to wait for it, really: None for ever."""
+        if timeout is not None and timeout <= 0:
+            self._count()
+            return 0
+        if self._in_threads:
+            self._rounds = 0
+            return None
+        if timeout is None:
+            return self._patience()
+        self._virtual_now = max(self._virtual_now, self._timers()[0].when())
+        self._rounds = 0
+        return 0
+
+    def stall(self) -> NoReturn:
+        raise Stalled(f"nothing is left to happen after {self._virtual_now} s, and the program is still waiting")
+
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        timers: list[asyncio.TimerHandle] = self._scheduled  # asyncio's own heap, the soonest first
+        return timers
+
+    def _patience(self) -> float | None:
+        """How long to wait without a timer. Who could wake the loop: the kernel, by a descriptor; a thread that was started since
+        the loop was made; perhaps one that was there before, though most of those are at rest in somebody's pool."""
+        own = getattr(getattr(self, "_default_executor", None), "_threads", ())
+        others = {thread for thread in threading.enumerate() if thread is not threading.current_thread() and thread not in own}
+        if len(self._selector.get_map()) > 1 or others - self._before:  # one descriptor is the loop's own
+            return None
+        if not others:
+            self.stall()
+        return PATIENCE
+
+    def _count(self) -> None:
+        """One more round at this instant."""
+        ready = list(self._ready)  # asyncio's own queue
+        if not ready:  # a timer that was set for now, or for the past, since the last jump
+            self._virtual_now = max(self._virtual_now + NANOSECOND, math.nextafter(self._virtual_now, math.inf))
+            ready = self._timers()[:1]
+        self._rounds += 1
+        if self._rounds * 2 <= self._spin:
+            if self._rounds == 1:
+                self._suspects.clear()
+            return
+        self._suspects.update(_name(handle) for handle in ready)
+        if self._rounds > self._spin:
+            self._rounds = 0
+            (worst, turns), *_ = self._suspects.most_common(1)
+            raise Spinning(
+                f"{self._spin} rounds at {self._virtual_now} s, where virtual time stands still: {worst} had {turns} turns in the "
+                f"last {self._spin - self._spin // 2}. It does not wait, or asks again and again for an instant that is past"
+            )
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+        self._in_threads += 1
+        future.add_done_callback(self._thread_done)
+        return future
+
+    def _thread_done(self, _: object) -> None:
+        self._in_threads -= 1
+
+
+def _name(handle: asyncio.Handle) -> str:
+    """What a program calls the work behind a handle: its task, or its callback."""
+    callback: Any = getattr(handle, "_callback", None)
+    owner = getattr(callback, "__self__", None)
+    if isinstance(owner, asyncio.Task):
+        return f"task {owner.get_name()} ({getattr(owner.get_coro(), '__qualname__', owner.get_coro())})"
+    return f"callback {getattr(callback, '__qualname__', callback)}"
+
+
+def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+    """As `asyncio.run`, in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)

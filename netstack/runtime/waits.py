@@ -1,0 +1,78 @@
+"""What a face needs to wait, of asyncio or of trio: a clock, events, and waiting for one with a time limit.
+
+Faces that stand on streams (tls/) wait in the stream's own methods, and hardly ever here: so one source serves both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from ..errors import TimedOut
+from ..instant import SECOND, Duration
+
+
+class Event(Protocol):
+    """Something that happens once."""
+
+    def set(self) -> object: ...
+    async def wait(self) -> object: ...
+
+
+class Waits(Protocol):
+    """The runtime's own ways."""
+
+    def now(self) -> int:
+        """Nanoseconds, of the clock that its time limits run by."""
+
+    def event(self) -> Event: ...
+    async def wait(self, event: Event, timeout: Duration | None = None) -> None:
+        """Until `event` has happened. Raises TimedOut."""
+
+    async def check(self) -> None:
+        """Raise here, where it does no harm, what would be raised at the beginning of the next call: a cancellation."""
+
+    def shield(self) -> AbstractContextManager[object]:
+        """What is called inside doesn't wait, and is done though the task is cancelled."""
+
+
+class AsyncioWaits:
+    def now(self) -> int:
+        return int(asyncio.get_running_loop().time() * SECOND)
+
+    def event(self) -> Event:
+        return asyncio.Event()
+
+    async def wait(self, event: Event, timeout: Duration | None = None) -> None:
+        if timeout is None:
+            await event.wait()
+            return
+        try:
+            async with asyncio.timeout(timeout / SECOND):
+                await event.wait()
+        except TimeoutError:
+            raise TimedOut from None
+
+    async def check(self) -> None:
+        """A cancellation is raised where a task waits, and nowhere else."""
+
+    def shield(self) -> AbstractContextManager[object]:
+        return NOTHING
+
+
+NOTHING = nullcontext()
+
+
+def waits_here() -> Waits:
+    """Those of the runtime that runs this."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        if "trio" not in sys.modules:
+            raise
+        from .triowaits import TrioWaits
+
+        return TrioWaits()
+    return AsyncioWaits()
