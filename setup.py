@@ -160,6 +160,7 @@ if __name__ == "__main__":
                 "hypothesis>=6.100,<7",
                 "scapy>=2.5,<3",
                 "h11>=0.14,<0.17",
+                "dnspython>=2.4,<3",
                 "trustme>=1.1,<2",
                 "trio>=0.25,<0.40",
                 "pytest-trio>=0.8,<0.9",

@@ -3,7 +3,7 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.object cimport PyObject
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove
@@ -75,6 +75,18 @@ cdef inline int pbytes(bytearray b, Py_ssize_t o, bytes v) except -1:
 
 cdef inline bytes take(bytearray b, Py_ssize_t o, Py_ssize_t n):
     return PyBytes_FromStringAndSize(<char *>at(b, o, n), n)
+
+
+cdef inline bytes lowered(bytearray b, Py_ssize_t o, Py_ssize_t n, Py_ssize_t more):
+    cdef const uint8_t *p = at(b, o, n)
+    cdef const uint8_t *q = at(b, o + n, more)
+    cdef bytes r = PyBytes_FromStringAndSize(NULL, n + more)
+    cdef uint8_t *w = <uint8_t *>PyBytes_AS_STRING(r)
+    cdef Py_ssize_t i
+    for i in range(n):
+        w[i] = p[i] | (<uint8_t>(<uint8_t>(p[i] - 65) < 26) << 5)
+    memcpy(w + n, q, more)
+    return r
 
 
 cdef inline object view(bytearray b, Py_ssize_t o, Py_ssize_t n):

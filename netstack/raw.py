@@ -72,6 +72,13 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return bytes(memoryview(b)[o : o + n])
 
 
+def lowered(b: bytearray, o: int, n: int, more: int) -> bytes:
+    """A copy of `n + more` bytes, where A to Z among the first `n` became small: how names of the DNS compare (RFC 4343)."""
+    _check(b, o, n)
+    _check(b, o + n, more)
+    return bytes(b[o : o + n].lower() + b[o + n : o + n + more])
+
+
 def view(b: bytearray, o: int, n: int) -> memoryview:
     """`n` bytes without a copy. While it or a part of it lives, `shared(b)`."""
     _check(b, o, n)

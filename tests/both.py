@@ -1,5 +1,7 @@
 """Runs the suite twice, on the compiled build and on the pure one: `make test`. Arguments go to pytest.
 
+Where there are processors for both they run side by side, and what the pure one says is printed after the other.
+
 Both runs are told which build they must find (NETSTACK_EXPECT), and tests/unit/house/test_build.py fails where they find another.
 """
 
@@ -9,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
@@ -31,19 +34,42 @@ def compile_in_place() -> bool:
     return subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=ROOT, env=environment).returncode == 0
 
 
-def run_suite(build: str, arguments: list[str]) -> tuple[bool, str]:
-    """Run pytest on one build; whether it passed, and the line that says so."""
-    print(f"\nmake test: the {build} build", flush=True)
-    environment = {**os.environ, "NETSTACK_EXPECT": build, "NETSTACK_PURE": "1" if build == "pure" else "0"}
-    started = time.monotonic()
-    status = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment).returncode
-    verdict = "passed" if status == 0 else f"FAILED (pytest exit status {status})"
-    return status == 0, f"make test: {build}: {verdict} in {time.monotonic() - started:.0f} s"
+class Suite:
+    """pytest on one build. `quietly` keeps what it prints until it is over."""
+
+    def __init__(self, build: str, arguments: list[str], quietly: bool = False) -> None:
+        self.build = build
+        self._started = time.monotonic()
+        self._output = tempfile.TemporaryFile("w+") if quietly else None  # noqa: SIM115  # open until `finish`
+        if not quietly:
+            print(f"\nmake test: the {build} build", flush=True)
+        environment = {**os.environ, "NETSTACK_EXPECT": build, "NETSTACK_PURE": "1" if build == "pure" else "0"}
+        command = [sys.executable, "-m", "pytest", *arguments]
+        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self._output, stderr=self._output)
+
+    def finish(self) -> tuple[bool, str]:
+        """Whether it passed, and the line that says so."""
+        status = self._process.wait()
+        lasted = time.monotonic() - self._started
+        if self._output is not None:
+            print(f"\nmake test: the {self.build} build, which ran beside it", flush=True)
+            self._output.seek(0)
+            sys.stdout.write(self._output.read())
+            self._output.close()
+        verdict = "passed" if status == 0 else f"FAILED (pytest exit status {status})"
+        return status == 0, f"make test: {self.build}: {verdict} in {lasted:.0f} s"
+
+
+def two_at_once(arguments: list[str]) -> bool:
+    """Is there a processor for each build, and nobody who wants to talk to pytest?"""
+    alone = {"--pdb", "-s", "--capture=no", "--trace"}
+    return len(os.sched_getaffinity(0)) > 1 and not alone.intersection(arguments)
 
 
 def main(arguments: list[str]) -> int:
     lines = []
     good = True
+    beside: Suite | None = None
     reason = why_not_compiled()
     if reason:
         # under CI a build that can't run is a failure; at a desk the pure half is still worth having
@@ -54,10 +80,12 @@ def main(arguments: list[str]) -> int:
         good = False
         lines.append("make test: compiled: FAILED to compile")
     else:
-        passed, line = run_suite("compiled", arguments)
+        if two_at_once(arguments):
+            beside = Suite("pure", arguments, quietly=True)
+        passed, line = Suite("compiled", arguments).finish()
         good &= passed
         lines.append(line)
-    passed, line = run_suite("pure", arguments)
+    passed, line = (beside or Suite("pure", arguments)).finish()
     good &= passed
     lines.append(line)
     print("\n" + "\n".join(lines), flush=True)

@@ -8,6 +8,7 @@ cpdef p16(bytearray b, Py_ssize_t o, unsigned int v)
 cpdef p32(bytearray b, Py_ssize_t o, unsigned int v)
 cpdef pbytes(bytearray b, Py_ssize_t o, bytes v)
 cpdef bytes take(bytearray b, Py_ssize_t o, Py_ssize_t n)
+cpdef bytes lowered(bytearray b, Py_ssize_t o, Py_ssize_t n, Py_ssize_t more)
 cpdef view(bytearray b, Py_ssize_t o, Py_ssize_t n)
 cpdef Py_ssize_t copy_into(object dst, bytearray b, Py_ssize_t o, Py_ssize_t n) except -1
 cpdef fill(bytearray b, Py_ssize_t o, object data, Py_ssize_t at, Py_ssize_t n)

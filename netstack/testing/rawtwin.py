@@ -39,6 +39,10 @@ def take(b: bytearray, o: int, n: int) -> bytes:
     return raw.take(b, o, n)
 
 
+def lowered(b: bytearray, o: int, n: int, more: int) -> bytes:
+    return raw.lowered(b, o, n, more)
+
+
 def view(b: bytearray, o: int, n: int) -> memoryview:
     return raw.view(b, o, n)
 

@@ -166,6 +166,18 @@ def test_spans_are_taken_copied_and_summed_alike(seed):
         both("pbytes", into, offset(rng, len(into)), bytes(data[:10]))
 
 
+def test_letters_are_lowered_alike(seed):
+    rng = random.Random(seed)
+    every = bytearray(range(256))
+    assert both("lowered", every, 0, 256, 0) == bytes(every).lower()
+    assert both("lowered", every, 60, 10, 10) == b"<=>?@abcdeFGHIJKLMNO"
+    for _ in range(500):
+        data = bytearray(rng.randbytes(rng.randrange(0, 40)))
+        o, n, more = offset(rng, len(data)), offset(rng, len(data)), offset(rng, len(data))
+        inside = min(o, n, more) >= 0 and o + n + more <= len(data)
+        assert (both("lowered", data, o, n, more) is not IndexError) == inside
+
+
 def test_the_first_items_of_a_list_go_alike():
     for module in (rawtwin, PURE):
         for n in range(6):

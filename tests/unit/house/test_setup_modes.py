@@ -106,10 +106,24 @@ def test_a_mode_that_does_not_exist_is_refused_with_the_choices(tree):
     assert "say 0, auto or require" in done.stderr
 
 
+class Passed:
+    def finish(self):
+        return True, "passed"
+
+
+def test_both_builds_are_tested_side_by_side_and_the_quiet_one_is_heard(monkeypatch, capfd):
+    monkeypatch.setattr(both, "compile_in_place", lambda: True)
+    monkeypatch.setattr(both, "two_at_once", lambda arguments: True)
+    assert both.main(["--version"]) == 0
+    assert both.main(["--no-such-option"]) == 1
+    heard = capfd.readouterr().out
+    assert "the pure build, which ran beside it" in heard and "compiled: passed in" in heard and "pure: FAILED" in heard
+
+
 def test_a_run_without_a_compiler_tests_the_pure_build_and_fails_only_under_ci(monkeypatch, capsys):
     monkeypatch.setenv("CC", "/no/such/compiler")
     runs = []
-    monkeypatch.setattr(both, "run_suite", lambda build, arguments: runs.append(build) or (True, f"{build}: passed"))
+    monkeypatch.setattr(both, "Suite", lambda build, arguments: runs.append(build) or Passed())
     monkeypatch.delenv("CI", raising=False)
     assert both.main([]) == 0
     monkeypatch.setenv("CI", "true")

@@ -1,0 +1,38 @@
+"""Numbers of the DNS that C arithmetic uses. A twin: const.pxd holds the same names for C. `numbers.py` has them for people."""
+
+HEADER = 12  # octets (RFC 1035 4.1.1)
+MAX_NAME = 255  # octets, the root's zero among them (RFC 1035 2.3.4)
+MAX_LABEL = 63
+MAX_POINTERS = 127  # in one name: it can't have more labels, and a pointer that leads to a pointer serves nobody
+MAX_MESSAGE = 65535  # what the length before a message on a stream can say (RFC 1035 4.2.2)
+MIN_PAYLOAD = 512  # RFC 1035 4.2.1; RFC 6891 6.2.3: smaller values count as this
+MAX_TTL = 0x7FFFFFFF  # RFC 2181 8: a larger one counts as 0
+
+QR = 0x8000
+AA = 0x0400
+TC = 0x0200
+RD = 0x0100
+RA = 0x0080
+AD = 0x0020
+CD = 0x0010
+OPCODE = 0x7800
+DO = 0x8000  # of the OPT record's flags (RFC 3225)
+
+IN = 1
+ANY_CLASS = 255
+
+A = 1
+NS = 2
+CNAME = 5
+SOA = 6
+MX = 15
+AAAA = 28
+OPT = 41
+DS = 43
+RRSIG = 46
+NSEC = 47
+NSEC3 = 50
+DNAME = 39
+TSIG = 250
+ANY = 255
+COOKIE = 10  # the option (RFC 7873)
