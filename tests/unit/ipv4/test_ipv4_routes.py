@@ -204,14 +204,25 @@ def test_a_flood_of_destinations_is_remembered_within_bounds() -> None:
 
 def test_the_queue_to_ourselves_is_bounded() -> None:
     host = Host()
-    for _ in range(1100):
+    for _ in range(4172):
         host.ip.icmp.ping(A, 1, 1, b"", host.now)
-    assert len(host.ip.loop) == 1024
+    assert len(host.ip.loop) == 4096
     assert host.ip.mib.LoopDrops == host.ip.mib.OutDiscards == 76
     for _ in range(70):
         host.ip.icmp.ping(A, 1, 1, b"", host.now)
     host.pass_time(0)
-    assert len(host.ip.loop) == 1024, "the answers wait for the next turn"
+    assert len(host.ip.loop) == 4096, "the answers wait for the next turn"
     host.pass_time(0)
     host.pass_time(0)
     assert not host.ip.loop and host.ip.loop_bytes == 0
+
+
+def test_what_is_large_leaves_room_for_what_is_small() -> None:
+    host = Host()
+    for _ in range(300):
+        host.ip.icmp.ping(A, 1, 1, bytes(60000), host.now)
+    assert 12 << 20 > host.ip.loop_bytes > 11 << 20
+    drops = host.ip.mib.LoopDrops
+    for _ in range(100):
+        host.ip.icmp.ping(A, 1, 1, bytes(40), host.now)
+    assert host.ip.mib.LoopDrops == drops > 0
