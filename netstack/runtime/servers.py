@@ -71,7 +71,8 @@ class Server(asyncio.AbstractServer):
             listening = sock.listening
             assert listening is not None
             waiting = list(iter(listening.take, None))
-            listening.listener.accept = self._accept
+            if listening.listener is not None:  # one for IPv6 alone has none
+                listening.listener.accept = self._accept
             for end in waiting:
                 if self._late is not None:
                     self._late(end)

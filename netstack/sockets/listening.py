@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AddressInUse, UsageError
 from ..tcp.connection import Connection
+from ..tcp.listener import Listener
 from . import const as c
 from .end import StreamEnd
 from .failures import told
@@ -31,32 +32,41 @@ class Listening:
         self.queue: deque[StreamEnd] = deque()
         assert sock.bound is not None
         ip, port = sock.bound
+        self.listener: Listener | None = None
+        if sock.alone:
+            return
         try:
             self.listener = sock.table.stack.tcp.listen(ip, port, self.arrive, length(backlog))
         except (AddressInUse, UsageError) as error:
             raise told(error) from None
 
     def resize(self, backlog: int) -> None:
-        self.listener.backlog = length(backlog)
+        if self.listener is not None:
+            self.listener.backlog = length(backlog)
 
     def arrive(self, conn: Connection) -> StreamEnd:
         end = StreamEnd(self.sock.turn)
         end.bind(conn)
         self.queue.append(end)
-        self.listener.waiting += 1
+        self._wait(1)
         self.sock.changed()
         return end
 
     def take(self) -> StreamEnd | None:
         if not self.queue:
             return None
-        self.listener.waiting -= 1
+        self._wait(-1)
         return self.queue.popleft()
+
+    def _wait(self, change: int) -> None:
+        if self.listener is not None:
+            self.listener.waiting += change
 
     def close(self) -> None:
         """Those who wait are reset: nobody will ever talk to them."""
         now = self.sock.turn.now()
-        self.listener.close(now)
+        if self.listener is not None:
+            self.listener.close(now)
         while self.queue:
             end = self.queue.popleft()
             if not end.ended:

@@ -56,6 +56,11 @@ class StreamSocket(Socket):
         self.congestion = ""  # a strategy by name; "" for the stack's own
 
     @property
+    def alone(self) -> bool:
+        """For IPv6 alone: it can be bound to `::` beside an IPv4 socket, and listen, but nobody gets there before there is IPv6."""
+        return self.family == c.AF_INET6 and bool(self.options[c.IPPROTO_IPV6, c.IPV6_V6ONLY])
+
+    @property
     def conn(self) -> Connection | None:
         """The connection, while there is one."""
         end = self.stream
@@ -105,6 +110,11 @@ class StreamSocket(Socket):
         ip, port = parse(self.family, address, "bind")
         if self.table.ports.held(self) or self.conn is not None:  # a port that nobody has asked for goes with its connection
             raise failure(errno.EINVAL, "bind(): the socket is bound already")
+        if self.alone:
+            if ip:
+                raise failure(errno.EADDRNOTAVAIL, "bind(): a socket for IPv6 alone has no IPv4 address")
+            self.bound = 0, port or self.table.stack.tcp.hub.free_port()
+            return
         self.bound = ip, self.table.ports.reserve(self, ip, port)
 
     def listen(self, backlog: int = 128) -> None:
@@ -114,7 +124,7 @@ class StreamSocket(Socket):
             return
         if self.phase != UNCONNECTED:
             raise failure(errno.EINVAL)
-        if not self.table.ports.held(self):
+        if not self.table.ports.held(self) and not (self.alone and self.bound):
             self.bound = 0, self.table.ports.reserve(self, 0, 0)
         self.stream = None
         self.listening = Listening(self, backlog)

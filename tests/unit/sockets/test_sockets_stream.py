@@ -193,6 +193,23 @@ def test_sockets_of_ipv6_speak_ipv4_behind_mapped_addresses(lab):
     fails(errno.EADDRNOTAVAIL, lab.a.sockets.open(c.AF_INET6, c.SOCK_STREAM).bind, ("::1", 80))
 
 
+def test_a_listener_for_ipv6_alone_stands_beside_one_for_ipv4(lab):
+    four = lab.listener(port=8080)
+    six = lab.b.sockets.open(c.AF_INET6, c.SOCK_STREAM)
+    fails(errno.EADDRINUSE, six.bind, ("::", 8080))
+    six.setsockopt(c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1)
+    six.bind(("::", 8080))
+    six.listen()
+    assert six.getsockname() == ("::", 8080, 0, 0) and six.getsockopt(c.SOL_SOCKET, c.SO_ACCEPTCONN) == 1
+    lab.begin(lab.a.sockets.stream(), (lab.ip_b, 8080))
+    lab.rest()
+    assert four.events() == c.POLLIN and six.events() == 0
+    fails(errno.EAGAIN, six.accept)
+    six.close()
+    four.accept()
+    fails(errno.ENOPROTOOPT, four.setsockopt, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1)
+
+
 def test_what_the_stack_does_not_have_is_refused(wire):
     fails(errno.EAFNOSUPPORT, wire.a.sockets.open, 1, c.SOCK_STREAM)
     fails(errno.EPROTONOSUPPORT, wire.a.sockets.open, c.AF_INET, 3)
