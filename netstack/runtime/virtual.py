@@ -140,6 +140,14 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
     def _thread_done(self, _: object) -> None:
         self._in_threads -= 1
 
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """A thread waits for the others, and since Python 3.12 a timer for it, which must not jump meanwhile."""
+        self._in_threads += 1
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self._in_threads -= 1
+
 
 def _name(handle: asyncio.Handle) -> str:
     """What a program calls the work behind a handle: its task, or its callback."""
