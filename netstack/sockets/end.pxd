@@ -2,7 +2,7 @@ from netstack.sockets.inbox cimport Inbox
 
 
 cdef class StreamEnd(Inbox):
-    cdef public object face
+    cdef public object face, told
     cdef readonly bint open
     cdef public bint shut
     cdef void connected(self, long long now) except *

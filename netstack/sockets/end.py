@@ -13,15 +13,18 @@ class Face(Protocol):
 
 
 class StreamEnd(Inbox):
-    """open   the handshake is done         shut   both ways are, by us: what still comes, nobody will read"""
+    """open   the handshake is done         shut   both ways are, by us: what still comes, nobody will read
+    told   options that its listener had when it came
+    """
 
-    __slots__ = ("face", "open", "shut")
+    __slots__ = ("face", "open", "shut", "told")
 
     def __init__(self, clock: Turn) -> None:
         Inbox.__init__(self, clock)
         self.face: Face | None = None  # nobody, while it waits to be accepted
         self.open = False
         self.shut = False
+        self.told: dict[tuple[int, int], int] | None = None
 
     def connected(self, now: int) -> None:
         self.open = True

@@ -47,6 +47,7 @@ class Listening:
     def arrive(self, conn: Connection) -> StreamEnd:
         end = StreamEnd(self.sock.turn)
         end.bind(conn)
+        end.told = dict(self.sock.options.values)  # what the listener is told later is for those who come later, as in Linux
         self.queue.append(end)
         self._wait(1)
         self.sock.changed()

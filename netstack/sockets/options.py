@@ -94,10 +94,6 @@ class Options:
             if apply is not None:
                 apply(sock, value)
 
-    def inherit(self, other: Options) -> None:
-        """What a listener was told holds for what it accepts."""
-        self.values = dict(other.values)
-
 
 def _number(value: Any) -> int:
     if isinstance(value, int):

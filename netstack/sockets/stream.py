@@ -140,7 +140,7 @@ class StreamSocket(Socket):
             raise would_block()
         new = StreamSocket(self.table, self.family, self.proto)
         self.table.enter(new)
-        new.options.inherit(self.options)
+        new.options.values = end.told or {}
         new.congestion = self.congestion
         new.take(end)
         return new, text(self.family, new.peer, new.peer_port)

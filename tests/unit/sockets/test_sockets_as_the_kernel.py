@@ -53,7 +53,7 @@ class Ours:
         return sock.events()
 
     def settle(self):
-        self.world.rest(5_000_000)
+        self.world.rest(300_000_000)  # with Nagle and delayed acknowledgements; Linux acknowledges the first segments at once
 
     def close(self):
         self.world.close()
@@ -90,8 +90,10 @@ class Play:
         if what == "connect":
             if sock is other:
                 return None
-            where = other.getsockname()
-            return sock.connect(("127.0.0.1", where[1] or 1))
+            port = other.getsockname()[1]
+            if self.kind == c.SOCK_STREAM and not other.getsockopt(c.SOL_SOCKET, c.SO_ACCEPTCONN):
+                port = 1  # a free port could become Linux's own choice for this very socket, and be connected to itself
+            return sock.connect(("127.0.0.1", port or 1))
         if what == "accept":
             new, peer = sock.accept()
             if isinstance(new, socket.socket):
