@@ -115,8 +115,8 @@ class TcpCore(PacketSink):
             verdict = tw.input(seq, flags, n, _OPTIONS.tsval, f.now)
             if verdict == 2:
                 hub.linger(tw, f.now)
-            if verdict != 1 or hub.listener_for(f.dst, ports & const.M16) is None:
-                return
+            if verdict != 1:
+                return  # an acceptable SYN goes on: to its listener, or to be refused where there is none any more
         if flags & const.RST:
             ext.InStray += 1
             return

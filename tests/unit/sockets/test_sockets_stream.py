@@ -76,6 +76,22 @@ def test_so_error_takes_the_error_of_a_refused_connect(lab):
     fails(errno.EPIPE, client.send, b"x")
 
 
+def test_a_port_that_met_a_time_wait_is_refused_when_nobody_listens_any_more(wire):
+    listener = wire.listener(wire.b, 8080)
+    for attempt in range(2):
+        client = wire.a.sockets.stream()
+        client.bind(("", 50001))
+        wire.begin(client, (wire.ip_b, 8080))
+        wire.rest()
+        if attempt:
+            break
+        server, _ = listener.accept()
+        for sock in (server, client, listener):
+            sock.close()
+            wire.rest()
+    assert client.getsockopt(c.SOL_SOCKET, c.SO_ERROR) == errno.ECONNREFUSED
+
+
 def test_a_read_learns_of_a_refused_connect(lab):
     client = lab.begin(lab.a.sockets.stream(), (lab.ip_b, 81))
     lab.rest()
