@@ -11,13 +11,33 @@ which ends the process.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 from ..buffers import Pool
+from ..errors import UsageError
 from .current import in_thread
 
 BLOCK = 262144
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)  # Linux 4.14
+
+
+class HasFileno(Protocol):
+    """An open file."""
+
+    def fileno(self) -> int: ...
+
+
+def span(file: int | HasFileno, offset: int, count: int | None) -> tuple[int, int, int]:
+    """Descriptor, and first and last offset, of what `send_file(file, offset, count)` sends. Raises UsageError, OSError."""
+    fd = file if isinstance(file, int) else file.fileno()
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError("send_file() sends regular files: read anything else yourself, and send_all() it")
+    if offset < 0 or (count is not None and count < 0):
+        raise UsageError(f"offset={offset} and count={count} must not be negative")
+    return fd, offset, status.st_size if count is None else offset + count
 
 
 async def read_blocks(fd: int, offset: int, end: int) -> AsyncIterator[memoryview]:

@@ -19,8 +19,3 @@ def ipv4(host: str) -> int:
         return int(Ip4.parse(host))
     except UsageError:
         raise UsageError(f"{host!r} is not an IPv4 address, and names are not resolved here: write one like 10.79.0.2") from None
-
-
-def local_ipv4(host: str | None) -> int:
-    """A host to listen on: none, "" and "0.0.0.0" mean all addresses, 0."""
-    return ipv4(host) if host else 0

@@ -7,10 +7,7 @@ as it came, wait where they say that they wait, and raise at once on a broken st
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 from collections.abc import Callable
-from typing import Protocol
 
 from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
@@ -21,18 +18,12 @@ from ..udp.core import UdpPort
 from ..udp.mib import UdpMib
 from ..udp.queue import DatagramQueue
 from .base import Crank
-from .fileblocks import read_blocks
+from .fileblocks import HasFileno, read_blocks, span
 from .resolve import ipv4
 from .streamcore import StreamCore
 
 Buffer = bytes | bytearray | memoryview
 NOTHING = memoryview(b"")
-
-
-class HasFileno(Protocol):
-    """An open file."""
-
-    def fileno(self) -> int: ...
 
 
 async def wait_for(future: asyncio.Future[None], timeout: Duration | None, what: str) -> None:
@@ -253,14 +244,8 @@ class TcpStream:
 
         Raises as `send_all` does, with `timeout` for each block; OSError from reading; UsageError for what is no regular file.
         """
-        fd = file if isinstance(file, int) else file.fileno()
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError("send_file() sends regular files: read anything else yourself, and send_all() it")
-        if offset < 0 or (count is not None and count < 0):
-            raise UsageError(f"offset={offset} and count={count} must not be negative")
         sent = 0
-        async for block in read_blocks(fd, offset, status.st_size if count is None else offset + count):
+        async for block in read_blocks(*span(file, offset, count)):
             await self.send_all(block, timeout)
             sent += len(block)
         return sent

@@ -8,22 +8,19 @@ has ciphertext flushes, or leaves it to the one who is flushing, who doesn't sto
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 from collections.abc import Awaitable, Callable
 from ssl import SSLObject
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError
 from ..instant import Duration, check_timeout
-from ..runtime.fileblocks import read_blocks
+from ..runtime.fileblocks import HasFileno, read_blocks, span
 from ..signatures import Address, Stream
 from .engine import RECORD, Buffer, Engine
 from .errors import TlsError, TruncatedError
 from .mib import TlsMib
 
 if TYPE_CHECKING:
-    from ..runtime.streams import HasFileno
     from ..runtime.waits import Event, Waits
 
 A = TypeVar("A")
@@ -264,14 +261,8 @@ class TlsStream:
 
         Raises as `send_all` does, with `timeout` for each block; OSError from reading; UsageError for what is no regular file.
         """
-        fd = file if isinstance(file, int) else file.fileno()
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError("send_file() sends regular files: read anything else yourself, and send_all() it")
-        if offset < 0 or (count is not None and count < 0):
-            raise UsageError(f"offset={offset} and count={count} must not be negative")
         sent = 0
-        async for block in read_blocks(fd, offset, status.st_size if count is None else offset + count):
+        async for block in read_blocks(*span(file, offset, count)):
             await self.send_all(block, timeout)
             sent += len(block)
         return sent
