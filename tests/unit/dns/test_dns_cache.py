@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netstack.dns import name
-from netstack.dns.cache import OVERHEAD, SECOND, Cache, CacheConfig, Credit, Kind, key_of
 from netstack.dns.numbers import Type
+from netstack.dns.resolve.cache import OVERHEAD, SECOND, Cache, CacheConfig, Credit, Kind, key_of
 from netstack.errors import UsageError
 
 N = name.parse

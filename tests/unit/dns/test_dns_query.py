@@ -8,9 +8,9 @@ from netstack.dns import name
 from netstack.dns.edns import Edns, cookie_option
 from netstack.dns.message import Message, Question, Record, decode
 from netstack.dns.numbers import Rcode, Type
-from netstack.dns.query import Answered, GaveUp, Query, QueryConfig, SendDatagram, SendStream
+from netstack.dns.resolve.query import Answered, GaveUp, Query, QueryConfig, SendDatagram, SendStream
+from netstack.dns.resolve.upstream import MOST, SECOND, Upstream
 from netstack.dns.stream import Deframer, frame
-from netstack.dns.upstream import MOST, SECOND, Upstream
 from netstack.errors import UsageError, WireError
 
 N = name.parse

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from netstack.dns import name
-from netstack.dns.denial import nsec3_hash, nsec3_label
+from netstack.dns.authority.denial import nsec3_hash, nsec3_label
+from netstack.dns.authority.zone import MOST_ALIASES, Zone
 from netstack.dns.message import decode
 from netstack.dns.numbers import Rcode, Type, type_number, type_text
-from netstack.dns.zone import MOST_ALIASES, Zone
 from netstack.errors import UsageError
 
 N = name.parse

@@ -8,7 +8,7 @@ import base64
 import bisect
 import hashlib
 
-from . import name as names
+from .. import name as names
 
 _HEX32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghijklmnopqrstuv")
 

@@ -22,14 +22,14 @@ import enum
 
 from attrs import field, frozen, validators
 
-from ..errors import UsageError, WireError
-from ..signatures import Rng
-from . import const as dc
-from . import numbers
-from .edns import Edns, cookie_option
-from .message import Message, Question, decode
-from .mib import QueryMib
-from .numbers import Rcode
+from ...errors import UsageError, WireError
+from ...signatures import Rng
+from .. import const as dc
+from .. import numbers
+from ..edns import Edns, cookie_option
+from ..message import Message, Question, decode
+from ..mib import QueryMib
+from ..numbers import Rcode
 from .upstream import SECOND, Upstream
 
 LOWEST_PORT = 1024  # RFC 5452 9.2: the more of the 65536 the better

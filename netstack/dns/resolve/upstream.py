@@ -1,7 +1,7 @@
 """What a client knows of one server: how fast it is, whether it knows EDNS, its cookie. Who asks many servers keeps one of these
 for each, in a table that it bounds."""
 
-from . import const as dc
+from .. import const as dc
 
 SECOND = 1_000_000_000
 INITIAL = 400_000_000  # ns to wait where nothing is known: most of the world is nearer (Unbound: 376 ms)

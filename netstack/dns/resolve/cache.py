@@ -19,9 +19,9 @@ from collections import OrderedDict
 
 from attrs import field, frozen, validators
 
-from ..errors import UsageError
-from . import const as dc
-from .mib import CacheMib
+from ...errors import UsageError
+from .. import const as dc
+from ..mib import CacheMib
 
 SECOND = 1_000_000_000
 NXDOMAIN_TYPE = 0  # a denial of all types stands under this one, which no record can have (RFC 6895 3.1)

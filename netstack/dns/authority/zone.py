@@ -10,12 +10,12 @@ it.
 Signed zones are served as they are: signatures go with their sets, and `denial.py` chooses the records that prove what is missing.
 """
 
-from ..errors import UsageError, WireError
-from . import name as names
-from . import rdata as data
+from ...errors import UsageError, WireError
+from .. import name as names
+from .. import rdata as data
+from ..message import Message, Question, Record
+from ..numbers import Class, Rcode, Type, type_number, type_text
 from .denial import Chain, Nsec3Chain, NsecChain
-from .message import Message, Question, Record
-from .numbers import Class, Rcode, Type, type_number, type_text
 
 MOST_ALIASES = 16
 

@@ -1,0 +1,1 @@
+"""Zones: what a server says of names that are its own."""
