@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager
 
 import trio
@@ -14,6 +15,9 @@ from ..waits import Event
 class TrioWaits:
     def now(self) -> int:
         return int(trio.current_time() * SECOND)
+
+    def wall(self) -> int:
+        return int(time.time())
 
     def event(self) -> Event:
         return trio.Event()
