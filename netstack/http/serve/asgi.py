@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from ...errors import BrokenError, NetstackError, UsageError
-from ...runtime.waits import Event, waits_here
+from ...runtime.waits import Event, Spawned, waits_here
 from ..events import RawFields
 from ..target import split_target, unescape
 from .exchange import Exchange
@@ -166,24 +166,29 @@ class _Lifespan:
         self._messages: list[Message] = []
         self._told: Event | None = None  # something new in `_messages`
         self._answered: Event | None = None
+        self._started = False
         self._failure = ""
-        self._running = False
+        self._task: Spawned | None = None
 
     async def startup(self) -> None:
-        """Raises LifespanError where the application says that it can't start."""
-        self._running = True
+        """Raises LifespanError where the application says that it can't start, or has no lifespan and must."""
         waits = waits_here()
-        self._told, self._answered = waits.event(), waits.event()
-        waits.spawn(self._run)
+        self._told = waits.event()
+        self._task = waits.spawn(self._run)
         await self._say("lifespan.startup")
         if self._failure:
             raise LifespanError(f"the application could not start: {self._failure}")
 
     async def shutdown(self) -> None:
-        if self._running:
+        if self._task is None:
+            return
+        if self._started:
             await self._say("lifespan.shutdown")
             if self._failure:
                 log.error("the application did not end well: %s", self._failure)
+        self._task.cancel()
+        await self._task.join()
+        self._task = None
 
     async def _say(self, kind: str) -> None:
         assert self._told is not None
@@ -194,17 +199,19 @@ class _Lifespan:
 
     async def _run(self) -> None:
         scope: Scope = {"type": "lifespan", "asgi": LIFESPAN_VERSIONS, "state": self._state}
-        started = False
         try:
             await self._app(scope, self._receive, self._send)
+            if self._insists and not self._started:
+                self._failure = self._failure or "it took no part in its lifespan"
         except Exception as error:
-            started = "lifespan.startup.complete" in self._state.get("", ())
-            if self._insists:
-                self._failure = str(error) or type(error).__name__
-            elif not started:
+            if self._started:
+                log.error("the lifespan of the application failed", exc_info=error)
+            elif self._insists:
+                self._failure = self._failure or str(error) or type(error).__name__
+            else:
                 log.debug("the application has no lifespan", exc_info=error)
         finally:
-            self._running = False
+            self._started = False
             if self._answered is not None:
                 self._answered.set()
 
@@ -221,6 +228,8 @@ class _Lifespan:
             raise UsageError(f"an application can't send {kind!r} in its lifespan")
         if kind.endswith(".failed"):
             self._failure = message.get("message", "") or "it gave no reason"
+        if kind == "lifespan.startup.complete":
+            self._started = True
         if self._answered is not None:
             self._answered.set()
 
