@@ -18,7 +18,8 @@ _SPELLINGS = {b"etag": b"ETag", b"te": b"TE", b"www-authenticate": b"WWW-Authent
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _NO_BODY = (204, 304)  # and 1xx: RFC 9110 6.4.1
-_NO_TRAILERS = frozenset((b"content-length", b"transfer-encoding", b"trailer", b"connection", b"host", b"content-encoding"))  # 6.5.1
+# RFC 9110 6.5.1
+_NO_TRAILERS = frozenset((b"content-length", b"transfer-encoding", b"trailer", b"connection", b"host", b"content-encoding"))
 
 
 @lru_cache(maxsize=256)

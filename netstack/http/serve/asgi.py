@@ -59,7 +59,7 @@ class Asgi:
 
     async def __call__(self, exchange: Exchange) -> None:
         head = exchange.head
-        authority, path, query = split_target(head.target)
+        _, path, query = split_target(head.target)
         root_path = self.root_path
         scope: Scope = {
             "type": "http",
@@ -77,11 +77,6 @@ class Asgi:
             "state": self.state.copy(),
             "extensions": EXTENSIONS,
         }
-        if head.upgrade and head.upgrade.lower() == b"websocket":
-            from .websocket import websocket
-
-            await websocket(exchange, scope, self.app)
-            return
         call = _Call(exchange)
         await self.app(scope, call.receive, call.send)
 

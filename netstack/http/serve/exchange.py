@@ -49,6 +49,9 @@ class Exchange(Protocol):
     async def send(self, data: bytes | memoryview) -> None:
         """Some of the body; returns when the session holds no more than its bound."""
 
+    async def flush(self) -> None:
+        """Send the head, if it was held back."""
+
     async def send_file(self, descriptor: int, offset: int, count: int) -> None:
         """The same from an open file, without copying where the stack can."""
 

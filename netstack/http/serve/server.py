@@ -13,6 +13,7 @@ It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks 
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from ...errors import TimedOut, UsageError
@@ -89,10 +90,8 @@ class HttpServer(Generic[S_co]):
 
     async def _wait(self, duration: Duration) -> None:
         waits = self._waits_here()
-        try:
+        with suppress(TimedOut):
             await waits.wait(waits.event(), duration)
-        except TimedOut:
-            pass
 
     @property
     def stack(self) -> S_co:
@@ -141,8 +140,7 @@ class HttpServer(Generic[S_co]):
 
     async def _serve(self, stream: Stream) -> None:
         self.mib.Connections += 1
-        protocol = getattr(stream, "selected_alpn_protocol", None)
-        secured = hasattr(stream, "selected_alpn_protocol")
+        secured = hasattr(stream, "selected_alpn_protocol")  # as streams under TLS have it
         session = Session(stream, self._environment, "https" if secured else "http")
         self._sessions.add(session)
         try:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from ...errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError
+from ...errors import BrokenError, ClosedError, TimedOut, UsageError
 from ...instant import Duration, Instant
 from ...runtime.fileblocks import read_blocks
 from ...runtime.waits import Event as Happening
@@ -54,7 +54,7 @@ class Session:
     """One connection, from its first byte to its last. `run` it in its own task."""
 
     __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface",
-                 "_events", "_receiving", "_arrived")  # fmt: skip
+                 "_events", "_receiving", "_arrived", "_watchers")  # fmt: skip
 
     def __init__(self, stream: Stream, environment: Environment, scheme: str = "http") -> None:
         self.stream = stream
@@ -69,6 +69,7 @@ class Session:
         self._events: deque[Event] = deque()
         self._receiving = False
         self._arrived: Happening | None = None
+        self._watchers: list[Happening] = []
 
     @property
     def idle(self) -> bool:
@@ -148,6 +149,8 @@ class Session:
                 return
             finally:
                 self._receiving = False
+                if self._watchers:
+                    self._wake()
         if now < deadline:  # the server is closing, and its grace is over
             self.lost = ClosedError("the server is closing")
             raise self.lost
@@ -181,26 +184,32 @@ class Session:
 
     async def watch(self, exchange: "Exchange1") -> None:
         """Receive while a response is made, until the client is gone or the exchange over. Raises nothing."""
-        if self._receiving:
-            raise BusyError("another task is already waiting for the client to go")
-        self._receiving = True
-        try:
-            while not exchange.over and self.lost is None:
-                room = self.env.config.limits.pipeline - self.conn.buffered
-                if room <= 0:  # nothing more is taken of who has pipelined so much: only sending can tell
-                    exchange.ending = self.env.waits().event()
-                    await exchange.ending.wait()
-                    return
+        while not exchange.over and self.lost is None:
+            room = self.env.config.limits.pipeline - self.conn.buffered
+            if self._receiving or room <= 0:  # nothing more is taken of who has pipelined so much: only sending can tell
+                turn = exchange.ending = self.env.waits().event()
+                self._watchers.append(turn)
+                await turn.wait()
+                continue
+            self._receiving = True
+            try:
                 data = await self.stream.receive(room)
-                if not data and not exchange.over:
+                if data:
+                    self._take(data)
+                elif not exchange.over:
                     return  # it may still read; but who waits for this has nobody else to ask
-                self._take(data)
-        except (OSError, ClosedError) as error:
-            self.lost = error
-        finally:
-            self._receiving = False
-            if self._arrived is not None:
-                self._arrived.set()
+            except (OSError, ClosedError) as error:
+                self.lost = error
+            finally:
+                self._receiving = False
+                self._wake()
+
+    def _wake(self) -> None:
+        """Whoever waits for another's receiving may look again."""
+        if self._arrived is not None:
+            self._arrived.set()
+        while self._watchers:
+            self._watchers.pop().set()
 
     async def _next_event(self) -> Event:
         while not self._events:
@@ -324,8 +333,8 @@ class Session:
 class Exchange1:
     """`Exchange` over HTTP/1.1."""
 
-    __slots__ = ("head", "trailers", "status", "sent", "over", "finished", "aborted", "upgraded", "ending", "_session", "_held", "_started",
-                 "_ended")  # fmt: skip
+    __slots__ = ("head", "trailers", "status", "sent", "over", "finished", "aborted", "upgraded", "ending", "_session", "_held",
+                 "_started", "_ended")  # fmt: skip
 
     def __init__(self, session: Session, head: RequestHead) -> None:
         self.head = head
@@ -459,8 +468,10 @@ class Exchange1:
         self.aborted = self.over = True
 
     def _check(self, started: bool) -> None:
+        if self._session.lost is not None:
+            raise self._session.lost
         if self.over:
-            raise self._session.lost or UsageError("the response is whole, or was given up: nothing can follow")
+            raise UsageError("the response is whole, or was given up: nothing can follow")
         if self._started != started:
             raise UsageError("a response is started once, before its body" if self._started else "start the response first")
 

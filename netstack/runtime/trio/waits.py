@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import time
-=======
 import contextvars
->>>>>>> main
+import time
 from contextlib import AbstractContextManager
 
 import trio
