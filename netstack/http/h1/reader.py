@@ -18,7 +18,6 @@ late.
 
 import re
 from collections.abc import Callable
-from enum import IntEnum
 
 import httptools
 
@@ -26,6 +25,7 @@ from ..config import HttpLimits
 from ..events import Body, Closed, End, Event, RawFields, Refusal, RequestHead
 from ..refused import Refused
 from ..target import check_authority, check_target
+from . import const as hc
 from .chunks import ChunkReader
 
 # RFC 9110 5.6.2: token = 1*tchar. Possessive: a mismatch is final, no input costs more than one pass
@@ -37,16 +37,7 @@ _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _DIGITS = re.compile(rb"[0-9]++")
 _STARTS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\r")
-_LENGTH_DIGITS = 19  # more overflow 64 bits somewhere behind us
-
-
-class _Mode(IntEnum):
-    LINE = 0  # before the end of the request line
-    FIELDS = 1  # in the header section
-    SIZED = 2  # in a body of known length
-    CHUNKED = 3  # in a chunked body
-    DONE = 4  # a whole message was handed up: waits for `resume`
-    DEAD = 5  # refused, or ended
+_LENGTH_DIGITS = 18  # more overflow 64 bits somewhere: here, or behind us
 
 
 class _Sink:
@@ -101,7 +92,7 @@ class Reader:
 
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
-        self._mode = _Mode.LINE
+        self._mode = hc.LINE
         self._buffer = b""
         self._at = 0  # what lies before it is spent
         self._seen = 0  # of what follows `_at`, so much holds no end of section
@@ -119,11 +110,11 @@ class Reader:
     @property
     def mid_head(self) -> bool:
         """Has a request begun, and its header section not ended?"""
-        return self._mode == _Mode.FIELDS or (self._mode == _Mode.LINE and self.buffered > 0)
+        return self._mode == hc.FIELDS or (self._mode == hc.LINE and self.buffered > 0)
 
     def feed(self, data: bytes) -> list[Event]:
         """What `data` completes, in order. After a `Refusal` or a `Closed` nothing more comes."""
-        if self._mode == _Mode.DEAD or self._eof:
+        if self._mode == hc.DEAD or self._eof:
             return []
         if not data:
             self._eof = True
@@ -135,8 +126,8 @@ class Reader:
 
     def resume(self) -> list[Event]:
         """On to the next message, after `End` was handed up and answered."""
-        assert self._mode == _Mode.DONE, "the last message has not ended"
-        self._mode = _Mode.LINE
+        assert self._mode == hc.DONE, "the last message has not ended"
+        self._mode = hc.LINE
         self._blank = False
         return self._read()
 
@@ -148,7 +139,7 @@ class Reader:
 
     def stop(self) -> None:
         """Read no more."""
-        self._mode = _Mode.DEAD
+        self._mode = hc.DEAD
         self._buffer, self._at = b"", 0
 
     def _read(self) -> list[Event]:
@@ -156,7 +147,7 @@ class Reader:
         try:
             while self._step(events):
                 pass
-            if self._eof and self._mode < _Mode.DONE:
+            if self._eof and self._mode < hc.DONE:
                 self._end_of_stream(events)
         except Refused as refused:
             self.stop()
@@ -166,21 +157,21 @@ class Reader:
     def _step(self, events: list[Event]) -> bool:
         """Read one thing more. False when it needs more bytes, or must not go on."""
         mode = self._mode
-        if mode == _Mode.LINE:
+        if mode == hc.LINE:
             return self._request_line()
-        if mode == _Mode.FIELDS:
+        if mode == hc.FIELDS:
             return self._header_section(events)
-        if mode == _Mode.SIZED:
+        if mode == hc.SIZED:
             return self._sized(events)
-        if mode == _Mode.CHUNKED:
+        if mode == hc.CHUNKED:
             return self._chunked(events)
         return False
 
     def _end_of_stream(self, events: list[Event]) -> None:
-        if self._mode == _Mode.LINE and not self.buffered:
+        if self._mode == hc.LINE and not self.buffered:
             self.stop()
             events.append(Closed())
-        elif self._mode <= _Mode.FIELDS:
+        elif self._mode <= hc.FIELDS:
             raise Refused(400, "The stream ended in the header section.", truncated=True)
         else:
             raise Refused(400, "The stream ended in the body.", truncated=True)
@@ -216,7 +207,7 @@ class Reader:
         self._line = (method, target, 1 if minor != b"0" else 0)
         self._at = end - 1  # its CRLF stays: with the one that ends the section it makes the mark to look for
         self._seen = 0
-        self._mode = _Mode.FIELDS
+        self._mode = hc.FIELDS
         return True
 
     def _header_section(self, events: list[Event]) -> bool:
@@ -238,10 +229,10 @@ class Reader:
         events.append(head)
         if head.length is None:
             self._chunks = ChunkReader(self._limits)
-            self._mode = _Mode.CHUNKED
+            self._mode = hc.CHUNKED
         else:
             self._left = head.length
-            self._mode = _Mode.SIZED
+            self._mode = hc.SIZED
         return True
 
     def _head(self, fields: RawFields) -> RequestHead:
@@ -326,7 +317,7 @@ class Reader:
             if self._left:
                 return False
         events.append(End())
-        self._mode = _Mode.DONE
+        self._mode = hc.DONE
         return False
 
     def _chunked(self, events: list[Event]) -> bool:
@@ -340,6 +331,6 @@ class Reader:
         if self._chunks.trailers is None:
             return False
         events.append(End(split_fields(self._chunks.trailers)))
-        self._mode = _Mode.DONE
+        self._mode = hc.DONE
         return False
 

@@ -87,11 +87,14 @@ class Writer:
                 told = value
                 continue
             if line == b"Transfer-Encoding: ":
-                raise UsageError("leave Transfer-Encoding to the server: it chunks a body whose length isn't known")
+                if value.lower() != b"chunked":
+                    raise UsageError("leave Transfer-Encoding to the server: it chunks a body whose length isn't known")
+                continue  # asked for what is done anyway, or can't be
             if line == b"Connection: ":
-                if value.lower() != b"close":
-                    raise UsageError("the only Connection header that a response may ask for is close")
-                keep_alive = False
+                if value.lower() == b"close":
+                    keep_alive = False
+                elif value.lower() != b"keep-alive":
+                    raise UsageError("the only Connection headers that a response may have are close and keep-alive")
                 continue
             dated = dated or line == b"Date: "
             _check_value(name, value)
