@@ -24,6 +24,11 @@ cdef class ServerConnection:
     cpdef list next_request(self, object now)
     @cython.locals(size=Py_ssize_t, head=RequestHead)
     cdef list _follow(self, list events)
+    @cython.locals(keep_alive=bint, data=bytes)
+    cpdef bytes start(self, int status, object fields, object length, bytes date)
+    cpdef object body(self, object data)
+    @cython.locals(data=bytes)
+    cpdef bytes finish(self, object trailers=*)
     cpdef void close(self) except *
     cdef void _check(self, int step) except *
     @cython.locals(request=int, response=int)

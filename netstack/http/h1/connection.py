@@ -133,24 +133,11 @@ class ServerConnection:
     def send(self, event: Sent, date: bytes = b"") -> bytes:
         """The bytes of `event`, which may be none. `date` goes into a `ResponseHead`, unless it has one of its own."""
         if isinstance(event, Body):
-            if self.server != hc.SERVER_BODY:
-                raise UsageError("a body follows the head of a response")
-            return self._writer.body(event.data)
+            return self.body(event.data)
         if isinstance(event, ResponseHead):
-            self._check(hc.START)
-            # RFC 9110 10.1.1: who answers at once instead of asking for the body can't know whether it comes
-            keep_alive = self._keep_alive and not self._last and not self._owes_continue and self.client != hc.CLIENT_BROKEN
-            data = self._writer.start(event, self._method, self._minor, keep_alive, date)
-            self._keep_alive = not self._writer.close
-            self._step(hc.START)
-            return data
+            return self.start(event.status, event.fields, event.length, date)
         if isinstance(event, End):
-            self._check(hc.FINISH)
-            data = self._writer.finish(event.trailers)
-            self._step(hc.FINISH)
-            if self.client == hc.CLIENT_BODY and (self._unread or 0) > self.config.limits.drain:
-                self._keep_alive = False
-            return data
+            return self.finish(event.trailers)
         self._check(hc.INTERIM)
         if not 100 <= event.status < 200 or event.status == 101:
             raise UsageError(f"an interim response is one of 1xx and does not switch protocols: not {event.status}")
@@ -158,6 +145,31 @@ class ServerConnection:
         if not self._minor:
             return b""  # RFC 9110 15.2: a client of HTTP/1.0 must not be sent any
         return status_line(event.status) + field_lines(event.fields) + b"\r\n"
+
+    def start(self, status: int, fields: RawFields, length: int | None, date: bytes) -> bytes:
+        """`send` of a `ResponseHead`, without making one."""
+        self._check(hc.START)
+        # RFC 9110 10.1.1: who answers at once instead of asking for the body can't know whether it comes
+        keep_alive = self._keep_alive and not self._last and not self._owes_continue and self.client != hc.CLIENT_BROKEN
+        data = self._writer.start(status, fields, length, self._method, self._minor, keep_alive, date)
+        self._keep_alive = not self._writer.close
+        self._step(hc.START)
+        return data
+
+    def body(self, data: bytes) -> bytes:
+        """`send` of a `Body`."""
+        if self.server != hc.SERVER_BODY:
+            raise UsageError("a body follows the head of a response")
+        return self._writer.body(data)
+
+    def finish(self, trailers: RawFields = ()) -> bytes:
+        """`send` of an `End`."""
+        self._check(hc.FINISH)
+        data = self._writer.finish(trailers)
+        self._step(hc.FINISH)
+        if self.client == hc.CLIENT_BODY and (self._unread or 0) > self.config.limits.drain:
+            self._keep_alive = False
+        return data
 
     def switch(self, fields: RawFields) -> tuple[bytes, bytes]:
         """Speak something else from now on: the 101 that says so (RFC 9110 15.2.2), and what the client has sent of it already.

@@ -30,13 +30,17 @@ from .chunks import ChunkReader
 
 # RFC 9110 5.6.2: token = 1*tchar. Possessive: a mismatch is final, no input costs more than one pass
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])")
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9]\.[0-9])")
 _OLD_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]++")
 # RFC 9112 5: field-line = field-name ":" OWS field-value OWS; a value may hold any byte but controls (RFC 9110 5.5)
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _DIGITS = re.compile(rb"[0-9]++")
 _STARTS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\r")
+WHOLE = End()
+V10 = (1, 0)
+V11 = (1, 1)
+REMEMBERED = 512  # bytes of a header section: what an idle connection may keep of it
 _LENGTH_DIGITS = 18  # more overflow 64 bits somewhere: here, or behind us
 
 
@@ -88,7 +92,7 @@ def _blame_fields(section: bytes) -> str:
 class Reader:
     """Requests of one connection. `feed` bytes; b"" is the end of the stream. Never raises on what a peer sends."""
 
-    __slots__ = ("_limits", "_mode", "_buffer", "_at", "_seen", "_eof", "_blank", "_line", "_left", "_chunks")
+    __slots__ = ("_limits", "_mode", "_buffer", "_at", "_seen", "_eof", "_blank", "_line", "_left", "_chunks", "_known", "_last")
 
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
@@ -98,8 +102,10 @@ class Reader:
         self._seen = 0  # of what follows `_at`, so much holds no end of section
         self._eof = False
         self._blank = False  # the one blank line before a request was seen
-        self._line: tuple[bytes, bytes, int] = (b"", b"", 1)
+        self._line: tuple[str, str, int] = ("", "", 1)
         self._left = 0  # of a sized body
+        self._known = b""  # the last section that was read, and the head that it gave: clients repeat themselves
+        self._last: RequestHead | None = None
         self._chunks: ChunkReader | None = None
 
     @property
@@ -200,11 +206,12 @@ class Reader:
             if _OLD_REQUEST_LINE.fullmatch(buffer, at, end - 1) is not None:
                 raise Refused(505, "HTTP/0.9 is not spoken here.")
             raise Refused(400, "The request line is not a method, a target and a version.")
-        method, target, major, minor = found.groups()
-        if major != b"1":
+        method, target, version = found.groups()
+        if version[0] != 49:
             raise Refused(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-        check_target(method, target)
-        self._line = (method, target, 1 if minor != b"0" else 0)
+        if target[0] != 47 or method == b"CONNECT" or b"%" in target or b"#" in target:  # an origin-form path has nothing to check
+            check_target(method, target)
+        self._line = (method.decode("ascii"), target.decode("ascii"), 1 if version[2] != 48 else 0)
         self._at = end - 1  # its CRLF stays: with the one that ends the section it makes the mark to look for
         self._seen = 0
         self._mode = hc.FIELDS
@@ -221,11 +228,21 @@ class Reader:
                 raise Refused(431, "The header section is too long.")
             self._seen = len(buffer) - at
             return False
-        fields = split_fields(buffer[at + 2 : end + 2], self._head)
-        if len(fields) > self._limits.header_count:
-            raise Refused(431, "There are too many header fields.")
+        section = buffer[at + 2 : end + 2]
+        last = self._last
+        method, target, minor = self._line
+        if last is not None and section == self._known and last.version[1] == minor:
+            head = RequestHead(method, target, last.version, last.fields, last.length, last.keep_alive, False, last.upgrade)
+        else:
+            fields = split_fields(section, self._head)
+            if len(fields) > self._limits.header_count:
+                raise Refused(431, "There are too many header fields.")
+            head = self._head(fields)
+            if len(section) <= REMEMBERED and not head.expects_continue:
+                self._known, self._last = section, head
+            else:
+                self._last = None
         self._at = end + 4
-        head = self._head(fields)
         events.append(head)
         if head.length is None:
             self._chunks = ChunkReader(self._limits)
@@ -286,7 +303,7 @@ class Reader:
         expects = expects and length != 0
         if not wants_upgrade:
             upgrade = b""
-        return RequestHead(method.decode("ascii"), target.decode("ascii"), (1, minor), fields, length, keep_alive, expects, upgrade)
+        return RequestHead(method, target, V11 if minor else V10, fields, length, keep_alive, expects, upgrade)
 
     @staticmethod
     def _content_length(value: bytes) -> int:
@@ -316,7 +333,7 @@ class Reader:
             events.append(Body(piece))
             if self._left:
                 return False
-        events.append(End())
+        events.append(WHOLE)
         self._mode = hc.DONE
         return False
 

@@ -12,6 +12,6 @@ cdef class Writer:
     cdef bint _chunked
     cdef object _left
     @cython.locals(parts=list, told=bytes, dated=bint, name=bytes, value=bytes, line=bytes)
-    cpdef bytes start(self, object head, str method, int minor, bint keep_alive, bytes date)
+    cpdef bytes start(self, int status, object fields, object length, str method, int minor, bint keep_alive, bytes date)
     cpdef object body(self, object data)
     cpdef bytes finish(self, object trailers=*)

@@ -29,7 +29,7 @@ cdef class Exchange1:
     cdef readonly bint finished, aborted, upgraded
     cdef public object ending
     cdef Session _session
-    cdef object _held
-    cdef bint _started, _ended
+    cdef object _fields, _length
+    cdef bint _held, _started, _ended
     cdef bytes _head(self)
     cdef void _check(self, bint started) except *
