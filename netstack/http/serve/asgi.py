@@ -58,7 +58,9 @@ class Asgi:
 
     async def __call__(self, exchange: Exchange) -> None:
         head = exchange.head
-        _, path, query = split_target(head.target)
+        path, _, query = head.target.partition("?")
+        if path[0] != "/":
+            _, path, query = split_target(head.target)
         root_path = self.root_path
         scope: Scope = {
             "type": "http",
@@ -69,7 +71,7 @@ class Asgi:
             "scheme": exchange.scheme,
             "method": head.method,
             "root_path": root_path,
-            "path": root_path + unescape(path),
+            "path": root_path + (unescape(path) if "%" in path else path),
             "raw_path": (root_path + path).encode("ascii"),
             "query_string": query.encode("ascii"),
             "headers": list(head.fields),
