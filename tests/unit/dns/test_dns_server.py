@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from dns_desk import N, query, small_zone
+from dns_desk import query, small_zone
 from dns_world import RUNTIMES, Both, Says, record, response, world
 
 import netstack
@@ -25,7 +26,6 @@ from netstack.instant import MILLISECOND, SECOND, Duration
 
 runtimes = pytest.mark.parametrize("on", RUNTIMES, ids=lambda on: on.name)
 AT = "10.0.0.2"
-NOBODY = {"config": DnsConfig()}
 
 
 @contextlib.asynccontextmanager
@@ -118,6 +118,7 @@ def test_queries_under_loss_are_all_answered_in_the_end(on: Both) -> None:
                         break
                 else:
                     raise AssertionError(f"query {i} was never answered")
+        async with world("client", "server", loss=0.05, seed=11) as (client, net), serving(net):
             line = await connect(client)
             await line.send(*(query("big.example.", Type.TXT, id=i) for i in range(100)))
             assert [m.id for i in range(100) if (m := await line.message()) is not None] == list(range(100))
@@ -259,8 +260,10 @@ def test_each_network_sees_its_own_horizon(on: Both) -> None:
 def test_equal_questions_are_asked_once_and_the_cache_answers_the_next(on: Both) -> None:
     async def test(_: Any) -> None:
         async with world("client", "server", "upstream") as (client, net, upstream):
-            says = await Says(lambda m, stream: response(m, record("www.far.", "A", "10.7.7.7")), delay=100 * MILLISECOND).start(upstream)
-            finder = Forwarder(["10.0.0.3"], rng=__import__("random").Random(3))
+            says = await Says(lambda m, stream: response(m, record("www.far.", "A", "10.7.7.7")), delay=100 * MILLISECOND).start(
+                upstream
+            )
+            finder = Forwarder(["10.0.0.3"], rng=random.Random(3))
             async with serving(net, finder=finder) as server:
                 found = await over_udp(client, *(query("www.far.", flags=0x0100, id=i) for i in range(10)))
                 assert sorted(m.id for m in found) == list(range(10))
@@ -281,7 +284,7 @@ def test_equal_questions_are_asked_once_and_the_cache_answers_the_next(on: Both)
 @runtimes
 def test_strangers_are_not_asked_for(on: Both) -> None:
     async def test(_: Any) -> None:
-        finder = Forwarder(["10.0.0.3"], rng=__import__("random").Random(3))
+        finder = Forwarder(["10.0.0.3"], rng=random.Random(3))
         config = DnsConfig(recursion=("192.0.2.0/24",))
         async with world("client", "server") as (client, net), serving(net, finder=finder, config=config) as server:
             (m,) = await over_udp(client, query("www.far.", flags=0x0100))
@@ -295,7 +298,7 @@ def test_an_alias_of_ours_that_leads_outside_is_followed_for_who_may_ask(on: Bot
     async def test(_: Any) -> None:
         async with world("client", "server", "upstream") as (client, net, upstream):
             says = await Says(lambda m, stream: response(m, record("www.elsewhere.", "A", "10.7.7.7"))).start(upstream)
-            finder = Forwarder(["10.0.0.3"], rng=__import__("random").Random(3))
+            finder = Forwarder(["10.0.0.3"], rng=random.Random(3))
             async with serving(net, finder=finder):
                 (m,) = await over_udp(client, query("away.example.", flags=0x0100))
                 assert [r.type for r in m.answer] == [Type.CNAME, Type.A] and m.aa
