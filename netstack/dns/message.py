@@ -227,6 +227,9 @@ def records(r: Reader, m: Message, section: int, n: int, into: list[Record]) -> 
             raise r.fail("a TSIG record that isn't the last of the message")  # RFC 8945 5.2: FORMERR
         if ttl > dc.MAX_TTL:
             ttl = 0  # RFC 2181 8
+        if size == 0 and rclass >= dc.NONE_CLASS and m.flags & dc.OPCODE == dc.UPDATE:
+            into.append(Record(name, type, rclass, ttl, b""))  # RFC 2136 2.4, 2.5: of class NONE or ANY, all of a type are meant
+            continue
         into.append(Record(name, type, rclass, ttl, r.rdata(type, size)))
 
 

@@ -126,6 +126,10 @@ class Zone:
             self._note(old, new, gone, come)
             self._commit(draft)
 
+    def draft(self) -> Draft:
+        """A change to be thought out: its `difference` is for `apply`."""
+        return Draft(self.name, self._look)
+
     def _note(self, old: Set | None, new: Set | None, gone: list[Record], come: list[Record]) -> None:
         """Into the journal, the SOAs first."""
         if old is None or new is None or not lt(_serial(old), _serial(new)):
