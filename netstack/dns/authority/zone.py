@@ -112,7 +112,8 @@ class Zone:
         old = draft.soa()
         for r in removed:
             if not draft.remove(lawful_record(r).name, r.type, r.rdata):
-                raise UsageError(f"{names.text(r.name)} has no such record to remove: {type_text(r.type)} {data.to_text(r.type, r.rdata)}")
+                what = f"{type_text(r.type)} {data.to_text(r.type, r.rdata)}"
+                raise UsageError(f"{names.text(r.name)} has no such record to remove: {what}")
         for r in added:
             if r.type == Type.SOA and names.key(r.name) == self.origin:
                 draft.replace_soa(lawful_record(r))
