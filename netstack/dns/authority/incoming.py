@@ -18,7 +18,6 @@ from attrs import field, frozen, validators
 
 from ... import serial
 from ...errors import UsageError, WireError
-from .. import const as dc
 from .. import name as names
 from .. import rdata as data
 from ..message import Message, Question, Record, decode
@@ -134,7 +133,8 @@ class Incoming:
                 wire = self._verifier.check(wire, now)
             m = decode(wire)
         except TsigError as error:
-            raise TransferError(str(error), error.rcode) from None
+            said = wire[3] & 15 if len(wire) > 3 else 0  # most often why it is not signed
+            raise TransferError(f"{error}: it says {rcode_text(said)}" if said else str(error), said or error.rcode) from None
         except WireError as error:
             raise TransferError(f"a message that is not lawful: {error}") from None
         self._check(m)

@@ -34,7 +34,7 @@ def outgoing(zone: Zone, message: Message, limit: int = dc.MAX_MESSAGE, *, strea
         yield _head(message, Rcode.FORMERR)
         return
     question = message.question[0]
-    soa = None if getattr(zone, "expired", False) else _soa(zone)
+    soa = None if zone.expired else _soa(zone)
     if question.name.lower() != zone.origin or question.rclass != Class.IN:
         yield _head(message, Rcode.NOTAUTH)  # RFC 5936 2.2.1
     elif soa is None:

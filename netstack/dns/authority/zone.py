@@ -59,6 +59,7 @@ class Zone:
         self.name = origin
         self.origin = names.key(names.check(origin))
         self.version = 0
+        self._expired = False
         self.journal = Journal(journal)
         self.nodes: dict[bytes, Node] = {self.origin: Node(origin)}
         self.hashed: dict[bytes, Node] = {}  # owners of NSEC3 records: nobody who asks for one finds a name (RFC 5155 7.2.8)
@@ -187,6 +188,16 @@ class Zone:
     # -- what it has ----------------------------------------------------------------------------------------------------------
 
     @property
+    def expired(self) -> bool:
+        """A copy whose primaries have not been heard of for too long (RFC 1035 3.3.13): nothing is answered from it."""
+        return self._expired
+
+    @expired.setter
+    def expired(self, expired: bool) -> None:
+        self.version += expired != self._expired
+        self._expired = expired
+
+    @property
     def serial(self) -> int:
         """Of its SOA. Raises UsageError where it has none yet."""
         kept = self._soa()
@@ -231,11 +242,11 @@ class Zone:
 
     def answer(self, name: bytes, type: int, dnssec: bool = False) -> Reply:
         """What the zone says of `name` and `type`; with `dnssec` signatures and proofs too. REFUSED for a name outside of it,
-        SERVFAIL for a zone without a SOA."""
+        SERVFAIL for a zone without a SOA, or an expired one."""
         reply = Reply()
         if not names.under(names.key(name), self.origin):
             reply.rcode, reply.aa = int(Rcode.REFUSED), False
-        elif not self._soa().rdatas:
+        elif self._expired or not self._soa().rdatas:
             reply.rcode, reply.aa = int(Rcode.SERVFAIL), False
         else:
             for _ in range(MOST_ALIASES + 1):
