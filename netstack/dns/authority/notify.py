@@ -1,8 +1,8 @@
 """Saying and hearing that a zone has changed (RFC 1996).
 
 A `Notice` is one server being told of one zone: sent over UDP, and again, each time after twice as long, until it is answered or
-nobody seems to be there (3.6). It says the serial as it is when it is sent, so any number of changes make one notice; where the zone
-has changed again since, the answer to the last one begins the next.
+nobody seems to be there (3.6). It says the serial as it is when it is sent, so any number of changes make one notice; where the
+zone has changed again since, the answer to the last one begins the next.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class NoticeConfig:
 
     first: int = field(default=2 * SECOND, validator=validators.gt(0))
     repetitions: int = field(default=5, validator=validators.ge(0))
-    gap: int = field(default=SECOND, validator=validators.ge(0))
+    gap: int = field(default=1 * SECOND, validator=validators.ge(0))
 
 
 class Notice:
@@ -142,15 +142,11 @@ def response(message: Message, rcode: int = int(Rcode.NOERROR)) -> Message:
 
 def hint(message: Message) -> int | None:
     """The serial that a notification says, if it does. Nobody has to believe it."""
-    for r in message.answer:
-        if (
-            r.type == Type.SOA
-            and len(r.rdata) >= 22
-            and message.question
-            and names.key(r.name) == names.key(message.question[0].name)
-        ):
-            return serial_of(r.rdata)
-    return None
+    if len(message.question) != 1:
+        return None
+    key = names.key(message.question[0].name)
+    found = (r.rdata for r in message.answer if r.type == Type.SOA and len(r.rdata) >= 22 and names.key(r.name) == key)
+    return next(map(serial_of, found), None)
 
 
 def servers(zone: Zone) -> list[bytes]:

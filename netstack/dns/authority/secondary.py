@@ -58,12 +58,12 @@ class SecondaryConfig:
     most_retry: int = field(default=4 * HOUR, validator=validators.gt(0))
     most_expire: int = field(default=42 * 24 * HOUR, validator=validators.gt(0))
     first_retry: int = field(default=5 * SECOND, validator=validators.gt(0))  # without a zone, then twice as long, …
-    notify_gap: int = field(default=SECOND, validator=validators.ge(0))  # anybody can say that he is our primary, over UDP
+    notify_gap: int = field(default=1 * SECOND, validator=validators.ge(0))  # anybody can say that he is our primary, over UDP
     patience: int = field(default=2 * SECOND, validator=validators.gt(0))  # for a serial, over UDP
     attempts: int = field(default=3, validator=validators.in_(range(1, 11)))
     stream_idle: int = field(default=60 * SECOND, validator=validators.gt(0))
     stream_whole: int = field(default=2 * HOUR, validator=validators.gt(0))  # BIND's max-transfer-time-in
-    transfer: TransferConfig = TransferConfig()
+    transfer: TransferConfig = field(factory=TransferConfig)
 
 
 @frozen
@@ -310,9 +310,7 @@ class Secondary:
                 if not serial.lt(serial_of(ours), result.zone.serial):
                     return self._compared(now, result.zone.serial)
             self.mib.XfrWhole += 1
-            old, self.zone = self.zone, result.zone
-            if old is not None:
-                old.expired = True  # who still holds it holds nothing
+            self.zone = result.zone
             self._tell()
             return self._done(now)
         if isinstance(result, Changes):

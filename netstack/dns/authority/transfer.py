@@ -1,7 +1,7 @@
 """Whole zones and their changes, going out (RFC 5936, RFC 1995).
 
-A transfer is made as it is sent: who pulls the next message has sent the one before, so that what is in memory is one message and the
-place in the zone, however large that is and however slow who reads it. What he gets is the zone as it was at the first message:
+A transfer is made as it is sent: who pulls the next message has sent the one before, so that what is in memory is one message and
+the place in the zone, however large that is and however slow who reads it. What he gets is the zone as it was at the first message:
 `Zone.records` and the journal's changes promise that, whatever is changed meanwhile.
 
 IXFR sends the journal's changes one by one as they happened. Joining them would be shorter, but a secondary that keeps a journal
@@ -75,7 +75,7 @@ def _whole(zone: Zone, soa: Record) -> Iterator[Record]:
 
 
 def _differences(soa: Record, changes: Iterable[Change]) -> Iterator[Record]:
-    """RFC 1995 4: the SOA of now around all, each change with the SOA before its deletions and the one after before its additions."""
+    """RFC 1995 4: the SOA of now around all; of each change the old one before its deletions, the new one before its additions."""
     yield soa
     for change in changes:
         yield from change.removed

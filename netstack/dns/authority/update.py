@@ -6,8 +6,8 @@ updates. What a record means is said by its class: the zone's own (IN), ANY, or 
 Updates work on a draft of what they touch, and the difference goes to `Zone.apply` in one piece, so it stands in the journal as one
 change. Where an update says no serial itself, the serial becomes the next one, once (3.6).
 
-Where RFC 2136 is silent we do as BIND does: a DNAME, like a CNAME, replaces the one before; NSEC, KEY and signatures may stand beside a
-CNAME (RFC 4034). A signed zone is served as it is: who updates one brings its signatures and proofs along.
+Where RFC 2136 is silent we do as BIND does: a DNAME, like a CNAME, replaces the one before; NSEC, KEY and signatures may stand
+beside a CNAME (RFC 4034). A signed zone is served as it is: who updates one brings its signatures and proofs along.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ Sets = dict[int, Set]
 
 
 def apply(zone: Zone, message: Message) -> int:
-    """Update `zone` as `message` says, whose sender may do that; the rcode of the answer. Nothing has changed unless it is NOERROR."""
+    """Update `zone` as `message` says, whose sender may; the rcode of the answer. Nothing has changed where that is an error."""
     if message.opcode != Opcode.UPDATE or len(message.question) != 1 or message.question[0].type != Type.SOA:
         return int(Rcode.FORMERR)  # 3.1.1
     question = message.question[0]
