@@ -1,0 +1,9 @@
+"""The door on a socket of the kernel's: asyncio's protocol, on any of its loops."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from typing import Any
+
+from .quick import Quick
