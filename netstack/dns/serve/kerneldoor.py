@@ -2,8 +2,4 @@
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-from typing import Any
 
-from .quick import Quick

@@ -24,16 +24,21 @@ from ...instant import MILLISECOND, SECOND, Duration
 from ...runtime.waits import Spawned, Waits, Work, waits_here
 from ...signatures import Address, Datagrams, DatagramStack, Rng, Stream, StreamListener, StreamStack
 from ...tls.stack import Tls
+from ..authority.access import NOBODY, Access
 from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..client.drive import Driver
 from ..mib import ServerMib
 from ..resolve.job import Finder
+from ..tsig import Keys
 from .client import Client, Networks
 from .config import LOCAL, DnsConfig
+from .cookies import Cookies
 from .desk import Desk
 from .handlers import H, Handler
 from .later import Flight, Later
+from .limiter import Limiter
+from .limits import RateLimits
 from .session import Session
 from .view import View
 
@@ -56,7 +61,8 @@ class DnsServer(Generic[D_co, S_co]):
     """Serves `zones`, what `handler` answers, and, to the clients of `config.recursion`, what `finder` finds.
 
     `views` are for some networks alone: the first that has the client's is his. `driver` is who asks for the finder; without one it
-    asks through the same stacks. `wall` gives the seconds since 1970. The desk of another server may be given instead of all of
+    asks through the same stacks. `keys` may sign what `access` lets them. `limits`: of answers over UDP. `wall` gives the seconds
+    since 1970. The desk of another server may be given instead of all of
     these: then both say the same.
     """
 
@@ -75,14 +81,23 @@ class DnsServer(Generic[D_co, S_co]):
         rng: Rng | None = None,
         wall: Callable[[], int] = lambda: int(time.time()),
         desk: Desk | None = None,
+        keys: Keys | None = None,
+        access: Access = NOBODY,
+        cookies: Cookies | None = None,
+        limits: RateLimits | None = None,
     ) -> None:
         self._datagrams = datagrams
         self._streams = streams
         self._waits = waits
         self._driver = driver
+        self._wall = wall
         if desk is None:
             rng = random.SystemRandom() if rng is None else rng
-            desk = Desk(zones, rng=rng, config=config, wall=wall, finder=finder, views=views)
+            limiter = None if limits is None else Limiter(limits, rng)
+            desk = Desk(
+                zones, rng=rng, config=config, wall=wall, finder=finder, views=views, keys=keys, access=access,
+                cookies=cookies, limiter=limiter,
+            )  # fmt: skip
         self.desk = desk
         if handler is not None:
             self.desk.answer("*.", handler)
@@ -177,7 +192,8 @@ class DnsServer(Generic[D_co, S_co]):
     def _open(self) -> None:
         if self._closing:
             raise UsageError("this server was closed: make another one")
-        self._waits_here()
+        if self.desk.cookies is not None:
+            self.desk.cookies.set_clock(self._wall() * SECOND, self._waits_here().now())
         if self.desk.config.recursion is None:
             own = [each for each in getattr(self._datagrams, "addresses", ()) if "/" in each]
             self.desk.recursion = Networks([*LOCAL, *own])
