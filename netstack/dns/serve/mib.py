@@ -18,6 +18,7 @@ class DoorMib(Group):
         "RateDropped": "dropped: over the rate of the client's network",
         "InSilence": "dropped: shorter than a header, or a response",
         "InBadPort": "dropped: from port 0, to which nothing can be sent",
+        "InTooLong": "dropped: longer than a query is taken",
         "OutFailed": "dropped: an answer that the network did not take",
     }
     __slots__ = tuple(MEANING)
@@ -35,4 +36,5 @@ class DoorMib(Group):
         self.RateDropped = 0
         self.InSilence = 0
         self.InBadPort = 0
+        self.InTooLong = 0
         self.OutFailed = 0
