@@ -201,8 +201,7 @@ class Secondary:
     def _soon(self, now: int) -> None:
         at = now if self._noticed is None else max(now, self._noticed + self.config.notify_gap)
         if self._next is None or at < self._next:
-            self._next = at
-        self._noticed = at
+            self._next = self._noticed = at
 
     # -- what the world says --------------------------------------------------------------------------------------------------
 

@@ -47,8 +47,8 @@ class Reply:
 
 
 class Walk:
-    """One question, from the `tree` of names of a zone and the `hashes` of its NSEC3 records. `apex` is the zone's own node, with its
-    SOA; `chain` the proofs of a signed zone, None where there are none or nobody asked."""
+    """One question, from the `tree` of names of a zone and the `hashes` of its NSEC3 records. `apex` is the zone's own node, with
+    its SOA; `chain` the proofs of a signed zone, None where there are none or nobody asked."""
 
     __slots__ = ("apex", "chain", "dnssec", "hashes", "origin", "proven", "reply", "tree")
 

@@ -103,7 +103,7 @@ class Forwarder:
     ) -> None:
         self.config = config or ForwardConfig()
         self.rng = rng
-        self.cache = cache or Cache(CacheConfig(prefetch=0.1, stale_for=86400), CacheMib())
+        self.cache = Cache(CacheConfig(prefetch=0.1), CacheMib()) if cache is None else cache  # one may be empty
         self.mib = mib or QueryMib()
         self._groups: dict[bytes, Group] = {}
         for domain, said in (domains or {}).items():
