@@ -15,8 +15,10 @@ cdef enum:
     AD = 0x0020
     CD = 0x0010
     OPCODE = 0x7800
+    UPDATE = 0x2800
     DO = 0x8000
     IN = 1
+    NONE_CLASS = 254
     ANY_CLASS = 255
     A = 1
     NS = 2

@@ -16,9 +16,11 @@ RA = 0x0080
 AD = 0x0020
 CD = 0x0010
 OPCODE = 0x7800
+UPDATE = 5 << 11  # the opcode, where it stands
 DO = 0x8000  # of the OPT record's flags (RFC 3225)
 
 IN = 1
+NONE_CLASS = 254
 ANY_CLASS = 255
 
 A = 1

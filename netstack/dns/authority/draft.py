@@ -31,6 +31,10 @@ class Draft:
         self.nodes: dict[bytes, Node] = {}
         self.hashed: dict[bytes, Node] = {}
 
+    def size(self) -> int:
+        """How many names it touches."""
+        return len(self.nodes) + len(self.hashed)
+
     def add(self, owner: bytes, type: int, ttl: int, value: bytes, *, latest: bool = False, sure: bool = False) -> None:
         """One record more. A set has one TTL (RFC 2181 5.2): the least of its records', or the `latest`. `sure`: the value is known
         to be lawful. Raises UsageError."""
@@ -88,6 +92,12 @@ class Draft:
                     node.sets[kind] = Set(kept.ttl, rdatas, signed)
             (self.hashed if hashed else self.nodes)[key] = node
         return gone
+
+    def at(self, key: bytes) -> dict[int, Set]:
+        """What will stand at a name, its NSEC3 records too; not to be changed."""
+        node = self.nodes.get(key) or self.look(key, False)
+        proof = self.hashed.get(key) or self.look(key, True)
+        return {**({} if node is None else node.sets), **({} if proof is None else proof.sets)}
 
     def soa(self) -> Set | None:
         """As it will be."""

@@ -18,7 +18,6 @@ from .. import const as dc
 from .siphash import SipHash
 
 
-
 class Cookies:
     """`secret`: 16 octets, with which cookies are made. `also`: others whose cookies are good. `required`: UDP queries of clients that
     do cookies are answered with BADCOOKIE until theirs is good (RFC 7873 5.2.3).

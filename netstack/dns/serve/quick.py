@@ -13,7 +13,7 @@ from ..packed import Packed
 from .cookies import Cookies
 from .limiter import Limiter
 from .mib import DoorMib
-from .shelf import Kept, Shelf
+from .shelf import Shelf
 
 HAND_ON = -1  # `Quick.turn`: somebody else has to look at it
 SILENCE = 0

@@ -1,7 +1,7 @@
 """What the desk of a server says, message by message."""
 
 import pytest
-from dns_desk import N, TCP, TLS, UDP, ask, desk, octets, opt, option, query, small_zone
+from dns_desk import TCP, TLS, UDP, N, ask, desk, octets, opt, option, query, small_zone
 
 from netstack.dns.ask import Ask
 from netstack.dns.authority.zone import Zone
