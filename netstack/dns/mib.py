@@ -126,6 +126,8 @@ class ServerMib(Group):
         "PendingRej": "refused: too many answers are owed already",
         # dropped
         "InRunts": "dropped: shorter than a header",
+        "RateDropped": "dropped: over the rate of the client's network",
+        "RateSlipped": "over that rate, and sent with TC, to be asked again over TCP",
         "InResponses": "dropped: a response; to answer it would keep two servers talking for ever",
         "OutFailed": "dropped: an answer that the network did not take",
         # streams
@@ -182,6 +184,8 @@ class ServerMib(Group):
         self.QryNotimp = 0
         self.PendingRej = 0
         self.InRunts = 0
+        self.RateDropped = 0
+        self.RateSlipped = 0
         self.InResponses = 0
         self.OutFailed = 0
         self.TCPConnections = 0
