@@ -130,6 +130,7 @@ class ServerMib(Group):
         "RateSlipped": "over that rate, and sent with TC, to be asked again over TCP",
         "InResponses": "dropped: a response; to answer it would keep two servers talking for ever",
         "OutFailed": "dropped: an answer that the network did not take",
+        "Faults": "dropped: the server itself failed; the log says how",
         # streams
         "TCPConnections": "connections that were accepted",
         "TCPHighWater": "closed: too many connections; the longest idle makes room",
@@ -188,6 +189,7 @@ class ServerMib(Group):
         self.RateSlipped = 0
         self.InResponses = 0
         self.OutFailed = 0
+        self.Faults = 0
         self.TCPConnections = 0
         self.TCPHighWater = 0
         self.TCPClientHighWater = 0

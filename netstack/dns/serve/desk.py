@@ -102,6 +102,7 @@ class Desk:
     def answer(self, pattern: str, handler: Handler) -> None:
         """Ask `handler` for names of `pattern`, before the zones."""
         self.common.handlers.add(pattern, handler)
+        self.zones.touch()  # a table of ready answers may have some of those names
 
     # -- from the door to the question ----------------------------------------------------------------------------------------
 
@@ -112,9 +113,17 @@ class Desk:
         else:
             self.mib.QryUDP += 1
         case = Case(wire, client)
-        verdict = self.ask.read(wire)
+        try:
+            return self._handle(case, now)
+        except Exception as error:  # ours alone, but no message may end the service for all others
+            self.mib.Faults += 1
+            self._blame_once("the server itself", error)
+            return None
+
+    def _handle(self, case: Case, now: int) -> Answers | Later | None:
+        verdict = self.ask.read(case.wire)
         said = self._whole(case, now) if verdict == asks.WHOLE else self._judged(case, verdict, now)
-        if self.limiter is not None and not client.stream and isinstance(said, tuple) and said:
+        if self.limiter is not None and not case.client.stream and isinstance(said, tuple) and said:
             return self._limited(case, self.limiter, said, now)
         return said
 
@@ -298,11 +307,14 @@ class Desk:
             self.mib.CallbackTimeouts += 1
         else:
             self.mib.CallbackErrors += 1
+        self._blame_once(what, error)
+        return self.replies.refuse(case, Rcode.SERVFAIL, self._ra(case))
+
+    def _blame_once(self, what: str, error: BaseException) -> None:
         kind = (what, type(error).__name__)
         if kind not in self._blamed and len(self._blamed) < KINDS:
             self._blamed.add(kind)
             log.error("%s failed for %s (said once)", what, names.text(self.ask.name), exc_info=error)
-        return self.replies.refuse(case, Rcode.SERVFAIL, self._ra(case))
 
     # -- zones ----------------------------------------------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ from .handlers import H, Handler
 from .later import Flight, Later
 from .limiter import Limiter
 from .limits import RateLimits
+from .mount import Reply, mount
+from .quick import Quick
 from .session import Session
 from .view import View
 
@@ -101,6 +103,13 @@ class DnsServer(Generic[D_co, S_co]):
         self.desk = desk
         if handler is not None:
             self.desk.answer("*.", handler)
+        self.quick = Quick(
+            self.desk,
+            payload=self.desk.config.payload,
+            nsid=self.desk.config.nsid,
+            cookies=self.desk.cookies,
+            limiter=self.desk.limiter,
+        )
         self._ports: list[Datagrams] = []
         self._receivers: list[Spawned] = []
         self._listeners: list[StreamListener] = []
@@ -169,7 +178,8 @@ class DnsServer(Generic[D_co, S_co]):
                 raise
             if opened is not None:
                 self._ports.append(opened)
-                self._receivers.append(self._waits_here().spawn(functools.partial(self._receive, opened)))
+                if not mount(opened, self.quick, self._take):
+                    self._receivers.append(self._waits_here().spawn(functools.partial(self._receive, opened)))
             return address
         raise AssertionError("unreachable")
 
@@ -237,6 +247,23 @@ class DnsServer(Generic[D_co, S_co]):
             await waits.wait(waits.event(), time)
 
     # -- UDP ------------------------------------------------------------------------------------------------------------------
+
+    def _take(self, wire: bytes, client: Client, now: int, reply: Reply) -> None:
+        """A datagram that has no short way."""
+        said = self.desk.handle(wire, client, now)
+        if isinstance(said, Later):
+
+            async def send(wires: Iterable[bytes]) -> None:
+                for each in wires:
+                    reply(each)
+
+            said.send = send
+            self._begin(said)
+        elif said is not None:
+            for each in said:
+                reply(each)
+        if self.desk.chores:
+            self._do_chores()
 
     async def _receive(self, port: Datagrams) -> None:
         """Answer what comes to `port`, here where the answer is there at once."""
