@@ -12,20 +12,21 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from .. import name as names
+from ..numbers import Type
 from .upstream import SECOND
 
 MOST = 8192  # some 8 MB
 MOST_NAMES = 16  # of servers that a referral may name: NRDelegation's have thousands; the root has 13
 MOST_ADDRESSES = 32  # of glue
-LAME_FOR = 900 * SECOND  # Unbound's infra-host-ttl
+LAME_FOR = 300 * SECOND  # RFC 9520 3.2: no longer than five minutes
 FOREVER = 1 << 62
 
 
 class Cut:
     """`zone` is a key; `servers` are names of servers, as keys, with the addresses that came along; `expires` an instant.
 
-    `whole`: its servers don't get along with names that are cut short (RFC 9156 3). `lame`: addresses that don't serve it, and
-    until when that is to be so.
+    `whole`: its servers don't get along with names that are cut short (RFC 9156 3). `lame`: addresses that don't serve it, for type
+    A or for others, and until when that is to be so.
     """
 
     __slots__ = ("expires", "lame", "servers", "whole", "zone")
@@ -39,18 +40,18 @@ class Cut:
             left -= len(self.servers[who])
         self.expires = expires
         self.whole = False
-        self.lame: dict[str, int] = {}
+        self.lame: dict[tuple[str, bool], int] = {}
 
     def __repr__(self) -> str:
         return f"<Cut {names.text(self.zone)}: {', '.join(map(names.text, self.servers))}>"
 
-    def blame(self, address: str, now: int) -> None:
-        """`address` does not serve this zone."""
+    def blame(self, address: str, type: int, now: int) -> None:
+        """`address` does not serve this zone: not for type A, or not for the others, of which some balancers of load know nothing."""
         if len(self.lame) < 2 * MOST_ADDRESSES:
-            self.lame[address] = now + LAME_FOR
+            self.lame[address, type == Type.A] = now + LAME_FOR
 
-    def is_lame(self, address: str, now: int) -> bool:
-        return self.lame.get(address, now) > now
+    def is_lame(self, address: str, type: int, now: int) -> bool:
+        return self.lame.get((address, type == Type.A), now) > now
 
 
 class Cuts:

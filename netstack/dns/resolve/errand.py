@@ -26,7 +26,7 @@ class Errand:
     `sent` queries, `sought` names of servers whose addresses were looked for, `found` those that came of it; `fallback` what a lame
     server said."""
 
-    __slots__ = ("asked", "cut", "doubt", "fallback", "found", "known", "links", "name", "purpose", "sent", "server",
+    __slots__ = ("above", "asked", "cut", "doubt", "fallback", "found", "known", "links", "name", "purpose", "sent", "server",
                  "short_failed", "sought", "steps", "targets", "tried", "type", "whole")  # fmt: skip
 
     def __init__(self, purpose: Purpose, name: bytes, type: int, server: bytes = b"") -> None:
@@ -34,6 +34,7 @@ class Errand:
         self.name = name
         self.type = type
         self.server = server  # the key of the server's name that this is about, of an ADDRESS
+        self.above = b""  # begin above this zone: below, nobody can be asked
         self.links: list[RRset] = []
         self.targets: set[bytes] = {names.key(name)}
         self.restart()
@@ -84,4 +85,6 @@ class Errand:
     def zone_sought(self) -> bytes:
         """The key below which delegations count: a DS record is its parent's (RFC 4035 3.1.4.1)."""
         key = names.key(self.name)
+        if self.above and names.under(key, self.above):
+            return names.parent(self.above)
         return names.parent(key) if self.type == Type.DS else key

@@ -118,7 +118,7 @@ class Recursion:
 
     def _at_once(self, question: Question, now: int, dnssec: bool, fresh: bool) -> Outcome | None:
         if question.rclass != dc.IN or question.type in UNASKABLE:
-            return _failure(question, Rcode.NOTIMP, Ede.NOT_SUPPORTED, "questions of this class or type are not answered")
+            return _failure(question, Rcode.REFUSED, Ede.NOT_SUPPORTED, "questions of this class or type are not answered")
         local = self.local.answer(question)
         if local is not None:
             self.mib.Local += 1
@@ -239,8 +239,11 @@ class Recursion:
         return self.config.ipv6 and address[0] != 0xFF and not (address[0] == 0xFE and address[1] & 0xC0 == 0x80)
 
     def known_addresses(self, server: bytes, now: int) -> list[str]:
+        """From the cache, or the glue of the zone that the name is in."""
         found: list[str] = []
         if server != names.ROOT:
+            home = self.cuts.closest(server, now)
+            found += () if home is None else home.servers.get(server, ())
             for type in (Type.A, Type.AAAA):
                 known = self.cache.get(server, type, now)
                 if known is not None and known.entry.kind == Kind.RECORDS:
@@ -252,7 +255,7 @@ class Recursion:
         addresses: dict[str, None] = {}
         for who, where in cut.servers.items():
             for address in (*errand.found.get(who, ()), *self.known_addresses(who, now), *where):
-                if address not in errand.tried and not cut.is_lame(address, now):
+                if address not in errand.tried and not cut.is_lame(address, errand.type, now):
                     addresses[address] = None
         return self.roster.ranked(addresses, now)
 

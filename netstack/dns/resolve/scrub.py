@@ -1,8 +1,8 @@
 """What a response says to the question that was asked of a zone's server: all that it may say, and nothing else.
 
 A server of `zone` is believed about names in `zone`. Records of other owners are not looked at, whatever section they stand in,
-nor those of another class. Of the answer section counts the chain that starts at the question's name: its aliases, and what is at
-their end. Of the authority section a SOA and proofs for a denial, an NS set for a referral. Of the additional section addresses of
+nor those of another class. Of the answer section counts what the question's name has, or its alias, and not what the alias's
+target has. Of the authority section a SOA and proofs for a denial, an NS set for a referral. Of the additional section addresses of
 servers that the referral names, if they are in `zone` too: glue for names elsewhere is what cache poisoning is made of (RFC 5452
 6). NS sets beside an answer are not looked at: no answer can change who serves a zone.
 
@@ -20,8 +20,6 @@ from ..message import Message, Record
 from ..numbers import Rcode, Type
 from .cache import Found
 from .cuts import MOST_ADDRESSES, MOST_NAMES
-
-MOST_LINKS = 16  # aliases in one response
 
 _PROOFS = (Type.NSEC, Type.NSEC3)
 
@@ -60,7 +58,7 @@ Sets = dict[tuple[bytes, int], RRset]
 
 
 class Reading:
-    """`links`: the sets of the answer in the order of the chain; `target`: where it goes on, None where it is complete. `soa` of a
+    """`links`: the sets of the answer, or an alias, behind its DNAME if it has one; `target`: where that leads to. `soa` of a
     denial; `proof`: NSEC and NSEC3 sets of the authority section. `cut`, `servers` and `ttl` of a referral. `usable`: of a lame
     server, what it says may be taken for want of better. `too_long`: a DNAME makes a name that can't be."""
 
@@ -116,62 +114,47 @@ def read(m: Message, zone: bytes, name: bytes, type: int) -> Reading:
     found.aa = m.aa
     answers = gather(m.answer, zone)
     authority = gather(m.authority, zone)
-    end = _follow(found, answers, zone, name, type)
-    if found.too_long or (found.links and found.target is None):
+    _follow(found, answers, zone, name, type)
+    if found.links:
         found.sort = Sort.ANSWER
         found.proof = tuple(s for (_, t), s in authority.items() if t in _PROOFS)  # of a wildcard, where one was used
-        _beware_of_caches(found, m)
+        if m.ra and not m.aa:
+            found.sort, found.usable, found.why = Sort.LAME, True, "answers from a cache"
         return found
-    if not found.links and m.rcode == Rcode.NOERROR and not _says_soa(authority, name):
+    if m.rcode == Rcode.NOERROR and not _says_soa(authority, name):
         _refer(found, m, authority, answers, zone, name, type)
         if found.sort is Sort.REFERRAL or found.why:
             return found
-    _deny(found, m, authority, zone, end)
+    _deny(found, m, authority, zone, name)
     return found
 
 
-def _beware_of_caches(found: Reading, m: Message) -> None:
-    if m.ra and not m.aa:
-        found.sort, found.usable, found.why = Sort.LAME, True, "answers from a cache"
-
-
-def _follow(found: Reading, sets: Sets, zone: bytes, name: bytes, type: int) -> bytes:
-    """Collect the chain from `name` on; returns where it ends."""
-    seen: set[bytes] = set()
-    while len(found.links) < MOST_LINKS:
-        key = names.key(name)
-        if key in seen or not names.under(key, zone):
-            break
-        seen.add(key)
-        if type == Type.ANY:
-            found.links += [s for (owner, t), s in sets.items() if owner == key and t != Type.RRSIG]
-            found.target = None
-            return name
-        exact = sets.get((key, type))
-        if exact is not None:
-            found.links.append(exact)
-            found.target = None
-            return name
-        alias = _renaming(sets, key)
-        if alias is not None:
-            to = rewritten(name, alias.name, alias.rdatas[0])
-            found.links.append(alias)
-            if to is None:
-                found.too_long = True
-                return name
-            made = RRset(name, int(Type.CNAME), alias.ttl)  # RFC 6672 3.1: ours, and not what came along
+def _follow(found: Reading, sets: Sets, zone: bytes, name: bytes, type: int) -> None:
+    """What the answer section has for `name`: what was asked for, or one alias. What its target has is not the server's own word, and
+    is asked for again, by that name (RFC 2181 5.4.1)."""
+    key = names.key(name)
+    if type == Type.ANY:
+        found.links = [s for (owner, t), s in sets.items() if owner == key and t != Type.RRSIG]
+        return
+    exact = sets.get((key, type))
+    if exact is not None:
+        found.links = [exact]
+        return
+    renaming = _renaming(sets, key)
+    alias = sets.get((key, int(Type.CNAME)))
+    if renaming is not None:
+        to = rewritten(name, renaming.name, renaming.rdatas[0])
+        found.links = [renaming]
+        found.too_long = to is None
+        if to is not None:
+            made = RRset(name, int(Type.CNAME), renaming.ttl)  # RFC 6672 3.1: ours, and not what came along
             made.rdatas = (to,)
             found.links.append(made)
-            found.target = name = to
-            continue
-        alias = sets.get((key, int(Type.CNAME)))
-        if alias is None:
-            break
-        if len(alias.rdatas) > 1:
-            alias.rdatas = alias.rdatas[:1]  # RFC 2181 10.1: there can be one
-        found.links.append(alias)
-        found.target = name = alias.rdatas[0]
-    return name
+            found.target = to
+    elif alias is not None:
+        alias.rdatas = alias.rdatas[:1]  # RFC 2181 10.1: there can be one
+        found.links = [alias]
+        found.target = alias.rdatas[0]
 
 
 def _renaming(sets: Sets, key: bytes) -> RRset | None:
@@ -211,14 +194,9 @@ def _refer(found: Reading, m: Message, authority: Sets, answers: Sets, zone: byt
         found.why = "refers upwards or sideways"
 
 
-def _deny(found: Reading, m: Message, authority: Sets, zone: bytes, end: bytes) -> None:
-    """Nothing is there; or, after aliases, it may be said elsewhere."""
-    key = names.key(end)
-    soas = [s for (owner, t), s in authority.items() if t == Type.SOA and names.under(key, owner)]
-    if found.links:
-        found.sort = Sort.ANSWER  # the target is asked for itself: whether this server may speak for it is another question
-        _beware_of_caches(found, m)
-        return
+def _deny(found: Reading, m: Message, authority: Sets, zone: bytes, name: bytes) -> None:
+    """Nothing is there."""
+    soas = [s for (owner, t), s in authority.items() if t == Type.SOA and names.under(names.key(name), owner)]
     if soas:
         found.soa = max(soas, key=lambda s: len(s.name))
     elif any(r.type == Type.SOA for r in m.authority):
@@ -228,8 +206,8 @@ def _deny(found: Reading, m: Message, authority: Sets, zone: bytes, end: bytes) 
     found.sort = Sort.NXDOMAIN if m.rcode == Rcode.NXDOMAIN else Sort.NODATA
     if m.ra and not m.aa:
         found.sort, found.usable, found.why = Sort.LAME, True, "denies from a cache"
-    elif found.sort is Sort.NODATA and not m.aa and found.soa is None:
-        found.sort, found.usable, found.why = Sort.LAME, True, "says nothing at all"  # RFC 2308 2.2: could be a referral gone wrong
+    elif found.sort is Sort.NODATA and found.soa is None and not (m.aa and m.authority):
+        found.sort, found.usable, found.why = Sort.LAME, True, "says nothing at all"  # lawful (RFC 2308 2.2), and mostly a mistake
 
 
 def authority_of(found: Reading, max_ttl: int, dnssec: bool) -> tuple[Record, ...]:

@@ -279,15 +279,11 @@ class Walk:
         for who in cut.servers:
             if who == names.ROOT or errand.found.get(who):
                 continue
-            if names.under(who, cut.zone) and not any(cut.servers.values()):
-                continue  # its address is known to nobody but itself
             for type in ([int(Type.A)] if config.ipv4 else []) + ([int(Type.AAAA)] if config.ipv6 else []):
                 if (who, type) in errand.sought:
                     continue
                 if (who, type) in sought_now:
                     self.recursion.mib.Circles += 1
-                    break
-                if self.recursion.known_addresses(who, now) and not errand.tried:
                     break
                 wanted.append((who, type))
                 break
@@ -297,7 +293,10 @@ class Walk:
         errand.sought.add((who, type))
         self.fetched += 1
         self.recursion.mib.Fetches += 1
-        self.stack.append(Errand(Purpose.ADDRESS, who, type, who))
+        seek = Errand(Purpose.ADDRESS, who, type, who)
+        if names.under(who, cut.zone):
+            seek.above = cut.zone
+        self.stack.append(seek)
         return True
 
     # -- what was said --------------------------------------------------------------------------------------------------------
@@ -347,7 +346,7 @@ class Walk:
         errand.tried.add(address)
         if not reading.usable:
             if cut is not self.recursion.hinted:
-                cut.blame(address, now)
+                cut.blame(address, errand.type, now)
         elif errand.fallback is None:
             errand.fallback = reading, answered.message
 
@@ -390,9 +389,18 @@ class Walk:
         recursion.mib.Referrals += 1
         ttl = min(reading.ttl, recursion.cache.config.max_ttl)
         new = Cut(reading.cut, self._usable(reading.servers), min(now + ttl * SECOND, cut.expires))
-        new.whole = cut.whole and cut.zone != names.ROOT and self.whole
         if new.expires > now:
             recursion.cuts.add(new)
+        if errand.purpose is Purpose.ADDRESS:
+            below = self.stack[-2]
+            glued = [address for address in new.servers.get(errand.server, ()) if address not in below.tried]
+            if glued:  # good enough to ask there, for who looks for a server
+                self.stack.pop()
+                below.found.setdefault(errand.server, []).extend(glued)
+                return
+            if errand.above and names.under(new.zone, errand.above):
+                self._fail(now, errand)  # still nobody who could be asked
+                return
         errand.steps += 1
         errand.enter(new)
 
