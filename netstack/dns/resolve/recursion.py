@@ -58,7 +58,7 @@ class RecursionConfig:
     depth: int = field(default=5, validator=_few)  # look-ups inside of look-ups
     aliases: int = field(default=11, validator=_few)  # BIND's and Unbound's
     patience: int = field(default=10 * SECOND, validator=validators.gt(0))  # by then whoever asked has gone
-    stale_after: int = field(default=1800 * SECOND // 1000, validator=validators.gt(0))  # RFC 8767 5
+    stale_after: int = field(default=1800 * SECOND // 1000, validator=validators.ge(0))  # RFC 8767 5; 0: at once
     failure_ttl: int = field(default=5, validator=_few)
     minimise: bool = True  # RFC 9156
     minimise_strictly: bool = False
@@ -95,9 +95,9 @@ class Recursion:
         self.config = config or RecursionConfig()
         if any(address[:1] == b"\x7f" or address == bytes(15) + b"\1" for where in self.hints.values() for address in where):
             self.config = evolve(self.config, ask_loopback=True)
-        self.cache = cache or Cache()
-        self.mib = mib or RecursionMib()
-        self.query_mib = query_mib or QueryMib()
+        self.cache = Cache() if cache is None else cache
+        self.mib = RecursionMib() if mib is None else mib
+        self.query_mib = QueryMib() if query_mib is None else query_mib
         self.cuts = Cuts()
         self.roster = Roster(rng, self.config.port, self.config.cookies)
         self.local = LocalZones(self.config.local_zones)
@@ -123,9 +123,7 @@ class Recursion:
         if local is not None:
             self.mib.Local += 1
             return local
-        if fresh:
-            return None
-        known = self.known(question, now, dnssec)
+        known = None if fresh else self.known(question, now, dnssec, stale=self.config.stale_after == 0)
         if known is not None:
             return known
         if self.failing(question.name, question.type, now):
@@ -187,14 +185,15 @@ class Recursion:
                 return alias
         return found
 
-    def keep(self, reading: Reading, now: int) -> None:
-        """Store an answer. Only its first link is the server's own word (RFC 2181 5.4.1)."""
+    def keep(self, reading: Reading, now: int, cut: Cut) -> None:
+        """Store an answer of the servers of `cut`; where they are, for no longer than they are these."""
         proof = tuple(r for s in reading.proof for r in s.records(True))
         credit = Credit.AUTHORITATIVE if reading.aa else Credit.ANSWER
         for link in reading.links:
-            self.cache.put(link.name, link.type, link.ttl, link.rdatas, credit, now, signatures=link.signatures, proof=proof)
-            credit = Credit.ANSWER
-            proof = ()
+            ttl = link.ttl
+            if names.key(link.name) in cut.servers:
+                ttl = min(ttl, -(-(cut.expires - now) // SECOND))
+            self.cache.put(link.name, link.type, ttl, link.rdatas, credit, now, signatures=link.signatures, proof=proof)
 
     def keep_denial(self, name: bytes, type: int, reading: Reading, now: int) -> None:
         said = reading.soa
@@ -206,6 +205,12 @@ class Recursion:
             name, type, (said.name, said.rdatas[0]), said.ttl, credit, now,
             nxdomain=reading.sort is Sort.NXDOMAIN, signatures=said.signatures, proof=proof,
         )  # fmt: skip
+
+    def renew_later(self, question: Question, now: int) -> None:
+        """It could not be had anew: who asks next is to be told to try again."""
+        found = self.cache.get(question.name, question.type, now)
+        if found is not None:
+            found.entry.prefetching = False
 
     # -- what failed ----------------------------------------------------------------------------------------------------------
 
@@ -254,7 +259,8 @@ class Recursion:
         """The servers of the errand's zone that are still to be asked, the best first."""
         addresses: dict[str, None] = {}
         for who, where in cut.servers.items():
-            for address in (*errand.found.get(who, ()), *self.known_addresses(who, now), *where):
+            known = () if names.under(who, cut.zone) else self.known_addresses(who, now)  # in the zone: its parent knows
+            for address in (*errand.found.get(who, ()), *known, *where):
                 if address not in errand.tried and not cut.is_lame(address, errand.type, now):
                     addresses[address] = None
         return self.roster.ranked(addresses, now)

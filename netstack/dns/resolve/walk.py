@@ -61,6 +61,7 @@ class Walk:
         self.whole = False  # a name cut short got no answer where the whole one did
         self.failed_names: list[tuple[bytes, int]] = []
         self.why: tuple[int, str] = (int(Ede.NO_REACHABLE_AUTHORITY), "no server answered")
+        self.shown: tuple[Record, ...] = ()  # of an answer that has no end
         self.last: Answered | None = None
         self.stale_at: int | None = None
         self.done = False
@@ -203,6 +204,8 @@ class Walk:
         key = names.key(target)
         if key in errand.targets or len(errand.targets) > self.recursion.config.aliases:
             self.recursion.mib.AliasLoops += 1
+            if key in errand.targets:
+                self.shown = tuple(r for link in errand.links for r in link.records(self.dnssec))
             self.why = int(Ede.OTHER), f"aliases in a circle, or too many of them, at {names.text(target)}"
             self._fail(now, errand)
             return
@@ -340,8 +343,8 @@ class Walk:
         address = answered.server.address
         self.recursion.mib.Lame += 1
         self.why = int(Ede.NOT_AUTHORITATIVE), f"{address} {reading.why}"
-        if reading.usable and errand.is_minimised:
-            errand.whole = True  # what it says to the whole name is kept for want of better
+        if errand.is_minimised and not self.recursion.config.minimise_strictly:
+            errand.whole = errand.short_failed = True  # it may know more of the whole name
             return
         errand.tried.add(address)
         if not reading.usable:
@@ -420,13 +423,14 @@ class Walk:
         if reading.sort is Sort.NODATA:
             self.recursion.keep_denial(errand.asked, type, reading, now)
         else:
-            self.recursion.keep(reading, now)
+            self.recursion.keep(reading, now, cut)
 
     def _positively(self, now: int, errand: Errand, cut: Cut, reading: Reading) -> None:
         self._doubt_is_over(cut, errand)
         if errand.type != Type.ANY:
-            self.recursion.keep(reading, now)
-        errand.links += reading.links
+            self.recursion.keep(reading, now, cut)
+        there = {(names.key(link.name), link.type) for link in errand.links}
+        errand.links += [link for link in reading.links if (names.key(link.name), link.type) not in there]
         if reading.too_long:
             self._end(now, errand, int(Rcode.YXDOMAIN), ())  # RFC 6672 2.2
         elif reading.target is not None:
@@ -496,9 +500,12 @@ class Walk:
         for name, type in {*waiting, *self.failed_names, (self.question.name, self.question.type)}:
             recursion.remember_failure(name, type, now)
         stale = recursion.known(self.question, now, self.dnssec, stale=True)
-        if stale is not None:
+        if self.fresh:
+            recursion.renew_later(self.question, now)
+        if stale is not None and stale.stale:
             recursion.mib.Stale += 1
-        self._settle(stale or Outcome(question=self.question, rcode=int(Rcode.SERVFAIL), error=self.why))
+        failure = Outcome(question=self.question, rcode=int(Rcode.SERVFAIL), answer=self.shown, error=self.why)
+        self._settle(stale or failure)
 
     def _settle(self, outcome: Outcome) -> None:
         self.outcome = outcome
