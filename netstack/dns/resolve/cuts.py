@@ -46,7 +46,7 @@ class Cut:
         return f"<Cut {names.text(self.zone)}: {', '.join(map(names.text, self.servers))}>"
 
     def blame(self, address: str, type: int, now: int) -> None:
-        """`address` does not serve this zone: not for type A, or not for the others, of which some balancers of load know nothing."""
+        """`address` does not serve this zone: not for type A, or not for others, of which some balancers of load know nothing."""
         if len(self.lame) < 2 * MOST_ADDRESSES:
             self.lame[address, type == Type.A] = now + LAME_FOR
 

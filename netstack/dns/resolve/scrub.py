@@ -130,8 +130,8 @@ def read(m: Message, zone: bytes, name: bytes, type: int) -> Reading:
 
 
 def _follow(found: Reading, sets: Sets, zone: bytes, name: bytes, type: int) -> None:
-    """What the answer section has for `name`: what was asked for, or one alias. What its target has is not the server's own word, and
-    is asked for again, by that name (RFC 2181 5.4.1)."""
+    """What the answer section has for `name`: what was asked for, or one alias. What its target has is not the server's own word,
+    and is asked for again, by that name (RFC 2181 5.4.1)."""
     key = names.key(name)
     if type == Type.ANY:
         found.links = [s for (owner, t), s in sets.items() if owner == key and t != Type.RRSIG]
