@@ -11,8 +11,8 @@ import time
 
 import netstack
 from netstack.cli.web import http_server
-from netstack.http.message import Request, Response
-from netstack.http.server import HttpServer
+from netstack.http.serve.message import Request, Response
+from netstack.http.serve.server import HttpServer
 from netstack.plugins import open_netif
 
 open_net = netstack.open  # the lazy name is resolved here as well
@@ -31,7 +31,7 @@ async def main(client: str, spec: str, host: str) -> None:
     called = time.monotonic()
     async with open_net(spec) as net:
         there = time.monotonic()
-        async with http_server(net, hello, 80):
+        async with http_server(net, 80, hello):
             asking.stdin.write(b"!")
             said, _ = await asking.communicate()
             times = json.loads(said)
