@@ -27,7 +27,7 @@ from .. import message as messages
 from .. import name as names
 from ..ask import Ask
 from ..authority.access import NOBODY, Access
-from ..authority.zone import Reply, Zone
+from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..edns import Edns
 from ..message import Message, Question, Record
@@ -42,6 +42,7 @@ from .cookies import Cookies
 from .handlers import Answer, Handler
 from .later import Case, Flight, Later, Send
 from .limiter import Limiter, kind_of
+from .lookup import alias_end, look_up
 from .orders import Orders
 from .replies import EDE_INVALID_QUERY_TYPE, Replies, error_of
 from .view import View
@@ -50,12 +51,10 @@ log = logging.getLogger("netstack.dns")
 
 Answers = Iterable[bytes]
 
-MOST_ZONES = 8  # that one chain of aliases may lead through: each is a look-up, and zones are written by others
 KINDS = 256  # of failures that are logged once each: a callback that makes up its errors can't fill the log
 NXNAME = 128  # RFC 9824: stands in proofs, and can't be asked for
 _VERSION = (names.parse("version.bind"), names.parse("version.server"))
 _IDENTITY = (names.parse("id.server"), names.parse("hostname.bind"))
-_EVERY_TYPE = sorted({int(t) for t in Type} - {int(Type.OPT), int(Type.RRSIG), *range(249, 256)})
 
 
 class Desk:
@@ -323,7 +322,7 @@ class Desk:
         zone = view.zones.find_for(ask.key[:-4], ask.type)
         if zone is None:
             return self._recurse(case, Question(ask.name, ask.type), now)
-        reply, target = self._from_zones(view.zones, zone, ask, case.client.stream)
+        reply, target = look_up(view.zones, zone, ask, self.config.any_over_streams and case.client.stream)
         if ask.flags & dc.RD and self._ra(case):
             if target is not None:
                 case.prefix = reply.answer
@@ -333,39 +332,6 @@ class Desk:
         m = reply.message(ask.name, ask.type, 0, self._ra(case))
         extra = error_of(Ede.NOT_READY, "the zone is not loaded, or has expired") if reply.rcode == Rcode.SERVFAIL else b""
         return (self.replies.packed(case, Packed(m.encode(), reply.glue), extra=extra),)
-
-    def _from_zones(self, zones: Zones, zone: Zone, ask: Ask, stream: bool) -> tuple[Reply, bytes | None]:
-        """What `zone` says, and what others of `zones` say where its aliases lead there; and the name at which they leave all."""
-        name, type = ask.name, ask.type
-        reply = zone.answer(name, type, ask.do)
-        if type == Type.ANY and stream and self.config.any_over_streams and reply.answer:
-            self._everything(zone, ask, reply)
-        for _ in range(MOST_ZONES):
-            target = alias_end(reply, type)
-            if target is None:
-                return reply, None
-            following = zones.find_for(names.key(target), type)
-            if following is None:
-                return reply, target
-            if following is zone:
-                return reply, None
-            zone = following
-            more = zone.answer(target, type, ask.do)
-            reply.answer = reply.answer + more.answer
-            reply.authority, reply.additional = more.authority, more.additional
-            reply.rcode, reply.glue = more.rcode, more.glue
-        return reply, None
-
-    def _everything(self, zone: Zone, ask: Ask, reply: Reply) -> None:
-        """All sets of the name, where the name itself has them."""
-        answer: list[Record] = []
-        for type in _EVERY_TYPE:
-            found = zone.rrset(ask.key[:-4], type)
-            if found is not None and found.rdatas:
-                answer += [Record(ask.name, type, Class.IN, found.ttl, each) for each in found.rdatas]
-                if ask.do:
-                    answer += [Record(ask.name, Type.RRSIG, Class.IN, found.ttl, each) for each in found.signatures]
-        reply.answer = answer or reply.answer
 
     def fill(self, ask: Ask) -> tuple[Packed, Zone] | None:
         """The answer to what `ask` has read, ready for everybody who asks the same with the same DO, until `version` of the zone or
@@ -502,13 +468,3 @@ class Desk:
             self._land(flight)
             flight.drop()
         self.chores.clear()
-
-
-def alias_end(reply: Reply, type: int) -> bytes | None:
-    """Where the chain of aliases in `reply` leads, if it ends with one."""
-    if reply.rcode or type in (Type.CNAME, Type.ANY):
-        return None
-    for r in reversed(reply.answer):
-        if r.type != Type.RRSIG:
-            return r.rdata if r.type == Type.CNAME else None
-    return None
