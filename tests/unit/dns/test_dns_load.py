@@ -1,10 +1,11 @@
 """Zone files: what they may say, what is refused and where, and dnspython's opinion of both."""
 
+import contextlib
 import random
 
-import dns.name
 import dns.rdatatype
 import dns.zone
+import dns.zonefile
 import pytest
 
 from netstack.dns import name, rdata
@@ -192,14 +193,14 @@ def test_includes_stay_below_the_folder_of_the_file(tmp_path):
     (folder / "link").symlink_to(tmp_path / "secret")
     for path in ("../secret", str(tmp_path / "secret"), "link", "parts/../../secret"):
         main.write_text(HEAD + f"$INCLUDE {path}\n")
-        with pytest.raises(UsageError, match="main:5: .*outside of the zone file's folder"):
+        with pytest.raises(UsageError, match=r"main:5: .*outside of the zone file's folder"):
             read(main, include=True)
     main.write_text(HEAD + "$INCLUDE circle\n")
     (folder / "circle").write_text("$INCLUDE circle\n")
     with pytest.raises(UsageError, match="circle"):
         read(main, include=True)
     (folder / "circle").write_text("a A 192.0.2.1\nb A x\n")
-    with pytest.raises(UsageError, match="^circle:2: 'x'"):
+    with pytest.raises(UsageError, match=r"^circle:2: 'x'"):
         read(main, include=True)
     main.write_text(HEAD + "$INCLUDE nothing\n")
     with pytest.raises(UsageError, match="main:5: nothing can't be read"):
@@ -295,8 +296,9 @@ def test_the_short_way_and_dnspython_read_the_same(seed, monkeypatch):
             long = outcome(lambda text=text: ours(read(lines(text), "example.")))
         assert mine == long, text
         if isinstance(mine, list) and text.startswith("$TTL"):  # without, it depends on dnspython's version
-            assert comparable(mine) == comparable(theirs(text)), text
-            read_both += 1
+            with contextlib.suppress(dns.zonefile.CNAMEAndOtherData):  # a signature of what is not there, beside a CNAME
+                assert comparable(mine) == comparable(theirs(text)), text
+                read_both += 1
     assert read_both > 40
 
 
