@@ -16,6 +16,7 @@ than `zone_queries`, no delegation more than `fetches` look-ups of its servers' 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 
 from attrs import evolve, field, frozen, validators
 
@@ -23,7 +24,7 @@ from ...signatures import Rng
 from .. import const as dc
 from .. import name as names
 from .. import text
-from ..message import Question, Record
+from ..message import Message, Question, Record
 from ..mib import QueryMib, RecursionMib
 from ..numbers import Ede, Rcode, Type
 from . import hints as hints_
@@ -34,7 +35,7 @@ from .hints import Hints
 from .job import Outcome
 from .local import REVERSE, SPECIAL, LocalZone, LocalZones
 from .roster import Roster
-from .scrub import Reading, RRset, Sort, set_of, soa_records
+from .scrub import Reading, RRset, Sort, glue, set_of, soa_records
 from .upstream import Upstream
 from .walk import Walk
 
@@ -103,8 +104,7 @@ class Recursion:
         self.local = LocalZones(self.config.local_zones)
         self.prime_after = 0  # an instant: the root's servers have been asked for without success
         self._failures: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # until when, and the how-manieth in a row
-        known = {who: [text.address_text(a) for a in where if self.usable(a)] for who, where in self.hints.items()}
-        self.hinted = Cut(names.ROOT, known, FOREVER)
+        self.hinted = Cut(names.ROOT, self.texts(self.hints), FOREVER)
 
     def seek(
         self, question: Question, now: int, *, dnssec: bool = False, checking_disabled: bool = False, fresh: bool = False
@@ -264,6 +264,25 @@ class Recursion:
                 if address not in errand.tried and not cut.is_lame(address, errand.type, now):
                     addresses[address] = None
         return self.roster.ranked(addresses, now)
+
+    def texts(self, servers: Mapping[bytes, Iterable[bytes]]) -> dict[bytes, list[str]]:
+        """Their addresses that may be asked."""
+        return {who: [text.address_text(a) for a in where if self.usable(a)] for who, where in servers.items()}
+
+    def primed(self, reading: Reading, m: Message, now: int) -> bool:
+        """Take it from the root's servers who they are, where they say it (RFC 9609 3.3, 4.2). Those of which no address came along
+        are where the hints say."""
+        if not reading.links or reading.links[0].type != Type.NS:
+            return False
+        said = reading.links[0]
+        servers = self.texts(glue(m, said, names.ROOT))
+        for who, where in servers.items():
+            where += () if where else self.hinted.servers.get(who, ())
+        if not any(servers.values()):
+            servers[names.ROOT] = [address for where in self.hinted.servers.values() for address in where]
+        self.cuts.add(Cut(names.ROOT, servers, now + min(said.ttl, self.cache.config.max_ttl) * SECOND))
+        self.mib.Primings += 1
+        return True
 
     def must_prime(self, now: int) -> bool:
         return self.config.prime and now >= self.prime_after and self.cuts.closest(names.ROOT, now) is None

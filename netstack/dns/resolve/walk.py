@@ -25,7 +25,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import name as names
-from .. import text
 from ..message import Message, Question, Record
 from ..numbers import Ede, Rcode, Type
 from .cache import SECOND, Kind
@@ -33,7 +32,7 @@ from .cuts import Cut
 from .errand import Errand, Purpose
 from .job import Outcome, Settled, Step
 from .query import Action, Answered, GaveUp, Query, QueryConfig, SendDatagram, SendStream
-from .scrub import Reading, RRset, Sort, authority_of, denial, glue, read, set_of, soa_records
+from .scrub import Reading, RRset, Sort, authority_of, denial, read, set_of, soa_records
 from .upstream import Upstream
 
 if TYPE_CHECKING:
@@ -366,32 +365,18 @@ class Walk:
             self._negatively(now, errand, cut, reading)
 
     def _primed(self, now: int, reading: Reading, m: Message) -> None:
-        """RFC 9609 3.3, 4.2. Servers of which no address came along are where the hints say."""
-        recursion = self.recursion
-        if not reading.links or reading.links[0].type != Type.NS:
-            self.why = int(Ede.NOT_AUTHORITATIVE), "no server of the root says who serves it"
-            self._fail(now, self.stack[-1])
+        if self.recursion.primed(reading, m, now):
+            self.stack.pop()
             return
-        said = reading.links[0]
-        servers = self._usable(glue(m, said, names.ROOT))
-        for who, where in servers.items():
-            where += () if where else recursion.hinted.servers.get(who, ())
-        if not any(servers.values()):
-            servers[names.ROOT] = [address for where in recursion.hinted.servers.values() for address in where]
-        recursion.cuts.add(Cut(names.ROOT, servers, now + min(said.ttl, recursion.cache.config.max_ttl) * SECOND))
-        recursion.mib.Primings += 1
-        self.stack.pop()
-
-    def _usable(self, servers: dict[bytes, list[bytes]]) -> dict[bytes, list[str]]:
-        usable = self.recursion.usable
-        return {who: [text.address_text(a) for a in where if usable(a)] for who, where in servers.items()}
+        self.why = int(Ede.NOT_AUTHORITATIVE), "no server of the root says who serves it"
+        self._fail(now, self.stack[-1])
 
     def _descend(self, now: int, errand: Errand, cut: Cut, reading: Reading) -> None:
         """Into the zone that was named, which is always below: so this ends."""
         recursion = self.recursion
         recursion.mib.Referrals += 1
         ttl = min(reading.ttl, recursion.cache.config.max_ttl)
-        new = Cut(reading.cut, self._usable(reading.servers), min(now + ttl * SECOND, cut.expires))
+        new = Cut(reading.cut, self.recursion.texts(reading.servers), min(now + ttl * SECOND, cut.expires))
         if new.expires > now:
             recursion.cuts.add(new)
         if errand.purpose is Purpose.ADDRESS:
@@ -465,7 +450,7 @@ class Walk:
         self.stack.pop()
         if errand.purpose is Purpose.ADDRESS:
             found = [a for link in errand.links if link.type in (Type.A, Type.AAAA) for a in link.rdatas]
-            self.stack[-1].found.setdefault(errand.server, []).extend(self._usable({names.ROOT: found})[names.ROOT])
+            self.stack[-1].found.setdefault(errand.server, []).extend(self.recursion.texts({names.ROOT: found})[names.ROOT])
             return
         self.recursion.forget_failure(self.question.name, self.question.type)
         last = self.last
