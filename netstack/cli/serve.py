@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     @asynccontextmanager
     async def serving(net: "Net") -> AsyncIterator[str]:
-        from ..http.files import StaticFiles
+        from ..http.serve.files import StaticFiles
 
         async with http_server(net, StaticFiles(root, upload=args.upload), args.port):
             host = net.addresses[0].partition("/")[0]

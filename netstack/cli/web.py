@@ -10,7 +10,7 @@ from .._build import build_info
 from ..instant import MILLISECOND, SECOND, Duration
 
 if TYPE_CHECKING:
-    from ..http.message import Handler
+    from ..http.serve.message import Handler
     from ..runtime.asyncio import Net
 
 GRACE = Duration(800 * MILLISECOND)  # with the net's own LINGER less than 3 s: who says Ctrl-C does not want to wait for a download
@@ -19,7 +19,7 @@ GRACE = Duration(800 * MILLISECOND)  # with the net's own LINGER less than 3 s: 
 @asynccontextmanager
 async def http_server(net: "Net", handler: "Handler", port: int) -> AsyncIterator[None]:
     """`handler` on `port` of all addresses of `net`; requests in flight have GRACE to end before this does."""
-    from ..http.server import HttpServer
+    from ..http.serve.server import HttpServer
 
     async def sleep(duration: Duration) -> None:
         await asyncio.sleep(duration / SECOND)
@@ -34,7 +34,7 @@ async def http_server(net: "Net", handler: "Handler", port: int) -> AsyncIterato
 
 def demo_page(net: "Net") -> "Handler":
     """The page of the demo, about `net`."""
-    from ..http.page import DemoPage
+    from ..http.dashboard.page import DemoPage
 
     return DemoPage(NetStatus(net), clock=net.now, netif=net.netif.name, build=about_build())
 

@@ -2,19 +2,16 @@
 
 Pure, bytes in and events out:
 
-    events config date headers state    the words, the bounds, the machine's tables
-    reader chunks target refused        bytes to events, and what is refused
-    writer                              responses to bytes
-    connection                          one server-side connection: turns, deadlines, keep-alive, pipelining
-    conditional                         preconditions and ranges
+    events config date headers target refused conditional       the words, the bounds, preconditions and ranges
+    h1/     state reader chunks writer connection               HTTP/1.1: bytes to events and back, turns, deadlines
 
 Faces, which wait:
 
-    message session server              requests and responses, one connection served, the server
-    files page                          handlers: a folder, and the page of the demo
+    serve/      message session server files        requests and responses, one connection served, the server, a folder
+    dashboard/  page                                the page about the stack
 
-A client, HTTP/2, WebSocket and ASGI have their places beside these: `events` and `state` are theirs too, `session` is where a
-stream learns which protocol it speaks. Names come lazily, so that a pure room costs no face.
+A client, HTTP/2, WebSocket and ASGI have their places beside these: `events` are theirs too, `serve/session` is where a stream
+learns which protocol it speaks. Names come lazily, so that a pure room costs no face.
 """
 
 from typing import TYPE_CHECKING
@@ -22,28 +19,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .config import HttpConfig as HttpConfig
     from .config import HttpLimits as HttpLimits
-    from .connection import ServerConnection as ServerConnection
-    from .files import StaticFiles as StaticFiles
+    from .dashboard.page import DemoPage as DemoPage
+    from .h1.connection import ServerConnection as ServerConnection
     from .headers import Headers as Headers
-    from .message import HttpError as HttpError
-    from .message import Request as Request
-    from .message import Response as Response
     from .mib import HttpMib as HttpMib
-    from .page import DemoPage as DemoPage
-    from .server import HttpServer as HttpServer
+    from .serve.files import StaticFiles as StaticFiles
+    from .serve.message import HttpError as HttpError
+    from .serve.message import Request as Request
+    from .serve.message import Response as Response
+    from .serve.server import HttpServer as HttpServer
 
 _WHERE = {
     "HttpConfig": "config",
     "HttpLimits": "config",
-    "ServerConnection": "connection",
-    "StaticFiles": "files",
+    "ServerConnection": "h1.connection",
+    "StaticFiles": "serve.files",
     "Headers": "headers",
-    "HttpError": "message",
-    "Request": "message",
-    "Response": "message",
+    "HttpError": "serve.message",
+    "Request": "serve.message",
+    "Response": "serve.message",
     "HttpMib": "mib",
-    "DemoPage": "page",
-    "HttpServer": "server",
+    "DemoPage": "dashboard.page",
+    "HttpServer": "serve.server",
 }
 __all__ = list(_WHERE)
 

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from netstack.http.config import HttpConfig, HttpLimits
-from netstack.http.connection import ServerConnection
 from netstack.http.date import format_date, parse_date
 from netstack.http.events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead
-from netstack.http.files import split_path
-from netstack.http.message import HttpError
-from netstack.http.reader import Reader
+from netstack.http.h1.connection import ServerConnection
+from netstack.http.h1.reader import Reader
+from netstack.http.serve.files import split_path
+from netstack.http.serve.message import HttpError
 from netstack.instant import Instant
 
 SMALL = HttpLimits(

@@ -10,37 +10,22 @@ it.
 Signed zones are served as they are: signatures go with their sets, and `denial.py` chooses the records that prove what is missing.
 """
 
-from ...errors import UsageError, WireError
+from collections.abc import Iterable, Iterator
+
+from ...errors import UsageError
+from ...serial import lt
 from .. import name as names
 from .. import rdata as data
 from ..message import Message, Question, Record
 from ..numbers import Class, Rcode, Type, type_number, type_text
 from .denial import Chain, Nsec3Chain, NsecChain
+from .draft import Draft, lawful_record
+from .journal import Change, Journal, JournalConfig
+from .node import Node, Set
 
 MOST_ALIASES = 16
 
 _TARGETS = {int(Type.NS): 0, int(Type.MX): 2, int(Type.SRV): 6}  # where a name stands whose addresses are worth adding
-
-
-class Set:
-    """Records of one owner and type: `ttl` in seconds, data in wire form, and their RRSIG data."""
-
-    __slots__ = ("rdatas", "signatures", "ttl")
-
-    def __init__(self, ttl: int) -> None:
-        self.ttl = ttl
-        self.rdatas: tuple[bytes, ...] = ()
-        self.signatures: tuple[bytes, ...] = ()
-
-
-class Node:
-    """`name` as it was first written; `sets` by type, none for an empty non-terminal."""
-
-    __slots__ = ("name", "sets")
-
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        self.sets: dict[int, Set] = {}
 
 
 class Reply:
@@ -65,17 +50,22 @@ class Reply:
 
 
 class Zone:
-    """Of class IN. `add` fills it, `answer` looks things up."""
+    """Of class IN. `add`, `remove` and `apply` change it, `answer` looks things up.
 
-    def __init__(self, origin: bytes) -> None:
+    `version` moves with every change. `journal` has the changes from serial to serial.
+    """
+
+    def __init__(self, origin: bytes, journal: JournalConfig | None = None) -> None:
         self.name = origin
         self.origin = names.key(names.check(origin))
+        self.version = 0
+        self.journal = Journal(journal)
         self.nodes: dict[bytes, Node] = {self.origin: Node(origin)}
         self.hashed: dict[bytes, Node] = {}  # owners of NSEC3 records: nobody who asks for one finds a name (RFC 5155 7.2.8)
         self._chain: Chain | None = None
         self._chain_is_old = True
 
-    # -- to fill it -----------------------------------------------------------------------------------------------------------
+    # -- to change it ---------------------------------------------------------------------------------------------------------
 
     def add(self, owner: "bytes | str", type: "int | str", ttl: int, value: "bytes | str") -> None:
         """One record: names and data in wire form, or as text, relative to the zone. Adding it twice is adding it once.
@@ -83,42 +73,101 @@ class Zone:
         Raises UsageError for a name outside of the zone, for data that is not its type's, and for what can't stand together: a
         CNAME with other data (RFC 2181 10.1), two SOAs, two CNAMEs, two DNAMEs.
         """
-        if isinstance(owner, str):
-            owner = names.parse(owner, self.name)
-        kind = type_number(type) if isinstance(type, str) else int(type)
+        owner, kind = self._name(owner), self._type(type)
         if isinstance(value, str):
             value = data.from_text(kind, value, self.name)
-        key = names.key(owner)
-        if not names.under(key, self.origin):
-            raise UsageError(f"{names.text(owner)} is not in the zone {names.text(self.name)}")
-        try:
-            unpacked = data.unpack(kind, value)
-        except WireError as error:
-            raise UsageError(f"{names.text(owner)}: {error}") from None
-        self._chain_is_old = True
-        if Type.NSEC3 in (kind, unpacked[0] if isinstance(unpacked, data.RRSIG) else kind):
-            node = self.hashed.setdefault(key, Node(owner))
-        else:
-            node = self._node(owner, key)
-        if isinstance(unpacked, data.RRSIG):
-            kept = node.sets.setdefault(unpacked.type_covered, Set(ttl))
-            kept.signatures = (*kept.signatures, value) if value not in kept.signatures else kept.signatures
-            return
-        self._compatible(node, kind, value)
-        kept = node.sets.setdefault(kind, Set(ttl))
-        if value not in kept.rdatas:
-            kept.rdatas = (*kept.rdatas, value)
-        kept.ttl = min(kept.ttl, ttl) if len(kept.rdatas) > 1 else ttl  # RFC 2181 5.2: one TTL for a set
+        draft = Draft(self.name, self._look)
+        draft.add(owner, kind, ttl, value)
+        self.journal.clear()
+        self._commit(draft)
 
-    def _compatible(self, node: Node, kind: int, value: bytes) -> None:
-        there = {type for type, kept in node.sets.items() if kept.rdatas}
-        beside_cname = {int(Type.NSEC), int(Type.NSEC3), int(Type.CNAME)}
-        if (kind == Type.CNAME and there - beside_cname) or (int(Type.CNAME) in there and kind not in beside_cname):
-            raise UsageError(f"{names.text(node.name)} has a CNAME, and a CNAME stands alone: {type_text(kind)} can't be added")
-        if kind in (Type.CNAME, Type.DNAME, Type.SOA) and kind in there and node.sets[kind].rdatas != (value,):
-            raise UsageError(f"{names.text(node.name)} has a {type_text(kind)} already, and can have one")
-        if kind == Type.SOA and names.key(node.name) != self.origin:
-            raise UsageError(f"a SOA stands at the apex of its zone, {names.text(self.name)}, not at {names.text(node.name)}")
+    def remove(self, owner: "bytes | str", type: "int | str | None" = None, value: "bytes | str | None" = None) -> int:
+        """All of `owner`, its records of one type, or one record; how many that were. Signatures are records of type RRSIG.
+
+        Raises UsageError for the SOA: a zone can't be without, and `apply` replaces it.
+        """
+        owner, kind = self._name(owner), None if type is None else self._type(type)
+        if value is not None and kind is None:
+            raise UsageError("a value without its type: say of which type the record is that is to be removed")
+        if isinstance(value, str):
+            value = data.from_text(kind or 0, value, self.name)
+        draft = Draft(self.name, self._look)
+        had = draft.soa()
+        gone = draft.remove(owner, kind, value)
+        if had is not None and draft.soa() is None:
+            raise UsageError(f"the zone {names.text(self.name)} can't be without its SOA: give another one to apply()")
+        if gone:
+            self.journal.clear()
+            self._commit(draft)
+        return gone
+
+    def apply(self, removed: Iterable[Record], added: Iterable[Record]) -> None:
+        """A change as a whole: first all of `removed`, then all of `added`, or UsageError, and nothing happened.
+
+        Removed records must be there, whatever their TTL; added ones are held to what `add` demands. A SOA that is added takes the
+        place of the one before, and where its serial is the later one the journal has the change; without a new serial the journal
+        forgets what it knew. The TTL of a set is that of the record which was added to it last.
+        """
+        draft = Draft(self.name, self._look)
+        old = draft.soa()
+        for r in removed:
+            if not draft.remove(lawful_record(r).name, r.type, r.rdata):
+                what = f"{type_text(r.type)} {data.to_text(r.type, r.rdata)}"
+                raise UsageError(f"{names.text(r.name)} has no such record to remove: {what}")
+        for r in added:
+            if r.type == Type.SOA and names.key(r.name) == self.origin:
+                draft.replace_soa(lawful_record(r))
+            else:
+                draft.add(lawful_record(r).name, r.type, r.ttl, r.rdata, latest=True)
+        new = draft.soa()
+        if old is not None and new is None:
+            raise UsageError(f"the zone {names.text(self.name)} can't be without its SOA: add the new one in the same change")
+        gone, come = draft.difference()
+        if gone or come:
+            self._note(old, new, gone, come)
+            self._commit(draft)
+
+    def _note(self, old: Set | None, new: Set | None, gone: list[Record], come: list[Record]) -> None:
+        """Into the journal, the SOAs first."""
+        if old is None or new is None or not lt(_serial(old), _serial(new)):
+            self.journal.clear()
+            return
+        first = Record(self.name, Type.SOA, Class.IN, old.ttl, old.rdatas[0])
+        last = Record(self.name, Type.SOA, Class.IN, new.ttl, new.rdatas[0])
+        removed = (first, *(r for r in gone if r.type != Type.SOA))
+        added = (last, *(r for r in come if r.type != Type.SOA))
+        self.journal.append(Change(_serial(old), _serial(new), removed, added))
+
+    def _name(self, owner: "bytes | str") -> bytes:
+        return names.parse(owner, self.name) if isinstance(owner, str) else owner
+
+    @staticmethod
+    def _type(type: "int | str") -> int:
+        return type_number(type) if isinstance(type, str) else int(type)
+
+    def _look(self, key: bytes, hashed: bool) -> Node | None:
+        return (self.hashed if hashed else self.nodes).get(key)
+
+    def _commit(self, draft: Draft) -> None:
+        self.version += 1
+        self._chain_is_old = True
+        for key, node in draft.nodes.items():
+            if node.sets:
+                self._node(node.name, key).sets = node.sets
+            elif key in self.nodes:
+                self.nodes[key].sets = {}
+                self._prune(key)
+        for key, node in draft.hashed.items():
+            if node.sets:
+                self.hashed[key] = node
+            else:
+                self.hashed.pop(key, None)
+
+    def _prune(self, key: bytes) -> None:
+        """What has neither records nor names below is no empty non-terminal."""
+        while key != self.origin and not self.nodes[key].sets and not any(names.parent(other) == key for other in self.nodes):
+            del self.nodes[key]
+            key = names.parent(key)
 
     def _node(self, owner: bytes, key: bytes) -> Node:
         """The node of `owner`, made with all between it and the apex."""
@@ -130,6 +179,28 @@ class Zone:
                 self.nodes[above] = Node(upper)
                 above, upper = names.parent(above), names.parent(upper)
         return found
+
+    # -- what it has ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def serial(self) -> int:
+        """Of its SOA. Raises UsageError where it has none yet."""
+        kept = self._soa()
+        if not kept.rdatas:
+            raise UsageError(f"the zone {names.text(self.name)} has no SOA yet, and so no serial")
+        return _serial(kept)
+
+    def rrset(self, owner: "bytes | str", type: "int | str") -> Set | None:
+        """What stands there, with its signatures; None where there are no such records. No wildcard, alias or cut is looked at."""
+        key, kind = names.key(self._name(owner)), self._type(type)
+        node = self._look(key, kind == Type.NSEC3)
+        kept = None if node is None else node.sets.get(kind)
+        return kept if kept is not None and kept.rdatas else None
+
+    def records(self) -> Iterator[Record]:
+        """All of them as they are now, whatever changes while they are read: the SOA first, and not again at the end."""
+        everything = [r for nodes in (self.nodes, self.hashed) for node in nodes.values() for r in node.records()]
+        return iter([r for r in everything if r.type == Type.SOA] + [r for r in everything if r.type != Type.SOA])
 
     def chain(self) -> Chain | None:
         """The proofs of a signed zone; None where it has none. Built when it is first needed after a change."""
@@ -257,8 +328,7 @@ class Zone:
     def _deny(self, reply: Reply, dnssec: bool) -> None:
         """The SOA, which says for how long nothing is there (RFC 2308 3)."""
         kept = self._soa()
-        brief = Set(min(kept.ttl, int.from_bytes(kept.rdatas[0][-4:], "big")))
-        brief.rdatas, brief.signatures = kept.rdatas, kept.signatures
+        brief = Set(min(kept.ttl, int.from_bytes(kept.rdatas[0][-4:], "big")), kept.rdatas, kept.signatures)
         self._put(reply.authority, self.name, Type.SOA, brief, dnssec)
 
     def _prove(self, reply: Reply, owners: list[bytes]) -> None:
@@ -286,3 +356,7 @@ class Zone:
             for type in (Type.A, Type.AAAA):
                 if type in node.sets:
                     self._put(reply.additional, node.name, type, node.sets[type], dnssec)
+
+
+def _serial(soa: Set) -> int:
+    return int.from_bytes(soa.rdatas[0][-20:-16], "big")

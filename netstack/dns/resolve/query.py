@@ -26,7 +26,7 @@ from ...errors import UsageError, WireError
 from ...signatures import Rng
 from .. import const as dc
 from .. import numbers
-from ..edns import Edns, cookie_option
+from ..edns import PADDING_BLOCK_QUERY, Edns, cookie_option
 from ..message import Message, Question, decode
 from ..mib import QueryMib
 from ..numbers import Rcode
@@ -140,7 +140,7 @@ class Query:
         assert self.state is State.NEW
         self.mib.Queries += 1
         self.ends = now + self.config.patience
-        return self._ask(now, self.config.stream_only)
+        return self._ask(now, False)
 
     def moved(self, source: int) -> None:
         """The attempt goes from port `source`: the one that it was to have was taken."""
@@ -319,7 +319,7 @@ class Query:
                 break
         self.renewed = False
         self.server = self.servers[self.place]
-        return self._ask(now, self.config.stream_only)
+        return self._ask(now, False)
 
     def _give_up(self) -> GaveUp:
         self.mib.GaveUp += 1
@@ -332,6 +332,7 @@ class Query:
             return self._give_up()
         self._retire()
         self.asked = self.server
+        over_stream = over_stream or self.config.stream_only or self.server.stream_only
         self.attempts += 1
         self.forged = 0
         self.sent = now
@@ -364,7 +365,8 @@ class Query:
             cookie = self.server.client_cookie
             options = (cookie_option(cookie, self.server.cookie),) if cookie else ()
             m.edns = Edns(self.server.payload, do=config.dnssec, options=options)
-        return m.encode()
+        # RFC 8467 4.1: so that the length of what is encrypted says little
+        return m.encode(pad=PADDING_BLOCK_QUERY if self.server.tls is not None else 0)
 
     def _mixed(self) -> bytes:
         """The name with each letter in a random case: as many bits to guess as it has letters."""

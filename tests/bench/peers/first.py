@@ -11,8 +11,8 @@ import time
 
 import netstack
 from netstack.cli.web import http_server
-from netstack.http.message import Request, Response
-from netstack.http.server import HttpServer
+from netstack.http.serve.message import Request, Response
+from netstack.http.serve.server import HttpServer
 from netstack.plugins import open_netif
 
 open_net = netstack.open  # the lazy name is resolved here as well

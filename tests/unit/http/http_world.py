@@ -10,10 +10,10 @@ from typing import Any, TypeVar, cast
 
 from netstack.errors import ClosedError, TimedOut, UsageError
 from netstack.http.config import HttpConfig
-from netstack.http.connection import ServerConnection
 from netstack.http.events import Body, Event
-from netstack.http.message import Handler
-from netstack.http.server import HttpServer
+from netstack.http.h1.connection import ServerConnection
+from netstack.http.serve.message import Handler
+from netstack.http.serve.server import HttpServer
 from netstack.instant import SECOND, Duration, Instant
 from netstack.signatures import Address, Stream, StreamHandler, StreamListener
 

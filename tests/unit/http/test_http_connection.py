@@ -6,10 +6,10 @@ import pytest
 from http_world import connection
 
 from netstack.errors import UsageError
-from netstack.http import state
 from netstack.http.config import HttpConfig, HttpLimits
-from netstack.http.connection import ServerConnection
 from netstack.http.events import Body, Closed, End, Interim, Refusal, RequestHead, ResponseHead
+from netstack.http.h1 import state
+from netstack.http.h1.connection import ServerConnection
 from netstack.instant import SECOND, Instant
 
 T0 = Instant(0)

@@ -11,8 +11,8 @@ from http_world import ScriptedStack, ScriptedStream, play, serve
 from netstack.errors import PeerReset, UsageError
 from netstack.http.config import HttpConfig, HttpLimits
 from netstack.http.date import format_date, parse_date
-from netstack.http.files import StaticFiles
-from netstack.http.server import HttpServer
+from netstack.http.serve.files import StaticFiles
+from netstack.http.serve.server import HttpServer
 from netstack.runtime.fileblocks import BLOCK
 
 

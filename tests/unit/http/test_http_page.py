@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 from http_world import ScriptedStack, serve
 
+from netstack.http.dashboard.page import DemoPage, FixedBytes, fixed_bytes
+from netstack.http.dashboard.page_html import round_trip_text, uptime_text
 from netstack.http.mib import HttpMib
-from netstack.http.page import DemoPage, FixedBytes, fixed_bytes
-from netstack.http.page_html import round_trip_text, uptime_text
-from netstack.http.server import HttpServer
+from netstack.http.serve.server import HttpServer
 
 ZERO_CELL = '<td class="n">0</td>'
 EVIL = "</script><script>alert(1)</script>"

@@ -4,9 +4,9 @@ import pytest
 from http_world import connection, joined
 
 from netstack.http.config import HttpLimits
-from netstack.http.connection import ServerConnection
 from netstack.http.events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead
-from netstack.http.reader import Reader
+from netstack.http.h1.connection import ServerConnection
+from netstack.http.h1.reader import Reader
 from netstack.http.target import split_target, unescape
 from netstack.instant import Instant
 

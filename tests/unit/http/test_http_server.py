@@ -10,8 +10,8 @@ from http_world import WALL, KernelStack, ScriptedStream, ask, finish, play, ser
 
 from netstack.errors import BrokenError, PeerReset, TimedOut, UsageError
 from netstack.http.config import HttpConfig, HttpLimits
-from netstack.http.message import HttpError, Request, Response
-from netstack.http.server import HttpServer
+from netstack.http.serve.message import HttpError, Request, Response
+from netstack.http.serve.server import HttpServer
 from netstack.instant import MILLISECOND, SECOND, Duration, Instant
 
 DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 import netstack
-from netstack.http.files import StaticFiles
-from netstack.http.server import HttpServer
+from netstack.http.serve.files import StaticFiles
+from netstack.http.serve.server import HttpServer
 from netstack.instant import SECOND
 from netstack.testing.wire import Wire
 

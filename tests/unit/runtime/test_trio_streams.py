@@ -16,9 +16,9 @@ from trio.testing import check_half_closeable_stream, check_two_way_stream, wait
 
 import netstack
 from netstack.errors import BrokenError, BusyError, ClosedError, Refused, TimedOut, UsageError
-from netstack.http.files import StaticFiles
-from netstack.http.message import Request, Response
-from netstack.http.server import HttpServer
+from netstack.http.serve.files import StaticFiles
+from netstack.http.serve.message import Request, Response
+from netstack.http.serve.server import HttpServer
 from netstack.instant import MILLISECOND, SECOND, Duration
 from netstack.netif import FrameNetif
 from netstack.runtime.trio import TrioNet, open

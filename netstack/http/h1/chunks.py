@@ -3,8 +3,8 @@
 import re
 from enum import IntEnum
 
-from .config import HttpLimits
-from .refused import Refused
+from ..config import HttpLimits
+from ..refused import Refused
 
 # chunk = chunk-size [ chunk-ext ] CRLF …: up to 16 digits, so that no reader behind us overflows. White space around an extension's
 # marks is in the grammar as "bad", and readers differ on it: refused. Extensions are for the next hop alone, and are dropped

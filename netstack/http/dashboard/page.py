@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
-from ..instant import SECOND
-from .message import Handler, HttpError, Request, Response
+from ...instant import SECOND
+from ..serve.message import Handler, HttpError, Request, Response
 from .page_html import CSS, PAGE, SCRIPT, connection_table, count_text, counter_table, uptime_text
 
 _MOST = 1 << 40  # of /bytes/N: it costs no memory, and a client that wants more can ask twice

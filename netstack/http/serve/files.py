@@ -20,11 +20,11 @@ import stat
 from collections.abc import AsyncIterator
 from urllib.parse import quote, unquote_to_bytes
 
-from ..errors import UsageError
-from ..runtime.fileblocks import read_blocks
-from .conditional import precondition, requested_range
-from .date import format_date
-from .headers import Headers
+from ...errors import UsageError
+from ...runtime.fileblocks import read_blocks
+from ..conditional import precondition, requested_range
+from ..date import format_date
+from ..headers import Headers
 from .message import HttpError, Request, Response
 
 LISTED = 1000  # entries of a listing: who may upload could make it grow without end

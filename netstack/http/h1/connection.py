@@ -16,10 +16,10 @@ A response may end before its request does. Then the rest of the body is read an
 connection can be used again; beyond the bound it must close.
 """
 
-from ..errors import UsageError
-from ..instant import Duration, Instant
-from .config import HttpConfig
-from .events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead, Sent
+from ...errors import UsageError
+from ...instant import Duration, Instant
+from ..config import HttpConfig
+from ..events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead, Sent
 from .reader import Reader
 from .state import REQUEST, RESPONSE, Client, Server, Step, survives
 from .writer import Writer, status_line

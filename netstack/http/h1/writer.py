@@ -8,8 +8,8 @@ import re
 from functools import lru_cache
 from http import HTTPStatus
 
-from ..errors import UsageError
-from .events import ResponseHead
+from ...errors import UsageError
+from ..events import ResponseHead
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")

@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
-from ..errors import NetstackError
-from ..signatures import Address
-from .events import RequestHead, Version
-from .headers import Headers, HeadersLike
-from .target import split_target, unescape
+from ...errors import NetstackError
+from ...signatures import Address
+from ..events import RequestHead, Version
+from ..headers import Headers, HeadersLike
+from ..target import split_target, unescape
 
 
 class HttpError(NetstackError):

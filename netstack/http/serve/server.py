@@ -12,13 +12,13 @@ It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks 
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from ..errors import UsageError
-from ..instant import MILLISECOND, SECOND, Duration, Instant
-from ..signatures import Address, Stream, StreamListener, StreamStack
-from .config import HttpConfig
-from .date import format_date
+from ...errors import UsageError
+from ...instant import MILLISECOND, SECOND, Duration, Instant
+from ...signatures import Address, Stream, StreamListener, StreamStack
+from ..config import HttpConfig
+from ..date import format_date
+from ..mib import HttpMib
 from .message import Handler
-from .mib import HttpMib
 from .session import Environment, Session
 
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterable, Callable
 
 from attrs import frozen
 
-from ..errors import BrokenError, ClosedError, TimedOut
-from ..instant import Duration, Instant
-from ..signatures import Stream
-from .config import HttpConfig
-from .connection import ServerConnection
-from .events import Body, Closed, End, Event, Interim, Refusal, RequestHead, ResponseHead
+from ...errors import BrokenError, ClosedError, TimedOut
+from ...instant import Duration, Instant
+from ...signatures import Stream
+from ..config import HttpConfig
+from ..events import Body, Closed, End, Event, Interim, Refusal, RequestHead, ResponseHead
+from ..h1.connection import ServerConnection
+from ..mib import HttpMib
 from .message import Handler, HttpError, Request, RequestBody, Response
-from .mib import HttpMib
 
 log = logging.getLogger("netstack.http")
 

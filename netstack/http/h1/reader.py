@@ -22,11 +22,11 @@ from enum import IntEnum
 
 import httptools
 
+from ..config import HttpLimits
+from ..events import Body, Closed, End, Event, RawFields, Refusal, RequestHead
+from ..refused import Refused
+from ..target import check_authority, check_target
 from .chunks import ChunkReader
-from .config import HttpLimits
-from .events import Body, Closed, End, Event, RawFields, Refusal, RequestHead
-from .refused import Refused
-from .target import check_authority, check_target
 
 # RFC 9110 5.6.2: token = 1*tchar. Possessive: a mismatch is final, no input costs more than one pass
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"

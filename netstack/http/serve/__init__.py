@@ -1,0 +1,1 @@
+"""Serving: one connection, the server, and what applications look like to it."""
