@@ -90,7 +90,7 @@ class Asker:
         rng: Rng,
         say: Callable[[str], None],
         show: Callable[[str], None],
-        greet: Callable[[Lookup], None],
+        greet: Callable[[], None],
     ) -> None:
         self.net = net
         self.job = job
@@ -172,9 +172,13 @@ class Asker:
         return Reply(m, data, query, server, time.monotonic_ns() - sent, way, time.time(), self.cookie)
 
     def show_query(self, lookup: Lookup, query: Message, wire: bytes) -> None:
-        self.greet(lookup)
+        self.greet()
         if not self.job.short:
+            edns = query.edns
+            if lookup.padding and edns is not None:  # dig shows the option before it knows its length
+                query.edns = Edns(edns.payload, version=edns.version, flags=edns.flags, options=(*edns.options, (12, b"")))
             self.show(message_text(query, lookup.style(), sent=True))
+            query.edns = edns
             if lookup.stats:
                 self.show(f";; QUERY SIZE: {len(wire)}\n\n")
 

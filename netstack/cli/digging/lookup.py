@@ -31,7 +31,6 @@ class Lookup:
     class_set: bool = False
     serial: int = 0  # of IXFR
     servers: list[str] = field(factory=list)
-    first: bool = False  # its greeting tells the global options
     opcode: int = int(Opcode.QUERY)
     id: int | None = None
     rd: bool = True
@@ -138,6 +137,23 @@ class Lookup:
         return m
 
 
+@frozen
+class Greeting:
+    """What dig says first is settled when it meets the first name: `server` is the last that was named by then."""
+
+    cmd: bool
+    short: bool
+    server: str
+
+    def text(self, version: str, words: list[str], addresses: int) -> str:
+        """`addresses`: how many the server has."""
+        if not self.cmd:
+            return ""
+        found = f"; ({addresses} server{'s' if addresses > 1 else ''} found)\n" if addresses else ""
+        options = f";; global options:{' +short' if self.short else ''} +cmd\n"
+        return f"\n; <<>> netstack dig {version} <<>>{''.join(f' {word}' for word in words)}\n{found}{options}"
+
+
 @define
 class Job:
     """A whole command line: what holds for all of it, and its look-ups in their order."""
@@ -152,6 +168,7 @@ class Job:
     key: Key | None = None
     cmd: bool = True
     short: bool = False
+    greeting: Greeting | None = None
     json: bool = False
     search: bool = False
     show_search: bool = False

@@ -38,16 +38,15 @@ class Shower:
         self.job = job
         self.out = out
         self.status = 0
-        self.greeting: Lookup | None = None  # the look-up whose greeting is due
         self.system = SystemConfig()
+        self.addresses: dict[str, int] = {}  # how many a server turned out to have
         self.own = False  # a net of our own, of which resolv.conf says nothing
 
     async def run(self) -> int:
         """The exit status. Raises UsageError, OSError."""
         async with self.net() as net:
             for lookup in self.job.lookups:
-                asker = Asker(net, self.job, SystemRandom(), self.say, self.show, self.greet)
-                self.greeting = lookup
+                asker = Asker(net, self.job, SystemRandom(), self.say, self.show, self.introduce)
                 refuse_source(self.job, lookup)
                 try:
                     await self.one(asker, lookup)
@@ -57,7 +56,7 @@ class Shower:
                         self.json({"error": str(silence)})
                     else:
                         if silence.sent:
-                            self.greet(lookup)
+                            self.greet()
                         said = "NS servers could not be reached" if lookup.ns_search else "no servers could be reached"
                         self.say(said)
                 except BadPacket as error:
@@ -115,6 +114,7 @@ class Shower:
                 addresses = [str(ipaddress.ip_address(said))]
             except ValueError:
                 addresses = await self.resolve(net, said)
+            self.addresses[said] = len(addresses)
             found += [Server(address, port, said) for address in addresses if self.wanted(address)]
         if not found:
             raise UsageError(f"no server has an IPv{self.job.family} address" if self.job.family else "no server has an address")
@@ -151,19 +151,19 @@ class Shower:
     def json(self, what: dict[str, Any]) -> None:
         self.out.write(json.dumps(what, ensure_ascii=False) + "\n")
 
-    def greet(self, lookup: Lookup) -> None:
-        """dig's first lines, before anything else about the first look-up that asks for them."""
-        if self.greeting is None or self.job.json:
-            return
-        due, self.greeting = self.greeting, None
-        if not due.first or not self.job.cmd or self.job.short:
-            return
-        from ... import __version__
+    def greet(self) -> None:
+        """dig's first lines, before anything else about the first look-up that has an answer to show."""
+        due, self.job.greeting = self.job.greeting, None
+        if due is not None:
+            from ... import __version__
 
-        self.show(f"\n; <<>> netstack dig {__version__} <<>> {' '.join(self.job.words)}\n")
-        n = len(due.servers)
-        self.show(f"; ({n} server{'s' if n > 1 else ''} found)\n" if n else "")
-        self.show(";; global options: +cmd\n")
+            self.show(due.text(__version__, self.job.words, self.addresses.get(due.server, 0)))
+
+    def introduce(self) -> None:
+        """The same, before an answer: there it goes by what was said later, too."""
+        if self.job.short or not self.job.cmd:
+            self.job.greeting = None
+        self.greet()
 
     def reply(self, lookup: Lookup, reply: Reply) -> None:
         """A whole answer and what there is to know about it."""
@@ -172,7 +172,7 @@ class Shower:
             self.json(json_reply(reply))
             return
         self.cookie(lookup, reply)
-        self.greet(lookup)
+        self.introduce()
         if self.job.short:
             self.show(short_text(m, lookup.style(), after=self.after(lookup, reply)))
             return
@@ -220,7 +220,7 @@ class Shower:
         if self.job.json:
             self.json(json_reply(reply))
             return
-        self.greet(lookup)
+        self.introduce()
         if self.job.short:
             self.show(short_text(reply.message, lookup.style(), typed=True, after=self.after(lookup, reply)))
             return
@@ -236,7 +236,7 @@ class Shower:
             if self.job.json:
                 self.json(json_reply(reply))
                 continue
-            self.greet(lookup)
+            self.introduce()
             m = first_part(reply.message, lookup, sums.messages - 1)
             if self.job.short:
                 self.show(short_text(m, lookup.style()))

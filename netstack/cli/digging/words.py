@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from ...dns.numbers import Opcode, Type, class_number, type_number
 from ...errors import UsageError
-from .lookup import Job, Key, Lookup
+from .lookup import Greeting, Job, Key, Lookup
 
 MOST_SERVERS = 64
 NET_WORDS = ("--netif", "--net", "--address", "--gateway", "--pcap", "--fault")
@@ -45,9 +45,8 @@ def read(words: list[str]) -> Job:
     elif not job.lookups:
         if not job.default.type_set:
             job.default.type = int(Type.NS)
+        job.greeting = Greeting(job.cmd, job.short, job.default.servers[-1] if job.default.servers else "")
         job.lookups.append(job.default)
-    if job.lookups:
-        job.lookups[0].first = True
     return job
 
 
@@ -64,6 +63,7 @@ def _batch(job: Job) -> None:
             one = Job(job.words)
             _Reader(one).read(before + said)
             job.lookups += one.lookups
+            job.greeting = job.greeting or one.greeting
 
 
 class BatchError(UsageError):
@@ -101,6 +101,8 @@ class _Reader:
             self.bare(word)
 
     def ask(self, name: str) -> Lookup:
+        if self.job.greeting is None:
+            self.job.greeting = Greeting(self.job.cmd, self.job.short, self.default.servers[-1] if self.default.servers else "")
         self.now = copy.copy(self.default)
         self.now.servers = list(self.default.servers)
         self.now.options = list(self.default.options)
