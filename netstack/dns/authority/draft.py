@@ -31,6 +31,10 @@ class Draft:
         self.nodes: dict[bytes, Node] = {}
         self.hashed: dict[bytes, Node] = {}
 
+    def size(self) -> int:
+        """How many names it touches."""
+        return len(self.nodes) + len(self.hashed)
+
     def add(self, owner: bytes, type: int, ttl: int, value: bytes, *, latest: bool = False, sure: bool = False) -> None:
         """One record more. A set has one TTL (RFC 2181 5.2): the least of its records', or the `latest`. `sure`: the value is known
         to be lawful. Raises UsageError."""

@@ -37,7 +37,8 @@ LOWEST_PORT = 1024  # RFC 5452 9.2: the more of the 65536 the better
 
 @frozen(kw_only=True)
 class QueryConfig:
-    """`patience` in ns for the whole query. `recursion`: RD; `dnssec`: DO; `checking_disabled`: CD."""
+    """`patience` in ns for the whole query. `recursion`: RD; `dnssec`: DO; `checking_disabled`: CD; `authentic_data`: AD, to be
+    told whether the server has validated (RFC 6840 5.7)."""
 
     patience: int = field(default=5 * SECOND, validator=validators.gt(0))
     attempts: int = field(default=8, validator=validators.in_(range(1, 65)))
@@ -46,6 +47,7 @@ class QueryConfig:
     recursion: bool = True
     dnssec: bool = False
     checking_disabled: bool = False
+    authentic_data: bool = False
     most_forged: int = field(default=8, validator=validators.in_(range(1, 1025)))
     stream_only: bool = False  # for servers behind TLS, and for who trusts no datagrams
 
@@ -358,6 +360,7 @@ class Query:
         config = self.config
         self.name = self._mixed() if config.mix_case and not over_stream else self.question.name
         flags = (dc.RD if config.recursion else 0) | (dc.CD if config.checking_disabled else 0)
+        flags |= dc.AD if config.authentic_data else 0
         m = Message(self.id, flags)
         m.question.append(Question(self.name, self.question.type, self.question.rclass))
         self.with_edns = config.edns and self.server.edns
