@@ -186,6 +186,8 @@ class Shower:
 
     def cookie(self, lookup: Lookup, reply: Reply) -> None:
         edns = reply.message.edns
+        if edns is None and lookup.cookie_value:
+            self.say("expected opt record in response")
         data = None if edns is None else edns.option(10)
         sent = lookup.cookie_value[:8] or reply.cookie
         if lookup.cookie and lookup.edns is not None and data:
