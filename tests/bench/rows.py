@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from .entrants import Job, c_server, crowd, dns_c, dns_ours, dns_sockets, first, growth, kernel, lwip, memory, ours, pasta, pmd, pump, slirp, uvicorn
+from .entrants import (
+    Job,
+    c_server,
+    crowd,
+    dns_c,
+    dns_ours,
+    dns_sockets,
+    first,
+    growth,
+    kernel,
+    lwip,
+    memory,
+    ours,
+    pasta,
+    pmd,
+    pump,
+    slirp,
+    uvicorn,
+)
 from .measure import Entrant, Goal, Row
 from .peers import services
 

@@ -116,7 +116,7 @@ def program(name):
 def nsd(netns, folder, zones, port=53, host="127.0.0.1"):
     lines = [
         "server:", f" ip-address: {host}@{port}", ' username: ""', f' zonesdir: "{folder}"', f' pidfile: "{folder}/nsd.pid"',
-        f' database: ""', f' xfrdfile: "{folder}/xfrd"', f' xfrdir: "{folder}"', f' zonelistfile: "{folder}/zl"', " server-count: 1",
+        ' database: ""', f' xfrdfile: "{folder}/xfrd"', f' xfrdir: "{folder}"', f' zonelistfile: "{folder}/zl"', " server-count: 1",
         "remote-control:", " control-enable: no",
     ]  # fmt: skip
     for origin, path in zones.items():

@@ -35,8 +35,7 @@ FLAGS = {"QR": 0x8000, "AA": 0x400, "TC": 0x200, "RD": 0x100, "RA": 0x80, "AD": 
 RCODES = {"NOTIMPL": 4, "REFUSE": 5, **{r.name: int(r) for r in Rcode}}
 OPCODES = {"QUERY": 0, "IQUERY": 1, "STATUS": 2, "NOTIFY": 4, "UPDATE": 5}
 SECTIONS = ("question", "answer", "authority", "additional")
-MATCHES = frozenset("opcode qtype qname qcase subdomain all all_noedns rcode flags question answer authority additional ttl udp tcp do "
-                    "noedns ede=any".split())  # fmt: skip
+MATCHES = frozenset(["opcode", "qtype", "qname", "qcase", "subdomain", "all", "all_noedns", "rcode", "flags", "question", "answer", "authority", "additional", "ttl", "udp", "tcp", "do", "noedns", "ede=any"])  # fmt: skip
 
 
 class Skip(Exception):
