@@ -65,7 +65,7 @@ class Ours:
     def __init__(self, netns: Any, address: str = US, **options: Any) -> None:
         options = {"address": address, "key": KEY, **options}
         path = f"{ROOT}{os.pathsep}{ROOT / 'backends'}"
-        command = [sys.executable, str(ROOT / "tests" / "interop" / "dns_host.py")]
+        command = [sys.executable, str(ROOT / "tests" / "interop" / "dns_transfer_host.py")]
         self.process = netns.start(*command, stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
         self._say(options)
         assert self._line() == "ready"
@@ -341,7 +341,7 @@ def dig(netns: Any, *words: str) -> str:
 
 
 def transferred(netns: Any, server: str, signed: bool = True) -> list[str]:
-    """A zone by dig, in the form of dns_host.dump."""
+    """A zone by dig, in the form of dns_transfer_host.dump."""
     out = dig(netns, f"@{server}", "example.", "AXFR", "-b", US, *(("-y", KEY) if signed else ()))
     lines = []
     for line in out.splitlines():
