@@ -69,18 +69,17 @@ async def main(options: dict[str, Any]) -> None:
     async with (
         netstack.open("posix:") as net,
         DnsServer(net, net, zones, keys=tsig.Keys([key]), access=access) as server,
-        Secondaries(net, net, server.zones) as copies,
+        Secondaries(net, net, server.zones, orders=server.desk.orders) as copies,
         Notifier(net, config=NoticeConfig(gap=SECOND // 10)) as teller,
     ):
         await server.listen(53, options["address"])
         orders = server.desk.orders
-        orders.noticed.append(copies.noticed)
         orders.changed.append(lambda zone: teller.tell(zone, targets))
         config = SecondaryConfig(notify_gap=SECOND // 10, first_retry=SECOND // 5, patience=SECOND // 5)
         for name, addresses in options.get("copies", {}).items():
             primaries = [Primary(each, key=signs) for each in addresses]
             told = functools.partial(lambda zone: teller.tell(zone, targets))
-            orders.secondaries[names.key(names.parse(name))] = copies.keep(name, primaries, config=config, changed=told)
+            copies.keep(name, primaries, config=config, changed=told)
         for zone in zones:
             teller.tell(zone, targets)
         print(json.dumps("ready"), flush=True)
