@@ -375,6 +375,16 @@ class Desk:
             return None
         return Packed(reply.message(ask.name, type).encode(), reply.glue), zone
 
+    @property
+    def plain(self) -> bool:
+        """Whether zones alone decide what is answered, to everybody."""
+        return not self.views and self.common.finder is None and not self.common.handlers.count
+
+    @property
+    def version(self) -> int:
+        """Moves when zones come or go, or callbacks."""
+        return self.common.zones.version + self.common.handlers.count
+
     # -- others ---------------------------------------------------------------------------------------------------------------
 
     def _ra(self, case: Case) -> int:

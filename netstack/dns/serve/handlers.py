@@ -64,7 +64,7 @@ class Handlers:
     def __init__(self) -> None:
         self._exact: dict[bytes, list[Handler]] = {}
         self._below: dict[bytes, list[Handler]] = {}
-        self._any = False
+        self.count = 0
 
     def add(self, pattern: str, handler: Handler) -> None:
         if not callable(handler):
@@ -74,12 +74,12 @@ class Handlers:
             self._below.setdefault(key, []).append(handler)
         else:
             self._exact.setdefault(names.key(names.parse(pattern)), []).append(handler)
-        self._any = True
+        self.count += 1
 
     def find(self, key: bytes) -> list[Handler]:
         """Who is to be asked, the first one last: the exact name's, then those of the nearest name above; of one name in the order
         in which they were added."""
-        if not self._any:
+        if not self.count:
             return []
         found = list(self._exact.get(key, ()))
         while len(key) > 1 and self._below:

@@ -34,3 +34,6 @@ cdef class Shelf:
     cpdef void clear(self) except *
 
 cdef Py_ssize_t size_of(Packed packed) except -1
+
+@cython.locals(kept=Kept)
+cpdef Kept kept_for(bytes key, Packed packed)
