@@ -123,7 +123,7 @@ async def campaign(n: int, seed: int, watch: Any = None) -> collections.Counter[
     async with netstack.open_world(world):
         server = DnsServer(
             host.net, host.net, [zone()], keys=Keys([KEY]), access=Access(update="key:key.", transfer="any"), wall=lambda: NOW,
-            config=DnsConfig(nsid=b"ns1", any_over_streams=True), rng=random.Random(seed),
+            config=DnsConfig(nsid=b"ns1", any_over_streams=True, ready=65536), rng=random.Random(seed),
         )  # fmt: skip
 
         @server.answer("*.wild.example.")

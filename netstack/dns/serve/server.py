@@ -109,6 +109,7 @@ class DnsServer(Generic[D_co, S_co]):
             self.desk.answer("*.", handler)
         self.quick = Quick(
             self.desk,
+            shelf=self.desk.shelf,
             payload=self.desk.config.payload,
             nsid=self.desk.config.nsid,
             cookies=self.desk.cookies,
