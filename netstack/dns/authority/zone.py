@@ -56,11 +56,15 @@ class Zone:
         owner, kind = self._name(owner), self._type(type)
         if isinstance(value, str):
             value = data.from_text(kind, value, self.name)
+        self.take(owner, kind, ttl, value)
+
+    def take(self, owner: bytes, type: int, ttl: int, value: bytes, *, sure: bool = False) -> None:
+        """`add` of wire form alone; `sure`: name, TTL and value are known to be lawful, because the caller made them."""
         draft = self._pending
         if draft is None:
             draft = self._pending = Draft(self.name, self._look)
             self.journal.clear()
-        draft.add(owner, kind, ttl, value)
+        draft.add(owner, type, ttl, value, sure=sure)
         self.version += 1
         if draft.size() >= _GATHERED:
             self._settle()

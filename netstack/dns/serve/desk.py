@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from inspect import isawaitable
 from typing import Any
 
-from ...errors import TimedOut, UsageError, WireError
+from ...errors import TimedOut, WireError
 from ...instant import SECOND
 from ...signatures import Rng
 from .. import ask as asks
@@ -27,7 +27,7 @@ from .. import message as messages
 from .. import name as names
 from ..ask import Ask
 from ..authority.access import NOBODY, Access
-from ..authority.zone import Reply, Zone
+from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..edns import Edns
 from ..message import Message, Question, Record
@@ -39,23 +39,23 @@ from ..tsig import Keys
 from .client import Client, Networks, numbers
 from .config import LOCAL, DnsConfig
 from .cookies import Cookies
-from .handlers import Answer, Handler
+from .handlers import Answer, Handler, message_of
 from .later import Case, Flight, Later, Send
 from .limiter import Limiter, kind_of
+from .lookup import alias_end, look_up
 from .orders import Orders
 from .replies import EDE_INVALID_QUERY_TYPE, Replies, error_of
+from .shelf import Shelf
 from .view import View
 
 log = logging.getLogger("netstack.dns")
 
 Answers = Iterable[bytes]
 
-MOST_ZONES = 8  # that one chain of aliases may lead through: each is a look-up, and zones are written by others
 KINDS = 256  # of failures that are logged once each: a callback that makes up its errors can't fill the log
 NXNAME = 128  # RFC 9824: stands in proofs, and can't be asked for
 _VERSION = (names.parse("version.bind"), names.parse("version.server"))
 _IDENTITY = (names.parse("id.server"), names.parse("hostname.bind"))
-_EVERY_TYPE = sorted({int(t) for t in Type} - {int(Type.OPT), int(Type.RRSIG), *range(249, 256)})
 
 
 class Desk:
@@ -92,7 +92,9 @@ class Desk:
         self.pending = 0
         self._shared: dict[object, Flight] = {}
         self._open: set[Flight] = set()
-        self._kept: dict[tuple[int, bytes], tuple[int, int, Packed]] = {}  # made and good until, in ns
+        self.shelf = Shelf(config.ready)  # answers for everybody, as `fill` gives them
+        self._zones_version = -1
+        self._kept: dict[object, tuple[int, int, Packed]] = {}  # made and good until, in ns
         self._blamed: set[tuple[str, str]] = set()
 
     @property
@@ -102,6 +104,7 @@ class Desk:
     def answer(self, pattern: str, handler: Handler) -> None:
         """Ask `handler` for names of `pattern`, before the zones."""
         self.common.handlers.add(pattern, handler)
+        self.zones.touch()  # a table of ready answers may have some of those names
 
     # -- from the door to the question ----------------------------------------------------------------------------------------
 
@@ -112,9 +115,17 @@ class Desk:
         else:
             self.mib.QryUDP += 1
         case = Case(wire, client)
-        verdict = self.ask.read(wire)
+        try:
+            return self._handle(case, now)
+        except Exception as error:  # ours alone, but no message may end the service for all others
+            self.mib.Faults += 1
+            self._blame_once("the server itself", error)
+            return None
+
+    def _handle(self, case: Case, now: int) -> Answers | Later | None:
+        verdict = self.ask.read(case.wire)
         said = self._whole(case, now) if verdict == asks.WHOLE else self._judged(case, verdict, now)
-        if self.limiter is not None and not client.stream and isinstance(said, tuple) and said:
+        if self.limiter is not None and not case.client.stream and isinstance(said, tuple) and said:
             return self._limited(case, self.limiter, said, now)
         return said
 
@@ -268,29 +279,20 @@ class Desk:
         self.mib.QryCallback += 1
         if isinstance(result, int):
             return self.replies.refuse(case, result, dc.AA | self._ra(case))
-        extra = b""
-        m = Message(0, dc.QR | self._ra(case))
-        m.question.append(Question(ask.name, ask.type))
-        if isinstance(result, Message):
-            m.flags |= result.flags & (dc.AA | dc.TC | dc.RA | dc.AD | 15)
-            m.answer, m.authority, m.additional = result.answer, result.authority, result.additional
-            if result.edns is not None:
-                extra = b"".join(error_of(*each) for each in result.edns.errors)
-        elif isinstance(result, Answer):
-            m.flags |= (dc.AA if result.aa else 0) | result.rcode & 15
-            m.answer, m.authority, m.additional = list(result.answer), list(result.authority), list(result.additional)
-            extra = b"" if result.error is None else error_of(*result.error)
-        elif isinstance(result, Sequence) and all(isinstance(each, Record) for each in result):
-            m.flags |= dc.AA
-            m.answer = list(result)
-        else:
-            raise UsageError(f"a callback gave {result!r}: an Answer, a Message, records, an rcode or None would be right")
+        m, errors = message_of(result)
+        m.flags |= dc.QR | self._ra(case)
+        m.question = [Question(ask.name, ask.type)]
+        extra = b"".join(error_of(*each) for each in errors)
         packed = Packed(m.encode())
         if isinstance(result, Answer) and result.keep > 0 and not extra and self.config.kept:
-            if len(self._kept) >= self.config.kept:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[id(case.view), ask.key] = (now, now + result.keep * SECOND, packed)
+            self._keep((id(case.view), ask.key), now, result.keep * SECOND, packed)
         return self.replies.packed(case, packed, extra=extra)
+
+    def _keep(self, key: object, now: int, time: int, packed: Packed) -> None:
+        self._kept.pop(key, None)
+        if len(self._kept) >= self.config.kept:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[key] = (now, now + time, packed)
 
     def _blame(self, case: Case, what: str, error: BaseException) -> bytes:
         """SERVFAIL for the client, and for the log what went wrong, once for each kind."""
@@ -298,20 +300,27 @@ class Desk:
             self.mib.CallbackTimeouts += 1
         else:
             self.mib.CallbackErrors += 1
+        self._blame_once(what, error)
+        return self.replies.refuse(case, Rcode.SERVFAIL, self._ra(case))
+
+    def _blame_once(self, what: str, error: BaseException) -> None:
         kind = (what, type(error).__name__)
         if kind not in self._blamed and len(self._blamed) < KINDS:
             self._blamed.add(kind)
             log.error("%s failed for %s (said once)", what, names.text(self.ask.name), exc_info=error)
-        return self.replies.refuse(case, Rcode.SERVFAIL, self._ra(case))
 
     # -- zones ----------------------------------------------------------------------------------------------------------------
 
     def _look_up(self, case: Case, now: int) -> Answers | Later:
         ask, view = self.ask, case.view
+        if view is self.common and view.finder is None and ask.type != Type.ANY:
+            packed = self._ready(ask)
+            if packed is not None:
+                return (self.replies.packed(case, packed),)
         zone = view.zones.find_for(ask.key[:-4], ask.type)
         if zone is None:
             return self._recurse(case, Question(ask.name, ask.type), now)
-        reply, target = self._from_zones(view.zones, zone, ask, case.client.stream)
+        reply, target = look_up(view.zones, zone, ask, self.config.any_over_streams and case.client.stream)
         if ask.flags & dc.RD and self._ra(case):
             if target is not None:
                 case.prefix = reply.answer
@@ -322,38 +331,21 @@ class Desk:
         extra = error_of(Ede.NOT_READY, "the zone is not loaded, or has expired") if reply.rcode == Rcode.SERVFAIL else b""
         return (self.replies.packed(case, Packed(m.encode(), reply.glue), extra=extra),)
 
-    def _from_zones(self, zones: Zones, zone: Zone, ask: Ask, stream: bool) -> tuple[Reply, bytes | None]:
-        """What `zone` says, and what others of `zones` say where its aliases lead there; and the name at which they leave all."""
-        name, type = ask.name, ask.type
-        reply = zone.answer(name, type, ask.do)
-        if type == Type.ANY and stream and self.config.any_over_streams and reply.answer:
-            self._everything(zone, ask, reply)
-        for _ in range(MOST_ZONES):
-            target = alias_end(reply, type)
-            if target is None:
-                return reply, None
-            following = zones.find_for(names.key(target), type)
-            if following is None:
-                return reply, target
-            if following is zone:
-                return reply, None
-            zone = following
-            more = zone.answer(target, type, ask.do)
-            reply.answer = reply.answer + more.answer
-            reply.authority, reply.additional = more.authority, more.additional
-            reply.rcode, reply.glue = more.rcode, more.glue
-        return reply, None
-
-    def _everything(self, zone: Zone, ask: Ask, reply: Reply) -> None:
-        """All sets of the name, where the name itself has them."""
-        answer: list[Record] = []
-        for type in _EVERY_TYPE:
-            found = zone.rrset(ask.key[:-4], type)
-            if found is not None and found.rdatas:
-                answer += [Record(ask.name, type, Class.IN, found.ttl, each) for each in found.rdatas]
-                if ask.do:
-                    answer += [Record(ask.name, Type.RRSIG, Class.IN, found.ttl, each) for each in found.signatures]
-        reply.answer = answer or reply.answer
+    def _ready(self, ask: Ask) -> Packed | None:
+        """What `fill` gives, from the table where it is there already."""
+        if self.zones.version != self._zones_version:
+            self._zones_version = self.zones.version
+            self.shelf.clear()
+        kept = self.shelf.find(ask.key)
+        packed = None
+        if kept is not None and kept.version == kept.zone.version:
+            packed = kept.secure if ask.do else kept.plain
+        if packed is None:
+            found = self.fill(ask)
+            if found is not None:
+                packed = found[0]
+                self.shelf.put(ask.key, ask.do, packed, found[1])
+        return packed
 
     def fill(self, ask: Ask) -> tuple[Packed, Zone] | None:
         """The answer to what `ask` has read, ready for everybody who asks the same with the same DO, until `version` of the zone or
@@ -402,6 +394,9 @@ class Desk:
             return (self.replies.refuse(case, Rcode.REFUSED, self._ra(case), error_of(Ede.PROHIBITED)),)
         cd = bool(ask.flags & dc.CD)
         key = (id(case.view), names.key(question.name), question.type, ask.do, cd)
+        kept = self._kept.get(key)
+        if kept is not None and now < kept[1] and not case.prefix:
+            return (self.replies.packed(case, kept[2]),)
         flight = self._shared.get(key)
         if flight is not None:
             return self._join(case, flight)
@@ -410,7 +405,7 @@ class Desk:
         if isinstance(found, Outcome):
             if found.refresh:
                 self._refresh(finder, question, ask.do, cd, key, now)
-            return (self._outcome(case, found),)
+            return (self._outcome(case, found, key, now),)
         return self._later(case, now, key, "the finder", job=found)
 
     def _join(self, case: Case, flight: Flight) -> Answers | Later:
@@ -434,7 +429,7 @@ class Desk:
         if not isinstance(found, Outcome):
             self.chores.append(self._take_off(key, now, "the finder", found, None))
 
-    def _outcome(self, case: Case, outcome: Outcome) -> bytes:
+    def _outcome(self, case: Case, outcome: Outcome, key: object, now: int) -> bytes:
         m = outcome.message()
         ask = self.ask
         m.question = [Question(ask.name, ask.type)]
@@ -444,7 +439,10 @@ class Desk:
         extra = b"" if outcome.error is None else error_of(*outcome.error)
         if outcome.stale:
             extra += error_of(Ede.STALE_ANSWER if outcome.rcode != Rcode.NXDOMAIN else Ede.STALE_NXDOMAIN_ANSWER)
-        return self.replies.packed(case, Packed(m.encode()), extra=extra)
+        packed = Packed(m.encode())
+        if not extra and not case.prefix and self.config.kept and all(r.ttl for r in (*m.answer, *m.authority)):
+            self._keep(key, now, SECOND, packed)
+        return self.replies.packed(case, packed, extra=extra)
 
     # -- what is owed ---------------------------------------------------------------------------------------------------------
 
@@ -488,7 +486,7 @@ class Desk:
         if isinstance(result, BaseException):
             return (self._blame(case, flight.what, result),)
         if isinstance(result, Outcome):
-            return (self._outcome(case, result),)
+            return (self._outcome(case, result, flight.key, now),)
         try:
             return (self._result(case, result, now),)
         except Exception as error:  # a callback gave what is no answer
@@ -500,13 +498,3 @@ class Desk:
             self._land(flight)
             flight.drop()
         self.chores.clear()
-
-
-def alias_end(reply: Reply, type: int) -> bytes | None:
-    """Where the chain of aliases in `reply` leads, if it ends with one."""
-    if reply.rcode or type in (Type.CNAME, Type.ANY):
-        return None
-    for r in reversed(reply.answer):
-        if r.type != Type.RRSIG:
-            return r.rdata if r.type == Type.CNAME else None
-    return None

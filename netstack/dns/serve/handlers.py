@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from attrs import field, frozen
 
 from ...errors import UsageError
+from .. import const as dc
 from .. import name as names
 from .. import rdata
 from ..message import Message, Question, Record
@@ -55,6 +56,25 @@ def records(name: bytes | str, type: int | str, ttl: int, *values: str | bytes) 
 
 Result = Answer | Message | Sequence[Record] | int | None  # an int is an rcode
 Handler = Callable[[Question, Client], Result | Awaitable[Result]]
+
+
+def message_of(result: Answer | Message | Sequence[Record]) -> tuple[Message, list[tuple[int, str]]]:
+    """What a callback gave, as sections and flags, and its extended errors. Raises UsageError for what is no answer."""
+    m = Message(0, dc.AA)
+    if isinstance(result, Message):
+        m.flags = result.flags & (dc.AA | dc.TC | dc.RA | dc.AD | 15)
+        m.answer, m.authority, m.additional = result.answer, result.authority, result.additional
+        return m, [] if result.edns is None else [(each.code, each.text) for each in result.edns.errors]
+    if isinstance(result, Answer):
+        m.flags = (dc.AA if result.aa else 0) | result.rcode & 15
+        m.answer, m.authority, m.additional = list(result.answer), list(result.authority), list(result.additional)
+        return m, [] if result.error is None else [result.error]
+    if isinstance(result, Sequence) and all(isinstance(each, Record) for each in result):
+        m.answer = list(result)
+        return m, []
+    raise UsageError(f"a callback gave {result!r}: an Answer, a Message, records, an rcode or None would be right")
+
+
 H = TypeVar("H", bound=Callable[..., Any])
 
 

@@ -8,7 +8,7 @@ from netstack.dns.serve.limiter cimport kind_of
 @cython.final
 cdef class Kept:
     cdef readonly bytes key
-    cdef Packed plain, secure
+    cdef readonly Packed plain, secure
     cdef readonly int kind
     cdef readonly unsigned long long question
     cdef readonly Py_ssize_t cost
