@@ -217,8 +217,9 @@ class Walk:
     def _shorten(self, now: int, errand: Errand, cut: Cut) -> None:
         """Choose how much of the name to ask for: no more than one server after another has to know."""
         config = self.recursion.config
-        if not config.minimise or self.whole or cut.whole or errand.purpose is Purpose.PRIME:
-            errand.whole = True
+        servers = errand.purpose is Purpose.PRIME or (errand.purpose is Purpose.ADDRESS and cut.zone != names.ROOT)
+        if servers or not config.minimise or self.whole or cut.whole:
+            errand.whole = True  # names of servers are no secret, and each step of theirs is one that NXNSAttack multiplies
         while True:
             errand.asked, n = errand.next_name()
             if not errand.is_minimised:
