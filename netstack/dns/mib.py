@@ -126,8 +126,11 @@ class ServerMib(Group):
         "PendingRej": "refused: too many answers are owed already",
         # dropped
         "InRunts": "dropped: shorter than a header",
+        "RateDropped": "dropped: over the rate of the client's network",
+        "RateSlipped": "over that rate, and sent with TC, to be asked again over TCP",
         "InResponses": "dropped: a response; to answer it would keep two servers talking for ever",
         "OutFailed": "dropped: an answer that the network did not take",
+        "Faults": "dropped: the server itself failed; the log says how",
         # streams
         "TCPConnections": "connections that were accepted",
         "TCPHighWater": "closed: too many connections; the longest idle makes room",
@@ -182,8 +185,11 @@ class ServerMib(Group):
         self.QryNotimp = 0
         self.PendingRej = 0
         self.InRunts = 0
+        self.RateDropped = 0
+        self.RateSlipped = 0
         self.InResponses = 0
         self.OutFailed = 0
+        self.Faults = 0
         self.TCPConnections = 0
         self.TCPHighWater = 0
         self.TCPClientHighWater = 0
@@ -191,6 +197,38 @@ class ServerMib(Group):
         self.TCPSlow = 0
         self.TCPStuck = 0
         self.TCPMangled = 0
+
+
+class SecondaryMib(Group):
+    MEANING = {
+        "Checks": "looks at a primary's serial, and first transfers",
+        "UpToDate": "of these, ended with nothing to do",
+        "XfrWhole": "zones that came as a whole",
+        "XfrChanges": "zones that came as changes",
+        "XfrFallbacks": "changes that could not be used: the whole zone was asked for",
+        "XfrFailures": "primaries that could not be reached, refused, or sent what is not lawful",
+        "GaveUp": "rounds in which no primary helped: again after the SOA's retry",
+        "Expired": "copies that nothing is answered from any longer",
+        "NotifyIn": "notifications that led to a look",
+        "NotifyNotNeeded": "notifications of a serial that we have",
+        "NotifyRefused": "notifications from somebody else than a primary",
+        "InForged": "dropped: answers about the serial with another id or question, or unsigned",
+    }
+    __slots__ = tuple(MEANING)
+
+    def __init__(self) -> None:
+        self.Checks = 0
+        self.UpToDate = 0
+        self.XfrWhole = 0
+        self.XfrChanges = 0
+        self.XfrFallbacks = 0
+        self.XfrFailures = 0
+        self.GaveUp = 0
+        self.Expired = 0
+        self.NotifyIn = 0
+        self.NotifyNotNeeded = 0
+        self.NotifyRefused = 0
+        self.InForged = 0
 
 
 class RecursionMib(Group):

@@ -147,6 +147,9 @@ class Resolver(Generic[D_co, S_co]):
     def closed(self) -> bool:
         return self._closed
 
+    def refresh(self, now: int) -> None:
+        """Called before each question: whoever has his servers from elsewhere looks whether they have changed."""
+
     # -- asking ---------------------------------------------------------------------------------------------------------------
 
     async def resolve(
@@ -184,10 +187,11 @@ class Resolver(Generic[D_co, S_co]):
         """What is known, or a look-up under way, of which `end` must be awaited. So who has several questions asks them at once.
         Raises Full for the impatient."""
         self._check()
+        now = self._driver.waits.now()
+        self.refresh(now)
         key = (question.name.lower(), question.type, question.rclass, dnssec, checking_disabled, False)
         flight = self._flights.get(key)
         if flight is None:
-            now = self._driver.waits.now()
             found = self._finder.seek(question, now, dnssec=dnssec, checking_disabled=checking_disabled)
             if isinstance(found, Outcome):
                 if found.refresh:
@@ -199,6 +203,20 @@ class Resolver(Generic[D_co, S_co]):
         flight.waiting += 1
         return flight
 
+    async def seek_all(self, questions: Iterable[Question]) -> list[Outcome]:
+        """What is found out about each of them; they are asked at once."""
+        begun = [self.begin(question) for question in questions]
+        outcomes: list[Outcome] = []
+        try:
+            while begun:
+                found = begun.pop(0)
+                outcomes.append(found if isinstance(found, Outcome) else await self.end(found))
+        finally:
+            for left in begun:
+                if isinstance(left, Flight):
+                    self._leave(left)
+        return outcomes
+
     async def end(self, flight: Flight, timeout: Duration | None = None) -> Outcome:
         """Raises LookupTimedOut, ClosedError."""
         try:
@@ -206,10 +224,7 @@ class Resolver(Generic[D_co, S_co]):
         except TimedOut:
             raise LookupTimedOut("no server said anything in time") from None
         finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.landed and flight.task is not None:
-                flight.task.cancel()
-                self._land(flight)
+            self._leave(flight)
         if flight.outcome is None:
             raise flight.error or ClosedError("this resolver is closed")
         return flight.outcome
@@ -260,6 +275,13 @@ class Resolver(Generic[D_co, S_co]):
 
         flight.task = waits.spawn(fly)
         return flight
+
+    def _leave(self, flight: Flight) -> None:
+        """One who wanted to know doesn't any longer."""
+        flight.waiting -= 1
+        if not flight.waiting and not flight.landed and flight.task is not None:
+            flight.task.cancel()
+            self._land(flight)
 
     def _land(self, flight: Flight) -> None:
         """It is over, or nobody wants to know any longer. A task that is cancelled before its first step never says so itself."""
