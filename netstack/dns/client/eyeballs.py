@@ -10,8 +10,8 @@ deadline has passed. Each returns the addresses to which attempts are to be begu
     250 ms without a result --------> begin the next, and leave the others going (RFC 8305 5)
 
 Where we depart: the order among addresses of a family is RFC 6724's, and last those that lately have failed, or were begun first
-and beaten; who is the fastest has no other part in it (RFC 8305 4 has it as a SHOULD), or all clients of one network would go to one
-of many servers.
+and beaten; who is the fastest has no other part in it (RFC 8305 4 has it as a SHOULD), or all clients of one network would go to
+one of many servers.
 """
 
 from __future__ import annotations
