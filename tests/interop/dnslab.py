@@ -116,7 +116,7 @@ def program(name):
 def nsd(netns, folder, zones, port=53, host="127.0.0.1"):
     lines = [
         "server:", f" ip-address: {host}@{port}", ' username: ""', f' zonesdir: "{folder}"', f' pidfile: "{folder}/nsd.pid"',
-        f' database: ""', f' xfrdfile: "{folder}/xfrd"', f' xfrdir: "{folder}"', f' zonelistfile: "{folder}/zl"', " server-count: 1",
+        ' database: ""', f' xfrdfile: "{folder}/xfrd"', f' xfrdir: "{folder}"', f' zonelistfile: "{folder}/zl"', " server-count: 1",
         "remote-control:", " control-enable: no",
     ]  # fmt: skip
     for origin, path in zones.items():
@@ -144,8 +144,9 @@ def named(netns, folder, zones=None, port=53, host="127.0.0.1", forward=None, op
 
     lines = [
         f'options {{ directory "{folder}"; pid-file none; session-keyfile none; listen-on port {port} {{ {host}; }}; '
-        "listen-on-v6 { none; }; dnssec-validation no; allow-query { any; }; recursion yes; allow-recursion { any; }; "
-        f'{forwarder(forward) if forward else ""} {options} }};',
+        "listen-on-v6 { none; }; dnssec-validation no; allow-query { any; }; allow-recursion { any; }; "
+        f"recursion {'no' if zones else 'yes'}; "
+        f"{forwarder(forward) if forward else ''} {options} }};",
         "controls { };",
     ]
     for origin, path in (zones or {}).items():
