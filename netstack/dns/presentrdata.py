@@ -4,10 +4,11 @@ mean. What zone files need is said in rdata.py; here is what people look at."""
 from attrs import frozen
 
 from ..errors import WireError
-from . import fields, svcb
-from .numbers import Type, type_text
+from . import fields, name, svcb
+from .numbers import Type, rcode_text, type_text
 from .rarefields import ALGORITHMS
 from .rdata import DNSKEY, FORMS, NSEC3, RRSIG, SOA, SVCB, Rdata, unpack
+from .reader import Reader
 from .text import base32hex_text, base64_text
 
 _BREAK = "\n\t\t\t\t"  # under the column of the data
@@ -62,6 +63,8 @@ def key_tag(rdata: bytes) -> int:
 
 def rdata_text(type: int, rdata: bytes, layout: Layout = PLAIN, unknown: bool = False) -> str:
     """What is unknown, or is not what its type says, is written as RFC 3597 5 has it."""
+    if type == Type.TSIG and not unknown and (said := _signature(rdata, layout)):
+        return said
     form = None if unknown else FORMS.get(type)
     if form is not None:
         try:
@@ -75,6 +78,20 @@ def rdata_text(type: int, rdata: bytes, layout: Layout = PLAIN, unknown: bool = 
         return _over_lines(type, values, words, rdata, layout)
     text = " ".join(words)
     return text + _key_remark(type, values, rdata, " ") if type in _KEYS and layout.remarks else text
+
+
+def _signature(rdata: bytes, layout: Layout) -> str:
+    """RFC 8945 4.2; nothing where it is not lawful."""
+    r = Reader(rdata)
+    try:
+        algorithm, when, fudge, mac = r.plain_name(), int.from_bytes(r.take(6), "big"), r.u16(), r.take(r.u16())
+        id, error, other = r.u16(), r.u16(), r.take(r.u16())
+        r.finish()
+    except WireError:
+        return ""
+    code = "BADSIG" if error == 16 else rcode_text(error)  # 16 is BADVERS elsewhere (RFC 6895 2.3)
+    said = [name.text(algorithm), str(when), str(fudge), str(len(mac)), layout.pieces(base64_text(mac)), str(id), code]
+    return " ".join(word for word in said if word) + f" {len(other)} {base64_text(other)}"
 
 
 def _opaque(rdata: bytes, layout: Layout) -> str:

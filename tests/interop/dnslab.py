@@ -138,23 +138,23 @@ def knotd(netns, folder, zones, port=53, host="127.0.0.1"):
     return running(netns, program("knotd"), "-c", str(config), ready=(host, port, next(iter(zones))))
 
 
-def named(netns, folder, zones=None, port=53, host="127.0.0.1", forward=None, options=""):
+def named(netns, folder, zones=None, port=53, host="127.0.0.1", forward=None, options="", more=""):
     def forwarder(where):
         return f"forward only; forwarders port {where[1]} {{ {where[0]}; }};"
 
     lines = [
         f'options {{ directory "{folder}"; pid-file none; session-keyfile none; listen-on port {port} {{ {host}; }}; '
-        "listen-on-v6 { none; }; dnssec-validation no; allow-query { any; }; allow-recursion { any; }; "
-        f"recursion {'no' if zones else 'yes'}; "
+        "listen-on-v6 { none; }; dnssec-validation no; allow-query { any; }; "
+        f"recursion {'no' if zones else 'yes; allow-recursion { any; }'}; "
         f"{forwarder(forward) if forward else ''} {options} }};",
-        "controls { };",
+        f"controls {{ }}; {more}",
     ]
     for origin, path in (zones or {}).items():
         lines.append(f'zone "{origin}" {{ type primary; file "{path}"; }};')
     config = folder / f"named-{port}.conf"
     config.write_text("\n".join(lines) + "\n")
     ready = (host, port, next(iter(zones)) if zones else "version.bind.")
-    return running(netns, program("named"), "-f", "-c", str(config), "-n", "1", "-U", "1", ready=ready, cwd=folder)
+    return running(netns, program("named"), "-g", "-c", str(config), "-n", "1", "-U", "1", ready=ready, cwd=folder)
 
 
 def unbound(netns, folder, port=53, host="127.0.0.1", forward=None, anchor="", ask="example."):
@@ -162,7 +162,7 @@ def unbound(netns, folder, port=53, host="127.0.0.1", forward=None, anchor="", a
         "server:", f" interface: {host}@{port}", ' username: ""', ' chroot: ""', f' directory: "{folder}"', ' pidfile: ""',
         " do-daemonize: no", " use-syslog: no", " access-control: 0.0.0.0/0 allow", " do-not-query-localhost: no",
         " num-threads: 1", f' module-config: "{"validator iterator" if anchor else "iterator"}"', " do-ip6: no",
-        ' local-zone: "example." nodefault', *([f' trust-anchor: "{anchor}"'] if anchor else []),
+        ' local-zone: "example." nodefault', *([f' trust-anchor-file: "{anchor}"'] if anchor else []),
         "remote-control:", " control-enable: no",
     ]  # fmt: skip
     if forward:

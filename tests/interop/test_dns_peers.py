@@ -169,11 +169,37 @@ def test_our_dig_and_theirs_see_the_same_of_every_server(space, zone, tmp_path, 
             assert mine == theirs if peer != "nsd" else "Transfer failed" in mine
 
 
+def test_our_dig_signs_and_verifies_as_theirs_does(space, zone, tmp_path):
+    secret = "c2l4dGVlbiBvY3RldHMgb2Ygbm90aGluZw=="
+    more = f'key "k.example" {{ algorithm hmac-sha256; secret "{secret}"; }};'
+    (tmp_path / "k.key").write_text(more)
+    signed = re.compile(r"hmac-sha256\. \d+ 300 32 \S+ \d+ NOERROR 0")
+
+    def normal(text):
+        text = re.sub(r"(Query time: |id: )\d+|(WHEN|COOKIE): .*", "", text)
+        return signed.sub("signature", text).replace(f" -y hmac-sha256:k.example:{secret}", "")
+
+    with named(space, tmp_path, zone.files, 5360, options="allow-transfer { key k.example; };", more=more):
+        for how in (["mail.peers.example"], ["mail.peers.example", "+tcp", "+dnssec"], ["peers.example", "axfr"]):
+            words = ["+nocmd", "-y", f"hmac-sha256:k.example:{secret}", *how]
+            theirs = dig(space, 5360, *words)
+            mine, status = our_dig(space, 5360, *words)
+            assert signed.search(mine)
+            assert (normal(mine), status) == (normal(theirs), 0)
+        mine, status = our_dig(space, 5360, "peers.example", "axfr", "-k", str(tmp_path / "k.key"), "+short")
+        assert "192.0.2.25" in mine
+        assert "Transfer failed" in our_dig(space, 5360, "peers.example", "axfr")[0]
+        wrong, status = our_dig(space, 5360, "mail.peers.example", "-y", "hmac-sha256:k.example:AAAA")
+        assert "status: NOTAUTH" in wrong
+        assert ";; Couldn't verify signature: the server says BADSIG to our signature" in wrong
+        assert ";; WARNING -- Some TSIG could not be validated" in wrong
+        assert status == 0
+
+
 TREE = {
     ".": "@ 86400 SOA ns.root. h.root. 1 2 3 4 5\n@ 86400 NS ns.root.\nns.root. 86400 A 127.0.0.2\n"
     "example. 86400 NS ns.example.\nns.example. 86400 A 127.0.0.3\n",
-    "example.": "@ 3600 SOA ns h 1 2 3 4 5\n@ 3600 NS ns\nns A 127.0.0.3\nwww.deep 3600 NS ns.deep\nns.deep 3600 A 127.0.0.4\n"
-    "deep 3600 NS ns.deep\n",
+    "example.": "@ 3600 SOA ns h 1 2 3 4 5\n@ 3600 NS ns\nns 3600 A 127.0.0.3\nns.deep 3600 A 127.0.0.4\ndeep 3600 NS ns.deep\n",
     "deep.example.": "@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns\nns 60 A 127.0.0.4\nwww 60 A 192.0.2.80\n",
 }
 HOSTS = {".": "127.0.0.2", "example.": "127.0.0.3", "deep.example.": "127.0.0.4"}
@@ -186,13 +212,14 @@ def test_trace_walks_from_the_root_and_shows_each_referral(netns, tmp_path):
             folder = tmp_path / str(i)
             folder.mkdir()
             path = folder / "zone"
-            path.write_text("$TTL 3600\n" + text.replace("www.deep 3600 NS ns.deep\n", ""))
+            path.write_text(text)
+            netns.run("ip", "addr", "add", f"{HOSTS[origin]}/32", "dev", "lo", check=True)  # named listens on no other
             start = (nsd, knotd, named)[i]
             stack.enter_context(start(netns, folder, {origin: str(path)}, 53, HOSTS[origin]))
         stack.enter_context(ours(netns, net="posix:?address=127.0.0.1", forward=["127.0.0.2"]))
         got, status = our_dig(netns, 53, "+trace", "www.deep.example")
         lines = [line for line in got.splitlines() if line and not line.startswith("; <<>>")]
-        assert status == 0
+        assert status == 0, got
         assert [re.sub(r"Received \d+ bytes (from \S+) .*", r"\1", line) for line in lines if "Received" in line] == [
             ";; from 127.0.0.1#53(127.0.0.1)",
             ";; from 127.0.0.2#53(ns.root)",
@@ -207,6 +234,6 @@ def test_trace_walks_from_the_root_and_shows_each_referral(netns, tmp_path):
             "www.deep.example. 60 IN A 192.0.2.80",
             "deep.example. 60 IN NS ns.deep.example.",
         ]
-        got, status = our_dig(netns, 53, "+nssearch", "deep.example")
-        assert status == 0
+        got, status = our_dig(netns, 53, "+nssearch", "deep.example", "@127.0.0.4")
+        assert status == 0, got
         assert re.fullmatch(r"SOA ns.deep.example. h.deep.example. 1 2 3 4 5 from server ns.deep.example in \d+ ms.\n", got)
