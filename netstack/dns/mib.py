@@ -130,6 +130,7 @@ class ServerMib(Group):
         "RateSlipped": "over that rate, and sent with TC, to be asked again over TCP",
         "InResponses": "dropped: a response; to answer it would keep two servers talking for ever",
         "OutFailed": "dropped: an answer that the network did not take",
+        "Faults": "dropped: the server itself failed; the log says how",
         # streams
         "TCPConnections": "connections that were accepted",
         "TCPHighWater": "closed: too many connections; the longest idle makes room",
@@ -188,6 +189,7 @@ class ServerMib(Group):
         self.RateSlipped = 0
         self.InResponses = 0
         self.OutFailed = 0
+        self.Faults = 0
         self.TCPConnections = 0
         self.TCPHighWater = 0
         self.TCPClientHighWater = 0
@@ -227,3 +229,47 @@ class SecondaryMib(Group):
         self.NotifyNotNeeded = 0
         self.NotifyRefused = 0
         self.InForged = 0
+
+
+class RecursionMib(Group):
+    MEANING = {
+        "Questions": "questions that came",
+        "Local": "of these, about names that are answered here (RFC 6761, RFC 6303)",
+        "FailuresRemembered": "of these, tried in vain a moment ago (RFC 9520)",
+        "Walks": "of these, that had to be found out",
+        "Sent": "queries sent, over UDP or TCP",
+        "Primings": "times that the root's servers have said who they are (RFC 9609)",
+        "Referrals": "referrals followed",
+        "Fetches": "addresses of servers looked for, since no glue came along",
+        "FetchesRefused": "not looked for: one question may not cause more (NXNSAttack)",
+        "Circles": "not looked for: that is what is being looked for",
+        "AliasLoops": "chains of aliases that were too long, or closed",
+        "Lame": "responses of servers that don't serve the zone",
+        "LameBelieved": "of these, taken for want of better",
+        "MinimisedFailed": "names cut short that nobody answered to: the whole one was asked for (RFC 9156 3)",
+        "EmptyDenied": "servers that denied a name with others below it",
+        "BudgetSpent": "questions that would have caused more queries, or taken longer, than one may",
+        "Failures": "questions that ended without an answer",
+        "Stale": "of these, answered with what had expired (RFC 8767)",
+    }
+    __slots__ = tuple(MEANING)
+
+    def __init__(self) -> None:
+        self.Questions = 0
+        self.Local = 0
+        self.FailuresRemembered = 0
+        self.Walks = 0
+        self.Sent = 0
+        self.Primings = 0
+        self.Referrals = 0
+        self.Fetches = 0
+        self.FetchesRefused = 0
+        self.Circles = 0
+        self.AliasLoops = 0
+        self.Lame = 0
+        self.LameBelieved = 0
+        self.MinimisedFailed = 0
+        self.EmptyDenied = 0
+        self.BudgetSpent = 0
+        self.Failures = 0
+        self.Stale = 0

@@ -302,7 +302,7 @@ class UdpCore(PacketSink):
             raise MessageTooLong(f"{n} bytes where the path carries {mtu - 28}", mtu=mtu)
         p = self.out
         p.reset()
-        p.data = data
+        p.data = data  # type: ignore[assignment]  # a bytearray is as good: who keeps it makes bytes of it
         p.o = o
         p.n = n
         p.gso = gso

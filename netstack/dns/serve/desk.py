@@ -27,7 +27,7 @@ from .. import message as messages
 from .. import name as names
 from ..ask import Ask
 from ..authority.access import NOBODY, Access
-from ..authority.zone import Reply, Zone
+from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..edns import Edns
 from ..message import Message, Question, Record
@@ -42,6 +42,7 @@ from .cookies import Cookies
 from .handlers import Answer, Handler
 from .later import Case, Flight, Later, Send
 from .limiter import Limiter, kind_of
+from .lookup import alias_end, look_up
 from .orders import Orders
 from .replies import EDE_INVALID_QUERY_TYPE, Replies, error_of
 from .view import View
@@ -50,12 +51,10 @@ log = logging.getLogger("netstack.dns")
 
 Answers = Iterable[bytes]
 
-MOST_ZONES = 8  # that one chain of aliases may lead through: each is a look-up, and zones are written by others
 KINDS = 256  # of failures that are logged once each: a callback that makes up its errors can't fill the log
 NXNAME = 128  # RFC 9824: stands in proofs, and can't be asked for
 _VERSION = (names.parse("version.bind"), names.parse("version.server"))
 _IDENTITY = (names.parse("id.server"), names.parse("hostname.bind"))
-_EVERY_TYPE = sorted({int(t) for t in Type} - {int(Type.OPT), int(Type.RRSIG), *range(249, 256)})
 
 
 class Desk:
@@ -102,6 +101,7 @@ class Desk:
     def answer(self, pattern: str, handler: Handler) -> None:
         """Ask `handler` for names of `pattern`, before the zones."""
         self.common.handlers.add(pattern, handler)
+        self.zones.touch()  # a table of ready answers may have some of those names
 
     # -- from the door to the question ----------------------------------------------------------------------------------------
 
@@ -112,9 +112,17 @@ class Desk:
         else:
             self.mib.QryUDP += 1
         case = Case(wire, client)
-        verdict = self.ask.read(wire)
+        try:
+            return self._handle(case, now)
+        except Exception as error:  # ours alone, but no message may end the service for all others
+            self.mib.Faults += 1
+            self._blame_once("the server itself", error)
+            return None
+
+    def _handle(self, case: Case, now: int) -> Answers | Later | None:
+        verdict = self.ask.read(case.wire)
         said = self._whole(case, now) if verdict == asks.WHOLE else self._judged(case, verdict, now)
-        if self.limiter is not None and not client.stream and isinstance(said, tuple) and said:
+        if self.limiter is not None and not case.client.stream and isinstance(said, tuple) and said:
             return self._limited(case, self.limiter, said, now)
         return said
 
@@ -298,11 +306,14 @@ class Desk:
             self.mib.CallbackTimeouts += 1
         else:
             self.mib.CallbackErrors += 1
+        self._blame_once(what, error)
+        return self.replies.refuse(case, Rcode.SERVFAIL, self._ra(case))
+
+    def _blame_once(self, what: str, error: BaseException) -> None:
         kind = (what, type(error).__name__)
         if kind not in self._blamed and len(self._blamed) < KINDS:
             self._blamed.add(kind)
             log.error("%s failed for %s (said once)", what, names.text(self.ask.name), exc_info=error)
-        return self.replies.refuse(case, Rcode.SERVFAIL, self._ra(case))
 
     # -- zones ----------------------------------------------------------------------------------------------------------------
 
@@ -311,7 +322,7 @@ class Desk:
         zone = view.zones.find_for(ask.key[:-4], ask.type)
         if zone is None:
             return self._recurse(case, Question(ask.name, ask.type), now)
-        reply, target = self._from_zones(view.zones, zone, ask, case.client.stream)
+        reply, target = look_up(view.zones, zone, ask, self.config.any_over_streams and case.client.stream)
         if ask.flags & dc.RD and self._ra(case):
             if target is not None:
                 case.prefix = reply.answer
@@ -321,39 +332,6 @@ class Desk:
         m = reply.message(ask.name, ask.type, 0, self._ra(case))
         extra = error_of(Ede.NOT_READY, "the zone is not loaded, or has expired") if reply.rcode == Rcode.SERVFAIL else b""
         return (self.replies.packed(case, Packed(m.encode(), reply.glue), extra=extra),)
-
-    def _from_zones(self, zones: Zones, zone: Zone, ask: Ask, stream: bool) -> tuple[Reply, bytes | None]:
-        """What `zone` says, and what others of `zones` say where its aliases lead there; and the name at which they leave all."""
-        name, type = ask.name, ask.type
-        reply = zone.answer(name, type, ask.do)
-        if type == Type.ANY and stream and self.config.any_over_streams and reply.answer:
-            self._everything(zone, ask, reply)
-        for _ in range(MOST_ZONES):
-            target = alias_end(reply, type)
-            if target is None:
-                return reply, None
-            following = zones.find_for(names.key(target), type)
-            if following is None:
-                return reply, target
-            if following is zone:
-                return reply, None
-            zone = following
-            more = zone.answer(target, type, ask.do)
-            reply.answer = reply.answer + more.answer
-            reply.authority, reply.additional = more.authority, more.additional
-            reply.rcode, reply.glue = more.rcode, more.glue
-        return reply, None
-
-    def _everything(self, zone: Zone, ask: Ask, reply: Reply) -> None:
-        """All sets of the name, where the name itself has them."""
-        answer: list[Record] = []
-        for type in _EVERY_TYPE:
-            found = zone.rrset(ask.key[:-4], type)
-            if found is not None and found.rdatas:
-                answer += [Record(ask.name, type, Class.IN, found.ttl, each) for each in found.rdatas]
-                if ask.do:
-                    answer += [Record(ask.name, Type.RRSIG, Class.IN, found.ttl, each) for each in found.signatures]
-        reply.answer = answer or reply.answer
 
     def fill(self, ask: Ask) -> tuple[Packed, Zone] | None:
         """The answer to what `ask` has read, ready for everybody who asks the same with the same DO, until `version` of the zone or
@@ -490,13 +468,3 @@ class Desk:
             self._land(flight)
             flight.drop()
         self.chores.clear()
-
-
-def alias_end(reply: Reply, type: int) -> bytes | None:
-    """Where the chain of aliases in `reply` leads, if it ends with one."""
-    if reply.rcode or type in (Type.CNAME, Type.ANY):
-        return None
-    for r in reversed(reply.answer):
-        if r.type != Type.RRSIG:
-            return r.rdata if r.type == Type.CNAME else None
-    return None

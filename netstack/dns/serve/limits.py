@@ -28,7 +28,7 @@ class RateLimits:
     errors: int = _rate()
     # all of these together, and without truncated ones
     all: int = _rate()
-    window: Duration = field(default=Duration(15 * SECOND), validator=[ge(SECOND), le(3600 * SECOND)])
+    window: Duration = field(default=Duration(15 * SECOND), validator=[ge(SECOND), le(Duration(3600 * SECOND))])
     # every so many-th that is over the rate is sent truncated, so that an honest client comes again over TCP, and gets through;
     # 0: none, 1: all. 2 is everybody's: a forger gets half of what he sends, and a client in the shadow of his an answer soon
     slip: int = field(default=2, validator=[ge(0), le(10)])

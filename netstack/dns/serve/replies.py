@@ -114,7 +114,9 @@ class Replies:
         return wire
 
     def count(self, wire: bytes) -> None:
-        """One answer, by what it says."""
+        """One answer to a query, by what it says."""
+        if wire[2] & 0x78:
+            return
         mib = self.mib
         flags, rcode = wire[2], wire[3] & 15
         if flags & 4:

@@ -25,6 +25,8 @@ from ...runtime.waits import Spawned, Waits, Work, waits_here
 from ...signatures import Address, Datagrams, DatagramStack, Rng, Stream, StreamListener, StreamStack
 from ...tls.stack import Tls
 from ..authority.access import NOBODY, Access
+from ..authority.notify import Target
+from ..authority.secondary import Primary, Secondary
 from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..client.drive import Driver
@@ -39,6 +41,10 @@ from .handlers import H, Handler
 from .later import Flight, Later
 from .limiter import Limiter
 from .limits import RateLimits
+from .mount import Reply, mount
+from .notifier import Notifier
+from .quick import Quick
+from .secondaries import Secondaries
 from .session import Session
 from .view import View
 
@@ -101,6 +107,13 @@ class DnsServer(Generic[D_co, S_co]):
         self.desk = desk
         if handler is not None:
             self.desk.answer("*.", handler)
+        self.quick = Quick(
+            self.desk,
+            payload=self.desk.config.payload,
+            nsid=self.desk.config.nsid,
+            cookies=self.desk.cookies,
+            limiter=self.desk.limiter,
+        )
         self._ports: list[Datagrams] = []
         self._receivers: list[Spawned] = []
         self._listeners: list[StreamListener] = []
@@ -108,6 +121,9 @@ class DnsServer(Generic[D_co, S_co]):
         self._clients: dict[str, int] = {}  # connections of each address
         self._tasks: set[Spawned] = set()
         self._closing = False
+        self._copies: Secondaries[D_co, S_co] | None = None
+        self._notifier: Notifier[D_co] | None = None
+        self._told: tuple[Target, ...] = ()
 
     @property
     def datagrams(self) -> D_co:
@@ -146,6 +162,30 @@ class DnsServer(Generic[D_co, S_co]):
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
+    # -- other servers of the same zones --------------------------------------------------------------------------------------
+
+    def secondary(self, name: bytes | str, primaries: Sequence[Primary], **options: Any) -> Secondary:
+        """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`. From a
+        task. Raises UsageError."""
+        if self._copies is None:
+            self._copies = Secondaries(self._datagrams, self._streams, self.zones, waits=self._waits, wall=self._wall)
+            self.desk.orders.noticed.append(self._copies.noticed)
+        copy = self._copies.keep(name, primaries, changed=self.changed, **options)
+        self.desk.orders.secondaries[copy.origin] = copy
+        return copy
+
+    def notify(self, *targets: Target) -> None:
+        """Tell these when a zone has changed: by an update, by a transfer, or by somebody who says so (`changed`)."""
+        if self._notifier is None:
+            self._notifier = Notifier(self._datagrams, waits=self._waits, wall=self._wall)
+            self.desk.orders.changed.append(self.changed)
+        self._told += targets
+
+    def changed(self, zone: Zone) -> None:
+        """`zone` is another than before. From a task."""
+        if self._notifier is not None:
+            self._notifier.tell(zone, self._told)
+
     # -- ports ----------------------------------------------------------------------------------------------------------------
 
     async def listen(self, port: int = PORT, host: str = "", *, udp: bool = True, tcp: bool = True) -> Address:
@@ -169,7 +209,8 @@ class DnsServer(Generic[D_co, S_co]):
                 raise
             if opened is not None:
                 self._ports.append(opened)
-                self._receivers.append(self._waits_here().spawn(functools.partial(self._receive, opened)))
+                if not mount(opened, self.quick, self._take):
+                    self._receivers.append(self._waits_here().spawn(functools.partial(self._receive, opened)))
             return address
         raise AssertionError("unreachable")
 
@@ -228,8 +269,9 @@ class DnsServer(Generic[D_co, S_co]):
             await self._ports.pop().aclose()
         while self._sessions:
             await self._pause(_POLL)
-        if self._driver is not None:
-            await self._driver.aclose()
+        for each in (self._copies, self._notifier, self._driver):
+            if each is not None:
+                await each.aclose()
 
     async def _pause(self, time: Duration) -> None:
         waits = self._waits_here()
@@ -237,6 +279,23 @@ class DnsServer(Generic[D_co, S_co]):
             await waits.wait(waits.event(), time)
 
     # -- UDP ------------------------------------------------------------------------------------------------------------------
+
+    def _take(self, wire: bytes, client: Client, now: int, reply: Reply) -> None:
+        """A datagram that has no short way."""
+        said = self.desk.handle(wire, client, now)
+        if isinstance(said, Later):
+
+            async def send(wires: Iterable[bytes]) -> None:
+                for each in wires:
+                    reply(each)
+
+            said.send = send
+            self._begin(said)
+        elif said is not None:
+            for each in said:
+                reply(each)
+        if self.desk.chores:
+            self._do_chores()
 
     async def _receive(self, port: Datagrams) -> None:
         """Answer what comes to `port`, here where the answer is there at once."""

@@ -1,9 +1,12 @@
-"""Our DNS server: `dnsours.py LOOP ZONE PORT SPEC`, on our stack, or with `kernel` for SPEC on the kernel's sockets."""
+"""Our DNS server: `dnsours.py LOOP FOLDER PORT SPEC`. SPEC is a device of our stack; `socket`: our reader on a kernel's socket;
+`transport`: a datagram transport of the loop's."""
 
 import asyncio
 import random
 import socket
 import sys
+from pathlib import Path
+from typing import Any
 
 import netstack
 from netstack.dns import name
@@ -14,37 +17,39 @@ from netstack.dns.serve.door import Door
 from netstack.dns.serve.kerneldoor import KernelDoor
 from netstack.dns.serve.quick import Quick
 from netstack.dns.serve.socketdoor import SocketDoor
+from tests.bench.peers.dnszone import ORIGIN
 from tests.bench.peers.loop import run, serve
 
 
-def read(path: str) -> Zone:
-    zone = Zone(name.parse("bench.test."))
-    with open(path) as lines:
-        for line in lines:
-            if not line.startswith("$"):
-                owner, type, value = line.split(maxsplit=2)
-                zone.add(owner, type, 300, value.strip())
+def read(path: Path) -> Zone:
+    zone = Zone(name.parse(ORIGIN))
+    for line in path.read_text().splitlines():
+        if not line.startswith("$"):
+            owner, type, value = line.split(maxsplit=2)
+            zone.add(owner, type, 300, value)
     return zone
 
 
-async def main(path: str, port: int, spec: str) -> None:
-    desk = Desk([read(path)], rng=random.SystemRandom())
-    quick = Quick(desk)
+async def main(folder: str, port: int, spec: str) -> None:
+    desk = Desk([read(Path(folder, "bench.zone"))], rng=random.SystemRandom())
+    quick = Quick(desk, cookies=desk.cookies)
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("dnsperf asks nothing that takes the long way")
+
     if spec == "socket":
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        sock.bind(("0.0.0.0", port))
-        doors = SocketDoor(sock, quick, lambda *_: None)
-        asyncio.get_running_loop().add_reader(sock, doors.on_readable)
-        await serve()
-    if spec == "kernel":
-        loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: KernelDoor(quick, lambda *_: None), ("0.0.0.0", port))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.bind(("0.0.0.0", port))
+            asyncio.get_running_loop().add_reader(sock, SocketDoor(sock, quick, refuse).on_readable)
+            await serve()
+    elif spec == "transport":
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: KernelDoor(quick, refuse), ("0.0.0.0", port))
         await serve()
     async with netstack.open(spec) as net:
 
         def other(wire: bytes, address: int, sport: int, now: int) -> None:
-            answers = desk.handle(wire, Client("", sport), now)
+            answers = desk.handle(wire, Client("0.0.0.0", sport), now)
             assert isinstance(answers, tuple)
             for each in answers:
                 door.port.send(each, address, sport, now)

@@ -1,4 +1,4 @@
-"""An asyncio server as one writes it with dnspython: `dnspy.py asyncio|uvloop ZONE PORT`."""
+"""An asyncio server as one writes it with dnspython: `dnspy.py asyncio|uvloop FOLDER PORT`."""
 
 import asyncio
 import sys
@@ -39,8 +39,8 @@ class Server(asyncio.DatagramProtocol):
         self.transport.sendto(response.to_wire(), address)  # type: ignore[attr-defined]  # asyncio's signature is as wide
 
 
-async def main(zone: str, port: int) -> None:
-    server = Server(dns.zone.from_file(zone, origin="bench.test.", relativize=False))
+async def main(folder: str, port: int) -> None:
+    server = Server(dns.zone.from_file(f"{folder}/bench.zone", origin="bench.test.", relativize=False))
     await asyncio.get_running_loop().create_datagram_endpoint(lambda: server, ("0.0.0.0", port))
     await serve()
 

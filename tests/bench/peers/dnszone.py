@@ -8,11 +8,48 @@ from pathlib import Path
 ORIGIN = "bench.test."
 NAMES = 10_000
 QUERIES = 100_000
+PORT = 5300
+
+# without limits on the rate, of which Debian's nsd has one
+NSD = """server:
+  ip-address: 0.0.0.0
+  port: {port}
+  username: ""
+  chroot: ""
+  zonesdir: "{folder}"
+  database: ""
+  pidfile: ""
+  xfrdfile: "{folder}/xfrd.state"
+  xfrdir: "{folder}"
+  zonelistfile: "{folder}/zone.list"
+  server-count: 1
+  rrl-ratelimit: 0
+  rrl-whitelist-ratelimit: 0
+remote-control:
+  control-enable: no
+zone:
+  name: bench.test
+  zonefile: bench.zone
+"""
+KNOT = """server:
+  rundir: {folder}
+  listen: 0.0.0.0@{port}
+  udp-workers: 1
+database:
+  storage: {folder}
+zone:
+  - domain: bench.test
+    file: {folder}/bench.zone
+    zonefile-load: whole
+    journal-content: none
+"""
 
 
 def write(folder: Path) -> None:
-    """`bench.zone`, `queries` and `strangers` into `folder`."""
+    """`bench.zone` and `queries` into `folder`, and settings for nsd and knot."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "nsd.conf").write_text(NSD.format(folder=folder, port=PORT))
+    (folder / "knot.conf").write_text(KNOT.format(folder=folder, port=PORT))
     dice = random.Random(6)
     lines = [
         f"$ORIGIN {ORIGIN}",
@@ -40,5 +77,3 @@ def write(folder: Path) -> None:
         else:
             queries.append(f"absent{i}.{ORIGIN} A")
     (folder / "queries").write_text("\n".join(queries) + "\n")
-    # a flood: more names than any table of a server's keeps, none of them there, none of them twice
-    (folder / "strangers").write_text("".join(f"x{dice.getrandbits(48):x}.{ORIGIN} A\n" for _ in range(5 * QUERIES)))

@@ -85,7 +85,7 @@ def test_a_zone_is_served_over_udp_and_tcp(on: Both) -> None:
             assert [(m.id, len(m.answer)) for m in answers if m is not None] == [(1, 40), (2, 2)]
             await line.stream.send_eof()
             assert await line.message() is None
-            assert (server.mib.QryUDP, server.mib.QryTCP, server.mib.TCPConnections) == (1, 2, 1)
+            assert (server.quick.mib.Fills, server.mib.QryUDP, server.mib.QryTCP, server.mib.TCPConnections) == (1, 0, 2, 1)
 
     on.run(test)
 
