@@ -109,6 +109,32 @@ def ours(netns, **said):
     assert (process.returncode, errors) == (0, "")
 
 
+@contextlib.contextmanager
+def served(netns, port, zones=None, forward=(), net="posix", words=()):
+    """`netstack dns`: the command. What it has to complain of fails the test."""
+    said = [
+        *words,
+        *(f"--zone={origin}={path}" for origin, path in (zones or {}).items()),
+        *(f"--forward={one}" for one in forward),
+    ]
+    command = ("env", f"PYTHONPATH={ROOT}:{ROOT / 'backends'}", sys.executable, "-m", "netstack", "dns", "--net", net)
+    process = netns.start(*command, "--port", str(port), *said)
+    line = process.stdout.readline()
+    if not line.startswith("serving "):
+        process.kill()
+        raise AssertionError(process.communicate()[1])
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            _, errors = process.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert (process.returncode, errors) == (0, "")
+
+
 def program(name):
     return shutil.which(name, path=SBIN)
 

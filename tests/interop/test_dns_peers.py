@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import Namespace
-from dnslab import ROOT, knotd, named, nsd, ours, sign, unbound
+from dnslab import ROOT, knotd, named, nsd, served, sign, unbound
 
 pytestmark = pytest.mark.needs("dig", "nsd", "knotd", "named", "unbound", "dnssec-signzone")
 
@@ -80,7 +80,7 @@ def asked(*how):
 
 def test_unbound_and_named_forward_to_us(space, zone, tmp_path):
     """A question through them has the answer that we give when asked at once."""
-    with ours(space, port=5310, zones=zone.files, recursion=["127.0.0.0/8"]):
+    with served(space, 5310, zone.files):
         straight = facts(dig(space, 5310, "+noall", "+answer", "+comments", *asked()))
         assert len(straight) == len(NAMES)
         assert straight[0][0] == "NOERROR"
@@ -98,7 +98,7 @@ def test_unbound_validates_what_it_has_from_us(space, zone, tmp_path):
     dnskey = dnskey_of(zone.files[ORIGIN])
     anchors.write_text(f"{ORIGIN} IN DNSKEY {dnskey}\n")
     with (
-        ours(space, port=5313, zones=zone.files, recursion=["127.0.0.0/8"]),
+        served(space, 5313, zone.files),
         unbound(space, tmp_path, 5314, forward=("127.0.0.1", 5313), anchor=str(anchors), ask=ORIGIN),
     ):
         for name, type in NAMES:
@@ -124,7 +124,7 @@ def test_we_forward_to_others(space, zone, tmp_path, peer):
             start = {"nsd": nsd, "knotd": knotd, "named": named}[peer]
             stack.enter_context(start(space, tmp_path, zone.files, port))
         straight = facts(dig(space, port, "+noall", "+answer", "+comments", *asked()))
-        stack.enter_context(ours(space, port=port + 10, forward=[f"127.0.0.1:{port}"]))
+        stack.enter_context(served(space, port + 10, forward=[f"127.0.0.1:{port}"]))
         assert facts(dig(space, port + 10, "+noall", "+answer", "+comments", *asked())) == straight
         assert facts(dig(space, port + 10, "+tcp", "+noall", "+answer", "+comments", *asked())) == straight
         assert len(straight) == len(NAMES)
@@ -133,9 +133,9 @@ def test_we_forward_to_others(space, zone, tmp_path, peer):
 
 
 def test_we_forward_past_a_server_that_is_dead(space, zone, tmp_path):
-    with nsd(space, tmp_path, zone.files, 5340), ours(space, port=5341, forward=["127.0.0.1:5999", "127.0.0.1:5340"]):
+    with nsd(space, tmp_path, zone.files, 5340), served(space, 5341, forward=["127.0.0.1:5999", "127.0.0.1:5340"]):
         assert dig(space, 5341, "+short", "mail.peers.example") == "192.0.2.25\n"
-    with ours(space, port=5342, forward=["127.0.0.1:5999"]):
+    with served(space, 5342, forward=["127.0.0.1:5999"]):
         got = dig(space, 5342, "mail.peers.example")
         assert "status: SERVFAIL" in got
         assert "EDE: " in got
@@ -216,7 +216,7 @@ def test_trace_walks_from_the_root_and_shows_each_referral(netns, tmp_path):
             netns.run("ip", "addr", "add", f"{HOSTS[origin]}/32", "dev", "lo", check=True)  # named listens on no other
             start = (nsd, knotd, named)[i]
             stack.enter_context(start(netns, folder, {origin: str(path)}, 53, HOSTS[origin]))
-        stack.enter_context(ours(netns, net="posix:?address=127.0.0.1", forward=["127.0.0.2"]))
+        stack.enter_context(served(netns, 53, forward=["127.0.0.2"], words=["--listen", "127.0.0.1"]))
         got, status = our_dig(netns, 53, "+trace", "www.deep.example")
         lines = [line for line in got.splitlines() if line and not line.startswith("; <<>>")]
         assert status == 0, got
