@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -43,6 +44,9 @@ class Waits(Protocol):
     def now(self) -> int:
         """Nanoseconds, of the clock that its time limits run by."""
 
+    def wall(self) -> int:
+        """Seconds since 1970, by the same clock as `time.time`."""
+
     def event(self) -> Event: ...
     async def wait(self, event: Event, timeout: Duration | None = None) -> None:
         """Until `event` has happened. Raises TimedOut."""
@@ -58,8 +62,19 @@ class Waits(Protocol):
 
 
 class AsyncioWaits:
+    """Of the loop that runs when it is first asked."""
+
+    def __init__(self) -> None:
+        self._time: Callable[[], float] | None = None
+
     def now(self) -> int:
-        return int(asyncio.get_running_loop().time() * SECOND)
+        time = self._time
+        if time is None:
+            time = self._time = asyncio.get_running_loop().time
+        return int(time() * SECOND)
+
+    def wall(self) -> int:
+        return int(time.time())
 
     def event(self) -> Event:
         return asyncio.Event()

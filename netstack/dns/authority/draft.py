@@ -95,6 +95,12 @@ class Draft:
             (self.hashed if hashed else self.nodes)[key] = node
         return gone
 
+    def at(self, key: bytes) -> dict[int, Set]:
+        """What will stand at a name, its NSEC3 records too; not to be changed."""
+        node = self.nodes.get(key) or self.look(key, False)
+        proof = self.hashed.get(key) or self.look(key, True)
+        return {**({} if node is None else node.sets), **({} if proof is None else proof.sets)}
+
     def soa(self) -> Set | None:
         """As it will be."""
         node = self.nodes.get(self.origin) or self.look(self.origin, False)

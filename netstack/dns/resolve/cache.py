@@ -21,6 +21,7 @@ from attrs import field, frozen, validators
 
 from ...errors import UsageError
 from .. import const as dc
+from ..message import Record
 from ..mib import CacheMib
 
 SECOND = 1_000_000_000
@@ -65,16 +66,19 @@ class CacheConfig:
     max_failure_ttl: int = field(default=300, validator=_no_less)  # RFC 9520 3.2: no longer than five minutes
     stale_for: int = field(default=0, validator=_no_less)  # RFC 8767 5 suggests one to three days
     stale_ttl: int = field(default=30, validator=_no_less)  # RFC 8767 4
+    recheck: int = field(default=30, validator=_no_less)  # RFC 8767 5: how long stale data is `resting` after a failure
     prefetch: float = field(default=0.0, validator=validators.and_(validators.ge(0.0), validators.le(0.9)))
     below_nxdomain: bool = True  # RFC 8020: below a name that does not exist there is nothing
 
 
 class Entry:
     """What is stored. `name` as it was first written; `ttl` in seconds as it came, within the caps; `stored` and `expires` are
-    instants in ns. `soa` is (owner, data) of a denial's SOA record, where it had one; `signatures` are RRSIG data."""
+    instants in ns, and so is `rests`, until when it is not to be asked for again though it has expired. `soa` is (owner, data) of a
+    denial's SOA record, where it had one; `signatures` are RRSIG data, of the SOA for a denial; `proof` are NSEC and NSEC3 records
+    with their signatures, for who validates."""
 
-    __slots__ = ("credit", "expires", "kind", "name", "prefetching", "rclass", "rdatas", "signatures", "size", "soa", "stored",
-                 "ttl", "type")  # fmt: skip
+    __slots__ = ("credit", "expires", "kind", "name", "prefetching", "proof", "rclass", "rdatas", "rests", "signatures", "size",
+                 "soa", "stored", "ttl", "type")  # fmt: skip
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Entry:
         soa: tuple[bytes, bytes] | None,
         credit: Credit,
         now: int,
+        proof: tuple[Record, ...] = (),
     ) -> None:
         self.kind = kind
         self.name = name
@@ -98,20 +103,25 @@ class Entry:
         self.signatures = signatures
         self.soa = soa
         self.credit = credit
+        self.proof = proof
         self.stored = now
         self.expires = now + ttl * SECOND
         self.prefetching = False
+        self.rests = 0
         self.size = OVERHEAD + 2 * len(name) + sum(len(data) + RECORD_OVERHEAD for data in (*rdatas, *signatures, *(soa or ())))
+        self.size += sum(len(r.name) + len(r.rdata) + 4 * RECORD_OVERHEAD for r in proof)
 
 
 @frozen
 class Found:
-    """`ttl` in seconds that are left, or the one that stale data gets; `refresh`: ask again now, though this may be used."""
+    """`ttl` in seconds that are left, or the one that stale data gets; `refresh`: ask again now, though this may be used;
+    `resting`: it is stale, and was asked for in vain a moment ago."""
 
     entry: Entry
     ttl: int
     stale: bool
     refresh: bool
+    resting: bool = False
 
 
 def key_of(name: bytes, type: int, rclass: int) -> bytes:
@@ -144,13 +154,14 @@ class Cache:
         *,
         rclass: int = dc.IN,
         signatures: tuple[bytes, ...] = (),
+        proof: tuple[Record, ...] = (),
     ) -> bool:
         """Store a set, `ttl` in seconds. False where it is not: more credible data is there, it is too large, or it lives 0
         seconds, which is for the one who asked and for nobody else (RFC 1035 3.2.1)."""
         ttl = min(ttl, self.config.max_ttl)
         if not rdatas or ttl <= 0:
             return False
-        return self._store(Entry(Kind.RECORDS, name, type, rclass, ttl, tuple(rdatas), signatures, None, credit, now), now)
+        return self._store(Entry(Kind.RECORDS, name, type, rclass, ttl, tuple(rdatas), signatures, None, credit, now, proof), now)
 
     def deny(
         self,
@@ -164,6 +175,7 @@ class Cache:
         nxdomain: bool = False,
         rclass: int = dc.IN,
         signatures: tuple[bytes, ...] = (),
+        proof: tuple[Record, ...] = (),
     ) -> bool:
         """Store that there is no such name (`nxdomain`: the type does not matter then), or nothing of this type. `soa` is owner and
         data of the SOA record in the authority section, and `soa_ttl` its TTL; a denial without one is not stored (RFC 2308 5)."""
@@ -174,11 +186,16 @@ class Cache:
             return False
         kind = Kind.NXDOMAIN if nxdomain else Kind.NODATA
         type = NXDOMAIN_TYPE if nxdomain else type
-        return self._store(Entry(kind, name, type, rclass, ttl, (), signatures, soa, credit, now), now)
+        return self._store(Entry(kind, name, type, rclass, ttl, (), signatures, soa, credit, now, proof), now)
 
     def fail(self, name: bytes, type: int, ttl: int, now: int, *, rclass: int = dc.IN) -> bool:
-        """Remember that no server could say, for `ttl` seconds (RFC 9520). What is there and lives stays."""
+        """Remember that no server could say, for `ttl` seconds (RFC 9520). What is there and lives stays; a set or an
+        alias that has expired stays too, and rests for `recheck` seconds."""
         ttl = min(max(ttl, 1), self.config.max_failure_ttl)
+        for each in (type, dc.CNAME):
+            old = self._positive.get(key_of(name, each, rclass))
+            if old is not None:
+                old.rests = now + self.config.recheck * SECOND
         return self._store(Entry(Kind.FAILURE, name, type, rclass, ttl, (), (), None, Credit.GLUE, now), now)
 
     def _store(self, entry: Entry, now: int) -> bool:
@@ -280,7 +297,7 @@ class Cache:
             return None
         table.move_to_end(key)
         if left <= 0:
-            return Found(entry, self.config.stale_ttl, True, False)
+            return Found(entry, self.config.stale_ttl, True, False, entry.rests > now)
         refresh = False
         if not entry.prefetching and entry.kind == Kind.RECORDS and left < entry.ttl * SECOND * self.config.prefetch:
             entry.prefetching = refresh = True  # one caller is told, once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import time
 from contextlib import AbstractContextManager
 
 import trio
@@ -15,6 +16,9 @@ from ..waits import Event, Spawned, Work, log
 class TrioWaits:
     def now(self) -> int:
         return int(trio.current_time() * SECOND)
+
+    def wall(self) -> int:
+        return int(time.time())
 
     def event(self) -> Event:
         return trio.Event()

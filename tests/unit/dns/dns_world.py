@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -85,9 +86,15 @@ class Says:
                     except (Refused, netstack.Unreachable):
                         continue
                     said = self._say(data, False)
-                    if said is not None:
-                        await self._pause()
+                    if said is not None and self.delay:
+                        waits_here().spawn(partial(late, said, address))
+                    elif said is not None:
                         await udp.send(said, address)
+
+        async def late(said: bytes, address: Any) -> None:
+            with contextlib.suppress(ClosedError):
+                await self._pause()
+                await udp.send(said, address)
 
         async def stream(s: Any) -> None:
             self.streams += 1
