@@ -476,8 +476,6 @@ def test_kdig_transfers_with_a_key_whole_and_by_changes(netns: Any, them: Callab
         done = netns.run("kdig", "+noall", "+answer", f"@{US}", "example.", type, "-y", KEY, timeout=30)
         found = [line for line in done.stdout.splitlines() if line and line[0] != ";"]
         assert len(found) == lines, done.stdout[-500:] + done.stderr
-            done.stdout[-500:] + done.stderr
-        )
     wrong = netns.run("kdig", f"@{US}", "example.", "AXFR", "-y", KEY.replace(SECRET, "d3Jvbmc="), timeout=30)
     assert "BADSIG" in wrong.stdout + wrong.stderr
 
