@@ -169,11 +169,10 @@ class DnsServer(Generic[D_co, S_co]):
         """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`. From a
         task. Raises UsageError."""
         if self._copies is None:
-            self._copies = Secondaries(self._datagrams, self._streams, self.zones, waits=self._waits, wall=self._wall)
-            self.desk.orders.noticed.append(self._copies.noticed)
-        copy = self._copies.keep(name, primaries, changed=self.changed, **options)
-        self.desk.orders.secondaries[copy.origin] = copy
-        return copy
+            self._copies = Secondaries(
+                self._datagrams, self._streams, self.zones, orders=self.desk.orders, waits=self._waits, wall=self._wall
+            )
+        return self._copies.keep(name, primaries, changed=self.changed, **options)
 
     def notify(self, *targets: Target) -> None:
         """Tell these when a zone has changed: by an update, by a transfer, or by somebody who says so (`changed`)."""
