@@ -15,7 +15,7 @@ from .cookies import Cookies
 from .enclosers import Enclosers
 from .limiter import Limiter
 from .mib import DoorMib
-from .shelf import Shelf
+from .shelf import Kept, Shelf, kept_for
 
 HAND_ON = -1  # `Quick.turn`: somebody else has to look at it
 SILENCE = 0
