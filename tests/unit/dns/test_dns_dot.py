@@ -1,4 +1,4 @@
-"""DNS over TLS (RFC 7858, RFC 8310): one stream for many, padded, and nothing in the clear when the certificate is somebody else's."""
+"""DNS over TLS (RFC 7858, RFC 8310): one stream for many, padded, and no question to who shows somebody else's certificate."""
 
 import sys
 from pathlib import Path
