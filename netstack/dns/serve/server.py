@@ -109,6 +109,7 @@ class DnsServer(Generic[D_co, S_co]):
             self.desk.answer("*.", handler)
         self.quick = Quick(
             self.desk,
+            shelf=self.desk.shelf,
             payload=self.desk.config.payload,
             nsid=self.desk.config.nsid,
             cookies=self.desk.cookies,
@@ -168,11 +169,10 @@ class DnsServer(Generic[D_co, S_co]):
         """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`. From a
         task. Raises UsageError."""
         if self._copies is None:
-            self._copies = Secondaries(self._datagrams, self._streams, self.zones, waits=self._waits, wall=self._wall)
-            self.desk.orders.noticed.append(self._copies.noticed)
-        copy = self._copies.keep(name, primaries, changed=self.changed, **options)
-        self.desk.orders.secondaries[copy.origin] = copy
-        return copy
+            self._copies = Secondaries(
+                self._datagrams, self._streams, self.zones, orders=self.desk.orders, waits=self._waits, wall=self._wall
+            )
+        return self._copies.keep(name, primaries, changed=self.changed, **options)
 
     def notify(self, *targets: Target) -> None:
         """Tell these when a zone has changed: by an update, by a transfer, or by somebody who says so (`changed`)."""
@@ -280,8 +280,8 @@ class DnsServer(Generic[D_co, S_co]):
 
     # -- UDP ------------------------------------------------------------------------------------------------------------------
 
-    def _take(self, wire: bytes, client: Client, now: int, reply: Reply) -> None:
-        """A datagram that has no short way."""
+    def _take(self, wire: bytes, client: Client, now: int, reply: Reply) -> bytes | None:
+        """A datagram that has no short way: the answer, where there is one at once; others go by `reply`."""
         said = self.desk.handle(wire, client, now)
         if isinstance(said, Later):
 
@@ -291,11 +291,15 @@ class DnsServer(Generic[D_co, S_co]):
 
             said.send = send
             self._begin(said)
-        elif said is not None:
-            for each in said:
-                reply(each)
         if self.desk.chores:
             self._do_chores()
+        if isinstance(said, tuple) and len(said) == 1:
+            answer: bytes = said[0]
+            return answer
+        if said is not None and not isinstance(said, Later):
+            for each in said:
+                reply(each)
+        return None
 
     async def _receive(self, port: Datagrams) -> None:
         """Answer what comes to `port`, here where the answer is there at once."""
