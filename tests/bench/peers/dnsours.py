@@ -40,11 +40,11 @@ async def main(folder: str, port: int, spec: str) -> None:
     if spec == "socket":
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
-            sock.bind((sys.argv[5] if len(sys.argv) > 5 else "0.0.0.0", port))
+            sock.bind(("0.0.0.0", port))
             asyncio.get_running_loop().add_reader(sock, SocketDoor(sock, quick, refuse).on_readable)
             await serve()
     elif spec == "transport":
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: KernelDoor(quick, refuse), (sys.argv[5] if len(sys.argv) > 5 else "0.0.0.0", port))
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: KernelDoor(quick, refuse), ("0.0.0.0", port))
         await serve()
     async with netstack.open(spec) as net:
 
