@@ -6,6 +6,7 @@ Resolver that the program has made. With a resolver of the net's own, threads as
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from ..dns.client.resolver import Resolver
 from ..dns.message import Question
 from ..dns.name import text as name_text
 from ..dns.numbers import Rcode, Type
+from ..dns.resolve.forward import Forwarder
 from ..dns.resolve.job import Outcome
 from ..dns.resolve.order import MAPPED, Source, mapped, ordered
 from ..dns.resolve.search import AddressSearch, candidates
@@ -84,9 +86,17 @@ class Lookups:
     def getaddrinfo_blocking(
         self, make: Callable[[int, int], Any], host: Host, port: Port, family: int, type: int, proto: int, flags: int
     ) -> list[AddrInfo]:
-        """The same for threads, by sockets that `make` makes."""
+        """The same for threads, by sockets that `make` makes. Servers behind TLS, and finders of the program's own, are asked by
+        the net's loop, which must run elsewhere then. Raises UsageError where it doesn't."""
         resolver = self._resolver
         assert resolver is not None and host is not None
+        finder = resolver.finder
+        if not isinstance(finder, Forwarder) or any(each.tls is not None for each in finder.servers()):
+            loop: asyncio.AbstractEventLoop = self._net.loop  # type: ignore[attr-defined]  # a Net: others have no threads
+            if not loop.is_running() or _runs_here(loop):
+                raise UsageError("these servers are asked by the net's loop, and it doesn't run: await net.getaddrinfo() in it")
+            asked = self.getaddrinfo(host, port, family, type, proto, flags)
+            return asyncio.run_coroutine_threadsafe(asked, loop).result()
         if self._blocking is None:
             from ..dns.client.blocking import BlockingResolver
 
@@ -141,18 +151,13 @@ class Lookups:
 
     # -- the rest -------------------------------------------------------------------------------------------------------------
 
-    async def ipv4(self, host: str) -> int:
-        """The first address to try. Raises UsageError where nobody can be asked, Unreachable where there is none."""
-        known = self._net.names.find_ipv4(host)
-        if known is not None:
-            return known
-        if not self.asks(host):
-            return self._net.names.ipv4(host)
+    async def ipv4(self, host: str) -> list[int]:
+        """The addresses to try, the best first, of a name for which `asks` is true. Raises Unreachable where there is none."""
         try:
             found = await self.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM, 0, 0)
         except ResolutionError as error:
             raise Unreachable(f"{host}: {error.strerror}") from error
-        return int(ipaddress.IPv4Address(found[0][4][0]))
+        return [int(ipaddress.IPv4Address(info[4][0])) for info in found]
 
     async def getnameinfo(self, sockaddr: Sequence[Any], flags: int) -> tuple[str, str]:
         """As `Names.getnameinfo`, and the names of addresses that it has none for."""
@@ -171,6 +176,13 @@ class Lookups:
     async def aclose(self) -> None:
         for resolver in self._made:
             await resolver.aclose()
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 def _pointed(outcome: Outcome) -> str | None:
