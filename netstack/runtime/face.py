@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -17,6 +17,10 @@ from ..tcp.connection import Connection
 from .base import Crank
 from .current import run_on
 from .names import Names
+
+if TYPE_CHECKING:
+    from ..dns.multicast.core import MdnsConfig
+    from ..dns.multicast.mdns import Mdns
 
 T = TypeVar("T")
 
@@ -36,6 +40,7 @@ class NetFace:
         self._crank = crank
         self._owns = owns
         self._closed = False
+        self._closers: list[Callable[[], None]] = []
 
     @property
     def netif(self) -> Netif:
@@ -90,6 +95,23 @@ class NetFace:
             raise ClosedError("this net is closed")
         if self._crank.failure is not None:
             raise BrokenError(f"the device {self.netif.name} is gone: {self._crank.failure}") from self._crank.failure
+
+    def mdns(self, name: str = "", config: MdnsConfig | None = None) -> Mdns:
+        """Multicast DNS on this net's link, to be entered with `async with`: the host is called `name` there, without one it only
+        asks. Raises UsageError."""
+        from ..dns.multicast.core import MdnsConfig
+        from ..dns.multicast.mdns import Mdns
+
+        return Mdns(self, name, config or MdnsConfig())
+
+    def on_close(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call it when the net is closed, while datagrams can still be sent. Gives what undoes this."""
+        self._closers.append(call)
+        return lambda: self._closers.remove(call) if call in self._closers else None
+
+    def _farewell(self) -> None:
+        while self._closers:
+            self._closers.pop()()
 
     def _let_go(self) -> None:
         """Of the loop and the device, if they are its own."""

@@ -47,6 +47,9 @@ class Verbs:
         self, host: Host, port: Port, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> Sequence[AddrInfo]:
         """The addresses of literals, of `localhost`, and of what `hosts=` names. Raises socket.gaierror."""
+        special = self.names.specialist(host)
+        if special is not None:
+            return await self.names.ask_specialist(special, host, port, family, type, proto, flags)
         if self.names.system and not self.names.knows(host):
             system = getattr(self.loop, "system_getaddrinfo", self.loop.getaddrinfo)
             return await system(host, port, family=family, type=type, proto=proto, flags=flags)

@@ -64,6 +64,9 @@ class Resolver(trio.abc.HostnameResolver):
     ) -> list[Any]:
         await trio.lowlevel.checkpoint()
         net = current_net() or self.net
+        special = net.names.specialist(host) if net is not None else None
+        if net is not None and special is not None:
+            return await net.names.ask_specialist(special, host, port, family, type, proto, flags)
         if net is not None and (net.names.knows(host) or not net.names.system):
             return net.names.getaddrinfo(host, port, family, type, proto, flags)
         return await trio.to_thread.run_sync(stdlib.getaddrinfo, host, port, family, type, proto, flags, abandon_on_cancel=True)
