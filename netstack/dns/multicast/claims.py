@@ -45,6 +45,7 @@ class Claims:
         self.probing: dict[bytes, Claim] = {}  # by key
         self.unsettled: dict[Claim, None] = {}  # those with a next step
         self.conflicts: deque[int] = deque(maxlen=CONFLICTS)
+        self.hounded = False  # there were so many that every attempt waits
         self.news: list[Own] = []  # to be told to everybody now
         self.gone: list[Own] = []  # to be told goodbye
         self.changed: list[tuple[Own, bool]] = []  # that has come to be there, True, or is no longer: for the querier
@@ -103,7 +104,12 @@ class Claims:
 
     def soonest(self, now: int) -> int:
         """When may the next attempt begin?"""
-        if len(self.conflicts) == CONFLICTS and now - self.conflicts[0] < CONFLICT_SPAN:
+        recent = self.conflicts
+        if len(recent) == CONFLICTS and now - recent[0] < CONFLICT_SPAN:
+            self.hounded = True
+        elif not recent or now - recent[-1] >= CONFLICT_SPAN or (len(recent) > 1 and now - recent[-2] >= CONFLICT_SPAN):
+            self.hounded = False
+        if self.hounded:
             return now + CONFLICT_WAIT
         begins = [each.at for each in self.unsettled if each.state is State.WAITING and now < each.at <= now + PROBE_INTERVAL]
         return min(begins, default=now + self.random(PROBE_INTERVAL))  # in company, if there is any

@@ -52,11 +52,17 @@ class MdnsConfig:
 
 class Core:
     def __init__(
-        self, rng: Rng, now: int, config: MdnsConfig = MdnsConfig(), mib: MdnsMib | None = None, alone: bool = True
+        self,
+        rng: Rng,
+        now: int,
+        addresses: Sequence[str],
+        config: MdnsConfig = MdnsConfig(),
+        alone: bool = True,
     ) -> None:
-        """`alone`: nobody else on this host has port 5353, so that datagrams for us alone reach us (RFC 6762 15.1)."""
+        """`addresses` are ours on the link. `alone`: nobody else on this host has port 5353, so that datagrams for us alone reach us
+        (RFC 6762 15.1)."""
         self.config = config
-        self.mib = mib or MdnsMib()
+        self.mib = MdnsMib()
         self.claims = Claims(rng, self.mib, config.payload, config.announcements)
         self.responder = Responder(self.claims, rng, self.mib, config.payload)
         self.browsers: dict[Browser, None] = {}
@@ -64,15 +70,14 @@ class Core:
         until = now + SECOND if alone else now
         self.querier = Querier(rng, self.mib, config.payload, config.cache, until, self.settle)
         self.host: Claim | None = None
-        self.addresses: tuple[str, ...] = ()
+        self.addresses = tuple(addresses)
         self.services: dict[Claim, Service] = {}
         self.sent: deque[bytes] = deque(maxlen=ECHOES)
 
     # -- what we have -------------------------------------------------------------------------------------------------------------
 
-    def be(self, name: bytes, addresses: Sequence[str], now: int, told: Callable[[Claim], None] = lambda claim: None) -> Claim:
-        """Claim the name of this host, for these addresses."""
-        self.addresses = tuple(addresses)
+    def be(self, name: bytes, now: int, told: Callable[[Claim], None] = lambda claim: None) -> Claim:
+        """Claim the name of this host, for its addresses."""
 
         def changed(claim: Claim) -> None:
             for each, service in self.services.items():

@@ -127,7 +127,7 @@ class Mdns:
             port = KernelPort("" if address.startswith("127.") else address, self._config)
         self._open = port
         if self._wanted:
-            self._host = port.core.be(self._wanted, port.addresses(), port.now(), self._told)
+            self._host = port.core.be(self._wanted, port.now(), self._told)
         names = getattr(self._net, "names", None)
         if names is not None:
             names.special["local"] = self._look_up_addresses

@@ -39,7 +39,7 @@ class KernelPort:
         except BaseException:
             self._socket.close()
             raise
-        self.core = Core(random.SystemRandom(), self.now(), config, alone=alone)
+        self.core = Core(random.SystemRandom(), self.now(), self.addresses(), config, alone)
         self._loop.add_reader(self._socket, self._readable)
 
     def _prepare(self, sock: socket.socket) -> None:

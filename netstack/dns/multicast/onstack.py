@@ -46,7 +46,7 @@ class StackPort:
         self._turn = turn
         self._timer = CallTimer(self._step)
         self._addresses = tuple(stack.addresses)
-        self.core = Core(stack.ip.rng, turn.now(), config, alone=alone)
+        self.core = Core(stack.ip.rng, turn.now(), self.addresses(), config, alone)
         self._port = stack.udp.bind(0, PORT, PyDatagramUser(Ears(self, False)), None, True)
         self._group = stack.udp.bind(GROUP_IP, PORT, PyDatagramUser(Ears(self, True)), None, True)
         self._group.join(GROUP_IP)

@@ -91,12 +91,14 @@ class Querier:
         self.asks: dict[Key, Ask] = {}
         self.cache = Cache(rng, mib, cache_limit, self.wanted, self.changed, self.stale)
         self.asked_unicast = LONG_AGO
+        self.now = 0  # of the last call
 
     # -- interests --------------------------------------------------------------------------------------------------------------
 
     def want(self, name: bytes, type: int, listener: Listener, now: int, once: bool = False) -> Interest:
         """Tell `listener` of all records of a name and type, from now on; what is known it is told before this returns. `once`: for
         as long as there is no answer somebody is asked, and nobody after that."""
+        self.now = now
         key = name.lower(), type
         ask = self.asks.get(key)
         if ask is None:
@@ -177,8 +179,12 @@ class Querier:
     def tell(self, ask: Ask, change: Change) -> None:
         for interest in list(ask.listeners):
             interest.listener(change)
-        if change.there and ask.hint == 0 and self.answered(ask):
+        if ask.hint:
+            return
+        if self.answered(ask):
             ask.next = int(NEVER)
+        elif not ask.once and ask.next == NEVER:
+            self.begin(ask, self.now)  # it was answered, and is no longer
 
     def stale(self, key: Key, now: int) -> None:
         """A record nears its end: ask again where that matters to somebody (RFC 6762 5.2)."""
@@ -189,12 +195,14 @@ class Querier:
     # -- what others say --------------------------------------------------------------------------------------------------------
 
     def response(self, packet: Packet, now: int) -> None:
+        self.now = now
         records = (*packet.answers, *packet.additional)
         self.cache.hear([said for said in records if said.rclass == dc.IN and said.type != dc.OPT], now)
         self.settled()
 
     def query(self, packet: Packet, now: int) -> None:
         """Others ask everybody too (RFC 6762 7.3, 10.5)."""
+        self.now = now
         if packet.truncated:
             return  # what else they know we can't tell
         known = {(said.key, said.type, said.rdata) for said in packet.answers}
@@ -211,8 +219,11 @@ class Querier:
                 if all(each in ours for each in known if each[:2] == key):
                     self.mib.DuplicateQuestions += 1
                     self.asked(ask, now)
+                    if ask.next < NEVER:
+                        ask.next += SPREAD * self.rng.getrandbits(10) >> 10  # or all who heard it would go on in step
 
     def own(self, own: Own, there: bool, now: int) -> None:
+        self.now = now
         self.cache.own(own, there)
         ask = self.asks.get((own.key, own.type))
         if not there and ask is not None and not ask.once:
@@ -222,6 +233,7 @@ class Querier:
 
     def run(self, now: int) -> list[bytes]:
         """The queries that are due."""
+        self.now = now
         self.cache.run(now)
         out: list[bytes] = []
         if any(ask.next <= now for ask in self.asks.values()):

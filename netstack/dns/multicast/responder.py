@@ -112,11 +112,11 @@ class Responder:
             return
         if packet.truncated:
             when = now + TRUNCATED_DELAY + self.random(SPREAD)
-            self.reply(Reply(when, now, source, port, list(alone), list(group), True, None))
+            self.reply(Reply(when, now, source, port, list(alone), list(group), True, None), now)
             return
         when = now + DELAY + self.random(SPREAD) if shared else now
         if alone:
-            self.reply(Reply(when, now, source, port, list(alone), [], False, None))
+            self.reply(Reply(when, now, source, port, list(alone), [], False, None), now)
         self.schedule(group, when, now, GAP)
 
     def unknown(self, owns: list[Own], known: dict[tuple[bytes, int, bytes], int]) -> list[Own]:
@@ -157,13 +157,22 @@ class Responder:
                 owns.update(dict.fromkeys(matching(place, question)))
         if owns:
             when = now + DELAY + self.random(SPREAD) if shared or len(packet.questions) > 1 else now
-            self.reply(Reply(when, now, source, port, list(owns), [], False, packet))
+            self.reply(Reply(when, now, source, port, list(owns), [], False, packet), now)
 
-    def reply(self, reply: Reply) -> None:
-        if len(self.replies) < REPLIES:
+    def reply(self, reply: Reply, now: int) -> None:
+        """Now, or when it is due."""
+        if reply.when <= now:
+            self.give(reply, now)
+        elif len(self.replies) < REPLIES:
             self.replies.append(reply)
         else:
             self.mib.RepliesFull += 1
+
+    def give(self, reply: Reply, now: int) -> None:
+        there = [own for own in reply.owns if self.present(own)]
+        if there and self.may_unicast(now):
+            self.unicast(there, reply.source, reply.port, reply.query)
+        self.schedule(reply.group, now, now, GAP)
 
     # -- what others answer -----------------------------------------------------------------------------------------------------
 
@@ -193,15 +202,10 @@ class Responder:
 
     def run(self, now: int) -> list[Datagram]:
         """All that is due."""
-        out, self.out = self.out, []
         for reply in [reply for reply in self.replies if reply.when <= now]:
             self.replies.remove(reply)
-            there = [own for own in reply.owns if self.present(own)]
-            if there and self.may_unicast(now):
-                self.unicast(there, reply.source, reply.port, reply.query)
-            self.schedule(reply.group, now, now, GAP)
-        out += self.out
-        self.out = []
+            self.give(reply, now)
+        out, self.out = self.out, []
         if any(when <= now for when, _ in self.due.values()):
             ripe = [own for own, (when, asked) in self.due.items() if when <= now or self.joins(own, when, asked, now)]
             for own in ripe:

@@ -30,7 +30,7 @@ class Node:
         self.port = StackPort(host.stack, WorldTurn(world.clock), config)
         self.core = self.port.core
         self.mib = self.core.mib
-        self.claim = self.core.be(host_name(name), self.port.addresses(), world.now) if name else None
+        self.claim = self.core.be(host_name(name), world.now) if name else None
         self.port.stir()
 
     @property
@@ -75,6 +75,8 @@ class Ear:
     def on_datagram(self, data: bytes, address: int, port: int, now: int) -> None:
         from netstack.address import ip4_text
 
+        if ip4_text(address) == self.address:
+            return  # what it said itself
         self.raw.append(data)
         self.heard.append((now, read(data), ip4_text(address)))
 
