@@ -59,8 +59,8 @@ class Core:
         config: MdnsConfig = MdnsConfig(),
         alone: bool = True,
     ) -> None:
-        """`addresses` are ours on the link. `alone`: nobody else on this host has port 5353, so that datagrams for us alone reach us
-        (RFC 6762 15.1)."""
+        """`addresses` are ours on the link. `alone`: nobody else on this host has port 5353, so that datagrams for us alone reach
+        us (RFC 6762 15.1)."""
         self.config = config
         self.mib = MdnsMib()
         self.claims = Claims(rng, self.mib, config.payload, config.announcements)

@@ -231,7 +231,7 @@ class Mdns:
             await self._bell.until(done, timeout, f"nobody on the link answers for {name}")
         finally:
             port.core.querier.leave(interest)
-        return list(found.values())
+        return sorted(found.values(), key=lambda record: record.heard, reverse=True)  # what was said last is the truest
 
     async def _look_up_addresses(self, name: str, family: int) -> list[str]:
         """For `getaddrinfo`: none where there are none."""

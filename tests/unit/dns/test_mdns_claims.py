@@ -1,5 +1,7 @@
 """How names become ours: probes, ties, conflicts, announcements (RFC 6762 8, 9)."""
 
+import itertools
+
 from mdns_world import Ear, Node, address, any_name, query, record, response
 
 from netstack.dns.multicast.claims import CONFLICTS
@@ -25,7 +27,7 @@ def test_three_probes_a_quarter_of_a_second_apart_come_before_two_announcements_
     probes = ear.queries()
     assert len(probes) == 3
     assert probes[0][0] <= 250 * MILLISECOND + MILLISECOND  # RFC 6762 8.1: a random start
-    for (before, _), (after, _) in zip(probes, probes[1:], strict=False):
+    for (before, _), (after, _) in itertools.pairwise(probes):
         assert 250 * MILLISECOND <= after - before <= 252 * MILLISECOND
     for _, packet in probes:
         assert [(q.name, q.type, q.unicast) for q in packet.questions] == [(any_name("printer"), 255, True)]

@@ -1,5 +1,6 @@
 """Questions, and what is remembered of the answers (RFC 6762 5, 7, 10)."""
 
+import itertools
 import random
 
 from mdns_world import Ear, Node, address, any_name, pointer, query, record, response
@@ -33,7 +34,7 @@ def test_a_question_is_asked_after_20_to_120_ms_then_ever_more_rarely_up_to_once
     world.rest(6 * 3600 * SECOND)
     times = [when - at for when, _ in ear.queries()]
     assert 20 * MILLISECOND <= times[0] <= 121 * MILLISECOND
-    gaps = [(b - a) / SECOND for a, b in zip(times, times[1:], strict=False)]
+    gaps = [(b - a) / SECOND for a, b in itertools.pairwise(times)]
     assert [round(gap) for gap in gaps[:13]] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600]
     assert all(round(gap) == 3600 for gap in gaps[13:])
     assert ear.raw[0] == bytes.fromhex("0000 0000 0001 0000 0000 0000 055f68747470 045f746370 056c6f63616c 00 000c 0001")
@@ -333,8 +334,8 @@ def test_two_browse_each_other_on_a_wire_that_loses_a_fifth(seed):
     seen = {node: node.browse("_http._tcp") for node in (a, b)}
 
     def complete() -> bool:
-        return all({s.service.name for s in found if s.kind == "added"} >= {"Web of a._http._tcp.local", "Web of b._http._tcp.local"}
-                   for found in seen.values())  # fmt: skip
+        both = {"Web of a._http._tcp.local", "Web of b._http._tcp.local"}
+        return all({s.service.name for s in found if s.kind == "added"} >= both for found in seen.values())
 
     world.run(until=complete, limit=600 * SECOND)
     other = next(s.service for s in seen[a] if s.service.instance == "Web of b")
@@ -375,7 +376,7 @@ def test_a_host_that_vanishes_is_missed_when_its_records_have_run_out(seed):
 
 
 def test_our_own_services_are_found_too_and_our_own_name(seed):
-    world, node, ear = asking(seed)
+    world, _node, ear = asking(seed)
     other = Node(world, world.host("c"), "c")
     other.offer(Service("Web", "_http._tcp", 80))
     seen = other.browse("_http._tcp")
@@ -397,7 +398,8 @@ def test_a_flood_of_records_neither_grows_the_cache_nor_pushes_out_what_is_wante
     ear.say(response(address("wanted.local", "10.0.0.7", ttl=4500)))
     world.rest(SECOND)
     for i in range(3000):
-        data = response(*(address(f"x{i}-{j}.local", "10.0.0.9") for j in range(5)), record("big.local", TXT, b"\x10" + rng.randbytes(16)))
+        text_record = record("big.local", TXT, b"\x10" + rng.randbytes(16))
+        data = response(*(address(f"x{i}-{j}.local", "10.0.0.9") for j in range(5)), text_record)
         node.port.datagram(data.encode(), 0x0A000002, 5353, True, world.now)
     held = node.core.querier.cache
     assert held.octets <= 100_000
@@ -429,7 +431,7 @@ def test_a_flood_of_instances_is_cut_off(seed):
 
 
 def test_a_record_that_is_heard_again_and_again_costs_nothing_more(seed):
-    world, node, ear = asking(seed)
+    world, node, _ear = asking(seed)
     node.want("x.local", A)
     for _ in range(5000):
         node.port.datagram(response(address("x.local", "10.0.0.9")).encode(), 0x0A000002, 5353, True, world.now)

@@ -1,5 +1,6 @@
 """What is answered, to whom and when (RFC 6762 5.4, 6, 7)."""
 
+import itertools
 import random
 
 from mdns_world import Ear, Node, address, any_name, pointer, query, record, response
@@ -9,7 +10,6 @@ from netstack.dns.multicast import responder
 from netstack.dns.multicast.message import GROUP, denied_types, read
 from netstack.dns.multicast.records import text
 from netstack.dns.multicast.service import Service, type_name
-from netstack.dns.numbers import Type
 from netstack.instant import MILLISECOND, SECOND
 from netstack.testing.net import World
 
@@ -32,7 +32,7 @@ def offering(seed: int, quiet: int = 60, port: int = 5353) -> tuple[World, Node,
 
 
 def test_a_unique_record_is_answered_at_once_to_everybody(seed):
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     at = world.now
     ear.say(query(("printer.local", A)))
     world.rest(SECOND)
@@ -47,7 +47,7 @@ def test_a_unique_record_is_answered_at_once_to_everybody(seed):
 
 def test_shared_records_are_answered_after_20_to_120_ms_evenly_spread(seed):
     delays = []
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     for _ in range(60):
         at = world.now
         ear.say(query((TYPE, PTR)))
@@ -60,7 +60,7 @@ def test_shared_records_are_answered_after_20_to_120_ms_evenly_spread(seed):
 
 def test_a_pointer_brings_along_what_will_be_asked_next(seed):
     """RFC 6763 12.1: SRV and TXT of the instance, the addresses of its host."""
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     ear.say(query((TYPE, PTR)))
     world.rest(SECOND)
     ((_, packet),) = ear.responses()
@@ -74,7 +74,7 @@ def test_a_pointer_brings_along_what_will_be_asked_next(seed):
 
 
 def test_several_questions_are_answered_together_after_a_delay(seed):
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     at = world.now
     ear.say(query((TYPE, PTR), ("printer.local", A), ("1.0.0.10.in-addr.arpa", PTR)))
     world.rest(SECOND)
@@ -172,12 +172,12 @@ def test_a_record_goes_to_everybody_once_a_second_whoever_asks_and_how_often(see
     world.rest(2 * SECOND)
     times = [when for when, packet in ear.responses(at) if any(s.type == A for s in (*packet.answers, *packet.additional))]
     assert 10 <= len(times) <= 12
-    assert min(b - a for a, b in zip(times, times[1:], strict=False)) >= SECOND
+    assert min(b - a for a, b in itertools.pairwise(times)) >= SECOND
     assert len(node.core.responder.due) <= len(node.core.claims.owns) + 2
 
 
 def test_a_probe_may_be_answered_four_times_a_second(seed):
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     at = world.now
     for _ in range(100):
         ear.say(query(("printer.local", ANY), proposed=[address("printer.local", "10.0.0.2", flush=False)]))
@@ -185,12 +185,12 @@ def test_a_probe_may_be_answered_four_times_a_second(seed):
     times = [when for when, _ in ear.responses(at)]
     assert 4 <= len(times) <= 5
     assert times[0] - at <= MILLISECOND
-    assert min(b - a for a, b in zip(times, times[1:], strict=False)) >= 250 * MILLISECOND
+    assert min(b - a for a, b in itertools.pairwise(times)) >= 250 * MILLISECOND
 
 
 def test_who_asks_for_it_is_answered_alone_when_everybody_has_heard_it_lately(seed):
     """RFC 6762 5.4: within a quarter of its TTL."""
-    world, node, ear = offering(seed, quiet=20)
+    world, _node, ear = offering(seed, quiet=20)
     third = Ear(world, world.host("c"))
     world.rest(MILLISECOND)
     at = world.now
@@ -208,7 +208,7 @@ def test_who_asks_for_it_is_answered_alone_when_everybody_has_heard_it_lately(se
 
 def test_a_query_to_us_alone_is_answered_to_its_sender_alone(seed):
     """RFC 6762 5.5."""
-    world, node, ear = offering(seed, quiet=10)
+    world, _node, ear = offering(seed, quiet=10)
     third = Ear(world, world.host("c"))
     at = world.now
     ear.say(query(("printer.local", A)), to="10.0.0.1")
@@ -251,7 +251,7 @@ def test_a_legacy_answer_that_does_not_fit_is_truncated(seed):
 
 def test_what_a_name_of_ours_has_not_is_denied(seed):
     """RFC 6762 6.1."""
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     ear.say(query(("printer.local", AAAA)))
     world.rest(SECOND)
     ((_, packet),) = ear.responses()
@@ -265,7 +265,7 @@ def test_what_a_name_of_ours_has_not_is_denied(seed):
 
 
 def test_nothing_is_said_of_names_that_are_not_ours_or_not_ours_alone(seed):
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     ear.say(query((TYPE, TXT)))
     ear.say(query(("other.local", A)))
     ear.say(query(("printer.local", A), id=3).encode()[:-4] + b"\0\1\0\3")  # of class CHAOS
@@ -275,14 +275,14 @@ def test_nothing_is_said_of_names_that_are_not_ours_or_not_ours_alone(seed):
 
 def test_any_is_all(seed):
     """RFC 6762 6.5."""
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     ear.say(query(("Web._http._tcp.local", ANY)))
     world.rest(SECOND)
     assert {s.type for s in ear.answers()} == {SRV, TXT}
 
 
 def test_letters_of_either_case_are_the_same(seed):
-    world, node, ear = offering(seed)
+    world, _node, ear = offering(seed)
     ear.say(query(("PRINTER.Local", A)))
     world.rest(SECOND)
     assert [text(s.name) for s in ear.answers()] == ["printer.local"]
@@ -378,7 +378,7 @@ def test_every_packet_of_ours_has_ttl_255_and_comes_from_port_5353(seed):
 
 
 def test_a_flood_of_queriers_costs_a_bounded_table_and_a_bounded_stream(seed):
-    world, node, ear = offering(seed, quiet=10)
+    world, node, _ear = offering(seed, quiet=10)
     rng = random.Random(seed)
     for _ in range(2000):
         source = 0x0A000000 | rng.getrandbits(16)
@@ -398,14 +398,20 @@ def test_a_flood_of_queriers_costs_a_bounded_table_and_a_bounded_stream(seed):
 
 def test_a_stranger_s_messages_never_break_it(seed):
     """Mutations of lawful messages: nothing but answers or silence, and tables within their bounds."""
-    world, node, ear = offering(seed, quiet=5)
+    world, node, _ear = offering(seed, quiet=5)
     rng = random.Random(seed)
     seen = node.browse("_http._tcp")
     lawful = [
         query((TYPE, PTR), ("printer.local", ANY), known=[pointer(TYPE, "Web._http._tcp.local")]).encode(),
         query(("printer.local", ANY), proposed=[address("printer.local", "10.0.0.7")], unicast=True).encode(),
-        response(pointer(TYPE, "X._http._tcp.local"), address("x.local", "10.0.0.8"), record("x.local", NSEC, any_name("x.local") + b"\0\1\x40")).encode(),
-        response(record("X._http._tcp.local", SRV, bytes(6) + any_name("x.local")), record("X._http._tcp.local", TXT, b"\3a=b")).encode(),
+        response(
+            pointer(TYPE, "X._http._tcp.local"),
+            address("x.local", "10.0.0.8"),
+            record("x.local", NSEC, any_name("x.local") + b"\0\1\x40"),
+        ).encode(),
+        response(
+            record("X._http._tcp.local", SRV, bytes(6) + any_name("x.local")), record("X._http._tcp.local", TXT, b"\3a=b")
+        ).encode(),
     ]
     for i in range(4000):
         data = bytearray(rng.choice(lawful))
@@ -413,7 +419,8 @@ def test_a_stranger_s_messages_never_break_it(seed):
             data[rng.randrange(len(data))] = rng.getrandbits(8)
         if rng.randrange(8) == 0:
             data = data[: rng.randrange(len(data))]
-        node.port.datagram(bytes(data), 0x0A000000 | rng.getrandbits(8), 5353 if rng.randrange(4) else 999, bool(rng.randrange(3)), world.now)
+        source, port = 0x0A000000 | rng.getrandbits(8), 5353 if rng.randrange(4) else 999
+        node.port.datagram(bytes(data), source, port, bool(rng.randrange(3)), world.now)
         if i % 50 == 0:
             world.rest(100 * MILLISECOND)
     assert node.core.querier.cache.octets <= node.core.config.cache
