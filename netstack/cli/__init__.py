@@ -15,7 +15,7 @@ from ..errors import UsageError
 
 COMMANDS = {
     "demo": "a stack with a page on it, and a fetch of it through the kernel",
-    "serve": "serve the files of a folder over HTTP",
+    "serve": "serve an ASGI application, or the files of a folder, over HTTP",
     "smallservers": "echo, discard and the character generator (RFC 862, 863, 864)",
     "run": "run an asyncio program, as it is, on a stack of its own",
     "forward": "ports of a stack that go on to the host's, and the other way round",

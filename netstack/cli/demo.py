@@ -130,7 +130,7 @@ async def on_a_tap(plan: Plan, rootless: bool) -> int:
     host = str(plan.stack.address)
     async with (
         open_(f"tap:{plan.tap}?host={plan.kernel}", addresses=[str(plan.stack)], pcap=plan.pcap) as net,
-        http_server(net, demo_page(net), 80),
+        http_server(net, 80, demo_page(net)),
     ):
         where = "in a namespace of our own" if rootless else "on this machine"
         print(f"{net.netif.name}, a tap device {where}: the kernel is {plan.kernel.address}, our stack is {host}")
@@ -232,7 +232,7 @@ async def in_memory(plan: Plan) -> int:
     async with (
         open_(server, addresses=[str(plan.stack)], pcap=plan.pcap) as ours,
         open_(client, addresses=[str(plan.kernel)]) as theirs,
-        http_server(ours, demo_page(ours), 80),
+        http_server(ours, 80, demo_page(ours)),
     ):
         print(f"A wire in memory: a client at {plan.kernel.address}, our stack at {host}, and no kernel in between")
         print(f"(the {about_build()})\n\nGET http://{host}/ across the wire:\n", flush=True)

@@ -1,10 +1,18 @@
-"""`netstack serve`: the files of a folder over HTTP, on a stack of our own."""
+"""`netstack serve`: an ASGI application, or the files of a folder, over HTTP on a stack of our own.
+
+netstack serve --root site --netif tap:tap0 --address 10.79.0.2/24
+netstack serve app:app --netif posix --port 8000
+netstack serve app:app --cert cert.pem --key key.pem --netif tap:tap0?address=10.79.0.2/24
+"""
 
 import argparse
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import importlib
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from .options import add_net_options, port_number
@@ -12,28 +20,117 @@ from .service import run_service
 from .web import http_server
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from ..http.serve.exchange import Application
     from ..runtime.asyncio import Net
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root", metavar="DIR", default=".", help="the folder (default: this one)")
-    parser.add_argument("--port", metavar="N", type=port_number, default=80, help="(80)")
-    parser.add_argument("--upload", action="store_true", help="let clients PUT files into the folder")
+    parser.add_argument("app", metavar="MODULE:NAME", nargs="?", help="an ASGI application; without one, a folder is served")
+    parser.add_argument("--root", metavar="DIR", help="the folder (default: this one)")
+    parser.add_argument("--host", metavar="IP", default="", help="serve on this address alone (default: on all)")
+    parser.add_argument("--port", metavar="N", type=port_number, help="(80, or 443 with --cert)")
+    parser.add_argument("--cert", metavar="FILE", help="certificate chain in PEM form: serve HTTPS")
+    parser.add_argument("--key", metavar="FILE", help="its private key, where the certificate's file does not hold it")
+    parser.add_argument(
+        "--access-log", metavar="FILE", nargs="?", const="-", help="a line for each response (to FILE, or standard output)"
+    )
+    folder = parser.add_argument_group("a folder")
+    folder.add_argument("--upload", action="store_true", help="let clients PUT files into the folder")
+    app = parser.add_argument_group("an application")
+    app.add_argument("--app-dir", metavar="DIR", default=".", help="where the module is looked for first (default: here)")
+    app.add_argument("--factory", action="store_true", help="NAME is a function without arguments that makes the application")
+    app.add_argument("--lifespan", choices=("auto", "on", "off"), default="auto", help="must it take part in its lifespan? (auto)")
+    app.add_argument("--root-path", metavar="PATH", default="", help="where a proxy in front has mounted it")
     add_net_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    root = Path(args.root)
-    if not root.is_dir():
-        raise UsageError(f"--root {args.root} is not a folder: name one that exists")
+    what, application = _application(args) if args.app else _folder(args)
+    context = _context(args)
+    port = args.port or (443 if context else 80)
 
     @asynccontextmanager
     async def serving(net: "Net") -> AsyncIterator[str]:
-        from ..http.serve.files import StaticFiles
+        with _log(args.access_log) as log:
+            access = None
+            if log is not None:
+                from ..http.serve.accesslog import writer
 
-        async with http_server(net, StaticFiles(root, upload=args.upload), args.port):
-            host = net.addresses[0].partition("/")[0]
-            port = "" if args.port == 80 else f":{args.port}"
-            yield f"serving {root.resolve()} at http://{host}{port}/"
+                access = writer(log, time.time)
+            async with http_server(net, port, application=application, host=args.host, context=context, access=access):
+                host = args.host or (net.addresses[0].partition("/")[0] if net.addresses else "127.0.0.1")
+                scheme, usual = ("https", 443) if context else ("http", 80)
+                yield f"serving {what} at {scheme}://{host}{'' if port == usual else f':{port}'}/"
 
     return run_service(args, serving)
+
+
+def _folder(args: argparse.Namespace) -> "tuple[str, Application]":
+    if args.factory or args.root_path:
+        raise UsageError("--factory and --root-path are for applications: name one, as in netstack serve app:app")
+    root = Path(args.root or ".")
+    if not root.is_dir():
+        raise UsageError(f"--root {args.root} is not a folder: name one that exists")
+    from ..http.serve.application import handler_application
+    from ..http.serve.files import StaticFiles
+
+    return str(root.resolve()), handler_application(StaticFiles(root, upload=args.upload))
+
+
+def _application(args: argparse.Namespace) -> "tuple[str, Application]":
+    if args.root is not None or args.upload:
+        raise UsageError("--root and --upload are for folders: an application serves what it likes")
+    from ..http.serve.asgi import Asgi
+
+    return args.app, Asgi(load(args.app, args.app_dir, args.factory), lifespan=args.lifespan, root_path=args.root_path)
+
+
+def load(name: str, folder: str, factory: bool) -> Callable[..., Any]:
+    """What `name`, like `package.module:attribute.of`, stands for. Raises UsageError; what the module itself raises goes on."""
+    module_name, colon, path = name.partition(":")
+    if not colon or not module_name or not path:
+        raise UsageError(f"{name!r} is not an application: write MODULE:NAME, as in app:app")
+    sys.path.insert(0, folder)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise
+        raise UsageError(f"there is no module {error.name} here or on Python's path: where it is, say with --app-dir") from None
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"the module {module_name} has no {path}: name the variable that holds the application")
+        found = getattr(found, part)
+    if factory:
+        found = found()
+    if not callable(found):
+        raise UsageError(f"{name} is not an ASGI application: it can't be called")
+    application: Callable[..., Any] = found
+    return application
+
+
+def _context(args: argparse.Namespace) -> "SSLContext | None":
+    if args.cert is None:
+        if args.key is not None:
+            raise UsageError("--key without --cert: name the certificate, too")
+        return None
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(args.cert, args.key)
+    except ssl.SSLError as error:
+        raise UsageError(f"--cert {args.cert} is not a certificate with its key: {error.reason or error}") from None
+    return context
+
+
+@contextmanager
+def _log(name: str | None) -> Iterator[IO[str] | None]:
+    """Standard output for "-", a file that is appended to, or nothing."""
+    if name is None or name == "-":
+        yield sys.stdout if name else None
+        return
+    with open(name, "a", encoding="utf-8") as file:
+        yield file

@@ -1,32 +1,48 @@
-"""An HTTP server of the commands': a handler on a net, with the clocks that it wants."""
+"""An HTTP server of the commands': on a net, until they end."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from .._build import build_info
-from ..instant import MILLISECOND, SECOND, Duration
+from ..instant import MILLISECOND, Duration
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from ..http.serve.accesslog import Access
+    from ..http.serve.exchange import Application
     from ..http.serve.message import Handler
     from ..runtime.asyncio import Net
+    from ..signatures import StreamStack
 
 GRACE = Duration(800 * MILLISECOND)  # with the net's own LINGER less than 3 s: who says Ctrl-C does not want to wait for a download
 
 
 @asynccontextmanager
-async def http_server(net: "Net", handler: "Handler", port: int) -> AsyncIterator[None]:
-    """`handler` on `port` of all addresses of `net`; requests in flight have GRACE to end before this does."""
+async def http_server(
+    net: "Net",
+    port: int,
+    handler: "Handler | None" = None,
+    *,
+    application: "Application | None" = None,
+    host: str = "",
+    context: "SSLContext | None" = None,
+    access: "Access | None" = None,
+) -> AsyncIterator[None]:
+    """`handler` or `application` on `port` of `host`, all addresses of `net` unless it says which, under TLS with `context`;
+    requests in flight have GRACE to end before this does."""
     from ..http.serve.server import HttpServer
 
-    async def sleep(duration: Duration) -> None:
-        await asyncio.sleep(duration / SECOND)
+    stack: StreamStack = net
+    if context is not None:
+        from ..tls import Tls
 
-    server = HttpServer(net, handler, clock=net.now, wall=lambda: int(time.time()), sleep=sleep)
-    await server.listen(port)
+        context.set_alpn_protocols(["http/1.1"])
+        stack = Tls(net, context)
+    server = HttpServer(stack, handler, application=application, access=access)
     try:
+        await server.listen(port, host)
         yield
     finally:
         await server.aclose(GRACE)

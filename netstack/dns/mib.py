@@ -76,3 +76,118 @@ class QueryMib(Group):
         self.InForgedCookie = 0
         self.InNotResponse = 0
         self.InMangled = 0
+
+
+class ServerMib(Group):
+    """The names of BIND's statistics, where it has one."""
+
+    MEANING = {
+        "QryUDP": "messages over UDP",
+        "QryTCP": "messages over TCP and TLS",
+        "ReqEdns0": "of these, with an OPT record",
+        "ReqTSIG": "of these, signed with TSIG, and the signature holds",
+        "QrySuccess": "NOERROR with an answer",
+        "QryAuthAns": "with AA",
+        "QryNoauthAns": "without AA",
+        "QryReferral": "answered with a referral",
+        "QryNxrrset": "NOERROR, and nothing of that type",
+        "QryNXDOMAIN": "NXDOMAIN",
+        "QrySERVFAIL": "SERVFAIL",
+        "QryFORMERR": "FORMERR",
+        "QryFailure": "other rcodes",
+        "RespEDNS0": "answers with an OPT record",
+        "TruncatedResp": "answers with TC",
+        "QryRecursion": "questions that others were asked",
+        "QryDuplicate": "dropped: the same query again, while its answer is on its way",
+        "QryJoined": "of questions for others, those that waited for an answer which was on its way",
+        "QryCallback": "questions that callbacks answered",
+        "CallbackErrors": "callbacks that raised: SERVFAIL",
+        "CallbackTimeouts": "answers that were owed for too long: SERVFAIL",
+        "NSIDOpt": "asked for our name (RFC 5001)",
+        "KeepaliveOpt": "asked how long a stream stays open (RFC 7828)",
+        "PadOpt": "padded (RFC 7830)",
+        "CookieIn": "with a cookie (RFC 7873)",
+        "CookieNew": "of these, the client's half alone",
+        "CookieMatch": "of these, with one of ours that holds",
+        "CookieNoMatch": "of these, with one that does not",
+        "UpdateDone": "updates that were made",
+        "UpdateFail": "updates that were refused by what the zone has, or is",
+        "NotifyIn": "notifications that were taken",
+        "XfrReqDone": "transfers begun",
+        # refused
+        "ReqBadEDNSVer": "refused: an EDNS version that nobody has (BADVERS)",
+        "ReqBadSIG": "refused: a TSIG that does not hold",
+        "AuthQryRej": "refused: a name of no zone here, or a class that isn't served",
+        "RecQryRej": "refused: would have others asked, and may not",
+        "XfrRej": "refused: transfers",
+        "UpdateRej": "refused: updates",
+        "NotifyRej": "refused: notifications",
+        "QryNotimp": "refused: an opcode or type that isn't implemented",
+        "PendingRej": "refused: too many answers are owed already",
+        # dropped
+        "InRunts": "dropped: shorter than a header",
+        "InResponses": "dropped: a response; to answer it would keep two servers talking for ever",
+        "OutFailed": "dropped: an answer that the network did not take",
+        # streams
+        "TCPConnections": "connections that were accepted",
+        "TCPHighWater": "closed: too many connections; the longest idle makes room",
+        "TCPClientHighWater": "closed at once: too many connections of one client",
+        "TCPIdle": "closed: idle for too long",
+        "TCPSlow": "closed: a message that was not whole in time",
+        "TCPStuck": "closed: the client does not take its answers",
+        "TCPMangled": "closed: a length that no message has",
+    }
+    __slots__ = tuple(MEANING)
+
+    def __init__(self) -> None:
+        self.QryUDP = 0
+        self.QryTCP = 0
+        self.ReqEdns0 = 0
+        self.ReqTSIG = 0
+        self.QrySuccess = 0
+        self.QryAuthAns = 0
+        self.QryNoauthAns = 0
+        self.QryReferral = 0
+        self.QryNxrrset = 0
+        self.QryNXDOMAIN = 0
+        self.QrySERVFAIL = 0
+        self.QryFORMERR = 0
+        self.QryFailure = 0
+        self.RespEDNS0 = 0
+        self.TruncatedResp = 0
+        self.QryRecursion = 0
+        self.QryDuplicate = 0
+        self.QryJoined = 0
+        self.QryCallback = 0
+        self.CallbackErrors = 0
+        self.CallbackTimeouts = 0
+        self.NSIDOpt = 0
+        self.KeepaliveOpt = 0
+        self.PadOpt = 0
+        self.CookieIn = 0
+        self.CookieNew = 0
+        self.CookieMatch = 0
+        self.CookieNoMatch = 0
+        self.UpdateDone = 0
+        self.UpdateFail = 0
+        self.NotifyIn = 0
+        self.XfrReqDone = 0
+        self.ReqBadEDNSVer = 0
+        self.ReqBadSIG = 0
+        self.AuthQryRej = 0
+        self.RecQryRej = 0
+        self.XfrRej = 0
+        self.UpdateRej = 0
+        self.NotifyRej = 0
+        self.QryNotimp = 0
+        self.PendingRej = 0
+        self.InRunts = 0
+        self.InResponses = 0
+        self.OutFailed = 0
+        self.TCPConnections = 0
+        self.TCPHighWater = 0
+        self.TCPClientHighWater = 0
+        self.TCPIdle = 0
+        self.TCPSlow = 0
+        self.TCPStuck = 0
+        self.TCPMangled = 0

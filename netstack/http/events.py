@@ -26,6 +26,7 @@ class RequestHead:
     length: int | None  # of the body, or None when it comes in chunks
     keep_alive: bool  # the client's wish (RFC 9112 9.3)
     expects_continue: bool  # it waits for a 100 before it sends the body (RFC 9110 10.1.1)
+    upgrade: bytes = b""  # the protocols that it would rather speak (RFC 9110 7.8); of HTTP/2 the :protocol (RFC 8441 4)
 
 
 @frozen
@@ -61,6 +62,7 @@ class Interim:
     """A 1xx response (RFC 9110 15.2): the real one follows."""
 
     status: int = 100
+    fields: RawFields = ()
 
 
 @frozen
@@ -68,7 +70,7 @@ class ResponseHead:
     """Status and fields of a response; the writer adds the framing, `Connection` and `Date`."""
 
     status: int
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: RawFields = ()
     length: int | None = None  # of the body that follows; None where it isn't known: chunks, or the end of the stream
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from ..errors import UsageError
 from .events import RawFields
 
 HeadersLike: TypeAlias = "Headers | Mapping[str, str] | Iterable[tuple[str, str]]"
@@ -26,6 +27,13 @@ class Headers:
         made = cls.__new__(cls)
         made._pairs = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in fields)
         return made
+
+    def raw(self) -> RawFields:
+        """As they go on the wire. Raises UsageError for characters beyond ISO 8859-1."""
+        try:
+            return tuple((name.encode("ascii"), value.encode("latin-1")) for name, value in self._pairs)
+        except UnicodeEncodeError as error:
+            raise UsageError(f"a header has characters beyond ISO 8859-1 ({error.object!r}): encode them (RFC 8187)") from None
 
     def get_all(self, name: str) -> list[str]:
         """Every value of `name`, in order."""

@@ -6,12 +6,19 @@ Faces that stand on streams (tls/) wait in the stream's own methods, and hardly 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
+import time
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import TimedOut
 from ..instant import SECOND, Duration
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+log = logging.getLogger("netstack")
 
 
 class Event(Protocol):
@@ -21,11 +28,24 @@ class Event(Protocol):
     async def wait(self) -> object: ...
 
 
+class Spawned(Protocol):
+    """A task that its spawner owns: who spawns also cancels, and waits, before he is gone himself."""
+
+    def cancel(self) -> None:
+        """Once it is over, nothing."""
+
+    async def join(self) -> None:
+        """Until it is over, however that came about. Never raises what it raised."""
+
+
 class Waits(Protocol):
     """The runtime's own ways."""
 
     def now(self) -> int:
         """Nanoseconds, of the clock that its time limits run by."""
+
+    def wall(self) -> int:
+        """Seconds since 1970, by the same clock as `time.time`."""
 
     def event(self) -> Event: ...
     async def wait(self, event: Event, timeout: Duration | None = None) -> None:
@@ -37,10 +57,16 @@ class Waits(Protocol):
     def shield(self) -> AbstractContextManager[object]:
         """What is called inside doesn't wait, and is done though the task is cancelled."""
 
+    def spawn(self, work: Work) -> Spawned:
+        """Run `work()` in a task beside this one. An error in it is logged and ends nothing else."""
+
 
 class AsyncioWaits:
     def now(self) -> int:
         return int(asyncio.get_running_loop().time() * SECOND)
+
+    def wall(self) -> int:
+        return int(time.time())
 
     def event(self) -> Event:
         return asyncio.Event()
@@ -60,6 +86,34 @@ class AsyncioWaits:
 
     def shield(self) -> AbstractContextManager[object]:
         return NOTHING
+
+    def spawn(self, work: Work) -> Spawned:
+        return AsyncioTask(work)
+
+
+class AsyncioTask:
+    """A task kept referenced, which the loop itself does not do."""
+
+    def __init__(self, work: Work) -> None:
+        self._task = asyncio.get_running_loop().create_task(work())
+        ALIVE.add(self._task)
+        self._task.add_done_callback(_over)
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    async def join(self) -> None:
+        if self._task is not asyncio.current_task():
+            await asyncio.wait([self._task])
+
+
+ALIVE: set[asyncio.Task[None]] = set()  # those that run: each is its spawner's, who bounds them
+
+
+def _over(task: asyncio.Task[None]) -> None:
+    ALIVE.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        log.error("Unhandled exception in a task of the stack's", exc_info=task.exception())
 
 
 NOTHING = nullcontext()

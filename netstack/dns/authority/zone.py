@@ -1,81 +1,50 @@
-"""A zone, and what an authoritative server answers from it (RFC 1034 4.3.2, RFC 4592, RFC 6672).
+"""A zone: its records, how they change, and its answers.
 
-The walk goes from the apex towards the name, one label at a time, and the first thing that it meets decides: a delegation ends our
-authority, a DNAME rewrites what is below it, a name that isn't there asks for the wildcard of the last one that is. Names between,
-which have no records but others below them (empty non-terminals), are there: below them no wildcard from above applies.
-
-A CNAME is followed inside of the zone, at most `MOST_ALIASES` times: a zone can be a maze, and is written by others than who serves
-it.
-
-Signed zones are served as they are: signatures go with their sets, and `denial.py` chooses the records that prove what is missing.
+Records live in two stores (`store.py`): a tree of names, and beside it the owners of NSEC3 records, which nobody who asks for one
+finds as a name (RFC 5155 7.2.8). Every change is a draft first (`draft.py`). What `add` brings is gathered in one draft until
+somebody looks: the records of a zone file come name by name, and each name is written once.
 """
 
-from ...errors import UsageError, WireError
+from collections.abc import Iterable, Iterator
+
+from ...errors import UsageError
+from ...serial import lt
 from .. import name as names
 from .. import rdata as data
-from ..message import Message, Question, Record
+from ..message import Record
 from ..numbers import Class, Rcode, Type, type_number, type_text
-from .denial import Chain, Nsec3Chain, NsecChain
+from .denial import Chain, find_chain
+from .draft import Draft, lawful_record
+from .journal import Change, Journal, JournalConfig
+from .node import Node, Set
+from .store import Store
+from .walk import MOST_ALIASES, Reply, Walk
 
-MOST_ALIASES = 16
+__all__ = ["MOST_ALIASES", "Node", "Reply", "Set", "Zone"]
 
-_TARGETS = {int(Type.NS): 0, int(Type.MX): 2, int(Type.SRV): 6}  # where a name stands whose addresses are worth adding
-
-
-class Set:
-    """Records of one owner and type: `ttl` in seconds, data in wire form, and their RRSIG data."""
-
-    __slots__ = ("rdatas", "signatures", "ttl")
-
-    def __init__(self, ttl: int) -> None:
-        self.ttl = ttl
-        self.rdatas: tuple[bytes, ...] = ()
-        self.signatures: tuple[bytes, ...] = ()
-
-
-class Node:
-    """`name` as it was first written; `sets` by type, none for an empty non-terminal."""
-
-    __slots__ = ("name", "sets")
-
-    def __init__(self, name: bytes) -> None:
-        self.name = name
-        self.sets: dict[int, Set] = {}
-
-
-class Reply:
-    """Sections, rcode, AA. `glue`: without its additional section it is of no use, and has to be truncated (RFC 9471)."""
-
-    __slots__ = ("aa", "additional", "answer", "authority", "glue", "rcode")
-
-    def __init__(self) -> None:
-        self.rcode = int(Rcode.NOERROR)
-        self.aa = True
-        self.glue = False
-        self.answer: list[Record] = []
-        self.authority: list[Record] = []
-        self.additional: list[Record] = []
-
-    def message(self, name: bytes, type: int, id: int = 0, flags: int = 0) -> Message:
-        """The response to that question; `flags` are what else is to be set: RD as the client had it."""
-        m = Message(id, 0x8000 | (0x0400 if self.aa else 0) | flags | self.rcode)
-        m.question.append(Question(name, type))
-        m.answer, m.authority, m.additional = self.answer, self.authority, self.additional
-        return m
+_GATHERED = 256  # names in a draft before it is written
+_REBUILD = 1000  # names in a change from which on the chain of proofs is made anew instead of mended
 
 
 class Zone:
-    """Of class IN. `add` fills it, `answer` looks things up."""
+    """Of class IN. `add`, `remove` and `apply` change it, `answer` looks things up.
 
-    def __init__(self, origin: bytes) -> None:
+    `version` moves with every change. `journal` has the changes from serial to serial.
+    """
+
+    def __init__(self, origin: bytes, journal: JournalConfig | None = None) -> None:
         self.name = origin
         self.origin = names.key(names.check(origin))
-        self.nodes: dict[bytes, Node] = {self.origin: Node(origin)}
-        self.hashed: dict[bytes, Node] = {}  # owners of NSEC3 records: nobody who asks for one finds a name (RFC 5155 7.2.8)
+        self.version = 0
+        self.journal = Journal(journal)
+        self._tree = Store(origin)
+        self._hashes = Store(origin)
+        self._pending: Draft | None = None
+        self._apex: Node | None = None  # with its SOA
         self._chain: Chain | None = None
         self._chain_is_old = True
 
-    # -- to fill it -----------------------------------------------------------------------------------------------------------
+    # -- to change it ---------------------------------------------------------------------------------------------------------
 
     def add(self, owner: "bytes | str", type: "int | str", ttl: int, value: "bytes | str") -> None:
         """One record: names and data in wire form, or as text, relative to the zone. Adding it twice is adding it once.
@@ -83,206 +52,181 @@ class Zone:
         Raises UsageError for a name outside of the zone, for data that is not its type's, and for what can't stand together: a
         CNAME with other data (RFC 2181 10.1), two SOAs, two CNAMEs, two DNAMEs.
         """
-        if isinstance(owner, str):
-            owner = names.parse(owner, self.name)
-        kind = type_number(type) if isinstance(type, str) else int(type)
+        owner, kind = self._name(owner), self._type(type)
         if isinstance(value, str):
             value = data.from_text(kind, value, self.name)
-        key = names.key(owner)
-        if not names.under(key, self.origin):
-            raise UsageError(f"{names.text(owner)} is not in the zone {names.text(self.name)}")
-        try:
-            unpacked = data.unpack(kind, value)
-        except WireError as error:
-            raise UsageError(f"{names.text(owner)}: {error}") from None
-        self._chain_is_old = True
-        if Type.NSEC3 in (kind, unpacked[0] if isinstance(unpacked, data.RRSIG) else kind):
-            node = self.hashed.setdefault(key, Node(owner))
-        else:
-            node = self._node(owner, key)
-        if isinstance(unpacked, data.RRSIG):
-            kept = node.sets.setdefault(unpacked.type_covered, Set(ttl))
-            kept.signatures = (*kept.signatures, value) if value not in kept.signatures else kept.signatures
+        draft = self._pending
+        if draft is None:
+            draft = self._pending = Draft(self.name, self._look)
+            self.journal.clear()
+        draft.add(owner, kind, ttl, value)
+        self.version += 1
+        if draft.size() >= _GATHERED:
+            self._settle()
+
+    def remove(self, owner: "bytes | str", type: "int | str | None" = None, value: "bytes | str | None" = None) -> int:
+        """All of `owner`, its records of one type, or one record; how many that were. Signatures are records of type RRSIG.
+
+        Raises UsageError for the SOA: a zone can't be without, and `apply` replaces it.
+        """
+        owner, kind = self._name(owner), None if type is None else self._type(type)
+        if value is not None and kind is None:
+            raise UsageError("a value without its type: say of which type the record is that is to be removed")
+        if isinstance(value, str):
+            value = data.from_text(kind or 0, value, self.name)
+        self._settle()
+        draft = Draft(self.name, self._look)
+        had = draft.soa()
+        gone = draft.remove(owner, kind, value)
+        if had is not None and draft.soa() is None:
+            raise UsageError(f"the zone {names.text(self.name)} can't be without its SOA: give another one to apply()")
+        if gone:
+            self.journal.clear()
+            self.version += 1
+            self._commit(draft)
+        return gone
+
+    def apply(self, removed: Iterable[Record], added: Iterable[Record]) -> None:
+        """A change as a whole: first all of `removed`, then all of `added`, or UsageError, and nothing happened.
+
+        Removed records must be there, whatever their TTL; added ones are held to what `add` demands. A SOA that is added takes the
+        place of the one before, and where its serial is the later one the journal has the change; without a new serial the journal
+        forgets what it knew. The TTL of a set is that of the record which was added to it last.
+        """
+        self._settle()
+        draft = Draft(self.name, self._look)
+        old = draft.soa()
+        for r in removed:
+            if not draft.remove(lawful_record(r).name, r.type, r.rdata):
+                what = f"{type_text(r.type)} {data.to_text(r.type, r.rdata)}"
+                raise UsageError(f"{names.text(r.name)} has no such record to remove: {what}")
+        for r in added:
+            if r.type == Type.SOA and names.key(r.name) == self.origin:
+                draft.replace_soa(lawful_record(r))
+            else:
+                draft.add(lawful_record(r).name, r.type, r.ttl, r.rdata, latest=True)
+        new = draft.soa()
+        if old is not None and new is None:
+            raise UsageError(f"the zone {names.text(self.name)} can't be without its SOA: add the new one in the same change")
+        gone, come = draft.difference()
+        if gone or come:
+            self._commit(draft)
+            self.version += 1
+            self._note(old, new, gone, come)
+
+    def _note(self, old: Set | None, new: Set | None, gone: list[Record], come: list[Record]) -> None:
+        """Into the journal, the SOAs first."""
+        if old is None or new is None or not lt(_serial(old), _serial(new)):
+            self.journal.clear()
             return
-        self._compatible(node, kind, value)
-        kept = node.sets.setdefault(kind, Set(ttl))
-        if value not in kept.rdatas:
-            kept.rdatas = (*kept.rdatas, value)
-        kept.ttl = min(kept.ttl, ttl) if len(kept.rdatas) > 1 else ttl  # RFC 2181 5.2: one TTL for a set
+        first = Record(self.name, Type.SOA, Class.IN, old.ttl, old.rdatas[0])
+        last = Record(self.name, Type.SOA, Class.IN, new.ttl, new.rdatas[0])
+        removed = (first, *(r for r in gone if r.type != Type.SOA))
+        added = (last, *(r for r in come if r.type != Type.SOA))
+        self.journal.append(Change(_serial(old), _serial(new), removed, added))
 
-    def _compatible(self, node: Node, kind: int, value: bytes) -> None:
-        there = {type for type, kept in node.sets.items() if kept.rdatas}
-        beside_cname = {int(Type.NSEC), int(Type.NSEC3), int(Type.CNAME)}
-        if (kind == Type.CNAME and there - beside_cname) or (int(Type.CNAME) in there and kind not in beside_cname):
-            raise UsageError(f"{names.text(node.name)} has a CNAME, and a CNAME stands alone: {type_text(kind)} can't be added")
-        if kind in (Type.CNAME, Type.DNAME, Type.SOA) and kind in there and node.sets[kind].rdatas != (value,):
-            raise UsageError(f"{names.text(node.name)} has a {type_text(kind)} already, and can have one")
-        if kind == Type.SOA and names.key(node.name) != self.origin:
-            raise UsageError(f"a SOA stands at the apex of its zone, {names.text(self.name)}, not at {names.text(node.name)}")
-
-    def _node(self, owner: bytes, key: bytes) -> Node:
-        """The node of `owner`, made with all between it and the apex."""
-        found = self.nodes.get(key)
-        if found is None:
-            found = self.nodes[key] = Node(owner)
-            above, upper = names.parent(key), names.parent(owner)
-            while above not in self.nodes:
-                self.nodes[above] = Node(upper)
-                above, upper = names.parent(above), names.parent(upper)
-        return found
-
-    def chain(self) -> Chain | None:
-        """The proofs of a signed zone; None where it has none. Built when it is first needed after a change."""
-        if self._chain_is_old:
-            self._chain_is_old = False
-            self._chain = self._find_chain()
-        return self._chain
-
-    def _find_chain(self) -> Chain | None:
-        apex = self.nodes[self.origin].sets
-        if Type.NSEC3PARAM in apex and apex[Type.NSEC3PARAM].rdatas:
-            _, _, iterations, salt = data.unpack(Type.NSEC3PARAM, apex[Type.NSEC3PARAM].rdatas[0])
-            head = iterations.to_bytes(2, "big") + bytes((len(salt),)) + salt
-            owners = [key for key, node in self.hashed.items() if self._has(node, Type.NSEC3, head)]
-            return Nsec3Chain(self.origin, owners, salt, iterations) if owners else None
-        owners = [key for key, node in self.nodes.items() if self._has(node, Type.NSEC, b"")]
-        return NsecChain(owners) if owners else None
+    def _name(self, owner: "bytes | str") -> bytes:
+        return names.parse(owner, self.name) if isinstance(owner, str) else owner
 
     @staticmethod
-    def _has(node: Node, type: int, head: bytes) -> bool:
-        return any(value[2:].startswith(head) for value in node.sets[type].rdatas) if type in node.sets else False
+    def _type(type: "int | str") -> int:
+        return type_number(type) if isinstance(type, str) else int(type)
+
+    def _look(self, key: bytes, hashed: bool) -> Node | None:
+        store = self._hashes if hashed else self._tree
+        found = store.find(key[: len(key) - len(self.origin)])
+        return store.node(found) if found else None
+
+    def _settle(self) -> None:
+        """Write what `add` has gathered."""
+        draft = self._pending
+        if draft is not None:
+            self._pending = None
+            self._commit(draft)
+
+    def _commit(self, draft: Draft) -> None:
+        chain = None if self._chain_is_old else self._chain
+        if draft.size() > _REBUILD or self._signs_otherwise(draft):
+            self._chain_is_old, chain = True, None
+        n = len(self.origin)
+        for store, touched in ((self._tree, draft.nodes), (self._hashes, draft.hashed)):
+            for key, node in touched.items():
+                name = node.name[: len(node.name) - n]
+                if chain is None or chain.store is not store:
+                    store.put(name, node.sets)
+                    continue
+                found = store.find(key[: len(key) - n])
+                if found and chain.holds(store.get(found, chain.type)):
+                    chain.circle.leave(found, key[: len(key) - n])
+                found = store.put(name, node.sets)
+                if found and chain.holds(node.sets.get(chain.type)):
+                    chain.circle.enter(found)
+        if self.origin in draft.nodes:
+            apex = self._tree.node(self._tree.find(b""))
+            self._apex = apex if Type.SOA in apex.sets and apex.sets[Type.SOA].rdatas else None
+
+    def _signs_otherwise(self, draft: Draft) -> bool:
+        """Will the chain be another one, and not only have other records?"""
+        apex = draft.nodes.get(self.origin)
+        if apex is not None:
+            before = self._tree.get(self._tree.find(b""), Type.NSEC3PARAM)
+            after = apex.sets.get(Type.NSEC3PARAM)
+            if (before.rdatas if before else ()) != (after.rdatas if after else ()):
+                return True
+        return self._chain is None and (bool(draft.hashed) or any(Type.NSEC in node.sets for node in draft.nodes.values()))
+
+    # -- what it has ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def serial(self) -> int:
+        """Of its SOA. Raises UsageError where it has none yet."""
+        self._settle()
+        if self._apex is None:
+            raise UsageError(f"the zone {names.text(self.name)} has no SOA yet, and so no serial")
+        return _serial(self._apex.sets[Type.SOA])
+
+    def rrset(self, owner: "bytes | str", type: "int | str") -> Set | None:
+        """What stands there, with its signatures; None where there are no such records. No wildcard, alias or cut is looked at."""
+        key, kind = names.key(self._name(owner)), self._type(type)
+        self._settle()
+        node = self._look(key, kind == Type.NSEC3) if names.under(key, self.origin) else None
+        kept = None if node is None else node.sets.get(kind)
+        return kept if kept is not None and kept.rdatas else None
+
+    def records(self) -> Iterator[Record]:
+        """All of them as they are now, whatever changes while they are read: the SOA first, and not again at the end."""
+        self._settle()
+        return self._read(self._apex, self._tree.nodes(), self._hashes.nodes())
+
+    def _read(self, apex: Node | None, *parts: Iterator[Node]) -> Iterator[Record]:
+        if apex is not None:
+            yield Record(self.name, Type.SOA, Class.IN, apex.sets[Type.SOA].ttl, apex.sets[Type.SOA].rdatas[0])
+        for part in parts:
+            for node in part:
+                yield from (r for r in node.records() if r.type != Type.SOA)
+
+    def chain(self) -> Chain | None:
+        """The proofs of a signed zone; None where it has none. Built when it is first needed, which takes a second or two for a
+        million names, and mended by small changes."""
+        self._settle()
+        if self._chain_is_old:
+            self._chain_is_old = False
+            self._chain = find_chain(self._tree, self._hashes)
+        return self._chain
 
     # -- to ask it ------------------------------------------------------------------------------------------------------------
 
     def answer(self, name: bytes, type: int, dnssec: bool = False) -> Reply:
         """What the zone says of `name` and `type`; with `dnssec` signatures and proofs too. REFUSED for a name outside of it,
         SERVFAIL for a zone without a SOA."""
+        self._settle()
+        inside = names.under(name.lower(), self.origin)
+        if inside and self._apex is not None:
+            return Walk(self._tree, self._hashes, self._apex, self.chain() if dnssec else None, dnssec).answer(name, type)
         reply = Reply()
-        if not names.under(names.key(name), self.origin):
-            reply.rcode, reply.aa = int(Rcode.REFUSED), False
-        elif not self._soa().rdatas:
-            reply.rcode, reply.aa = int(Rcode.SERVFAIL), False
-        else:
-            for _ in range(MOST_ALIASES + 1):
-                target = self._step(reply, name, type, dnssec)
-                if target is None or not names.under(names.key(target), self.origin):
-                    break
-                name = target
-            self._add_addresses(reply, dnssec)
+        reply.rcode, reply.aa = int(Rcode.SERVFAIL if inside else Rcode.REFUSED), False
         return reply
 
-    def _soa(self) -> Set:
-        return self.nodes[self.origin].sets.get(Type.SOA) or Set(0)
 
-    def _step(self, reply: Reply, name: bytes, type: int, dnssec: bool) -> bytes | None:
-        """Answer for one name of a chain; the next name where it is an alias."""
-        key = names.key(name)
-        closest = self.origin
-        depth = names.count(self.origin)
-        last = names.count(key)
-        node: Node | None = self.nodes[self.origin]
-        while True:
-            assert node is not None
-            if depth > names.count(self.origin) and Type.NS in node.sets and not (depth == last and type == Type.DS):
-                self._refer(reply, closest, node, dnssec)
-                return None
-            if depth == last:
-                return self._at(reply, name, type, node, None, dnssec)
-            if Type.DNAME in node.sets:
-                return self._rename(reply, name, depth, node, dnssec)
-            below = names.tail(key, depth + 1)
-            node = self.nodes.get(below)
-            if node is None:
-                break
-            closest, depth = below, depth + 1
-        wild = self.nodes.get(b"\1*" + closest)  # RFC 4592 3.3.1: the wildcard of the closest encloser, or none at all
-        if wild is not None:
-            return self._at(reply, name, type, wild, closest, dnssec)
-        reply.rcode = int(Rcode.NXDOMAIN)  # of the last name of a chain (RFC 6604 3)
-        self._deny(reply, dnssec)
-        if dnssec and (chain := self.chain()) is not None:
-            self._prove(reply, chain.absent(key, closest, wildcard=False))
-        return None
-
-    def _at(self, reply: Reply, name: bytes, type: int, node: Node, closest: bytes | None, dnssec: bool) -> bytes | None:
-        """The node is found; `closest` when it is a wildcard's."""
-        key = names.key(name)
-        chain = self.chain() if dnssec else None
-        kind = type
-        if type == Type.ANY:  # RFC 8482 4.1: one set is enough
-            kind = next((t for t, kept in node.sets.items() if kept.rdatas), 0)
-        elif Type.CNAME in node.sets and node.sets[Type.CNAME].rdatas and type != Type.NSEC:
-            kind = int(Type.CNAME)
-        found = node.sets.get(kind)
-        if found is None or not found.rdatas:
-            self._deny(reply, dnssec)
-            if chain is not None:
-                self._prove(reply, chain.no_data(key, closest or key, wildcard=closest is not None))
-            return None
-        self._put(reply.answer, name, kind, found, dnssec)
-        if closest is not None and chain is not None:
-            self._prove(reply, chain.absent(key, closest, wildcard=True))
-        return found.rdatas[0] if kind == Type.CNAME and type not in (Type.CNAME, Type.ANY) else None
-
-    def _rename(self, reply: Reply, name: bytes, depth: int, node: Node, dnssec: bool) -> bytes | None:
-        """RFC 6672 3: the DNAME, and a CNAME made from it."""
-        kept = node.sets[Type.DNAME]
-        self._put(reply.answer, node.name, Type.DNAME, kept, dnssec)
-        above = names.tail(name, depth)
-        target = name[: len(name) - len(above)] + kept.rdatas[0]
-        if len(target) > 255:
-            reply.rcode = int(Rcode.YXDOMAIN)
-            return None
-        reply.answer.append(Record(name, Type.CNAME, Class.IN, kept.ttl, target))
-        return target
-
-    def _refer(self, reply: Reply, cut: bytes, node: Node, dnssec: bool) -> None:
-        """Below here others know more."""
-        reply.aa = bool(reply.answer)  # AA is about the first name of a chain (RFC 1034 4.3.2)
-        self._put(reply.authority, node.name, Type.NS, node.sets[Type.NS], False)
-        if dnssec and (chain := self.chain()) is not None:
-            if Type.DS in node.sets:
-                self._put(reply.authority, node.name, Type.DS, node.sets[Type.DS], True)
-            else:
-                self._prove(reply, chain.no_ds(cut, cut))
-        reply.glue = any(names.under(names.key(target), cut) for target in node.sets[Type.NS].rdatas)
-
-    # -- sections -------------------------------------------------------------------------------------------------------------
-
-    def _put(self, section: list[Record], owner: bytes, type: int, kept: Set, dnssec: bool) -> None:
-        section += [Record(owner, type, Class.IN, kept.ttl, value) for value in kept.rdatas]
-        if dnssec:
-            section += [Record(owner, Type.RRSIG, Class.IN, kept.ttl, value) for value in kept.signatures]
-
-    def _deny(self, reply: Reply, dnssec: bool) -> None:
-        """The SOA, which says for how long nothing is there (RFC 2308 3)."""
-        kept = self._soa()
-        brief = Set(min(kept.ttl, int.from_bytes(kept.rdatas[0][-4:], "big")))
-        brief.rdatas, brief.signatures = kept.rdatas, kept.signatures
-        self._put(reply.authority, self.name, Type.SOA, brief, dnssec)
-
-    def _prove(self, reply: Reply, owners: list[bytes]) -> None:
-        type = int(Type.NSEC3 if isinstance(self._chain, Nsec3Chain) else Type.NSEC)
-        nodes = self.hashed if type == Type.NSEC3 else self.nodes
-        there = {names.key(r.name) for r in reply.authority if r.type == type}
-        for owner in owners:
-            if owner not in there:
-                there.add(owner)
-                node = nodes[owner]
-                self._put(reply.authority, node.name, type, node.sets[type], True)
-
-    def _add_addresses(self, reply: Reply, dnssec: bool) -> None:
-        """Addresses of the servers that are named, where we have them: glue below a cut, without signatures, or our own."""
-        done: set[bytes] = set()
-        for r in (*reply.answer, *reply.authority):
-            if r.type not in _TARGETS:
-                continue
-            target = r.rdata[_TARGETS[r.type] :]
-            key = names.key(target)
-            node = self.nodes.get(key)
-            if node is None or key in done:
-                continue
-            done.add(key)
-            for type in (Type.A, Type.AAAA):
-                if type in node.sets:
-                    self._put(reply.additional, node.name, type, node.sets[type], dnssec)
+def _serial(soa: Set) -> int:
+    return int.from_bytes(soa.rdatas[0][-20:-16], "big")

@@ -65,16 +65,18 @@ class CacheConfig:
     max_failure_ttl: int = field(default=300, validator=_no_less)  # RFC 9520 3.2: no longer than five minutes
     stale_for: int = field(default=0, validator=_no_less)  # RFC 8767 5 suggests one to three days
     stale_ttl: int = field(default=30, validator=_no_less)  # RFC 8767 4
+    recheck: int = field(default=30, validator=_no_less)  # RFC 8767 5: how long stale data is `resting` after a failure
     prefetch: float = field(default=0.0, validator=validators.and_(validators.ge(0.0), validators.le(0.9)))
     below_nxdomain: bool = True  # RFC 8020: below a name that does not exist there is nothing
 
 
 class Entry:
     """What is stored. `name` as it was first written; `ttl` in seconds as it came, within the caps; `stored` and `expires` are
-    instants in ns. `soa` is (owner, data) of a denial's SOA record, where it had one; `signatures` are RRSIG data."""
+    instants in ns, and so is `rests`, until when it is not to be asked for again though it has expired. `soa` is (owner, data) of a
+    denial's SOA record, where it had one; `signatures` are RRSIG data."""
 
-    __slots__ = ("credit", "expires", "kind", "name", "prefetching", "rclass", "rdatas", "signatures", "size", "soa", "stored",
-                 "ttl", "type")  # fmt: skip
+    __slots__ = ("credit", "expires", "kind", "name", "prefetching", "rclass", "rdatas", "rests", "signatures", "size", "soa",
+                 "stored", "ttl", "type")  # fmt: skip
 
     def __init__(
         self,
@@ -101,17 +103,20 @@ class Entry:
         self.stored = now
         self.expires = now + ttl * SECOND
         self.prefetching = False
+        self.rests = 0
         self.size = OVERHEAD + 2 * len(name) + sum(len(data) + RECORD_OVERHEAD for data in (*rdatas, *signatures, *(soa or ())))
 
 
 @frozen
 class Found:
-    """`ttl` in seconds that are left, or the one that stale data gets; `refresh`: ask again now, though this may be used."""
+    """`ttl` in seconds that are left, or the one that stale data gets; `refresh`: ask again now, though this may be used;
+    `resting`: it is stale, and was asked for in vain a moment ago."""
 
     entry: Entry
     ttl: int
     stale: bool
     refresh: bool
+    resting: bool = False
 
 
 def key_of(name: bytes, type: int, rclass: int) -> bytes:
@@ -177,8 +182,13 @@ class Cache:
         return self._store(Entry(kind, name, type, rclass, ttl, (), signatures, soa, credit, now), now)
 
     def fail(self, name: bytes, type: int, ttl: int, now: int, *, rclass: int = dc.IN) -> bool:
-        """Remember that no server could say, for `ttl` seconds (RFC 9520). What is there and lives stays."""
+        """Remember that no server could say, for `ttl` seconds (RFC 9520). What is there and lives stays; a set or an
+        alias that has expired stays too, and rests for `recheck` seconds."""
         ttl = min(max(ttl, 1), self.config.max_failure_ttl)
+        for each in (type, dc.CNAME):
+            old = self._positive.get(key_of(name, each, rclass))
+            if old is not None:
+                old.rests = now + self.config.recheck * SECOND
         return self._store(Entry(Kind.FAILURE, name, type, rclass, ttl, (), (), None, Credit.GLUE, now), now)
 
     def _store(self, entry: Entry, now: int) -> bool:
@@ -280,7 +290,7 @@ class Cache:
             return None
         table.move_to_end(key)
         if left <= 0:
-            return Found(entry, self.config.stale_ttl, True, False)
+            return Found(entry, self.config.stale_ttl, True, False, entry.rests > now)
         refresh = False
         if not entry.prefetching and entry.kind == Kind.RECORDS and left < entry.ttl * SECOND * self.config.prefetch:
             entry.prefetching = refresh = True  # one caller is told, once

@@ -26,7 +26,7 @@ from ...errors import UsageError, WireError
 from ...signatures import Rng
 from .. import const as dc
 from .. import numbers
-from ..edns import Edns, cookie_option
+from ..edns import PADDING_BLOCK_QUERY, Edns, cookie_option
 from ..message import Message, Question, decode
 from ..mib import QueryMib
 from ..numbers import Rcode
@@ -37,7 +37,8 @@ LOWEST_PORT = 1024  # RFC 5452 9.2: the more of the 65536 the better
 
 @frozen(kw_only=True)
 class QueryConfig:
-    """`patience` in ns for the whole query. `recursion`: RD; `dnssec`: DO; `checking_disabled`: CD."""
+    """`patience` in ns for the whole query. `recursion`: RD; `dnssec`: DO; `checking_disabled`: CD; `authentic_data`: AD, to be
+    told whether the server has validated (RFC 6840 5.7)."""
 
     patience: int = field(default=5 * SECOND, validator=validators.gt(0))
     attempts: int = field(default=8, validator=validators.in_(range(1, 65)))
@@ -46,6 +47,7 @@ class QueryConfig:
     recursion: bool = True
     dnssec: bool = False
     checking_disabled: bool = False
+    authentic_data: bool = False
     most_forged: int = field(default=8, validator=validators.in_(range(1, 1025)))
     stream_only: bool = False  # for servers behind TLS, and for who trusts no datagrams
 
@@ -140,7 +142,7 @@ class Query:
         assert self.state is State.NEW
         self.mib.Queries += 1
         self.ends = now + self.config.patience
-        return self._ask(now, self.config.stream_only)
+        return self._ask(now, False)
 
     def moved(self, source: int) -> None:
         """The attempt goes from port `source`: the one that it was to have was taken."""
@@ -319,7 +321,7 @@ class Query:
                 break
         self.renewed = False
         self.server = self.servers[self.place]
-        return self._ask(now, self.config.stream_only)
+        return self._ask(now, False)
 
     def _give_up(self) -> GaveUp:
         self.mib.GaveUp += 1
@@ -332,6 +334,7 @@ class Query:
             return self._give_up()
         self._retire()
         self.asked = self.server
+        over_stream = over_stream or self.config.stream_only or self.server.stream_only
         self.attempts += 1
         self.forged = 0
         self.sent = now
@@ -357,6 +360,7 @@ class Query:
         config = self.config
         self.name = self._mixed() if config.mix_case and not over_stream else self.question.name
         flags = (dc.RD if config.recursion else 0) | (dc.CD if config.checking_disabled else 0)
+        flags |= dc.AD if config.authentic_data else 0
         m = Message(self.id, flags)
         m.question.append(Question(self.name, self.question.type, self.question.rclass))
         self.with_edns = config.edns and self.server.edns
@@ -364,7 +368,8 @@ class Query:
             cookie = self.server.client_cookie
             options = (cookie_option(cookie, self.server.cookie),) if cookie else ()
             m.edns = Edns(self.server.payload, do=config.dnssec, options=options)
-        return m.encode()
+        # RFC 8467 4.1: so that the length of what is encrypted says little
+        return m.encode(pad=PADDING_BLOCK_QUERY if self.server.tls is not None else 0)
 
     def _mixed(self) -> bytes:
         """The name with each letter in a random case: as many bits to guess as it has letters."""

@@ -11,13 +11,19 @@ MOST = 4 * SECOND
 
 class Upstream:
     """A server at `address` (a text, only compared) and `port`. `edns`: False when it turned out to know none. `cookie` is what it
-    gave us (RFC 7873), `client_cookie` ours for it, eight octets, or nothing for none."""
+    gave us (RFC 7873), `client_cookie` ours for it, eight octets, or nothing for none.
 
-    __slots__ = ("address", "client_cookie", "cookie", "edns", "failures", "port", "rttvar", "srtt")
+    `stream_only`: it is asked over TCP. `tls`: over TLS, and whose certificate it must show, "" for its address's (RFC 8310)."""
 
-    def __init__(self, address: str, port: int = 53, client_cookie: bytes = b"") -> None:
+    __slots__ = ("address", "client_cookie", "cookie", "edns", "failures", "port", "rttvar", "srtt", "stream_only", "tls")
+
+    def __init__(
+        self, address: str, port: int = 53, client_cookie: bytes = b"", *, stream_only: bool = False, tls: str | None = None
+    ) -> None:
         self.address = address
         self.port = port
+        self.stream_only = stream_only or tls is not None
+        self.tls = tls
         self.client_cookie = client_cookie
         self.cookie = b""
         self.edns = True

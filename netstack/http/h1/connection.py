@@ -19,10 +19,10 @@ connection can be used again; beyond the bound it must close.
 from ...errors import UsageError
 from ...instant import Duration, Instant
 from ..config import HttpConfig
-from ..events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead, Sent
+from ..events import Body, Closed, End, Event, RawFields, Refusal, RequestHead, ResponseHead, Sent
 from .reader import Reader
 from .state import REQUEST, RESPONSE, Client, Server, Step, survives
-from .writer import Writer, status_line
+from .writer import Writer, field_lines, status_line
 
 
 class ServerConnection:
@@ -141,10 +141,8 @@ class ServerConnection:
             self._step(Step.START)
             return data
         if isinstance(event, End):
-            if event.trailers:
-                raise UsageError("trailers are not sent")
             self._check(Step.FINISH)
-            data = self._writer.finish()
+            data = self._writer.finish(event.trailers)
             self._step(Step.FINISH)
             if self.client is Client.BODY and (self._unread or 0) > self.config.limits.drain:
                 self._keep_alive = False
@@ -155,7 +153,16 @@ class ServerConnection:
         self._owes_continue = False
         if not self._minor:
             return b""  # RFC 9110 15.2: a client of HTTP/1.0 must not be sent any
-        return status_line(event.status) + b"\r\n"
+        return status_line(event.status) + field_lines(event.fields) + b"\r\n"
+
+    def switch(self, fields: RawFields) -> tuple[bytes, bytes]:
+        """Speak something else from now on: the 101 that says so (RFC 9110 15.2.2), and what the client has sent of it already.
+        Only after the whole request."""
+        if self.client is not Client.DONE or self.server is not Server.OWED:
+            raise UsageError("protocols are switched after a whole request, and before its response")
+        rest = self._reader.release()
+        self._step(Step.CLOSE)
+        return status_line(101) + b"Connection: Upgrade\r\n" + field_lines(fields) + b"\r\n", rest
 
     def respond(self, head: ResponseHead, data: bytes, date: bytes = b"") -> bytes:
         """A whole response at once. `head.length` is `len(data)`."""
@@ -171,7 +178,7 @@ class ServerConnection:
         if self.server is not Server.OWED:
             return b""
         text = status_line(refusal.status)[9:-2] + b"\n" + refusal.reason.encode() + b"\n"
-        fields = (("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close"))
+        fields = ((b"Content-Type", b"text/plain; charset=utf-8"), (b"Connection", b"close"))
         return self.respond(ResponseHead(refusal.status, fields, len(text)), text, date)
 
     def last(self) -> None:
@@ -184,6 +191,11 @@ class ServerConnection:
         self._reader.stop()
 
     # -- where it stands -----------------------------------------------------------------------------------------------------
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of later requests that came already."""
+        return self._reader.buffered
 
     @property
     def wants_data(self) -> bool:

@@ -140,6 +140,12 @@ class Reader:
         self._blank = False
         return self._read()
 
+    def release(self) -> bytes:
+        """What came after the message, for who goes on in another protocol. Read no more."""
+        rest = self._buffer[self._at :]
+        self.stop()
+        return rest
+
     def stop(self) -> None:
         """Read no more."""
         self._mode = _Mode.DEAD
@@ -245,7 +251,8 @@ class Reader:
         length: int | None = 0
         lengths = codings = 0
         keep_alive = minor == 1
-        wants_close = wants_keep = expects = False
+        wants_close = wants_keep = wants_upgrade = expects = False
+        upgrade = b""
         for name, value in fields:
             if name == b"host":
                 hosts += 1
@@ -261,6 +268,9 @@ class Reader:
                 options = [option.strip(b" \t") for option in value.lower().split(b",")]
                 wants_close = wants_close or b"close" in options
                 wants_keep = wants_keep or b"keep-alive" in options
+                wants_upgrade = wants_upgrade or b"upgrade" in options
+            elif name == b"upgrade" and minor == 1:  # RFC 9110 7.8: in a 1.0 request it is ignored
+                upgrade = upgrade + b", " + value if upgrade else value
             elif name == b"expect" and minor == 1:  # RFC 9110 10.1.1: in a 1.0 request it is ignored
                 if value.lower() != b"100-continue":
                     raise Refused(417, "The only expectation that can be met is 100-continue.")
@@ -283,7 +293,9 @@ class Reader:
             raise Refused(413, "The body is too large.")
         keep_alive = not wants_close and (minor == 1 or wants_keep)
         expects = expects and length != 0
-        return RequestHead(method.decode("ascii"), target.decode("ascii"), (1, minor), fields, length, keep_alive, expects)
+        if not wants_upgrade:
+            upgrade = b""
+        return RequestHead(method.decode("ascii"), target.decode("ascii"), (1, minor), fields, length, keep_alive, expects, upgrade)
 
     @staticmethod
     def _content_length(value: bytes) -> int:

@@ -9,33 +9,41 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from ...errors import UsageError
-from ..events import ResponseHead
+from ..events import RawFields, ResponseHead
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_SPELLINGS = {"etag": "ETag", "te": "TE", "www-authenticate": "WWW-Authenticate", "dnt": "DNT"}
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_SPELLINGS = {b"etag": b"ETag", b"te": b"TE", b"www-authenticate": b"WWW-Authenticate", b"dnt": b"DNT"}
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _NO_BODY = (204, 304)  # and 1xx: RFC 9110 6.4.1
+# RFC 9110 6.5.1
+_NO_TRAILERS = frozenset((b"content-length", b"transfer-encoding", b"trailer", b"connection", b"host", b"content-encoding"))
 
 
 @lru_cache(maxsize=256)
-def _name(name: str) -> bytes:
-    """`b"Content-Type: "` of `"content-type"`."""
+def _name(name: bytes) -> bytes:
+    """`b"Content-Type: "` of `b"content-type"`."""
     if not _TOKEN.fullmatch(name):
-        raise UsageError(f"{name!r} can't be a header's name: letters, digits and !#$%&'*+-.^_`|~ can")
+        raise UsageError(f"{name.decode('latin-1')!r} can't be a header's name: letters, digits and !#$%&'*+-.^_`|~ can")
     lower = name.lower()
-    return (_SPELLINGS.get(lower) or "-".join(part.capitalize() for part in lower.split("-"))).encode() + b": "
+    return (_SPELLINGS.get(lower) or b"-".join(part.capitalize() for part in lower.split(b"-"))) + b": "
 
 
-def _value(name: str, value: str) -> bytes:
-    try:
-        raw = value.encode("latin-1")
-    except UnicodeEncodeError:
-        raise UsageError(f"the value of header {name} has characters beyond ISO 8859-1: encode them (RFC 8187)") from None
-    if _CONTROLS.search(raw) is not None:
-        raise UsageError(f"the value of header {name} has a line break or a control character: it would end the header early")
-    return raw
+def field_lines(fields: RawFields) -> bytes:
+    """As they stand in a header section. Raises UsageError for what would not be read as these fields."""
+    parts: list[bytes] = []
+    for name, value in fields:
+        _check_value(name, value)
+        parts += (_name(name), value, b"\r\n")
+    return b"".join(parts)
+
+
+def _check_value(name: bytes, value: bytes) -> None:
+    if _CONTROLS.search(value) is not None:
+        text = name.decode("latin-1")
+        raise UsageError(f"the value of header {text} has a line break or a control character: it would end the header early")
 
 
 def status_line(status: int) -> bytes:
@@ -69,7 +77,7 @@ class Writer:
             raise UsageError(f"status {status} is an interim response: a final one, from 200, must follow it")
         parts = [status_line(status)]
         length = head.length
-        told: str | None = None
+        told: bytes | None = None
         dated = False
         for name, value in head.fields:
             line = _name(name)
@@ -81,14 +89,15 @@ class Writer:
             if line == b"Transfer-Encoding: ":
                 raise UsageError("leave Transfer-Encoding to the server: it chunks a body whose length isn't known")
             if line == b"Connection: ":
-                if value.lower() != "close":
+                if value.lower() != b"close":
                     raise UsageError("the only Connection header that a response may ask for is close")
                 keep_alive = False
                 continue
             dated = dated or line == b"Date: "
-            parts += (line, _value(name, value), b"\r\n")
-        if told is not None and not re.fullmatch("[0-9]{1,19}", told):
-            raise UsageError(f"Content-Length is a number of bytes, not {told!r}")
+            _check_value(name, value)
+            parts += (line, value, b"\r\n")
+        if told is not None and not _LENGTH.fullmatch(told):
+            raise UsageError(f"Content-Length is a number of bytes, not {told.decode('latin-1')!r}")
         if date and not dated:
             parts += (b"Date: ", date, b"\r\n")
 
@@ -103,7 +112,7 @@ class Writer:
         else:
             if told is not None:
                 if length is not None and length != int(told):
-                    raise UsageError(f"Content-Length says {told} and the body has {length} bytes")
+                    raise UsageError(f"Content-Length says {int(told)} and the body has {length} bytes")
                 length = int(told)
             self._left = length
             if length is not None:
@@ -133,12 +142,17 @@ class Writer:
             self._left -= len(data)
         return data
 
-    def finish(self) -> bytes:
-        """The end of the body. Raises UsageError when announced bytes are missing: only closing the stream can tell the client."""
+    def finish(self, trailers: RawFields = ()) -> bytes:
+        """The end of the body. `trailers` go with chunks, and are dropped where there are none (RFC 9110 6.5.1). Raises UsageError
+        when announced bytes are missing: only closing the stream can tell the client."""
         if self.silent:
             return b""
         if self._chunked:
-            return b"0\r\n\r\n"
+            if not trailers:
+                return b"0\r\n\r\n"
+            if forbidden := [name for name, _ in trailers if name.lower() in _NO_TRAILERS]:
+                raise UsageError(f"{forbidden[0].decode('latin-1')} can't be a trailer: it says how the message is to be read")
+            return b"0\r\n" + field_lines(trailers) + b"\r\n"
         if self._left:
             raise UsageError(f"the body ends {self._left} bytes before the Content-Length that was announced")
         return b""

@@ -7,7 +7,7 @@ ASGI applications are two shapes of `Application`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from ...signatures import Address, Stream
 from ..events import RawFields, RequestHead
@@ -42,8 +42,15 @@ class Exchange(Protocol):
         """The head of the response. It may be held back until there is something to go with it: a `send`, `flush` or `finish`.
         `length` of the body, where it is known."""
 
+    @property
+    def silent(self) -> bool:
+        """The response that was started has no body, whatever is sent: HEAD, 204, 304."""
+
     async def send(self, data: bytes | memoryview) -> None:
         """Some of the body; returns when the session holds no more than its bound."""
+
+    async def flush(self) -> None:
+        """Send the head, if it was held back."""
 
     async def send_file(self, descriptor: int, offset: int, count: int) -> None:
         """The same from an open file, without copying where the stack can."""
@@ -63,3 +70,14 @@ class Exchange(Protocol):
 
 
 Application: TypeAlias = Callable[[Exchange], Awaitable[None]]
+
+
+@runtime_checkable
+class Lifespan(Protocol):
+    """An application that wants to know when serving begins and ends."""
+
+    async def startup(self) -> None:
+        """Before the first port listens. What it raises ends the start of the server."""
+
+    async def shutdown(self) -> None:
+        """After the last response."""

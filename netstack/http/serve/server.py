@@ -1,23 +1,31 @@
-"""An HTTP/1.1 server over any StreamStack: our TCP, the kernel's sockets, TLS over either.
+"""An HTTP server over any StreamStack: our TCP, the kernel's sockets, TLS over either.
 
     async def hello(request: Request) -> Response:
-        return Response.text(f"Hello, {request.remote_address[0]}\\n")
+        return Response.text(f"Hello, {request.remote_address[0]}\n")
 
-    server = HttpServer(tcp, hello, clock=runtime.now, wall=lambda: int(time.time()), sleep=runtime.sleep)
+    server = HttpServer(net, hello)
     await server.listen(80)
 
-It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks are arguments.
+    server = HttpServer(Tls(net, context), application=Asgi(app))
+    await server.listen(443)
+
+It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks may be arguments.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
-from ...errors import UsageError
+from ...errors import TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
+from ...runtime.waits import Waits, waits_here
 from ...signatures import Address, Stream, StreamListener, StreamStack
 from ..config import HttpConfig
 from ..date import format_date
 from ..mib import HttpMib
+from .accesslog import Access
+from .application import handler_application
+from .exchange import Application, Lifespan
 from .message import Handler
 from .session import Environment, Session
 
@@ -28,35 +36,62 @@ _POLL = Duration(20 * MILLISECOND)  # between looks at what is still in flight w
 
 
 class HttpServer(Generic[S_co]):
-    """Serves `handler` on every port that `listen` opens.
+    """Serves `handler`, or an `application` such as `Asgi(app)`, on every port that `listen` opens.
 
-    `clock` gives nanoseconds that never go back. `wall` gives the seconds since 1970, for Date; without it none is sent (RFC 9110
-    6.6.1). `sleep` is what `aclose` waits with; without it `aclose` does not wait for requests in flight.
+    `access` is called with each response that is over (accesslog.py). Clocks are the runtime's unless they are given: `clock` in
+    nanoseconds that never go back, `wall` in seconds since 1970, for Date, `sleep` what `aclose` waits with.
     """
 
     def __init__(
         self,
         stack: S_co,
-        handler: Handler,
+        handler: Handler | None = None,
         *,
-        clock: Callable[[], int],
+        application: Application | None = None,
         config: HttpConfig = HttpConfig(),  # noqa: B008 (frozen)
+        access: Access | None = None,
+        clock: Callable[[], int] | None = None,
         wall: Callable[[], int] | None = None,
         sleep: Callable[[Duration], Awaitable[None]] | None = None,
     ) -> None:
+        if application is None:
+            if handler is None:
+                raise UsageError("what shall be served? Give a handler, or application=")
+            application = handler_application(handler)
+        elif handler is not None:
+            raise UsageError("a server has a handler or an application, not both")
         self._stack = stack
-        self._clock = clock
-        self._wall = wall
-        self._sleep = sleep
+        self._waits: Waits | None = None
+        self._clock = clock or (lambda: self._waits_here().now())
+        self._wall = wall or (lambda: self._waits_here().wall())
+        self._sleep = sleep or self._wait
         self._second = -1
         self._date = b""
+        self._lifespan = application if isinstance(application, Lifespan) else None
         self._listeners: list[StreamListener] = []
         self._sessions: set[Session] = set()
         self._closing_at: Instant | None = None
         self.mib = HttpMib()
         self._environment = Environment(
-            handler, config, lambda: Instant(clock()), self._date_now, self.mib, lambda: self._closing_at
+            application,
+            config,
+            lambda: Instant(self._clock()),
+            self._date_now,
+            self.mib,
+            lambda: self._closing_at,
+            self._waits_here,
+            access,
         )
+
+    def _waits_here(self) -> Waits:
+        if self._waits is None:
+            self._waits = waits_here()
+        return self._waits
+
+    async def _wait(self, duration: Duration) -> None:
+        waits = self._waits_here()
+        with suppress(TimedOut):
+            await waits.wait(waits.event(), duration)
 
     @property
     def stack(self) -> S_co:
@@ -66,6 +101,8 @@ class HttpServer(Generic[S_co]):
         """Accept connections from now on; the address says on which port, when `port` was 0. May be called again for another."""
         if self._closing_at is not None:
             raise UsageError("this server was closed: make another one")
+        if self._lifespan is not None and not self._listeners:
+            await self._lifespan.startup()
         listener = await self._stack.serve_streams(self._serve, port, host, backlog)
         self._listeners.append(listener)
         return listener.address
@@ -79,14 +116,14 @@ class HttpServer(Generic[S_co]):
             self._closing_at = Instant(self._clock() + grace)
         while self._listeners:
             await self._listeners.pop().aclose()
-        for session in [each for each in self._sessions if each.conn.idle]:
-            await session.stream.aclose()
-        if self._sleep is None:
-            return
+        for session in list(self._sessions):
+            await session.aclose()
         while self._sessions and self._clock() < self._closing_at:
             await self._sleep(_POLL)
         for session in list(self._sessions):
             session.stream.abort()
+        if self._lifespan is not None:
+            await self._lifespan.shutdown()
 
     def connections(self) -> list[dict[str, object]]:
         """Who is connected: address, requests so far, the request being served, and for how many seconds."""
@@ -94,7 +131,7 @@ class HttpServer(Generic[S_co]):
         return [
             {
                 "remote": "{}:{}".format(*each.stream.remote_address),
-                "requests": each.conn.requests,
+                "requests": each.requests,
                 "serving": each.serving,
                 "seconds": round((now - each.since) / SECOND, 1),
             }
@@ -103,7 +140,8 @@ class HttpServer(Generic[S_co]):
 
     async def _serve(self, stream: Stream) -> None:
         self.mib.Connections += 1
-        session = Session(stream, self._environment)
+        secured = hasattr(stream, "selected_alpn_protocol")  # as streams under TLS have it
+        session = Session(stream, self._environment, "https" if secured else "http")
         self._sessions.add(session)
         try:
             await session.run()
@@ -111,8 +149,6 @@ class HttpServer(Generic[S_co]):
             self._sessions.discard(session)
 
     def _date_now(self) -> bytes:
-        if self._wall is None:
-            return b""
         second = int(self._wall())
         if second != self._second:
             self._second = second

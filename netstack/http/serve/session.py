@@ -1,86 +1,120 @@
-"""One connection served: the sans-IO connection on one side, a stream on the other, a handler in the middle.
+"""One connection of HTTP/1.1 served: the sans-IO connection on one side, a stream on the other, an application in the middle.
 
-It knows no runtime: time is the clock it was given, and it waits only in the stream's own methods, which have time-outs.
+It knows no runtime: time is the clock it was given, and it waits only in the stream's own methods, which have time-outs. The
+application runs in the task of the connection: no task is made for a request.
+
+One task at a time may receive from a stream. Mostly that is the session, or the application in `Exchange.receive`. But an
+application may also watch, from a task of its own, whether the client is still there (`gone`), and the response may be finished
+while it does: then that task goes on receiving, for the session, which waits for what it brings (`_arrived`).
 """
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterable, Callable
+from collections.abc import Callable
 
 from attrs import frozen
 
-from ...errors import BrokenError, ClosedError, TimedOut
+from ...errors import BrokenError, ClosedError, TimedOut, UsageError
 from ...instant import Duration, Instant
-from ...signatures import Stream
+from ...runtime.fileblocks import read_blocks
+from ...runtime.waits import Event as Happening
+from ...runtime.waits import Waits
+from ...signatures import Address, Stream
 from ..config import HttpConfig
-from ..events import Body, Closed, End, Event, Interim, Refusal, RequestHead, ResponseHead
+from ..events import Body, Closed, End, Event, Interim, RawFields, Refusal, RequestHead, ResponseHead
 from ..h1.connection import ServerConnection
 from ..mib import HttpMib
-from .message import Handler, HttpError, Request, RequestBody, Response
+from .accesslog import Access, Entry
+from .exchange import Application
+from .upgraded import Upgraded
 
 log = logging.getLogger("netstack.http")
 
 RECEIVE = 65536  # asked of the stream at once
 BLOCK = 262144  # given to the stream at once: under one time-out
 JOIN = 16384  # up to here, copying a piece behind the head costs less than a segment of its own
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4: who knows that we speak HTTP/2 begins with it
 
 
 @frozen
 class Environment:
     """What all connections of a server share."""
 
-    handler: Handler
+    application: Application
     config: HttpConfig
     clock: Callable[[], Instant]
     date: Callable[[], bytes]
     mib: HttpMib
     closing_at: Callable[[], Instant | None]  # the end of the grace, once the server is closing
+    waits: Callable[[], Waits]
+    access: Access | None = None
 
 
 class Session:
     """One connection, from its first byte to its last. `run` it in its own task."""
 
-    __slots__ = ("stream", "since", "conn", "_env", "_events", "_refusal", "_lost", "serving")
+    __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface",
+                 "_events", "_receiving", "_arrived", "_watchers")  # fmt: skip
 
-    def __init__(self, stream: Stream, environment: Environment) -> None:
+    def __init__(self, stream: Stream, environment: Environment, scheme: str = "http") -> None:
         self.stream = stream
         self.since = environment.clock()
         self.conn = ServerConnection(environment.config, self.since)
+        self.scheme = scheme
         self.serving = ""  # the request line, for who looks on
-        self._env = environment
+        self.env = environment
+        self.refusal: Refusal | None = None  # came while an application was reading its body
+        self.lost: Exception | None = None  # the stream's own failure
+        self.preface = b""  # the client speaks HTTP/2: all that it has sent
         self._events: deque[Event] = deque()
-        self._refusal: Refusal | None = None  # came while a handler was reading its body
-        self._lost: Exception | None = None  # the stream's own failure
+        self._receiving = False
+        self._arrived: Happening | None = None
+        self._watchers: list[Happening] = []
+
+    @property
+    def idle(self) -> bool:
+        return self.conn.idle
+
+    @property
+    def requests(self) -> int:
+        return self.conn.requests
 
     async def run(self) -> None:
         """Serve until either side is done. The stream is left to who opened it, or aborted where a response was cut off."""
         try:
             await self._serve()
         except (OSError, ClosedError) as error:
-            if error is not self._lost:
+            if error is not self.lost:
                 raise
             if not self.conn.idle:
-                self._env.mib.Broken += 1
+                self.env.mib.Broken += 1
             self.stream.abort()
         finally:
             self.conn.close()
 
+    async def aclose(self) -> None:
+        """Between two requests: end it. A request in flight goes on, as the last one."""
+        if self.conn.idle:
+            await self.stream.aclose()
+
     async def _serve(self) -> None:
         conn = self.conn
         while True:
-            event = await self._next_event()
-            if isinstance(event, RequestHead):
-                self.serving = f"{event.method} {event.target}"
+            event = self._events.popleft() if self._events else await self._next_event()
+            if type(event) is RequestHead:
+                self.serving = event.target
                 if not await self._exchange(event):
                     return
                 self.serving = ""
-                self._events.clear()  # of the body, what the handler did not read
+                self._events.clear()  # of the body, what the application did not read
                 while conn.draining:
                     await self._receive()
                 if not conn.reusable:
                     break
-                self._events.extend(conn.next_request(self._env.clock()))
+                self._events.extend(conn.next_request(self.env.clock()))
             elif isinstance(event, Refusal):
+                if self.preface:
+                    return
                 await self._refuse(event)
                 break
             else:
@@ -92,7 +126,10 @@ class Session:
 
     async def _receive(self) -> None:
         """Wait for bytes once, or for the deadline."""
-        conn, env = self.conn, self._env
+        if self._receiving:
+            await self._wait_for_other()
+            return
+        conn, env = self.conn, self.env
         now = env.clock()
         deadline = conn.next_deadline(now)
         assert deadline is not None, "nothing is to be received now"
@@ -100,150 +137,172 @@ class Session:
         until = deadline if end is None or end > deadline else end
         if until > now:
             try:
+                self._receiving = True
                 data = await self.stream.receive(RECEIVE, Duration(until - now))
             except TimedOut:
                 now = Instant(max(env.clock(), until))
             except (OSError, ClosedError) as error:
-                self._lost = error
+                self.lost = error
                 raise
             else:
-                self._events.extend(conn.receive_data(data, env.clock()))
+                self._take(data)
                 return
+            finally:
+                self._receiving = False
+                if self._watchers:
+                    self._wake()
         if now < deadline:  # the server is closing, and its grace is over
-            self._lost = ClosedError("the server is closing")
-            raise self._lost
+            self.lost = ClosedError("the server is closing")
+            raise self.lost
         events = conn.handle_timeout(now)
         env.mib.Idle += events == [Closed()]
         self._events.extend(events)
 
+    def _take(self, data: bytes) -> None:
+        conn = self.conn
+        if not conn.requests and data[:3] == b"PRI" and PREFACE.startswith(data[: len(PREFACE)]) and len(data) >= 16:
+            self.preface = data
+        self._events.extend(conn.receive_data(data, self.env.clock()))
+
+    async def _wait_for_other(self) -> None:
+        """A task of the application's is receiving: until it has brought something, or it is time to look at the clock."""
+        waits, now = self.env.waits(), self.env.clock()
+        deadline = self.conn.next_deadline(now)
+        assert deadline is not None
+        if now >= deadline:
+            self._events.extend(self.conn.handle_timeout(now))
+            return
+        self._arrived = waits.event()
+        try:
+            await waits.wait(self._arrived, Duration(deadline - now))
+        except TimedOut:
+            pass
+        finally:
+            self._arrived = None
+        if self.lost is not None:
+            raise self.lost
+
+    async def watch(self, exchange: "Exchange1") -> None:
+        """Receive while a response is made, until the client is gone or the exchange over. Raises nothing."""
+        while not exchange.over and self.lost is None:
+            room = self.env.config.limits.pipeline - self.conn.buffered
+            if self._receiving or room <= 0:  # nothing more is taken of who has pipelined so much: only sending can tell
+                turn = exchange.ending = self.env.waits().event()
+                self._watchers.append(turn)
+                await turn.wait()
+                continue
+            self._receiving = True
+            try:
+                data = await self.stream.receive(room)
+                if data:
+                    self._take(data)
+                elif not exchange.over:
+                    return  # it may still read; but who waits for this has nobody else to ask
+            except (OSError, ClosedError) as error:
+                self.lost = error
+            finally:
+                self._receiving = False
+                self._wake()
+
+    def _wake(self) -> None:
+        """Whoever waits for another's receiving may look again."""
+        if self._arrived is not None:
+            self._arrived.set()
+        while self._watchers:
+            self._watchers.pop().set()
+
     async def _next_event(self) -> Event:
         while not self._events:
             if self.conn.owes_continue:
-                await self._send(self.conn.send(Interim(100)))
+                await self.send(self.conn.send(Interim(100)))
             await self._receive()
         return self._events.popleft()
 
-    async def _send(self, data: bytes) -> None:
-        if not data:
-            return
-        timeout = self._env.config.send_timeout
+    async def send(self, data: bytes | memoryview) -> None:
+        timeout = self.env.config.send_timeout
         try:
             if len(data) <= BLOCK:
-                await self.stream.send_all(data, timeout)
+                await self.stream.send_all(data, timeout)  # type: ignore[arg-type]  # a read-only view is as good
             else:
                 for at in range(0, len(data), BLOCK):
-                    await self.stream.send_all(data[at : at + BLOCK], timeout)
+                    await self.stream.send_all(data[at : at + BLOCK], timeout)  # type: ignore[arg-type]
         except (OSError, ClosedError) as error:
-            self._lost = error
+            self.lost = error
             raise
-        self._env.mib.OutBytes += len(data)
+        self.env.mib.OutBytes += len(data)
 
     # -- one request ------------------------------------------------------------------------------------------------------------
 
-    async def _next_piece(self) -> bytes:
-        """Of the request's body; b"" at its end."""
-        if self._refusal is not None:
-            raise BrokenError(self._refusal.reason)
-        if not self._body_left():
-            return b""
+    async def next_piece(self) -> bytes | RawFields:
+        """Of the request's body; the trailers, or none, at its end."""
+        if self.refusal is not None:
+            raise BrokenError(self.refusal.reason)
+        if not self._events and not self.conn.wants_data:
+            return ()
         event = await self._next_event()
         if isinstance(event, Body):
-            self._env.mib.InBody += len(event.data)
+            self.env.mib.InBody += len(event.data)
             return event.data
         if isinstance(event, Refusal):
-            self._refusal = event
+            self.refusal = event
             raise BrokenError(event.reason)
         assert isinstance(event, End), event
-        return b""
-
-    def _body_left(self) -> bool:
-        return bool(self._events) or self.conn.wants_data
+        return event.trailers
 
     async def _exchange(self, head: RequestHead) -> bool:
-        """From the head of a request to the end of its response. False when the stream was aborted or refused."""
-        env = self._env
+        """From the head of a request to the end of its response. False when that ended the connection."""
+        env = self.env
         env.mib.Requests += 1
-        body = RequestBody(self._next_piece)
-        request = Request(head, body, self.stream.remote_address, self.stream.local_address)
+        exchange = Exchange1(self, head)
+        began = env.clock() if env.access is not None else 0
         try:
-            response = await env.handler(request)
-        except HttpError as error:
-            response = Response.text(f"{error.status} {error.reason}\n", error.status, headers=error.headers)
+            await env.application(exchange)
+            if not exchange.finished:
+                raise UsageError("the application returned before its response was whole")
         except Exception as error:
-            if self._lost is not None:
-                raise self._lost from None
-            if self._refusal is not None:
-                await self._refuse(self._refusal)
-                await self._linger()
-                return False
-            self._blame(request, error)
-            response = Response.text("500 Internal Server Error\n", 500, headers={"connection": "close"})
-        if env.closing_at() is not None:
-            self.conn.last()
-        try:
-            await self._answer(response)
-        except Exception as error:
-            if self._lost is not None:
-                raise self._lost from None
-            if self._refusal is not None:
-                self._count(self._refusal)  # the response was made of the request's own body
+            if self.lost is not None:
+                raise self.lost from None
+            if self.refusal is not None:
+                self._count(self.refusal)
+            elif exchange.aborted:
+                pass
             else:
-                self._blame(request, error)
-            if self.conn.begun:
+                self._blame(head, error)
+            if self.conn.begun or exchange.aborted:
                 self.stream.abort()  # what has gone can't be unsaid: only a cut tells the client that it is not the whole
                 return False
-            await self._send(self.conn.refuse(Refusal(500, "The response could not be written."), env.date()))
+            refusal = self.refusal or Refusal(500, "")
+            await self.send(self.conn.refuse(refusal, env.date()))
+            exchange.status = refusal.status
+            if self.refusal is not None:
+                await self._linger()
+                return False
         finally:
-            body.detach()
+            exchange.over = True
+            if exchange.ending is not None:
+                exchange.ending.set()
+            if env.access is not None:
+                env.access(Entry(head, self.stream.remote_address, exchange.status, exchange.sent, env.clock() - began))
+        if exchange.upgraded:
+            return False
         env.mib.Responses += 1
         return True
 
-    async def _answer(self, response: Response) -> None:
-        conn, date = self.conn, self._env.date()
-        fields = tuple(response.headers)
-        body = response.body
-        if isinstance(body, bytes):
-            head = ResponseHead(response.status, fields, len(body))
-            if len(body) <= JOIN:
-                await self._send(conn.respond(head, body, date))
-                return
-            await self._send(conn.send(head, date))
-            await self._send(conn.send(Body(body)))
-            await self._send(conn.send(End()))
-            return
-        try:
-            await self._answer_in_pieces(ResponseHead(response.status, fields, getattr(body, "length", None)), body, date)
-        finally:
-            aclose = getattr(body, "aclose", None)
-            if aclose is not None:
-                await aclose()
-
-    async def _answer_in_pieces(self, head: ResponseHead, body: AsyncIterable[bytes | memoryview], date: bytes) -> None:
-        conn = self.conn
-        waiting = conn.send(head, date)
-        if not conn.silent:
-            async for piece in body:
-                framed = conn.send(Body(piece))  # type: ignore[arg-type]  # a read-only view is as good, and sent from where it is
-                if len(framed) <= JOIN:
-                    framed = waiting + framed
-                else:
-                    await self._send(waiting)
-                waiting = b""
-                await self._send(framed)
-        await self._send(waiting + conn.send(End()))
-
-    def _blame(self, request: Request, error: Exception) -> None:
-        self._env.mib.HandlerErrors += 1
-        log.error("the handler of %r failed", request, exc_info=error)
+    def _blame(self, head: RequestHead, error: Exception) -> None:
+        self.env.mib.HandlerErrors += 1
+        log.error("the handler of %s %s failed", head.method, head.target, exc_info=error)
 
     # -- the end ------------------------------------------------------------------------------------------------------------------
 
     async def _refuse(self, refusal: Refusal) -> None:
         self._count(refusal)
-        await self._send(self.conn.refuse(refusal, self._env.date()))
+        log.info("refused %s:%d: %d %s", *self.stream.remote_address, refusal.status, refusal.reason)
+        answer = self.conn.refuse(refusal, self.env.date())
+        if answer:
+            await self.send(answer)
 
     def _count(self, refusal: Refusal) -> None:
-        mib = self._env.mib
+        mib = self.env.mib
         if refusal.truncated:
             mib.Truncated += 1
         elif refusal.status == 408:
@@ -253,7 +312,7 @@ class Session:
 
     async def _linger(self) -> None:
         """RFC 9112 9.6: end our side, and read on for a little, so that no reset overtakes the response."""
-        env = self._env
+        env = self.env
         env.mib.Lingered += 1
         end = Instant(env.clock() + env.config.linger_timeout)
         spare = env.config.limits.drain
@@ -269,3 +328,151 @@ class Session:
                 spare -= len(data)
         except (OSError, ClosedError):
             pass  # the response is on its way or lost: there is nobody to tell
+
+
+class Exchange1:
+    """`Exchange` over HTTP/1.1."""
+
+    __slots__ = ("head", "trailers", "status", "sent", "over", "finished", "aborted", "upgraded", "ending", "_session", "_held",
+                 "_started", "_ended")  # fmt: skip
+
+    def __init__(self, session: Session, head: RequestHead) -> None:
+        self.head = head
+        self.trailers: RawFields = ()
+        self.status = 0  # of the response, 0 before there is one
+        self.sent = 0  # bytes of its body
+        self.over = False
+        self.finished = self.aborted = self.upgraded = False
+        self.ending: Happening | None = None  # somebody waits for `over`
+        self._session = session
+        self._held: ResponseHead | None = None  # started, and not sent yet
+        self._started = False
+        self._ended = False  # the request's body
+
+    @property
+    def scheme(self) -> str:
+        return self._session.scheme
+
+    @property
+    def remote_address(self) -> Address:
+        return self._session.stream.remote_address
+
+    @property
+    def local_address(self) -> Address:
+        return self._session.stream.local_address
+
+    @property
+    def silent(self) -> bool:
+        return self.head.method == "HEAD" or self.status in (204, 304)
+
+    async def receive(self) -> bytes:
+        if self._ended:
+            return b""
+        if self.over:
+            raise ClosedError("this exchange is over: its body can't be read any more")
+        piece = await self._session.next_piece()
+        if isinstance(piece, bytes):
+            return piece
+        self.trailers = piece
+        self._ended = True
+        return b""
+
+    async def interim(self, status: int, fields: RawFields = ()) -> None:
+        self._check(started=False)
+        data = self._session.conn.send(Interim(status, fields))
+        if data:
+            await self._session.send(data)
+
+    async def start(self, status: int, fields: RawFields, length: int | None = None) -> None:
+        self._check(started=False)
+        self._held = ResponseHead(status, fields, length)
+        self.status = status
+        self._started = True
+
+    def _head(self) -> bytes:
+        """The head that was held back, or nothing."""
+        held = self._held
+        if held is None:
+            return b""
+        self._held = None
+        session = self._session
+        if session.env.closing_at() is not None:
+            session.conn.last()
+        return session.conn.send(held, session.env.date())
+
+    async def send(self, data: bytes | memoryview) -> None:
+        self._check(started=True)
+        session = self._session
+        head = self._head()
+        framed = session.conn.send(Body(data))  # type: ignore[arg-type]  # a read-only view is as good, and sent from where it is
+        self.sent += len(data)
+        if head:
+            if len(framed) <= JOIN:
+                framed = head + framed
+            else:
+                await session.send(head)
+        if framed:
+            await session.send(framed)
+
+    async def send_file(self, descriptor: int, offset: int, count: int) -> None:
+        if self.silent:
+            self._check(started=True)
+            return
+        left = count
+        async for block in read_blocks(descriptor, offset, offset + count):
+            left -= len(block)
+            await self.send(block)
+        if left:
+            raise UsageError("the file became shorter while it was sent")
+
+    async def finish(self, trailers: RawFields = (), data: bytes = b"") -> None:
+        self._check(started=True)
+        session = self._session
+        conn = session.conn
+        held = self._held
+        if held is not None and held.length is None and not trailers:
+            self._held = ResponseHead(held.status, held.fields, len(data))
+        last = self._head()
+        if data:
+            last += conn.send(Body(data))
+            self.sent += len(data)
+        last += conn.send(End(trailers))
+        self.finished = self.over = True
+        if last:
+            await session.send(last)
+
+    async def flush(self) -> None:
+        """Send the head now, though nothing of the body is there."""
+        self._check(started=True)
+        head = self._head()
+        if head:
+            await self._session.send(head)
+
+    async def upgrade(self, fields: RawFields) -> Stream:
+        self._check(started=False)
+        session = self._session
+        while await self.receive():
+            pass
+        self.over = True
+        head, rest = session.conn.switch(fields)
+        self.status = 101
+        self.upgraded = self.finished = True
+        await session.send(head)
+        return Upgraded(session.stream, rest)
+
+    async def gone(self) -> None:
+        if not self.over:
+            await self._session.watch(self)
+
+    def abort(self) -> None:
+        self.aborted = self.over = True
+
+    def _check(self, started: bool) -> None:
+        if self._session.lost is not None:
+            raise self._session.lost
+        if self.over:
+            raise UsageError("the response is whole, or was given up: nothing can follow")
+        if self._started != started:
+            raise UsageError("a response is started once, before its body" if self._started else "start the response first")
+
+

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextvars
+import time
 from contextlib import AbstractContextManager
 
 import trio
 
 from ...errors import TimedOut
 from ...instant import SECOND, Duration
-from ..waits import Event
+from ..waits import Event, Spawned, Work, log
 
 
 class TrioWaits:
     def now(self) -> int:
         return int(trio.current_time() * SECOND)
+
+    def wall(self) -> int:
+        return int(time.time())
 
     def event(self) -> Event:
         return trio.Event()
@@ -32,3 +37,30 @@ class TrioWaits:
 
     def shield(self) -> AbstractContextManager[object]:
         return trio.CancelScope(shield=True)
+
+    def spawn(self, work: Work) -> Spawned:
+        return TrioTask(work)
+
+
+class TrioTask:
+    """A system task: it belongs to no nursery, and is cancelled when the main task is over."""
+
+    def __init__(self, work: Work) -> None:
+        self._scope = trio.CancelScope()
+        self._over = trio.Event()
+        trio.lowlevel.spawn_system_task(self._run, work, name=work, context=contextvars.copy_context())
+
+    async def _run(self, work: Work) -> None:
+        try:
+            with self._scope:
+                await work()
+        except Exception as error:
+            log.error("Unhandled exception in a task of the stack's", exc_info=error)
+        finally:
+            self._over.set()
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+    async def join(self) -> None:
+        await self._over.wait()

@@ -31,7 +31,7 @@ async def main(client: str, spec: str, host: str) -> None:
     called = time.monotonic()
     async with open_net(spec) as net:
         there = time.monotonic()
-        async with http_server(net, hello, 80):
+        async with http_server(net, 80, hello):
             asking.stdin.write(b"!")
             said, _ = await asking.communicate()
             times = json.loads(said)

@@ -323,7 +323,7 @@ def test_the_date_is_formatted_once_a_second() -> None:
     first = server._date_now()
     assert first == b"Sun, 06 Nov 1994 08:49:37 GMT"
     assert server._date_now() is first
-    assert HttpServer(stack, hello, clock=stack.clock)._date_now() == b""
+    assert HttpServer(stack, hello, clock=stack.clock, wall=lambda: WALL + 1)._date_now() == b"Sun, 06 Nov 1994 08:49:38 GMT"
     assert WALL == 784111777
 
 
