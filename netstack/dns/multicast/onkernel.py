@@ -1,4 +1,8 @@
-"""Port 5353 of the kernel's, on asyncio: shared with whoever has it already, as avahi might."""
+"""Port 5353 of the kernel's, on asyncio: shared with whoever has it already, as avahi might.
+
+What name an address leads back to is for the system's own responder to say. Avahi takes ours for a conflict over its host's name,
+and looks for another name for ever.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ import ipaddress
 import random
 import socket
 import struct
+
+import attrs
 
 from ...errors import AddressInUse, Unreachable
 from ...instant import NEVER, SECOND
@@ -39,7 +45,7 @@ class KernelPort:
         except BaseException:
             self._socket.close()
             raise
-        self.core = Core(random.SystemRandom(), self.now(), self.addresses(), config, alone)
+        self.core = Core(random.SystemRandom(), self.now(), self.addresses(), attrs.evolve(config, reverse=False), alone)
         self._loop.add_reader(self._socket, self._readable)
 
     def _prepare(self, sock: socket.socket) -> None:
