@@ -22,6 +22,7 @@ COMMANDS = {
     "socks": "a proxy on the host into a stack, SOCKS5 and HTTP CONNECT",
     "wire": "a bad cable between two devices",
     "ping": "send echo requests to a host",
+    "mdns": "names and services on the link: browse, resolve, register",
     "doctor": "what this machine can do, and what to do about the rest",
 }
 

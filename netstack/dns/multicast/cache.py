@@ -224,6 +224,12 @@ class Cache:
         self.forgotten(record)
         self.changed(record, False)
 
+    def clear(self) -> None:
+        """Drop all that others have said."""
+        for records in list(self.sets.values()):
+            for record in [record for record in records.values() if not record.own]:
+                self.drop(record)
+
     def forgotten(self, record: Heard) -> None:
         record.at = -1
         self.octets -= record.size

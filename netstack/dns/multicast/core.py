@@ -26,7 +26,7 @@ from .claims import Claims
 from .message import Said
 from .mib import MdnsMib
 from .querier import UNICAST_FOR, Querier
-from .records import Claim, Spec, State, address_specs, another_host, another_instance
+from .records import LONG_AGO, Claim, Spec, State, address_specs, another_host, another_instance
 from .responder import Datagram, Responder
 from .service import Service
 
@@ -67,7 +67,7 @@ class Core:
         self.responder = Responder(self.claims, rng, self.mib, config.payload)
         self.browsers: dict[Browser, None] = {}
         self.now = now
-        until = now + SECOND if alone else now
+        until = now + SECOND if alone else LONG_AGO
         self.querier = Querier(rng, self.mib, config.payload, config.cache, until, self.settle)
         self.host: Claim | None = None
         self.addresses = tuple(addresses)
@@ -101,9 +101,18 @@ class Core:
         """Our addresses are others now (RFC 6762 8.4)."""
         if tuple(addresses) != self.addresses:
             self.now = now
-            self.addresses = tuple(addresses)
-            if self.host is not None:
+            had, self.addresses = self.addresses, tuple(addresses)
+            if self.host is not None and had:
                 self.claims.renew(self.host, now)
+            elif self.host is not None:
+                self.claims.reset(self.host, now, self.claims.soonest(now))  # there was nothing to probe for
+
+    def relink(self, now: int) -> None:
+        """The link may be another (RFC 6762 8, 10.3): forget what was said there, ask again, and probe for all that is ours."""
+        self.now = now
+        self.querier.relink(now)
+        self.claims.restart(now)
+        self.settle()
 
     def offer(self, service: Service, now: int, told: Callable[[Claim], None] = lambda claim: None) -> Claim:
         """Register a service. Raises UsageError."""

@@ -106,6 +106,7 @@ class Mdns:
         self._waits: Waits = None  # type: ignore[assignment]  # both set when it is entered
         self._bell: Bell = None  # type: ignore[assignment]
         self._browses: set[Browse] = set()
+        self._mib = MdnsMib()
         self._forget: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Mdns:
@@ -126,6 +127,7 @@ class Mdns:
             address = self._net.addresses[0].partition("/")[0]
             port = KernelPort("" if address.startswith("127.") else address, self._config)
         self._open = port
+        self._mib = port.core.mib
         if self._wanted:
             self._host = port.core.be(self._wanted, port.now(), self._told)
         names = getattr(self._net, "names", None)
@@ -166,7 +168,8 @@ class Mdns:
 
     @property
     def mib(self) -> MdnsMib:
-        return self._port.core.mib
+        """Its counters, also when it is left."""
+        return self._mib
 
     def _told(self, claim: Claim) -> None:
         log_claim(claim, "this host")
@@ -263,6 +266,12 @@ class Mdns:
         finally:
             port.core.querier.leave(interest)
         return sorted(found)
+
+    def relink(self) -> None:
+        """The link may be another, after a sleep or a new cable: probe for everything again, forget what was heard, ask anew."""
+        port = self._port
+        port.core.relink(port.now())
+        port.stir()
 
     def reconfirm(self, name: str, type: str | int) -> None:
         """Records of this name and type were of no use: they are forgotten unless somebody confirms them (RFC 6762 10.4)."""

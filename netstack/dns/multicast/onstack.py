@@ -6,7 +6,6 @@ from __future__ import annotations
 from ...adapters import PyDatagramUser
 from ...address import Ip4, ip4_text
 from ...cores import Turn
-from ...errors import Unreachable
 from ...instant import NEVER
 from ...stack import Stack
 from ...timers import CallTimer
@@ -84,8 +83,8 @@ class StackPort:
     def _send(self, data: bytes, address: str, port: int, now: int) -> None:
         try:
             self._port.send(data, GROUP_IP if address == GROUP else int(Ip4.parse(address)), port, now, TTL)
-        except Unreachable:
-            return  # no address yet, or none any longer: when there is one, all is announced
+        except OSError:
+            return  # no address, or no device any longer: when there is an address again, all is announced
 
     def close(self) -> None:
         """Say goodbye and go. Closing twice is closing once."""

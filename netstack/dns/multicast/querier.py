@@ -86,7 +86,7 @@ class Querier:
         self.rng = rng
         self.mib = mib
         self.limit = limit
-        self.unicast_until = unicast_until
+        self.unicast_until = unicast_until  # LONG_AGO: never
         self.settled = settled
         self.asks: dict[Key, Ask] = {}
         self.cache = Cache(rng, mib, cache_limit, self.wanted, self.changed, self.stale)
@@ -163,6 +163,16 @@ class Querier:
             ask = self.asks[key] = Ask(name, type)
         ask.hint = RECONFIRM
         ask.next = now
+
+    def relink(self, now: int) -> None:
+        """What was heard was heard elsewhere; the first questions may be answered to us alone again."""
+        self.now = now
+        if self.unicast_until > LONG_AGO:
+            self.unicast_until = now + SECOND
+        self.cache.clear()
+        for ask in self.asks.values():
+            if not ask.hint:
+                self.begin(ask, now)
 
     # -- what the cache says ----------------------------------------------------------------------------------------------------
 

@@ -280,6 +280,22 @@ def test_a_new_address_is_announced_and_the_first_one_probed_for(seed):
     assert all(len([s for s in p.answers if s.type == 1]) == 2 for _, p in ear.responses(at))  # RFC 6762 6.2: all of them
 
 
+def test_a_host_that_has_no_address_yet_probes_when_it_gets_one(seed):
+    from netstack.address import Cidr
+
+    world, (a, b) = quiet_world(seed)
+    ear = Ear(world, b)
+    a.stack.remove_address(a.address)
+    node = Node(world, a, "printer")
+    world.rest(5 * SECOND)
+    assert not ear.heard
+    a.stack.add_address(Cidr.parse("10.0.0.5/16"), world.now)
+    node.port.stir()
+    world.rest(5 * SECOND)
+    assert len(ear.queries()) == 3
+    assert {s.rdata for s in ear.answers() if s.type == 1} == {b"\x0a\0\0\5"}
+
+
 def test_names_are_counted_up_and_cut_where_they_grow_too_long():
     assert text(another_host(host_name("printer"))) == "printer-2.local"
     assert text(another_host(host_name("printer-9"))) == "printer-10.local"

@@ -276,6 +276,21 @@ def test_two_browse_each_other_through_a_lossy_wire(run):
     assert run(scenario, loss=0.2) == ["A._x._udp.local", "B._x._udp.local"]
 
 
+def test_people_hear_of_a_name_that_is_not_the_one_they_chose(run, caplog):
+    """RFC 6762 9."""
+
+    async def scenario(world: World) -> str:
+        a, b = (host.net for host in world.hosts)
+        async with a.mdns("printer") as m:
+            await m.settled(10)
+            async with b.mdns("printer") as n:
+                await n.settled(10)
+        return n.mib.snapshot()["Renamed"]
+
+    assert run(scenario) == 1
+    assert "this host is called printer-2.local on this link: somebody else has printer.local" in caplog.text
+
+
 def test_mistakes_are_said_in_a_sentence(run):
     async def scenario(world: World) -> None:
         a = world.hosts[0].net

@@ -391,6 +391,24 @@ def test_our_own_services_are_found_too_and_our_own_name(seed):
     assert seen[-1].kind == "removed"
 
 
+def test_on_another_link_all_is_asked_and_probed_for_anew(seed):
+    """RFC 6762 8, 10.3."""
+    world, _, ear = asking(seed)
+    other = Node(world, world.host("c"), "c")
+    told = other.want("x.local", A)
+    ear.say(response(address("x.local", "10.0.0.7", ttl=4500)))
+    world.rest(5 * SECOND)
+    at = world.now
+    other.core.relink(world.now)
+    other.port.stir()
+    assert told == [(True, b"\x0a\0\0\7"), (False, b"\x0a\0\0\7")]
+    world.rest(5 * SECOND)
+    queries = ear.queries(at)
+    assert len([packet for _, packet in queries if packet.authority]) == 3
+    assert [q.unicast for _, packet in queries for q in packet.questions if q.type == A][:2] == [True, False]
+    assert [said.rdata for said in ear.answers(at) if said.type == A] == [b"\x0a\0\0\3"] * 2
+
+
 def test_a_flood_of_records_neither_grows_the_cache_nor_pushes_out_what_is_wanted(seed):
     world, node, ear = asking(seed, MdnsConfig(cache=100_000))
     rng = random.Random(seed)
