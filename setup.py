@@ -168,6 +168,7 @@ if __name__ == "__main__":
                 "httpx>=0.27,<0.29",
                 "uvloop>=0.19,<1",
             ],
+            "dns": ["dnspython>=2.4,<3"],
             "trio": ["trio>=0.25,<0.40"],
             "compat": [  # other people's programs, run unchanged: tests/compat
                 "aiohttp>=3.10,<4",

@@ -9,6 +9,7 @@ The map of the house, from the top:
     splice                     two streams joined, without a program in between     tcp/splice.py
     http                       an HTTP/1.1 server, files, pages
     Tls                        TLS over any stack of streams                        tls/
+    DnsServer, Zone, serve_dns a server of names, and what it serves                dns/
     testing                    wires in memory, faults, virtual clocks, captures
     stack                      the wiring: the only file that names every layer
     tcp  udp  ipv4  ethif      the layers
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from .address import Cidr as Cidr
     from .address import Ip4 as Ip4
     from .address import Mac as Mac
+    from .dns.authority.zone import Zone as Zone
+    from .dns.serve.server import DnsServer as DnsServer
+    from .dns.serve.server import serve_dns as serve_dns
     from .errors import Aborted as Aborted
     from .errors import AddressInUse as AddressInUse
     from .errors import BrokenError as BrokenError
@@ -84,6 +88,8 @@ _WHERE = {
     "Net": "runtime.net",
     "splice": "runtime.splice",
     "Tls": "tls.stack",
+    **dict.fromkeys(("DnsServer", "serve_dns"), "dns.serve.server"),
+    "Zone": "dns.authority.zone",
     "new_event_loop": "runtime.loop",
     "run": "runtime.loop",
     "open_world": "runtime.worlds",

@@ -4,20 +4,30 @@ cdef extern from *:
     """
     #define NETSTACK_M31 0x7FFFFFFFU
     #define NETSTACK_M32 0xFFFFFFFFU
+    #define NETSTACK_M64 0xFFFFFFFFFFFFFFFFULL
     #define NETSTACK_MICROSECOND 1000LL
     #define NETSTACK_MILLISECOND 1000000LL
     #define NETSTACK_SECOND 1000000000LL
     #define NETSTACK_NEVER 0x7FFFFFFFFFFFFFFFLL
     #define NETSTACK_MAC_BROADCAST 0xFFFFFFFFFFFFULL
+    #define NETSTACK_SIP0 0x736F6D6570736575ULL
+    #define NETSTACK_SIP1 0x646F72616E646F6DULL
+    #define NETSTACK_SIP2 0x6C7967656E657261ULL
+    #define NETSTACK_SIP3 0x7465646279746573ULL
     #define NETSTACK_MAC_IP4_GROUPS 0x01005E000000ULL
     """
     const unsigned int M31 "NETSTACK_M31"
     const unsigned int M32 "NETSTACK_M32"
+    const unsigned long long M64 "NETSTACK_M64"
     const long long MICROSECOND "NETSTACK_MICROSECOND"
     const long long MILLISECOND "NETSTACK_MILLISECOND"
     const long long SECOND "NETSTACK_SECOND"
     const long long NEVER "NETSTACK_NEVER"
     const unsigned long long MAC_BROADCAST "NETSTACK_MAC_BROADCAST"
+    const unsigned long long SIP0 "NETSTACK_SIP0"
+    const unsigned long long SIP1 "NETSTACK_SIP1"
+    const unsigned long long SIP2 "NETSTACK_SIP2"
+    const unsigned long long SIP3 "NETSTACK_SIP3"
     const unsigned long long MAC_IP4_GROUPS "NETSTACK_MAC_IP4_GROUPS"
 
 cdef enum:

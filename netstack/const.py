@@ -7,6 +7,7 @@ test_twins.py` compares the two files. Constants that nobody computes with stay 
 M16 = 0xFFFF
 M31 = 0x7FFFFFFF
 M32 = 0xFFFFFFFF
+M64 = 0xFFFFFFFFFFFFFFFF
 
 TICK_SHIFT = 20  # a tick of the timer wheel is 2**20 ns, 1.05 ms
 
@@ -114,3 +115,9 @@ MICROSECOND = 1000
 MILLISECOND = 1000000
 SECOND = 1000000000
 NEVER = 0x7FFFFFFFFFFFFFFF  # an Instant that does not come
+
+# SipHash's first state: "somepseudorandomlygeneratedbytes"
+SIP0 = 0x736F6D6570736575
+SIP1 = 0x646F72616E646F6D
+SIP2 = 0x6C7967656E657261
+SIP3 = 0x7465646279746573

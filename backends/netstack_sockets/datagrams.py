@@ -80,6 +80,16 @@ class KernelDatagrams:
     def _on_readable(self) -> None:
         wake(self._reader)
 
+    def attend(self, attend: Callable[[], None]) -> socket.socket:
+        """For who does it himself: the socket, and `attend` is called whenever it can be read, until this port is closed. Raises
+        BusyError, and so does `receive` from then on."""
+        if self._receiving:
+            raise BusyError("another task is already receiving from this port")
+        sock = self._sock
+        self._receiving = True
+        self._loop.add_reader(sock, attend)
+        return sock
+
     async def send(self, data: bytes, address: Address | None = None) -> None:
         target = None
         if address is not None:

@@ -18,10 +18,12 @@ COMMANDS = {
     "serve": "serve an ASGI application, or the files of a folder, over HTTP",
     "smallservers": "echo, discard and the character generator (RFC 862, 863, 864)",
     "run": "run an asyncio program, as it is, on a stack of its own",
+    "dns": "a server of names: zones, forwarding, resolving",
     "forward": "ports of a stack that go on to the host's, and the other way round",
     "socks": "a proxy on the host into a stack, SOCKS5 and HTTP CONNECT",
     "wire": "a bad cable between two devices",
     "ping": "send echo requests to a host",
+    "dig": "ask a name server, and see what it says",
     "mdns": "names and services on the link: browse, resolve, register",
     "doctor": "what this machine can do, and what to do about the rest",
 }

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_net_options(parser: argparse.ArgumentParser) -> None:
-    """--netif, --address, --gateway, --pcap, --fault."""
+    """--netif, --address, --gateway, --dns, --hosts, --pcap, --fault."""
     net = parser.add_argument_group(
         "the net",
         "A SPEC may carry the other options, as in tap:tap0?address=10.79.0.2/24&gateway=10.79.0.1; those given on the command"
@@ -21,6 +21,9 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
     net.add_argument("--netif", "--net", metavar="SPEC", help=device)
     net.add_argument("--address", metavar="CIDR", action="append", default=[], help="own address, 10.79.0.2/24; repeatable")
     net.add_argument("--gateway", metavar="IP", help="where everything else goes")
+    dns = "whom to ask for names: 10.0.0.1, tls://10.0.0.1#dns.example, or system for /etc/resolv.conf's; repeatable"
+    net.add_argument("--dns", metavar="SERVER", action="append", default=[], help=dns)
+    net.add_argument("--hosts", metavar="FILE", help="names of hosts: a file like /etc/hosts, or system for that one itself")
     net.add_argument("--pcap", metavar="FILE", help="write every frame that the stack sees to FILE, as pcapng")
     net.add_argument("--fault", metavar="FAULTS", help="what to do to the traffic, as in loss=0.01,delay=20ms,seed=7")
 
@@ -33,7 +36,16 @@ def open_net(args: argparse.Namespace) -> "Opening":
         raise UsageError(f"on which device? Say {example}")
     from ..runtime.asyncio import open as open_
 
-    return open_(netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault)
+    dns = "system" if args.dns == ["system"] else args.dns or None
+    return open_(
+        netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault, dns=dns, hosts=args.hosts
+    )
+
+
+def may_know_names(args: argparse.Namespace) -> bool:
+    """Do the options, or the SPEC, say where names are known?"""
+    netif = args.netif or os.environ.get("NETSTACK") or ""
+    return bool(args.dns or args.hosts) or any(f"{key}=" in netif for key in ("dns", "hosts", "names"))
 
 
 def port_number(text: str) -> int:

@@ -5,12 +5,13 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..address import ip4_text
 from ..errors import TimedOut, UsageError
 from ..instant import SECOND
 from ..runtime.loop import KERNEL
 from ..runtime.loop import run as run_loop
-from ..runtime.resolve import ipv4
-from .options import add_net_options, count, open_net, positive_seconds
+from ..runtime.names import Names
+from .options import add_net_options, count, may_know_names, open_net, positive_seconds
 from .service import stop_event
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ LARGEST = 65535 - HEADERS
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("host", metavar="HOST", help="an IPv4 address")
+    parser.add_argument("host", metavar="HOST", help="an IPv4 address, or a name that hosts or the DNS know")
     parser.add_argument("-c", dest="count", metavar="N", type=count, help="end after N requests (default: at Ctrl-C)")
     parser.add_argument("-i", dest="interval", metavar="SECONDS", type=positive_seconds, default=1.0, help="between requests (1)")
     parser.add_argument("-s", dest="size", metavar="BYTES", type=int, default=56, help="of payload (56)")
@@ -32,7 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not 0 <= args.size <= LARGEST:
         raise UsageError(f"-s {args.size} doesn't fit in a datagram: ask for 0 to {LARGEST} bytes")
-    ipv4(args.host)
+    if not may_know_names(args):
+        Names().ipv4(args.host)  # a mistake is told before the device is opened
     return run_loop(ping(args), net=KERNEL[0])
 
 
@@ -65,12 +67,14 @@ async def ping(args: argparse.Namespace) -> int:
     async with open_net(args) as net:
         if not hasattr(net, "ping"):
             raise UsageError(f"{net.name} have no ping: name a device, like --netif tap:tap0, or use the system's own ping")
-        print(f"PING {args.host} {args.size}({args.size + HEADERS}) bytes of data.", flush=True)
+        target = ip4_text(await net.address_of(args.host))
+        shown = args.host if args.host == target else f"{args.host} ({target})"
+        print(f"PING {shown} {args.size}({args.size + HEADERS}) bytes of data.", flush=True)
         started = loop.time()
         waiting: set[asyncio.Task[Any]] = set()  # at most wait / interval of them
         while not stop.is_set() and (args.count is None or tally.sent < args.count):
             tally.sent += 1
-            task = loop.create_task(ask(net, args, tally, tally.sent))
+            task = loop.create_task(ask(net, args, target, tally, tally.sent))
             waiting.add(task)
             if tally.sent != args.count:
                 await wait_until(stop, started + tally.sent * args.interval)
@@ -85,10 +89,10 @@ async def ping(args: argparse.Namespace) -> int:
     return 0 if tally.times else 1
 
 
-async def ask(net: "Net", args: argparse.Namespace, tally: Tally, sequence: int) -> None:
+async def ask(net: "Net", args: argparse.Namespace, target: str, tally: Tally, sequence: int) -> None:
     """One request, and the line about it."""
     try:
-        rtt = await net.ping(args.host, size=args.size, timeout=args.wait)
+        rtt = await net.ping(target, size=args.size, timeout=args.wait)
     except TimedOut:
         line = f"no answer for icmp_seq={sequence} in {args.wait:g} s"
     except OSError as error:
@@ -96,7 +100,7 @@ async def ask(net: "Net", args: argparse.Namespace, tally: Tally, sequence: int)
     else:
         milliseconds = rtt * 1000 / SECOND
         tally.times.append(milliseconds)
-        line = f"{args.size + 8} bytes from {args.host}: icmp_seq={sequence} time={milliseconds:.3g} ms"
+        line = f"{args.size + 8} bytes from {target}: icmp_seq={sequence} time={milliseconds:.3g} ms"
     print(line, flush=True)
 
 

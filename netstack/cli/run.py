@@ -26,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--net", metavar="SPEC", help="the device: tap:tap0, tun:tun0, loopback:, or posix (default: $NETSTACK)")
     parser.add_argument("--address", metavar="CIDR", action="append", default=[], help="own address, 10.79.0.2/24; repeatable")
     parser.add_argument("--gateway", metavar="IP", help="where everything else goes")
-    parser.add_argument("--hosts", metavar="FILE", help="names of hosts, as in /etc/hosts")
+    parser.add_argument("--dns", metavar="SERVER", action="append", default=[], help="whom to ask for names; repeatable; or system")
+    parser.add_argument("--hosts", metavar="FILE", help="names of hosts, as in /etc/hosts; or system")
     parser.add_argument("--names", choices=("own", "system"), help="system: ask the system's resolver for other names")
     parser.add_argument("--pcap", metavar="FILE", help="write every frame that the stack sees to FILE, as pcapng")
     parser.add_argument("--fault", metavar="FAULTS", help="what to do to the traffic, as in loss=0.01,delay=20ms,seed=7")
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime.threads.patch import patch
 
     said = {"addresses": args.address, "gateway": args.gateway, "hosts": args.hosts, "names": args.names, "pcap": args.pcap}
-    options: dict[str, Any] = {name: value for name, value in (said | {"fault": args.fault}).items() if value}
+    said |= {"fault": args.fault, "dns": "system" if args.dns == ["system"] else args.dns}
+    options: dict[str, Any] = {name: value for name, value in said.items() if value}
     if net in KERNEL and options:
         raise UsageError(f"{', '.join(options)} can't be said of the kernel's network: leave it out, or name a device in --net")
     sys.argv = [args.program, *args.arguments]

@@ -7,7 +7,7 @@ cimport netstack.dns.const as dc
 cdef class Ask:
     cdef readonly bytearray buf
     cdef readonly int id, flags, type, rclass, version, verdict, payload, limit
-    cdef readonly bint edns, do
+    cdef readonly bint edns, do, nsid
     cdef readonly bytes key
     cdef readonly Py_ssize_t cookie_at, cookie_n, end, n
     cpdef void clear(self) except *
@@ -15,7 +15,7 @@ cdef class Ask:
     cpdef int read_at(self, object data, Py_ssize_t o, Py_ssize_t n) except -1
     @cython.locals(b=bytearray, qd=int, additional=int, o=Py_ssize_t, c=int)
     cdef int parse(self, Py_ssize_t n) except -1
-    @cython.locals(b=bytearray, size=int)
+    @cython.locals(b=bytearray, size=int, code=int)
     cdef int parse_opt(self, Py_ssize_t o, Py_ssize_t n) except -1
     cdef void head(self, int flags, int an, int ns, int ar) except *
     @cython.locals(b=bytearray)

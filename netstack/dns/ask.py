@@ -18,10 +18,10 @@ class Ask:
     """`payload`: what we say, and keep to, as the longest datagram that we take and send (RFC 6891 6.2.5).
 
     After `read`: `id`, `flags`, `type`, `rclass`; `key`, the name in small letters followed by type and class; `edns`, `do`,
-    `version`, `cookie_n` octets of cookie at `cookie_at` of `buf`; `limit` for the answer over UDP; `end` of the question.
+    `version`, `cookie_n` octets of cookie at `cookie_at` of `buf`, `nsid` where that is asked for; `limit` for the answer over UDP; `end` of the question.
     """
 
-    __slots__ = ("buf", "cookie_at", "cookie_n", "do", "edns", "end", "flags", "id", "key", "limit", "n", "payload", "rclass",
+    __slots__ = ("buf", "cookie_at", "cookie_n", "do", "edns", "end", "flags", "id", "key", "limit", "n", "nsid", "payload", "rclass",
                  "type", "verdict", "version")  # fmt: skip
 
     def __init__(self, payload: int = 1232) -> None:
@@ -34,7 +34,7 @@ class Ask:
     def clear(self) -> None:
         self.verdict = SILENCE
         self.id = self.flags = self.type = self.rclass = self.version = self.cookie_at = self.cookie_n = 0
-        self.edns = self.do = False
+        self.edns = self.do = self.nsid = False
         self.limit = dc.MIN_PAYLOAD
         self.end = dc.HEADER
 
@@ -115,7 +115,10 @@ class Ask:
             size = raw.g16(b, o + 2)
             if size > n - o - 4:
                 return 2
-            if raw.g16(b, o) == dc.COOKIE and self.cookie_n == 0:
+            code = raw.g16(b, o)
+            if code == dc.NSID:
+                self.nsid = True
+            elif code == dc.COOKIE and self.cookie_n == 0:
                 if size != 8 and (size < 16 or size > 40):
                     return 2  # RFC 7873 5.2.2
                 self.cookie_at = o + 4

@@ -16,9 +16,11 @@ RA = 0x0080
 AD = 0x0020
 CD = 0x0010
 OPCODE = 0x7800
+UPDATE = 5 << 11  # the opcode, where it stands
 DO = 0x8000  # of the OPT record's flags (RFC 3225)
 
 IN = 1
+NONE_CLASS = 254
 ANY_CLASS = 255
 
 A = 1
@@ -35,4 +37,30 @@ NSEC3 = 50
 DNAME = 39
 TSIG = 250
 ANY = 255
-COOKIE = 10  # the option (RFC 7873)
+NSID = 3  # options (RFC 5001, RFC 7873)
+COOKIE = 10
+
+# rcodes
+NXDOMAIN = 3
+BADCOOKIE = 23  # RFC 7873 8
+
+# kinds of responses, as limits on their rates tell them apart, and what becomes of one (serve/limiter.py)
+RESPONSES = 0
+REFERRALS = 1
+NODATA = 2
+NXDOMAINS = 3
+ERRORS = 4
+ALL = 5
+SEND = 0
+DROP = 1
+SLIP = 2
+ACCOUNT = 16  # octets
+ACCOUNTS = 64  # of a set of four
+
+# what a server knows of its client by the cookie (serve/cookies.py)
+STRANGER = 1
+KNOWN = 2
+COOKIE_OPTION = 28  # octets of the option in an answer: code, length, the client's 8, ours 16
+COOKIE_LIFE = 3600  # seconds (RFC 9018 4.3)
+COOKIE_RENEW = 1800
+COOKIE_EARLY = 300

@@ -33,3 +33,6 @@ cpdef Message decode(object data, bint multicast=*)
 
 @cython.locals(i=int, name=bytes, type=int, rclass=int, ttl="long long", size=int)
 cdef void records(Reader r, Message m, int section, int n, list into) except *
+
+@cython.locals(r=Reader, qd=int, n=int, ar=int, i=int, at=Py_ssize_t)
+cpdef Py_ssize_t last_record(bytes data) except -2

@@ -67,7 +67,7 @@ class Record:
 
 class Message:
     """`flags` are the sixteen bits after the id: QR, opcode, AA, TC, RD, RA, Z, AD, CD, and four of the rcode. The OPT record is
-    `edns` and does not stand in `additional`."""
+    `edns` and does not stand in `additional`; a TSIG record stands there, as the last (`tsig.py` verifies it, on the octets)."""
 
     __slots__ = ("additional", "answer", "authority", "edns", "flags", "id", "question")
 
@@ -127,6 +127,9 @@ class Message:
     def encode(self, limit: int = dc.MAX_MESSAGE, *, pad: int = 0, exact: bool = False) -> bytes:
         """The wire form, at most `limit` octets. What does not fit is left out by whole sets, and TC says so where they were of the
         answer or the authority section (RFC 2181 9); additional records are left out silently."""
+        more = self.additional
+        if more and more[-1].type == dc.TSIG:
+            return self._encode_signed(limit, pad, exact)
         b = Builder(limit, self.edns, exact)
         b.begin(self.id, self.flags)
         for q in self.question:
@@ -138,6 +141,19 @@ class Message:
         else:
             _put(b, 3, self.additional)
         return b.finish(pad)
+
+    def _encode_signed(self, limit: int, pad: int, exact: bool) -> bytes:
+        """With the TSIG record behind all others, the OPT record too (RFC 8945 5.1)."""
+        t = self.additional.pop()
+        try:
+            tail = Builder(dc.MAX_MESSAGE)
+            tail.record(3, t.name, t.type, t.rclass, t.ttl, t.rdata)
+            last = tail.finish()[dc.HEADER :]
+            wire = self.encode(limit - len(last), pad=pad, exact=exact)
+        finally:
+            self.additional.append(t)
+        count = int.from_bytes(wire[10:12], "big") + 1
+        return wire[:10] + count.to_bytes(2, "big") + wire[12:] + last
 
 
 def _put(b: Builder, section: int, records: list[Record]) -> bool:
@@ -208,6 +224,43 @@ def records(r: Reader, m: Message, section: int, n: int, into: list[Record]) -> 
                 raise r.fail("a second OPT record")  # RFC 6891 6.1.1: FORMERR
             m.edns = from_record(rclass, ttl, r.take(size))
             continue
+        if type == dc.TSIG and (section != 4 or i < n):
+            raise r.fail("a TSIG record that isn't the last of the message")  # RFC 8945 5.2: FORMERR
         if ttl > dc.MAX_TTL:
             ttl = 0  # RFC 2181 8
+        if size == 0 and rclass >= dc.NONE_CLASS and m.flags & dc.OPCODE == dc.UPDATE:
+            into.append(Record(name, type, rclass, ttl, b""))  # RFC 2136 2.4, 2.5: of class NONE or ANY, all of a type are meant
+            continue
         into.append(Record(name, type, rclass, ttl, r.rdata(type, size)))
+
+
+def last_record(data: bytes) -> int:
+    """Where the last record of the additional section begins; -1 where that is empty. Raises WireError.
+
+    Without a look at what is before: for who wants a signature's record, of messages that are decoded afterwards.
+    """
+    r = Reader(data)
+    if r.end < dc.HEADER:
+        raise WireError(f"a message of {r.end} octets: its header has 12")
+    r.o = 4
+    qd = r.u16()
+    n = r.u16()
+    n += r.u16()
+    ar = r.u16()
+    n += ar
+    if ar == 0:
+        return -1
+    i = 0
+    while i < qd:
+        r.skip_name()
+        r.skip(4)
+        i += 1
+    at = r.o
+    i = 0
+    while i < n:
+        at = r.o
+        r.skip_name()
+        r.skip(8)
+        r.skip(r.u16())
+        i += 1
+    return at

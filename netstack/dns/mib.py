@@ -126,8 +126,11 @@ class ServerMib(Group):
         "PendingRej": "refused: too many answers are owed already",
         # dropped
         "InRunts": "dropped: shorter than a header",
+        "RateDropped": "dropped: over the rate of the client's network",
+        "RateSlipped": "over that rate, and sent with TC, to be asked again over TCP",
         "InResponses": "dropped: a response; to answer it would keep two servers talking for ever",
         "OutFailed": "dropped: an answer that the network did not take",
+        "Faults": "dropped: the server itself failed; the log says how",
         # streams
         "TCPConnections": "connections that were accepted",
         "TCPHighWater": "closed: too many connections; the longest idle makes room",
@@ -182,8 +185,11 @@ class ServerMib(Group):
         self.QryNotimp = 0
         self.PendingRej = 0
         self.InRunts = 0
+        self.RateDropped = 0
+        self.RateSlipped = 0
         self.InResponses = 0
         self.OutFailed = 0
+        self.Faults = 0
         self.TCPConnections = 0
         self.TCPHighWater = 0
         self.TCPClientHighWater = 0
@@ -191,3 +197,79 @@ class ServerMib(Group):
         self.TCPSlow = 0
         self.TCPStuck = 0
         self.TCPMangled = 0
+
+
+class SecondaryMib(Group):
+    MEANING = {
+        "Checks": "looks at a primary's serial, and first transfers",
+        "UpToDate": "of these, ended with nothing to do",
+        "XfrWhole": "zones that came as a whole",
+        "XfrChanges": "zones that came as changes",
+        "XfrFallbacks": "changes that could not be used: the whole zone was asked for",
+        "XfrFailures": "primaries that could not be reached, refused, or sent what is not lawful",
+        "GaveUp": "rounds in which no primary helped: again after the SOA's retry",
+        "Expired": "copies that nothing is answered from any longer",
+        "NotifyIn": "notifications that led to a look",
+        "NotifyNotNeeded": "notifications of a serial that we have",
+        "NotifyRefused": "notifications from somebody else than a primary",
+        "InForged": "dropped: answers about the serial with another id or question, or unsigned",
+    }
+    __slots__ = tuple(MEANING)
+
+    def __init__(self) -> None:
+        self.Checks = 0
+        self.UpToDate = 0
+        self.XfrWhole = 0
+        self.XfrChanges = 0
+        self.XfrFallbacks = 0
+        self.XfrFailures = 0
+        self.GaveUp = 0
+        self.Expired = 0
+        self.NotifyIn = 0
+        self.NotifyNotNeeded = 0
+        self.NotifyRefused = 0
+        self.InForged = 0
+
+
+class RecursionMib(Group):
+    MEANING = {
+        "Questions": "questions that came",
+        "Local": "of these, about names that are answered here (RFC 6761, RFC 6303)",
+        "FailuresRemembered": "of these, tried in vain a moment ago (RFC 9520)",
+        "Walks": "of these, that had to be found out",
+        "Sent": "queries sent, over UDP or TCP",
+        "Primings": "times that the root's servers have said who they are (RFC 9609)",
+        "Referrals": "referrals followed",
+        "Fetches": "addresses of servers looked for, since no glue came along",
+        "FetchesRefused": "not looked for: one question may not cause more (NXNSAttack)",
+        "Circles": "not looked for: that is what is being looked for",
+        "AliasLoops": "chains of aliases that were too long, or closed",
+        "Lame": "responses of servers that don't serve the zone",
+        "LameBelieved": "of these, taken for want of better",
+        "MinimisedFailed": "names cut short that nobody answered to: the whole one was asked for (RFC 9156 3)",
+        "EmptyDenied": "servers that denied a name with others below it",
+        "BudgetSpent": "questions that would have caused more queries, or taken longer, than one may",
+        "Failures": "questions that ended without an answer",
+        "Stale": "of these, answered with what had expired (RFC 8767)",
+    }
+    __slots__ = tuple(MEANING)
+
+    def __init__(self) -> None:
+        self.Questions = 0
+        self.Local = 0
+        self.FailuresRemembered = 0
+        self.Walks = 0
+        self.Sent = 0
+        self.Primings = 0
+        self.Referrals = 0
+        self.Fetches = 0
+        self.FetchesRefused = 0
+        self.Circles = 0
+        self.AliasLoops = 0
+        self.Lame = 0
+        self.LameBelieved = 0
+        self.MinimisedFailed = 0
+        self.EmptyDenied = 0
+        self.BudgetSpent = 0
+        self.Failures = 0
+        self.Stale = 0

@@ -321,7 +321,11 @@ def to_text(type: int, rdata: bytes) -> str:
 
 def from_text(type: int, said: str, origin: bytes = ROOT) -> bytes:
     """The wire form of what a zone file says; names without a final dot are relative to `origin`. Raises UsageError."""
-    words = Words(said)
+    return from_words(type, Words(said), origin)
+
+
+def from_words(type: int, words: Words, origin: bytes = ROOT) -> bytes:
+    """The same, of what is cut into words already."""
     if words.words[:1] == ["\\#"]:
         return _unknown(type, words)
     form = FORMS.get(type)

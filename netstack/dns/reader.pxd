@@ -29,6 +29,9 @@ cdef class Reader:
     @cython.locals(b=bytearray, p=Py_ssize_t, end=Py_ssize_t, first=Py_ssize_t, low=Py_ssize_t, n=Py_ssize_t, jumps=int, after=Py_ssize_t,
                    c=int, target=Py_ssize_t)
     cpdef bytes name(self)
+    cpdef void skip(self, Py_ssize_t n) except *
+    @cython.locals(b=bytearray, p=Py_ssize_t, end=Py_ssize_t, c=int)
+    cpdef void skip_name(self) except *
     @cython.locals(b=bytearray, p=Py_ssize_t, c=int)
     cpdef bytes plain_name(self)
     @cython.locals(outer=Py_ssize_t, start=Py_ssize_t, data=bytes, layout=bytes)

@@ -146,6 +146,31 @@ class Reader:
         self.last = raw.take(self.scratch, 0, n)
         return self.last
 
+    def skip(self, n: int) -> None:
+        self.need(n)
+        self.o += n
+
+    def skip_name(self) -> None:
+        """Past a name, wherever its pointer leads."""
+        b = self.b
+        p = self.o
+        end = self.end
+        while p < end:
+            c = raw.g8(b, p)
+            if c >= 192:
+                p += 2
+                break
+            if c > 63:
+                raise self.fail(f"a label of type {c >> 6}")
+            p += c + 1
+            if c == 0:
+                break
+        else:
+            raise self.fail("a name runs past the end")
+        if p > end:
+            raise self.fail("a name runs past the end")
+        self.o = p
+
     def plain_name(self) -> bytes:
         """A name that must not be compressed."""
         b = self.b

@@ -27,9 +27,9 @@ class Words:
 
     __slots__ = ("at", "text", "words")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, words: list[str] | None = None) -> None:
         self.text = text
-        self.words = split(text)
+        self.words = split(text) if words is None else words
         self.at = 0
 
     def left(self) -> bool:

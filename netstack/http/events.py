@@ -15,18 +15,38 @@ RawFields = tuple[tuple[bytes, bytes], ...]
 Version = tuple[int, int]
 
 
-@frozen
 class RequestHead:
     """The request line and the header section (RFC 9112 3, 5)."""
 
-    method: str
-    target: str  # as it stood in the request line
-    version: Version  # (1, 0) or (1, 1): a higher minor version is read as 1.1 (RFC 9110 2.5)
-    fields: RawFields
-    length: int | None  # of the body, or None when it comes in chunks
-    keep_alive: bool  # the client's wish (RFC 9112 9.3)
-    expects_continue: bool  # it waits for a 100 before it sends the body (RFC 9110 10.1.1)
-    upgrade: bytes = b""  # the protocols that it would rather speak (RFC 9110 7.8); of HTTP/2 the :protocol (RFC 8441 4)
+    __slots__ = ("method", "target", "version", "fields", "length", "keep_alive", "expects_continue", "upgrade")
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        version: Version,
+        fields: RawFields,
+        length: int | None,
+        keep_alive: bool,
+        expects_continue: bool,
+        upgrade: bytes = b"",
+    ) -> None:
+        self.method = method
+        self.target = target  # as it stood in the request line
+        self.version = version  # (1, 0) or (1, 1): a higher minor version is read as 1.1 (RFC 9110 2.5)
+        self.fields = fields
+        self.length = length  # of the body, or None when it comes in chunks
+        self.keep_alive = keep_alive  # the client's wish (RFC 9112 9.3)
+        self.expects_continue = expects_continue  # it waits for a 100 before it sends the body (RFC 9110 10.1.1)
+        self.upgrade = upgrade  # the protocols that it would rather speak (RFC 9110 7.8); of HTTP/2 the :protocol (RFC 8441 4)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RequestHead) and all(getattr(self, name) == getattr(other, name) for name in RequestHead.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"RequestHead({', '.join(f'{name}={getattr(self, name)!r}' for name in RequestHead.__slots__)})"
 
 
 @frozen

@@ -31,7 +31,10 @@ from .net import Net
 from .reactor import clock_of
 
 if TYPE_CHECKING:
+    from .lookups import Dns, Servers
     from .trio.opening import TrioOpening
+
+HOSTS = "/etc/hosts"
 
 
 class Opening:
@@ -89,8 +92,10 @@ class Opening:
         return stack
 
 
-def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> tuple[Stack, Names]:
-    """The stack for which `open` was asked, on its device, and the names that it knows."""
+def prepare(
+    netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int
+) -> tuple[Stack, Names, Servers | Dns | None]:
+    """The stack for which `open` was asked, on its device, the names that it knows, and who is asked for others."""
     plan = Plan.merge(netif, addresses, options)
     device = open_netif(plan.spec) if plan.spec is not None else netif
     assert not isinstance(device, str)
@@ -101,15 +106,17 @@ def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[s
     except BaseException:
         device.close()
         raise
-    return stack, plan.names
+    return stack, plan.names, plan.dns
 
 
 def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
     """A net at work on `loop`, which need not run yet. Whoever has it closes it; its addresses may still be probed for. Raises what
     `open` does."""
-    stack, names = prepare(netif, addresses, options, clock_of(loop)())
+    stack, names, dns = prepare(netif, addresses, options, clock_of(loop)())
     try:
         net = Net(stack, loop, names)
+        if dns is not None:
+            net.dns = dns
         net.start()
     except BaseException:
         stack.netif.close()
@@ -128,13 +135,14 @@ class Plan:
     fault: str | None
     rng: Rng
     names: Names
+    dns: Servers | Dns | None
 
     @classmethod
     def merge(cls, netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
         taken: dict[str, tuple[str, ...]] = {}
         spec = Spec.parse(netif) if isinstance(netif, str) else None
         if spec is not None:
-            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed", "hosts", "names")
+            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed", "hosts", "names", "dns")
 
         def one(key: str) -> str | None:
             said = options.get(key)
@@ -151,7 +159,12 @@ class Plan:
         seed = one("seed")
         rng: Rng = random.SystemRandom() if seed is None else random.Random(seed)
         names = read_names(options.get("hosts") or one("hosts"), one("names"))
-        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng, names)
+        dns: Any = options.get("dns")
+        if dns is None and (written := taken.get("dns", ())):
+            dns = "system" if written == ("system",) else written
+        if dns is not None and names.system:
+            raise UsageError("names=system has the system's resolver answer, and dns= others: choose one of them")
+        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng, names, dns)
 
     def wrap(self, device: Netif) -> Netif:
         """Faults next to the device, the capture above them: it shows what the stack saw."""
@@ -172,7 +185,7 @@ def read_names(hosts: Mapping[str, str | Iterable[str]] | str | None, others: st
     if others not in (None, "own", "system"):
         raise UsageError(f"names={others} is neither own nor system: write names=system to ask the system's resolver")
     if isinstance(hosts, str):
-        return Names.read(hosts, others == "system")
+        return Names.read(HOSTS if hosts == "system" else hosts, others == "system")
     return Names(hosts, others == "system")
 
 
@@ -187,6 +200,7 @@ def open(
     config: StackConfig | None = None,
     hosts: Mapping[str, str | Iterable[str]] | str | None = None,
     names: str | None = None,
+    dns: Servers | Dns | None = None,
 ) -> Opening:
     """A host of its own on `netif`, for as long as the `async with` block runs.
 
@@ -197,14 +211,19 @@ def open(
     pcap       a file that gets every frame the stack sees, as pcapng
     fault      what to do to the traffic: "loss=0.01,delay=20ms,seed=7"
     seed       makes chance repeatable (initial sequence numbers, ports); only for tests
-    hosts      names of hosts and their addresses, or a file like /etc/hosts
+    hosts      names of hosts and their addresses, or a file like /etc/hosts, or "system" for that one itself
+    dns        who is asked for other names, over this net: servers, ["10.0.0.1"] or ["tls://10.0.0.1#dns.example"]; "system" for
+               those of /etc/resolv.conf; or a Resolver. `net.dns` can be set later too
     names      "system" has the system's resolver answer for other names, over the host's own network; "own", the default, doesn't
 
     In a task of trio's the block gives a `TrioNet`; `netstack.runtime.trio.open` is the same and tells the type checker.
 
     Raises UsageError for what can't be, OSError where the device can't be had.
     """
-    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names}
+    options = {
+        "gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names,
+        "dns": dns,
+    }  # fmt: skip
     return Opening(netif, addresses, options)
 
 

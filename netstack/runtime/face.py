@@ -16,11 +16,13 @@ from ..stack import Stack
 from ..tcp.connection import Connection
 from .base import Crank
 from .current import run_on
-from .names import Names
+from .names import Host, Names
 
 if TYPE_CHECKING:
+    from ..dns.client.answer import Answer
     from ..dns.multicast.core import MdnsConfig
     from ..dns.multicast.mdns import Mdns
+    from .lookups import Dns, Lookups, Servers
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ class NetFace:
         self._crank = crank
         self._owns = owns
         self._closed = False
+        self._lookups: Lookups | None = None
         self._closers: list[Callable[[], None]] = []
 
     @property
@@ -71,6 +74,54 @@ class NetFace:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    # -- names that it doesn't know itself ------------------------------------------------------------------------------------
+
+    @property
+    def lookups(self) -> Lookups:
+        """How they are found out (lookups.py)."""
+        if self._lookups is None:
+            from .lookups import Lookups
+
+            self._lookups = Lookups(self)
+        return self._lookups
+
+    @property
+    def dns(self) -> Dns | None:
+        """Who is asked for names that are not in `hosts=`. Set it to servers, `["10.0.0.1"]` or `["tls://10.0.0.1#dns.example"]`,
+        to "system" for those of /etc/resolv.conf, to a `Resolver`, or to None. Raises UsageError, OSError."""
+        return None if self._lookups is None else self._lookups.resolver
+
+    @dns.setter
+    def dns(self, whom: Servers | Dns | None) -> None:
+        self.lookups.ask(whom)
+
+    def asks(self, host: Host, flags: int = 0) -> bool:
+        """Is `host` a name for the DNS, or for somebody of its own (`Names.special`)?"""
+        return (self._lookups is not None or bool(self.names.special)) and self.lookups.asks(host, flags)
+
+    async def address_of(self, host: str) -> int:
+        """An IPv4 address of `host`. Raises UsageError for what is no name here and can't be asked for, Unreachable for a name that
+        has none."""
+        known = self.names.find_ipv4(host)
+        if known is not None:
+            return known
+        if not self.asks(host):
+            return self.names.ipv4(host)
+        found = await self.lookups.ipv4(host)
+        self.check()  # it may have been closed meanwhile
+        return found
+
+    async def resolve(
+        self, name: str | bytes, type: str | int = "A", *, timeout: float | None = None, dnssec: bool = False
+    ) -> Answer:
+        """The records of a name, with TTL, server and time: `dns.client.resolver.Resolver.resolve`. `hosts=` and the search list
+        have no part in it. Raises ResolutionError, a socket.gaierror, and UsageError, also where nobody can be asked."""
+        self.check()
+        resolver = self.dns
+        if resolver is None:
+            raise UsageError('this net has nobody to ask: open it with dns=["10.0.0.1"], or set net.dns')
+        return await resolver.resolve(name, type, timeout=timeout, dnssec=dnssec)
 
     async def run(self, program: Awaitable[T]) -> T:
         """Await `program` with this net as the one that its tasks mean when they name none (current.py)."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KERNEL = ("posix", "posix:")  # a net that is none: the kernel's sockets
-OPTIONS = ("gateway", "pcap", "fault", "seed", "config", "hosts", "names")
+OPTIONS = ("gateway", "pcap", "fault", "seed", "config", "hosts", "names", "dns")
 
 
 def run(
@@ -55,7 +55,7 @@ def new_event_loop(
     the kernel's. The loop has it as `loop.net`, and closes it.
 
     base      "asyncio", "uvloop" or a class of loops; or else what NETSTACK_LOOP says, or asyncio's
-    options   those of `netstack.open`: addresses, gateway, pcap, fault, seed, config, hosts, names
+    options   those of `netstack.open`: addresses, gateway, pcap, fault, seed, config, hosts, names, dns
 
     Raises UsageError for what can't be, OSError where the device can't be had.
     """

@@ -1,8 +1,8 @@
 """Names as a net knows them: what `getaddrinfo` and `getnameinfo` answer without asking anybody.
 
 Literals, `localhost` (RFC 6761 6.3), and the table that the user gives, as /etc/hosts is one. A name that is none of them is
-unknown: a question to the system's resolver would leave by the host's own network, which a program on a net of its own may not
-even know about. Who wants it says `names="system"`.
+asked of the DNS where the net has servers (lookups.py), and else unknown: a question to the system's resolver would leave by the
+host's own network, which a program on a net of its own may not even know about. Who wants it says `names="system"`.
 
 Shapes, order and error codes are glibc's, since programs look at them.
 """
@@ -58,7 +58,7 @@ def literal(host: Host, port: Port, family: int, kind: int, proto: int, *rest: i
         number = int(port or 0)
     except (TypeError, ValueError):
         return None
-    text = _text(host)
+    text = text_of(host)
     if "%" in text:
         return None
     for af in (socket.AF_INET, socket.AF_INET6) if family == socket.AF_UNSPEC else (family,):
@@ -113,21 +113,21 @@ class Names:
 
     def knows(self, host: Host) -> bool:
         """Can it answer for `host` without a resolver?"""
-        return not isinstance(host, (str, bytes)) or bool(self._look_up(_text(host), 0))
+        return not isinstance(host, (str, bytes)) or not host or bool(self._look_up(text_of(host), 0))
 
     def specialist(self, host: Host) -> Special | None:
         """Who looks up names that end as `host` does, where it is not known here."""
         if not self.special or self.knows(host):
             return None
         assert isinstance(host, (str, bytes))  # whatever else it is, is known
-        return self.special.get(_key(_text(host)).rpartition(".")[2])
+        return self.special.get(_key(text_of(host)).rpartition(".")[2])
 
     async def ask_specialist(
         self, ask: Special, host: Host, port: Port, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[AddrInfo]:
         """As `getaddrinfo`, of what he finds."""
         assert isinstance(host, (str, bytes))
-        text = _text(host)
+        text = text_of(host)
         found = () if flags & socket.AI_NUMERICHOST else await ask(text, family)
         return Names({text: found} if found else {}).getaddrinfo(host, port, family, type, proto, flags)
 
@@ -136,16 +136,27 @@ class Names:
         known = self._at_once.get(host)
         if known is not None:
             return known
-        for address in self._look_up(_text(host), 0) if isinstance(host, str) else ():
+        number = self.find_ipv4(host)
+        if number is None:
+            raise UsageError(
+                f"{host!r} is neither an IPv4 address nor a host that is known here: write one like 10.79.0.2, name it in hosts=,"
+                " or give dns= a server to ask"
+            )
+        return number
+
+    def find_ipv4(self, host: str) -> int | None:
+        """The first IPv4 address of `host`; None where there is none. What it says once it says at once from then on."""
+        known = self._at_once.get(host)
+        if known is not None:
+            return known
+        for address in self._look_up(text_of(host), 0) if isinstance(host, str) else ():
             inner = address if _number(address) is not None else mapped_ipv4(address)
             if inner is not None:
                 number = int.from_bytes(socket.inet_aton(inner), "big")
                 if len(self._at_once) < REMEMBERED:
                     self._at_once[host] = number
                 return number
-        raise UsageError(
-            f"{host!r} is neither an IPv4 address nor a host that is known here: write one like 10.79.0.2, or name it in hosts="
-        )
+        return None
 
     def own(self, host: str | None) -> int:
         """A host to listen on: none, "" and "0.0.0.0" mean all addresses, 0."""
@@ -155,22 +166,9 @@ class Names:
 
     def getaddrinfo(self, host: Host, port: Port, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> list[AddrInfo]:
         """As `socket.getaddrinfo`, and with its errors: `socket.gaierror`, UnicodeError."""
-        if host is not None and not isinstance(host, (str, bytes)):
-            raise TypeError("getaddrinfo() argument 1 must be string or None")
-        if family not in (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6):
-            raise _error(socket.EAI_FAMILY, f"a net has no addresses of family {family}: ask for AF_INET")
-        if host is None and port is None:
-            raise _error(socket.EAI_NONAME, "neither a host nor a port was given")
-        kinds = _ports(port, type, proto, flags)
-        text = None if host is None else _text(host)
-        canonical = (text or "") if flags & socket.AI_CANONNAME else ""
-        infos: list[AddrInfo] = []
-        for af, address in self._addresses(text, family, flags):
-            for kind, number, found in kinds:
-                tail = _scope(address) if af == socket.AF_INET6 else ()
-                sockaddr = (address.partition("%")[0], found, *tail)
-                infos.append((af, kind, number, "" if infos else canonical, sockaddr))
-        return infos
+        kinds = kinds_of(host, port, family, type, proto, flags)
+        text = None if host is None else text_of(host)
+        return infos(self._addresses(text, family, flags), kinds, (text or "") if flags & socket.AI_CANONNAME else "")
 
     def _addresses(self, host: str | None, family: int, flags: int) -> list[tuple[socket.AddressFamily, str]]:
         """Family and address, all that fit."""
@@ -237,7 +235,33 @@ class Names:
         return name or address, service
 
 
-def _text(host: str | bytes) -> str:
+def kinds_of(
+    host: Host, port: Port, family: int, type: int, proto: int, flags: int
+) -> list[tuple[socket.SocketKind, int, int]]:
+    """Kind, protocol and port of each answer for an address. Raises socket.gaierror, TypeError for what can't be asked."""
+    if host is not None and not isinstance(host, (str, bytes)):
+        raise TypeError("getaddrinfo() argument 1 must be string or None")
+    if family not in (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6):
+        raise _error(socket.EAI_FAMILY, f"a net has no addresses of family {family}: ask for AF_INET")
+    if host is None and port is None:
+        raise _error(socket.EAI_NONAME, "neither a host nor a port was given")
+    return _ports(port, type, proto, flags)
+
+
+def infos(
+    addresses: Iterable[tuple[socket.AddressFamily, str]], kinds: list[tuple[socket.SocketKind, int, int]], canonical: str
+) -> list[AddrInfo]:
+    """What `getaddrinfo` gives of them: the first has the canonical name."""
+    found: list[AddrInfo] = []
+    for af, address in addresses:
+        for kind, number, port in kinds:
+            tail = _scope(address) if af == socket.AF_INET6 else ()
+            sockaddr = (address.partition("%")[0], port, *tail)
+            found.append((af, kind, number, "" if found else canonical, sockaddr))
+    return found
+
+
+def text_of(host: str | bytes) -> str:
     """As the resolver gets it. Raises UnicodeError for labels that can't be."""
     if isinstance(host, str):
         return host if host.isascii() and len(host) < 64 and ".." not in host else host.encode("idna").decode("ascii")

@@ -98,8 +98,9 @@ class Net(NetFace, Verbs):
     async def connect_stream(self, host: str, port: int, timeout: Duration | None = None) -> TcpStream:
         """Connect, and give a stream. `timeout` in nanoseconds. Raises Refused, TimedOut, Unreachable."""
         self.check()
+        address = await self.address_of(host)
         stream = TcpStream(self._crank, self._loop, self._streams.discard)
-        conn = self.stack.tcp.connect(0, 0, self.names.ipv4(host), check_port(port), stream.user, self.now())
+        conn = self.stack.tcp.connect(0, 0, address, check_port(port), stream.user, self.now())
         stream.bind(conn)
         self._crank.rearm()
         self._streams.add(stream)
@@ -154,8 +155,9 @@ class Net(NetFace, Verbs):
     async def udp(self, port: int = 0, host: str = "", remote: Address | None = None) -> UdpSocket:
         """A UDP socket on `port` (0 chooses one), connected to `remote` if that is given. Raises AddressInUse, Unreachable."""
         self.check()
-        socket = UdpSocket(self._crank, self._loop, self.stack.udp.mib, remote, self._datagrams.discard)
-        peer = (self.names.ipv4(remote[0]), check_port(remote[1])) if remote else None
+        peer = (await self.address_of(remote[0]), check_port(remote[1])) if remote else None
+        remote = None if peer is None else (ip4_text(peer[0]), peer[1])
+        socket = UdpSocket(self, self._crank, self._loop, remote, self._datagrams.discard)
         socket.bind(self.stack.udp.bind(self.names.own(host), check_port(port), socket.user, peer))
         self._datagrams.add(socket)
         return socket
@@ -167,7 +169,7 @@ class Net(NetFace, Verbs):
         self.check()
         if not 0 <= size <= 65507:
             raise UsageError(f"a ping of {size} bytes doesn't fit in a datagram: ask for 0 to 65507")
-        target = self.names.ipv4(host)
+        target = await self.address_of(host)
         answered: asyncio.Future[None] = self._loop.create_future()
         payload = bytes(i & 0xFF for i in range(size))
         self._pings = (self._pings + 1) & 0xFFFF
@@ -278,6 +280,8 @@ class Net(NetFace, Verbs):
             await door.aclose()
         for server in list(self._servers):
             server.close()
+        if self._lookups is not None:
+            await self._lookups.aclose()
         for task in list(self._tasks):
             task.cancel()
         while self._tasks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
@@ -15,12 +16,13 @@ from ..instant import SECOND, Duration, check_timeout
 from ..signatures import Address
 from ..tcp.connection import Connection
 from ..udp.core import UdpPort
-from ..udp.mib import UdpMib
 from ..udp.queue import DatagramQueue
 from .base import Crank
 from .fileblocks import HasFileno, read_blocks, span
-from .resolve import ipv4
 from .streamcore import StreamCore
+
+if TYPE_CHECKING:
+    from .face import NetFace
 
 Buffer = bytes | bytearray | memoryview
 NOTHING = memoryview(b"")
@@ -313,19 +315,20 @@ class UdpSocket:
 
     def __init__(
         self,
+        net: NetFace,
         crank: Crank,
         loop: asyncio.AbstractEventLoop,
-        mib: UdpMib,
         remote: Address | None,
         on_end: Callable[[UdpSocket], None],
     ) -> None:
+        self._net = net
         self._crank = crank
         self._loop = loop
         self._on_end = on_end
         self._remote = remote
         self._port: UdpPort | None = None
         self._reader: asyncio.Future[None] | None = None
-        self.user = DatagramQueue(mib, self._readable)
+        self.user = DatagramQueue(net.stack.udp.mib, self._readable)
 
     def bind(self, port: UdpPort) -> None:
         self._port = port
@@ -371,11 +374,13 @@ class UdpSocket:
         target = address or self._remote
         if target is None:
             raise UsageError("an unconnected socket needs an address: send(data, (host, port))")
-        port.send(data, ipv4(target[0]), target[1], self._crank.now())
+        port.send(data, self._net.names.ipv4(target[0]), target[1], self._crank.now())
         self._crank.rearm()
 
     async def send(self, data: bytes, address: Address | None = None) -> None:
-        """As `send_nowait`: UDP never waits."""
+        """As `send_nowait`: UDP never waits, except for the DNS where `address` has a name that nobody knows here."""
+        if address is not None and self._net.dns is not None:
+            address = ip4_text(await self._net.address_of(address[0])), address[1]
         self.send_nowait(data, address)
 
     async def aclose(self) -> None:

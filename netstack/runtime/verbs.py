@@ -19,6 +19,7 @@ from .servers import Server
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from .lookups import Lookups
     from .net import Net
 
 
@@ -27,6 +28,16 @@ class Verbs:
 
     loop: asyncio.AbstractEventLoop
     names: Names
+    dns: Any
+
+    @property
+    def lookups(self) -> Lookups:
+        """How names are found out that the net doesn't know itself."""
+        raise NotImplementedError
+
+    def asks(self, host: Host, flags: int = 0) -> bool:
+        """Is `host` a name for the DNS?"""
+        raise NotImplementedError
 
     def check(self) -> None:
         """Raises ClosedError, BrokenError."""
@@ -46,17 +57,19 @@ class Verbs:
     async def getaddrinfo(
         self, host: Host, port: Port, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> Sequence[AddrInfo]:
-        """The addresses of literals, of `localhost`, and of what `hosts=` names. Raises socket.gaierror."""
-        special = self.names.specialist(host)
-        if special is not None:
-            return await self.names.ask_specialist(special, host, port, family, type, proto, flags)
+        """The addresses of literals, of `localhost`, of what `hosts=` names, and of what the DNS says, in the order of RFC 6724; as
+        `socket.getaddrinfo`. Raises socket.gaierror."""
+        if self.asks(host, flags):
+            return await self.lookups.getaddrinfo(host, port, family, type, proto, flags)
         if self.names.system and not self.names.knows(host):
             system = getattr(self.loop, "system_getaddrinfo", self.loop.getaddrinfo)
             return await system(host, port, family=family, type=type, proto=proto, flags=flags)
         return self.names.getaddrinfo(host, port, family, type, proto, flags)
 
     async def getnameinfo(self, sockaddr: Sequence[Any], flags: int = 0) -> tuple[str, str]:
-        """(host, service) of an address, as far as they are known here."""
+        """(host, service) of an address, as far as they are known here, or in the DNS."""
+        if self.dns is not None:
+            return await self.lookups.getnameinfo(sockaddr, flags)
         return self.names.getnameinfo(sockaddr, flags)
 
     # -- streams --------------------------------------------------------------------------------------------------------------

@@ -62,8 +62,16 @@ class Waits(Protocol):
 
 
 class AsyncioWaits:
+    """Of the loop that runs when it is first asked."""
+
+    def __init__(self) -> None:
+        self._time: Callable[[], float] | None = None
+
     def now(self) -> int:
-        return int(asyncio.get_running_loop().time() * SECOND)
+        time = self._time
+        if time is None:
+            time = self._time = asyncio.get_running_loop().time
+        return int(time() * SECOND)
 
     def wall(self) -> int:
         return int(time.time())

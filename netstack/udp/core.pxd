@@ -18,6 +18,7 @@ cdef class UdpPort:
     @cython.locals(n=Py_ssize_t, unit=Py_ssize_t, o=Py_ssize_t, k=Py_ssize_t, core=UdpCore)
     cpdef Py_ssize_t send_many(self, object data, Py_ssize_t size, long long address, long long port, long long now, int ttl=*,
                                int tos=*, bint df=*) except -1
+    cdef void answer(self, Frame f, int sport, object data, Py_ssize_t n, long long now) except *
     cdef (long long, long long) destination(self, long long address, long long port, int ttl, int tos) except *
     cdef bint takes(self, unsigned long long dst, unsigned long long src, int sport) except? 0
 
@@ -47,4 +48,4 @@ cdef class UdpCore(PacketSink):
     cdef void error(self, IpError e, long long now) except *
     @cython.locals(p=Out, local="unsigned long long", head=Py_ssize_t, s="unsigned int")
     cdef void transmit(self, UdpPort u, object data, Py_ssize_t o, Py_ssize_t n, int gso, unsigned long long address, int port, long long now,
-                       int ttl, int tos, bint df) except *
+                       int ttl, int tos, bint df, unsigned long long source) except *

@@ -50,7 +50,7 @@ class UdpPort:
         n = raw.size(data)
         if n > PAYLOAD_MAX:
             raise MessageTooLong(f"{n} bytes do not fit in a datagram: at most {PAYLOAD_MAX}", mtu=65535)
-        self.core.transmit(self, data, 0, n, 0, address, port, now, ttl, tos, df)
+        self.core.transmit(self, data, 0, n, 0, address, port, now, ttl, tos, df, 0)
 
     def send_many(
         self, data: bytes, size: int, address: int, port: int, now: int, ttl: int = 0, tos: int = 0, df: bool = False
@@ -70,9 +70,18 @@ class UdpPort:
         o = 0
         while o < n:
             k = min(unit, n - o)
-            core.transmit(self, data, o, k, size if k > size else 0, address, port, now, ttl, tos, df)
+            core.transmit(self, data, o, k, size if k > size else 0, address, port, now, ttl, tos, df, 0)
             o += k
         return (n + size - 1) // size
+
+    def answer(self, f: Frame, sport: int, data: "bytes | bytearray", n: int, now: int) -> None:
+        """Send the first `n` bytes of `data` to where `f` came from, from the address that it was sent to: on a host that has several,
+        who asked one would not know another. Raises as `send`."""
+        if self.closed:
+            raise ClosedError("this port was closed")
+        if sport == 0:
+            raise UsageError("0 is not a port to send to")
+        self.core.transmit(self, data, 0, n, 0, f.src, sport, now, 0, 0, False, f.dst if f.cast == const.UNICAST else 0)
 
     def destination(self, address: int, port: int, ttl: int, tos: int) -> tuple[int, int]:
         """Where to send to, when all of that can be. Raises UsageError, ClosedError."""
@@ -271,21 +280,36 @@ class UdpCore(PacketSink):
     # -- out --------------------------------------------------------------------------------------------------------------
 
     def transmit(
-        self, u: UdpPort, data: bytes, o: int, n: int, gso: int, address: int, port: int, now: int, ttl: int, tos: int, df: bool
+        self,
+        u: UdpPort,
+        data: "bytes | bytearray",
+        o: int,
+        n: int,
+        gso: int,
+        address: int,
+        port: int,
+        now: int,
+        ttl: int,
+        tos: int,
+        df: bool,
+        source: int,
     ) -> None:
-        """Send `n` bytes of `data` from `o` as one datagram, or for the device to cut every `gso` bytes."""
+        """Send `n` bytes of `data` from `o` as one datagram, or for the device to cut every `gso` bytes. `source`: 0, or the address that
+        a port which is bound to all of them sends from."""
         if df and (gso or n) + 28 > self.ip.mtu_for(address, now):
             self.mib.SndbufErrors += 1
             mtu = self.ip.mtu_for(address, now)
             raise MessageTooLong(f"{n} bytes where the path carries {mtu - 28}", mtu=mtu)
         p = self.out
         p.reset()
-        p.data = data
+        p.data = data  # type: ignore[assignment]  # a bytearray is as good: who keeps it makes bytes of it
         p.o = o
         p.n = n
         p.gso = gso
         local = u.local
         p.src = local if local >> 28 != 14 and local != const.M32 else 0  # bound to a group: that is no source
+        if p.src == 0:
+            p.src = source
         p.dst = address
         p.proto = const.PROTO_UDP
         p.ttl = ttl

@@ -12,6 +12,7 @@ import attrs
 
 from . import programs
 from .measure import Entrant, Run
+from .peers import dnszone
 from .place import READY, Absent, Failed, Lab, Namespace, Process
 
 HOST, STACK = "10.79.0.1", "10.79.0.2"  # the two ends of a tap: the kernel, and who is measured
@@ -165,6 +166,71 @@ def pmd(name: str, job: Job) -> Entrant:
         script = Path(__file__).resolve().parent / "peers" / "pmd.py"
         lab.start([str(python), str(script), "tap0", f"{STACK}/24"], inside)
         return job.ask(lab, inside, STACK)
+
+    return Entrant(name, enter)
+
+
+# -- servers of names ---------------------------------------------------------------------------------------------------
+
+DNS = 5300  # their port
+
+
+def names_served(lab: Lab) -> Path:
+    """The folder with the zone, what is asked, and settings for those who want a file."""
+    folder = lab.programs / "dns"
+    dnszone.write(folder)
+    return folder
+
+
+def ask_names(lab: Lab, namespace: Namespace, host: str, queries: str) -> Run:
+    """dnsperf from `namespace`. Raises Absent without it."""
+    programs.find("dnsperf", "dnsperf")
+    names = lab.programs / "dns" / queries
+
+    def run(seconds: float) -> Mapping[str, float]:
+        words = python_server("dnsload", host, str(DNS), str(names), str(seconds))
+        return lab.call(words, namespace, cpu=lab.client_cpu, timeout=seconds + SLACK)
+
+    return run
+
+
+def dns_ours(name: str, loop: str = "netstack", *, queries: str = "queries") -> Entrant:
+    """Ours over a tap."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        inside = lab.namespace()
+        lab.start(python_server("dnsours", loop, str(names_served(lab)), str(DNS), tap_spec(True)), inside)
+        return ask_names(lab, inside, STACK, queries)
+
+    return Entrant(name, enter, own=True)
+
+
+def dns_sockets(name: str, program: str, *words: str, loop: str, queries: str = "queries", own: bool = False) -> Entrant:
+    """A server in Python on the kernel's sockets, over a veth."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        if program == "dnspy":
+            check_loop("dns")  # dnspython
+        near, far = lab.pair()
+        lab.start(python_server(program, loop, str(names_served(lab)), str(DNS), *words), far)
+        return ask_names(lab, near, VETH, queries)
+
+    return Entrant(name, enter, own=own)
+
+
+def dns_c(name: str, package: str, program: str, *words: str, queries: str = "queries") -> Entrant:
+    """nsd or knot, one worker, over a veth. They don't say when they are ready: it is asked until it answers."""
+
+    def enter(lab: Lab) -> Run:
+        path = programs.find(program, package)
+        folder = names_served(lab)
+        near, far = lab.pair()
+        lab.start([path, *words, "-c", str(folder / f"{package}.conf")], far, ready=None)
+        run = ask_names(lab, near, VETH, queries)
+        lab.call(python_server("dnsload", VETH, str(DNS), "wait", str(READY)), near, cpu=lab.client_cpu, timeout=READY + SLACK)
+        return run
 
     return Entrant(name, enter)
 

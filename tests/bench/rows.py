@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .entrants import Job, c_server, crowd, first, growth, kernel, lwip, memory, ours, pasta, pmd, pump, slirp, uvicorn
+from .entrants import Job, c_server, crowd, dns_c, dns_ours, dns_sockets, first, growth, kernel, lwip, memory, ours, pasta, pmd, pump, slirp, uvicorn
 from .measure import Entrant, Goal, Row
 from .peers import services
 
@@ -197,6 +197,48 @@ ROWS = [
             Goal("uvicorn's requests, on asyncio's loop", "per_second", "ours, asyncio's loop", "kernel, asyncio's loop", 1.0),
             Goal("uvicorn's requests, on uvloop", "per_second", "ours, uvloop", "kernel, uvloop", 1.0),
         ],
+    ),
+    Row(
+        "dns",
+        "A DNS server with a zone of 10,000 names: answers a second, one core; ours over a tap, others on kernel's sockets over a veth.",
+        RATE,
+        [
+            dns_ours("ours"),
+            dns_ours("ours, asyncio's loop", "asyncio"),
+            dns_ours("ours, uvloop", "uvloop"),
+            dns_c("nsd", "nsd", "nsd", "-d"),
+            dns_c("knot", "knot", "knotd"),
+        ],
+        [
+            Goal("DNS over a tap, answers a second, to nsd", "per_second", "ours", "nsd", 1.0),
+            Goal("DNS over a tap, answers a second, to knot", "per_second", "ours", "knot", 0.8),
+        ],
+        runs=7,
+    ),
+    Row(
+        "dns-sockets",
+        "The same on the kernel's sockets.",
+        RATE,
+        [
+            dns_sockets("ours, uvloop", "dnsours", "socket", loop="uvloop", own=True),
+            dns_sockets("ours, asyncio", "dnsours", "socket", loop="asyncio", own=True),
+            dns_sockets("ours, uvloop's transport", "dnsours", "transport", loop="uvloop", own=True),
+            dns_sockets("asyncio and dnspython", "dnspy", loop="asyncio"),
+            dns_sockets("uvloop and dnspython", "dnspy", loop="uvloop"),
+        ],
+        [Goal("DNS on sockets, uvloop, to asyncio and dnspython", "per_second", "ours, uvloop", "asyncio and dnspython", 20)],
+        runs=7,
+    ),
+    Row(
+        "dns-strangers",
+        "A flood of names that are not there, none of them twice.",
+        RATE,
+        [
+            dns_ours("ours", queries="strangers"),
+            dns_c("nsd", "nsd", "nsd", "-d", queries="strangers"),
+            dns_c("knot", "knot", "knotd", queries="strangers"),
+        ],
+        [Goal("DNS over a tap, names that are not there, to nsd", "per_second", "ours", "nsd", 0.7)],
     ),
     Row(
         "memory",

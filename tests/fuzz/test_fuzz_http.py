@@ -17,6 +17,7 @@ from netstack.http.date import format_date, parse_date
 from netstack.http.events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead
 from netstack.http.h1.connection import ServerConnection
 from netstack.http.h1.reader import Reader
+from netstack.http.h1.state import Server
 from netstack.http.serve.files import split_path
 from netstack.http.serve.message import HttpError
 from netstack.instant import Instant
@@ -218,7 +219,7 @@ def test_a_connection_answers_each_request_once_and_ends(data: bytes, cuts: list
                     sent += conn.respond(ResponseHead(200, (), 2), b"ok")
                     answered()
             elif isinstance(each, End):
-                if conn.server.name == "OWED":
+                if conn.server == Server.OWED:
                     sent += conn.respond(ResponseHead(200, (), 2), b"ok")
                     answered()
             elif isinstance(each, Refusal):

@@ -199,9 +199,9 @@ def find_chain(tree: Store, hashes: Store) -> Chain | None:
     if param is not None:
         _, _, iterations, salt = data.unpack(Type.NSEC3PARAM, param.rdatas[0])
         head = _head(salt, iterations)
-        ids = [id for id in hashes.numbers() if _of(hashes.get(id, dc.NSEC3), head)]
+        ids = [id for id in hashes.numbers(dc.NSEC3) if _of(hashes.get(id, dc.NSEC3), head)]
         return Nsec3Chain(hashes, ids, salt, iterations) if ids else None
-    ids = [id for id in tree.numbers() if tree.has(id, dc.NSEC)]
+    ids = tree.numbers(dc.NSEC)
     return NsecChain(tree, ids) if ids else None
 
 

@@ -9,7 +9,7 @@ from .. import name as names
 from .. import rdata as data
 from ..message import Record
 from ..numbers import Class, Type, type_text
-from .node import Node, Set, canonical, checked_ttl, covered
+from .node import Node, Set, canonical, covered
 
 MOST_OCTETS = 65000  # of a set, in a message: what is larger can be sent to nobody
 MOST_TYPES = 100  # of a name: each look-up and each change reads them all (BIND's bound, after CVE-2024-1737)
@@ -42,7 +42,9 @@ class Draft:
         if not names.under(key, self.origin):
             raise UsageError(f"{names.text(owner)} is not in the zone {names.text(self.name)}")
         if not sure:
-            self._lawful(owner, type, ttl, value)
+            self._lawful(owner, type, value)
+        if not 0 <= ttl <= 0x7FFFFFFF:
+            raise UsageError(f"a TTL of {ttl} seconds: between 0 and 2147483647 are possible")  # RFC 2181 8
         kind = covered(type, value)
         node = self._open(key, owner, kind == Type.NSEC3)
         kept = node.sets.get(kind)
@@ -93,6 +95,12 @@ class Draft:
             (self.hashed if hashed else self.nodes)[key] = node
         return gone
 
+    def at(self, key: bytes) -> dict[int, Set]:
+        """What will stand at a name, its NSEC3 records too; not to be changed."""
+        node = self.nodes.get(key) or self.look(key, False)
+        proof = self.hashed.get(key) or self.look(key, True)
+        return {**({} if node is None else node.sets), **({} if proof is None else proof.sets)}
+
     def soa(self) -> Set | None:
         """As it will be."""
         node = self.nodes.get(self.origin) or self.look(self.origin, False)
@@ -121,7 +129,7 @@ class Draft:
         return node
 
     @staticmethod
-    def _lawful(owner: bytes, type: int, ttl: int, value: bytes) -> None:
+    def _lawful(owner: bytes, type: int, value: bytes) -> None:
         try:
             names.check(owner)
             data.unpack(type, value)
@@ -129,7 +137,6 @@ class Draft:
             raise UsageError(f"{names.text(owner)}: {error}") from None
         if type in _NO_DATA:
             raise UsageError(f"{names.text(owner)} can't have a record {type_text(type)}: that is no type of data")
-        checked_ttl(ttl)
 
     def _compatible(self, node: Node, key: bytes, type: int, value: bytes) -> None:
         """What can't stand together: a CNAME with other data (RFC 2181 10.1), two SOAs, two CNAMEs, two DNAMEs."""

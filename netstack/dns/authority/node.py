@@ -1,6 +1,5 @@
 """What stands at a name: sets of records by type, each with its signatures."""
 
-from ...errors import UsageError
 from ..message import Record
 from ..numbers import Class, Type
 
@@ -60,20 +59,6 @@ class Node:
         return [r for type, kept in self.sets.items() for r in kept.records(self.name, type)]
 
 
-def checked_ttl(ttl: int) -> int:
-    """Raises UsageError where it is none (RFC 2181 8)."""
-    if not 0 <= ttl <= 0x7FFFFFFF:
-        raise UsageError(f"a TTL of {ttl} seconds: between 0 and 2147483647 are possible")
-    return ttl
-
-
 def covered(type: int, rdata: bytes) -> int:
     """The type of the set that a record belongs to: a signature to the one that it signs."""
     return int.from_bytes(rdata[:2], "big") if type == Type.RRSIG else type
-
-
-def hashed(type: int, rdata: bytes) -> bool:
-    """Does it stand in the chain of NSEC3, beside the tree of names (RFC 5155 7.2.8)?"""
-    return covered(type, rdata) == Type.NSEC3
-
-

@@ -20,6 +20,8 @@ cdef class Store:
     cpdef bint has(self, unsigned int id, int type) except -1
     @cython.locals(o=Py_ssize_t)
     cpdef Set get(self, unsigned int id, int type)
+    @cython.locals(id="unsigned int", found=list)
+    cpdef list numbers(self, int type)
     cpdef Node node(self, unsigned int id)
     @cython.locals(n=int, found=Node)
     cpdef Node node_at(self, bytearray heap, Py_ssize_t o)

@@ -157,9 +157,13 @@ class Store:
         n = raw.g8(heap, o)
         return 1 if n < 0x80 else 2 if n < 0xC0 else 3
 
-    def numbers(self) -> list[int]:
-        """Of all nodes, in the order in which they came."""
-        return [i for i in range(1, len(self.places) >> 2) if raw.g32(self.places, i * 4)]
+    def numbers(self, type: int) -> list[int]:
+        """Of all nodes that have such records, in the order in which they came."""
+        found = []
+        for id in range(1, len(self.places) >> 2):
+            if raw.g32(self.places, id * 4) and self.has(id, type):
+                found.append(id)
+        return found
 
     def nodes(self) -> Iterator[Node]:
         """All that have sets, as they are now, whatever changes meanwhile."""

@@ -36,6 +36,7 @@ class Zone:
         self.name = origin
         self.origin = names.key(names.check(origin))
         self.version = 0
+        self._expired = False
         self.journal = Journal(journal)
         self._tree = Store(origin)
         self._hashes = Store(origin)
@@ -55,11 +56,15 @@ class Zone:
         owner, kind = self._name(owner), self._type(type)
         if isinstance(value, str):
             value = data.from_text(kind, value, self.name)
+        self.take(owner, kind, ttl, value)
+
+    def take(self, owner: bytes, type: int, ttl: int, value: bytes, *, sure: bool = False) -> None:
+        """`add` of wire form alone; `sure`: name, TTL and value are known to be lawful, because the caller made them."""
         draft = self._pending
         if draft is None:
             draft = self._pending = Draft(self.name, self._look)
             self.journal.clear()
-        draft.add(owner, kind, ttl, value)
+        draft.add(owner, type, ttl, value, sure=sure)
         self.version += 1
         if draft.size() >= _GATHERED:
             self._settle()
@@ -113,6 +118,11 @@ class Zone:
             self._commit(draft)
             self.version += 1
             self._note(old, new, gone, come)
+
+    def draft(self) -> Draft:
+        """A change to be thought out: its `difference` is for `apply`."""
+        self._settle()
+        return Draft(self.name, self._look)
 
     def _note(self, old: Set | None, new: Set | None, gone: list[Record], come: list[Record]) -> None:
         """Into the journal, the SOAs first."""
@@ -178,6 +188,16 @@ class Zone:
     # -- what it has ----------------------------------------------------------------------------------------------------------
 
     @property
+    def expired(self) -> bool:
+        """A copy whose primaries have not been heard of for too long (RFC 1035 3.3.13): nothing is answered from it."""
+        return self._expired
+
+    @expired.setter
+    def expired(self, expired: bool) -> None:
+        self.version += expired != self._expired
+        self._expired = expired
+
+    @property
     def serial(self) -> int:
         """Of its SOA. Raises UsageError where it has none yet."""
         self._settle()
@@ -218,10 +238,10 @@ class Zone:
 
     def answer(self, name: bytes, type: int, dnssec: bool = False) -> Reply:
         """What the zone says of `name` and `type`; with `dnssec` signatures and proofs too. REFUSED for a name outside of it,
-        SERVFAIL for a zone without a SOA."""
+        SERVFAIL for a zone without a SOA, or an expired one."""
         self._settle()
         inside = names.under(name.lower(), self.origin)
-        if inside and self._apex is not None:
+        if inside and self._apex is not None and not self._expired:
             return Walk(self._tree, self._hashes, self._apex, self.chain() if dnssec else None, dnssec).answer(name, type)
         reply = Reply()
         reply.rcode, reply.aa = int(Rcode.SERVFAIL if inside else Rcode.REFUSED), False

@@ -20,6 +20,10 @@ class Zones:
         """In place of the one with the same origin, where there is one."""
         self._zones[zone.origin] = zone
         self._longest = max(self._longest, names.count(zone.origin))
+        self.touch()
+
+    def touch(self) -> None:
+        """Answers may be others from now on, for a reason outside of the zones."""
         self.version += 1
 
     def remove(self, origin: bytes) -> Zone | None:
@@ -27,7 +31,7 @@ class Zones:
         found = self._zones.pop(names.key(origin), None)
         if found is not None:
             self._longest = max(map(names.count, self._zones), default=0)
-            self.version += 1
+            self.touch()
         return found
 
     def exact(self, key: bytes) -> Zone | None:

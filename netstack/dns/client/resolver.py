@@ -19,18 +19,18 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ...errors import ClosedError, TimedOut, UsageError, WireError
+from ...errors import ClosedError, TimedOut, UsageError
 from ...instant import Duration, seconds
 from ...runtime.waits import Waits
 from ...signatures import DatagramStack, Rng, StreamStack
 from .. import const as dc
-from ..edns import Edns, error_option
-from ..message import Message, Question, decode
-from ..numbers import Ede, Opcode, Rcode, Type
+from ..message import Question
+from ..numbers import Ede, Rcode
 from ..resolve.cache import Cache, CacheConfig
 from ..resolve.forward import ForwardConfig, Forwarder
 from ..resolve.job import Finder, Job, Outcome
 from ..resolve.upstream import Upstream
+from . import whole
 from .answer import Answer, answer, wire_name, wire_type
 from .drive import Driver
 from .errors import LookupTimedOut
@@ -42,8 +42,6 @@ D_co = TypeVar("D_co", bound=DatagramStack, covariant=True)
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
 
 LIMIT = 512  # questions under way: each has a port or a place on a stream, and a server upstream that works for us
-PAYLOAD = 1232  # octets that fit into one packet nearly everywhere (DNS flag day 2020)
-META = frozenset((Type.OPT, Type.TKEY, Type.TSIG, Type.IXFR, Type.AXFR, Type.MAILB, Type.MAILA))  # nothing to look up
 
 Key = tuple[bytes, int, int, bool, bool, bool]
 
@@ -149,6 +147,9 @@ class Resolver(Generic[D_co, S_co]):
     def closed(self) -> bool:
         return self._closed
 
+    def refresh(self, now: int) -> None:
+        """Called before each question: whoever has his servers from elsewhere looks whether they have changed."""
+
     # -- asking ---------------------------------------------------------------------------------------------------------------
 
     async def resolve(
@@ -186,10 +187,11 @@ class Resolver(Generic[D_co, S_co]):
         """What is known, or a look-up under way, of which `end` must be awaited. So who has several questions asks them at once.
         Raises Full for the impatient."""
         self._check()
+        now = self._driver.waits.now()
+        self.refresh(now)
         key = (question.name.lower(), question.type, question.rclass, dnssec, checking_disabled, False)
         flight = self._flights.get(key)
         if flight is None:
-            now = self._driver.waits.now()
             found = self._finder.seek(question, now, dnssec=dnssec, checking_disabled=checking_disabled)
             if isinstance(found, Outcome):
                 if found.refresh:
@@ -201,6 +203,20 @@ class Resolver(Generic[D_co, S_co]):
         flight.waiting += 1
         return flight
 
+    async def seek_all(self, questions: Iterable[Question]) -> list[Outcome]:
+        """What is found out about each of them; they are asked at once."""
+        begun = [self.begin(question) for question in questions]
+        outcomes: list[Outcome] = []
+        try:
+            while begun:
+                found = begun.pop(0)
+                outcomes.append(found if isinstance(found, Outcome) else await self.end(found))
+        finally:
+            for left in begun:
+                if isinstance(left, Flight):
+                    self._leave(left)
+        return outcomes
+
     async def end(self, flight: Flight, timeout: Duration | None = None) -> Outcome:
         """Raises LookupTimedOut, ClosedError."""
         try:
@@ -208,10 +224,7 @@ class Resolver(Generic[D_co, S_co]):
         except TimedOut:
             raise LookupTimedOut("no server said anything in time") from None
         finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.landed and flight.task is not None:
-                flight.task.cancel()
-                self._land(flight)
+            self._leave(flight)
         if flight.outcome is None:
             raise flight.error or ClosedError("this resolver is closed")
         return flight.outcome
@@ -221,39 +234,14 @@ class Resolver(Generic[D_co, S_co]):
     async def query(self, wire: bytes, limit: int = dc.MAX_MESSAGE) -> bytes:
         """The response to a whole query, of at most `limit` octets: what a forwarding server says. Raises WireError for what can't
         be answered: octets without a header, and responses; ClosedError."""
-        if len(wire) < dc.HEADER or wire[2] & 0x80:
-            raise WireError("not a query: there is nobody to answer")
+        asked = whole.read(wire, limit)
+        if isinstance(asked, bytes):
+            return asked
         try:
-            m = decode(wire)
-        except WireError:
-            return _refusal(wire, Rcode.FORMERR)
-        if m.opcode != Opcode.QUERY:
-            return _refusal(wire, Rcode.NOTIMP)
-        if len(m.question) != 1:
-            return _refusal(wire, Rcode.FORMERR)
-        question = m.question[0]
-        edns = None if m.edns is None else Edns(PAYLOAD, do=m.edns.do)
-        response = Message(m.id, dc.QR | dc.RA | m.flags & (dc.RD | dc.CD))
-        response.question, response.edns = [question], edns
-        limit = max(limit, dc.MIN_PAYLOAD)
-        if m.edns is not None and m.edns.version > 0:
-            return _said(response, Rcode.BADVERS, limit)
-        if not m.rd or question.type in META or question.rclass == dc.ANY_CLASS:
-            return _said(response, Rcode.REFUSED, limit)
-        dnssec = m.edns is not None and m.edns.do
-        try:
-            found = self.begin(question, dnssec=dnssec, checking_disabled=m.cd, patient=False)
+            found = self.begin(asked.question, dnssec=asked.dnssec, checking_disabled=asked.asked.cd, patient=False)
         except Full:
-            return _said(response, Rcode.SERVFAIL, limit, (Ede.NOT_READY, "too many questions at once"))
-        outcome = found if isinstance(found, Outcome) else await self.end(found)
-        response.answer, response.authority = list(outcome.answer), list(outcome.authority)
-        response.additional = list(outcome.additional)
-        if outcome.authentic and (dnssec or m.ad):  # RFC 6840 5.8
-            response.flags |= dc.AD
-        error = outcome.error
-        if outcome.stale and error is None:  # RFC 8914 4.4, 4.20
-            error = (Ede.STALE_NXDOMAIN_ANSWER if outcome.rcode == Rcode.NXDOMAIN else Ede.STALE_ANSWER), ""
-        return _said(response, outcome.rcode, limit, error)
+            return asked.failure(Rcode.SERVFAIL, (Ede.NOT_READY, "too many questions at once"))
+        return asked.answer(found if isinstance(found, Outcome) else await self.end(found))
 
     # -- flights --------------------------------------------------------------------------------------------------------------
 
@@ -288,6 +276,13 @@ class Resolver(Generic[D_co, S_co]):
         flight.task = waits.spawn(fly)
         return flight
 
+    def _leave(self, flight: Flight) -> None:
+        """One who wanted to know doesn't any longer."""
+        flight.waiting -= 1
+        if not flight.waiting and not flight.landed and flight.task is not None:
+            flight.task.cancel()
+            self._land(flight)
+
     def _land(self, flight: Flight) -> None:
         """It is over, or nobody wants to know any longer. A task that is cancelled before its first step never says so itself."""
         flight.landed = True
@@ -319,17 +314,3 @@ class Resolver(Generic[D_co, S_co]):
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         await self.aclose()
-
-
-def _refusal(wire: bytes, rcode: int) -> bytes:
-    """No more than a header: of what is not understood, nothing is repeated."""
-    flags = dc.QR | dc.RA | (wire[2] << 8 | wire[3]) & (dc.OPCODE | dc.RD) | rcode
-    return wire[:2] + flags.to_bytes(2, "big") + bytes(8)
-
-
-def _said(m: Message, rcode: int, limit: int, error: tuple[int, str] | None = None) -> bytes:
-    m.flags |= rcode & 15
-    if m.edns is not None:
-        options = () if error is None else (error_option(*error),)
-        m.edns = Edns(m.edns.payload, do=m.edns.do, options=options, ext_rcode=rcode >> 4)
-    return m.encode(limit)

@@ -21,6 +21,7 @@ from attrs import field, frozen, validators
 
 from ...errors import UsageError
 from .. import const as dc
+from ..message import Record
 from ..mib import CacheMib
 
 SECOND = 1_000_000_000
@@ -73,10 +74,11 @@ class CacheConfig:
 class Entry:
     """What is stored. `name` as it was first written; `ttl` in seconds as it came, within the caps; `stored` and `expires` are
     instants in ns, and so is `rests`, until when it is not to be asked for again though it has expired. `soa` is (owner, data) of a
-    denial's SOA record, where it had one; `signatures` are RRSIG data."""
+    denial's SOA record, where it had one; `signatures` are RRSIG data, of the SOA for a denial; `proof` are NSEC and NSEC3 records
+    with their signatures, for who validates."""
 
-    __slots__ = ("credit", "expires", "kind", "name", "prefetching", "rclass", "rdatas", "rests", "signatures", "size", "soa",
-                 "stored", "ttl", "type")  # fmt: skip
+    __slots__ = ("credit", "expires", "kind", "name", "prefetching", "proof", "rclass", "rdatas", "rests", "signatures", "size",
+                 "soa", "stored", "ttl", "type")  # fmt: skip
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class Entry:
         soa: tuple[bytes, bytes] | None,
         credit: Credit,
         now: int,
+        proof: tuple[Record, ...] = (),
     ) -> None:
         self.kind = kind
         self.name = name
@@ -100,11 +103,13 @@ class Entry:
         self.signatures = signatures
         self.soa = soa
         self.credit = credit
+        self.proof = proof
         self.stored = now
         self.expires = now + ttl * SECOND
         self.prefetching = False
         self.rests = 0
         self.size = OVERHEAD + 2 * len(name) + sum(len(data) + RECORD_OVERHEAD for data in (*rdatas, *signatures, *(soa or ())))
+        self.size += sum(len(r.name) + len(r.rdata) + 4 * RECORD_OVERHEAD for r in proof)
 
 
 @frozen
@@ -149,13 +154,14 @@ class Cache:
         *,
         rclass: int = dc.IN,
         signatures: tuple[bytes, ...] = (),
+        proof: tuple[Record, ...] = (),
     ) -> bool:
         """Store a set, `ttl` in seconds. False where it is not: more credible data is there, it is too large, or it lives 0
         seconds, which is for the one who asked and for nobody else (RFC 1035 3.2.1)."""
         ttl = min(ttl, self.config.max_ttl)
         if not rdatas or ttl <= 0:
             return False
-        return self._store(Entry(Kind.RECORDS, name, type, rclass, ttl, tuple(rdatas), signatures, None, credit, now), now)
+        return self._store(Entry(Kind.RECORDS, name, type, rclass, ttl, tuple(rdatas), signatures, None, credit, now, proof), now)
 
     def deny(
         self,
@@ -169,6 +175,7 @@ class Cache:
         nxdomain: bool = False,
         rclass: int = dc.IN,
         signatures: tuple[bytes, ...] = (),
+        proof: tuple[Record, ...] = (),
     ) -> bool:
         """Store that there is no such name (`nxdomain`: the type does not matter then), or nothing of this type. `soa` is owner and
         data of the SOA record in the authority section, and `soa_ttl` its TTL; a denial without one is not stored (RFC 2308 5)."""
@@ -179,7 +186,7 @@ class Cache:
             return False
         kind = Kind.NXDOMAIN if nxdomain else Kind.NODATA
         type = NXDOMAIN_TYPE if nxdomain else type
-        return self._store(Entry(kind, name, type, rclass, ttl, (), signatures, soa, credit, now), now)
+        return self._store(Entry(kind, name, type, rclass, ttl, (), signatures, soa, credit, now, proof), now)
 
     def fail(self, name: bytes, type: int, ttl: int, now: int, *, rclass: int = dc.IN) -> bool:
         """Remember that no server could say, for `ttl` seconds (RFC 9520). What is there and lives stays; a set or an

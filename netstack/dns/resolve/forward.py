@@ -117,6 +117,12 @@ class Forwarder:
             raise UsageError("a forwarder needs a server to ask: give one like 10.0.0.1")
         self._queries: dict[tuple[bool, bool], QueryConfig] = {}
 
+    def twin(self) -> Forwarder:
+        """Another one with the same servers and nothing of what this one has learnt: for another thread."""
+        domains = {names.text(key): group.servers for key, group in self._groups.items()}
+        again = {domain: [each.anew() for each in servers] for domain, servers in domains.items()}
+        return Forwarder(again.pop(".", ()), self.rng, domains=again, cache=Cache(self.cache.config), config=self.config)
+
     def servers(self) -> list[Upstream]:
         """All that it knows, with how they do."""
         return [each for group in self._groups.values() for each in group.servers]

@@ -7,7 +7,8 @@ Whom to believe (RFC 5452). An answer counts when it comes from the address and 
 the id of this attempt and its question; with `mix_case` in the same letters (0x20), with the cookie when the server has one (RFC
 7873). Each attempt has an id and a source port of its own, both random. What fails is counted by its reason and ignored; but after
 `most_forged` answers that had everything right except id, question or cookie, somebody is guessing, and the same is asked over TCP,
-where guessing is of no use. So 10,000 forged answers have eight chances in 65,536 for each attempt, and no more than that.
+where guessing is of no use; after `most_miscased` that had everything right except the case of letters, a server can't keep it, or
+somebody has guessed the rest. So 10,000 forged answers have eight chances in 65,536 for each attempt, and no more than that.
 
     WAITING over UDP --TC, or forgers--> over TCP to the same server
     any ------------- time-out, unreachable, SERVFAIL, REFUSED, mangled --> the next server; after the last, another round
@@ -49,6 +50,7 @@ class QueryConfig:
     checking_disabled: bool = False
     authentic_data: bool = False
     most_forged: int = field(default=8, validator=validators.in_(range(1, 1025)))
+    most_miscased: int = field(default=8, validator=validators.in_(range(1, 1025)))
     stream_only: bool = False  # for servers behind TLS, and for who trusts no datagrams
 
 
@@ -102,8 +104,8 @@ class State(enum.Enum):
 class Query:
     """One question to `servers`, in that order. Raises UsageError where there are none."""
 
-    __slots__ = ("asked", "attempts", "config", "deadline", "earlier", "ends", "forged", "id", "last", "mib", "name", "place",
-                 "question", "renewed", "rng", "round", "sent", "server", "servers",
+    __slots__ = ("asked", "attempts", "config", "deadline", "earlier", "ends", "forged", "id", "last", "mib", "miscased", "name",
+                 "place", "question", "renewed", "rng", "round", "sent", "server", "servers",
                  "settled", "source", "state", "why", "with_edns")  # fmt: skip
 
     def __init__(
@@ -126,7 +128,7 @@ class Query:
         self.state = State.NEW
         self.deadline: int | None = None
         self.ends = 0
-        self.place = self.round = self.attempts = self.forged = 0
+        self.place = self.round = self.attempts = self.forged = self.miscased = 0
         self.server = self.asked = self.servers[0]  # whose turn it is, and whom the attempt under way asks
         self.settled: set[int] = set()  # places of servers that have said that they can't say
         self.id = self.source = self.sent = 0
@@ -165,14 +167,16 @@ class Query:
         if id != self.id:
             self.mib.InForgedId += 1
             return self._suspect(now)
+        exact, data = self._unmixed(data)
         try:
             m = decode(data)
         except WireError as error:
             if data[2] & 2:  # truncated, maybe in the middle of a record: what is to come over TCP is whole
                 return self._truncated(now)
             return self._mangled(now, error)
-        if not self._our_question(m, exact=self.config.mix_case):
+        if not self._our_question(m) or (m.question and not exact):
             self.mib.InForgedQuestion += 1
+            self.miscased += self._our_question(m)
             return self._suspect(now)
         if not self._our_cookie(m):
             self.mib.InForgedCookie += 1
@@ -197,7 +201,7 @@ class Query:
             m = decode(data)
         except WireError as error:
             return self._mangled(now, error)
-        if not self._our_question(m, exact=False):
+        if not self._our_question(m):
             self.mib.InForgedQuestion += 1
             return self._next(now, f"{self.server.address} answered another question")
         return self._believe(now, m, len(data))
@@ -227,12 +231,22 @@ class Query:
 
     # -- to believe or not ----------------------------------------------------------------------------------------------------
 
-    def _our_question(self, m: Message, exact: bool) -> bool:
+    def _unmixed(self, data: bytes) -> tuple[bool, bytes]:
+        """Is the question in the letters that we sent? Then in those that were to be asked: owners in the answer point to them."""
+        o = dc.HEADER
+        end = o + len(self.name)
+        if not self.config.mix_case:
+            return True, data
+        if data[o:end] != self.name:
+            return False, data
+        return True, data[:o] + self.question.name + data[end:]
+
+    def _our_question(self, m: Message) -> bool:
         if m.opcode != 0:
             return False
         if not m.question:  # some servers answer no more than a header to what they don't understand
             return m.rcode != Rcode.NOERROR and m.rcode != Rcode.NXDOMAIN and not m.answer and not m.authority
-        return len(m.question) == 1 and m.question[0] == self.question and (not exact or m.question[0].name == self.name)
+        return len(m.question) == 1 and m.question[0] == self.question
 
     def _our_cookie(self, m: Message) -> bool:
         """RFC 7873 5.3. One who gave us a cookie before has to give ours back."""
@@ -250,7 +264,7 @@ class Query:
     def _suspect(self, now: int) -> Action | None:
         """An answer from the right address to the right port was not ours."""
         self.forged += 1
-        if self.forged < self.config.most_forged:
+        if self.forged < self.config.most_forged and self.miscased < self.config.most_miscased:
             return None
         self.mib.Suspicions += 1
         return self._ask(now, True)
@@ -336,7 +350,7 @@ class Query:
         self.asked = self.server
         over_stream = over_stream or self.config.stream_only or self.server.stream_only
         self.attempts += 1
-        self.forged = 0
+        self.forged = self.miscased = 0
         self.sent = now
         self.id = self.rng.getrandbits(16)
         data = self._encode(over_stream)

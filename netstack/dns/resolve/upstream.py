@@ -34,6 +34,10 @@ class Upstream:
     def __repr__(self) -> str:
         return f"Upstream({self.address!r}, {self.port})"
 
+    def anew(self) -> "Upstream":
+        """The same server, of which nothing is known yet."""
+        return Upstream(self.address, self.port, stream_only=self.stream_only, tls=self.tls)
+
     def timeout(self, round: int) -> int:
         """How long to wait for an answer, in ns: as RFC 6298 2 has it, doubled in each `round` of asking."""
         wait = INITIAL if self.srtt == 0 else max(LEAST, self.srtt + 4 * self.rttvar)

@@ -18,6 +18,16 @@ class Client(NamedTuple):
     encrypted: bool = False
 
 
+def numbers(address: str) -> tuple[int, int, bool]:
+    """An address as cookies and rate limits take it: `low` of IPv4, `high` and `low`, 64 bits each, of IPv6, and which it is. One
+    of IPv4 that a socket for both families shows is one of IPv4."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    number = int(ip)
+    return number >> 64, number & 0xFFFFFFFFFFFFFFFF, ip.version == 6
+
+
 class Networks:
     """A set of networks, `10.0.0.0/8` or `2001:db8::/32`; an address alone is a network of one; `any` is all of both families."""
 

@@ -25,6 +25,9 @@ class DnsConfig:
     # streams, whose clients have proved their address
     any_over_streams: bool = False
 
+    # cookies (RFC 7873) for who asks with one, of a secret of the server's own, unless it is given others
+    cookies: bool = True
+
     # -- who may have others asked --
     # networks whose clients may use the forwarder or resolver; None: the loopback's and those of the host's own addresses, as in
     # BIND. Whoever answers everybody is an open resolver, and amplifies for everybody

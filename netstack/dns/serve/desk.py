@@ -26,18 +26,24 @@ from .. import const as dc
 from .. import message as messages
 from .. import name as names
 from ..ask import Ask
-from ..authority.zone import Reply, Zone
+from ..authority.access import NOBODY, Access
+from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..edns import Edns
 from ..message import Message, Question, Record
 from ..mib import ServerMib
-from ..numbers import Class, Ede, Opcode, Rcode, Type, type_text
+from ..numbers import Class, Ede, Opcode, Option, Rcode, Type, type_text
 from ..packed import Packed
 from ..resolve.job import Finder, Job, Outcome
-from .client import Client, Networks
+from ..tsig import Keys
+from .client import Client, Networks, numbers
 from .config import LOCAL, DnsConfig
+from .cookies import Cookies
 from .handlers import Answer, Handler
 from .later import Case, Flight, Later, Send
+from .limiter import Limiter, kind_of
+from .lookup import alias_end, look_up
+from .orders import Orders
 from .replies import EDE_INVALID_QUERY_TYPE, Replies, error_of
 from .view import View
 
@@ -45,17 +51,16 @@ log = logging.getLogger("netstack.dns")
 
 Answers = Iterable[bytes]
 
-MOST_ZONES = 8  # that one chain of aliases may lead through: each is a look-up, and zones are written by others
 KINDS = 256  # of failures that are logged once each: a callback that makes up its errors can't fill the log
 NXNAME = 128  # RFC 9824: stands in proofs, and can't be asked for
 _VERSION = (names.parse("version.bind"), names.parse("version.server"))
 _IDENTITY = (names.parse("id.server"), names.parse("hostname.bind"))
-_EVERY_TYPE = sorted({int(t) for t in Type} - {int(Type.OPT), int(Type.RRSIG), *range(249, 256)})
 
 
 class Desk:
-    """`zones` are for everybody whom no view of `views` takes, and so is `finder`. `wall` gives the seconds since 1970, for
-    signatures and cookies. `rng` makes secrets."""
+    """`zones` are for everybody whom no view of `views` takes, and so is `finder`. `wall` gives the seconds since 1970, without
+    which no signature holds. `keys` are those that may sign, `access` says what they may. `rng` makes the
+    secret of cookies where none are given."""
 
     def __init__(
         self,
@@ -64,19 +69,24 @@ class Desk:
         rng: Rng,
         config: DnsConfig = DnsConfig(),  # noqa: B008 (frozen)
         mib: ServerMib | None = None,
-        wall: Callable[[], int] | None = None,
+        wall: Callable[[], int] = lambda: 0,
         finder: Finder | None = None,
         views: Sequence[View] = (),
+        keys: Keys | None = None,
+        access: Access = NOBODY,
+        cookies: Cookies | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         self.config = config
-        self.rng = rng
-        self.wall = wall
+        self.cookies = Cookies.random(rng) if cookies is None and config.cookies else cookies
+        self.limiter = limiter
         self.mib = mib if mib is not None else ServerMib()
         self.common = View(("any",), zones, finder=finder)
         self.views = list(views)
         self.recursion = Networks(LOCAL if config.recursion is None else config.recursion)
         self.ask = Ask(config.payload)
         self.replies = Replies(self.ask, config, self.mib)
+        self.orders = Orders(self.replies, config, self.mib, wall, Keys() if keys is None else keys, access)
         self.chores: deque[Flight] = deque()  # that nobody waits for: whoever has tasks takes them
         self.pending = 0
         self._shared: dict[object, Flight] = {}
@@ -91,6 +101,7 @@ class Desk:
     def answer(self, pattern: str, handler: Handler) -> None:
         """Ask `handler` for names of `pattern`, before the zones."""
         self.common.handlers.add(pattern, handler)
+        self.zones.touch()  # a table of ready answers may have some of those names
 
     # -- from the door to the question ----------------------------------------------------------------------------------------
 
@@ -101,10 +112,34 @@ class Desk:
         else:
             self.mib.QryUDP += 1
         case = Case(wire, client)
-        verdict = self.ask.read(wire)
-        if verdict == asks.WHOLE:
-            return self._whole(case, now)
-        return self._judged(case, verdict, now)
+        try:
+            return self._handle(case, now)
+        except Exception as error:  # ours alone, but no message may end the service for all others
+            self.mib.Faults += 1
+            self._blame_once("the server itself", error)
+            return None
+
+    def _handle(self, case: Case, now: int) -> Answers | Later | None:
+        verdict = self.ask.read(case.wire)
+        said = self._whole(case, now) if verdict == asks.WHOLE else self._judged(case, verdict, now)
+        if self.limiter is not None and not case.client.stream and isinstance(said, tuple) and said:
+            return self._limited(case, self.limiter, said, now)
+        return said
+
+    def _limited(self, case: Case, limiter: Limiter, said: tuple[bytes, ...], now: int) -> Answers | None:
+        """What is left of an answer to a datagram, whose sender may be forged."""
+        wire, ask = said[0], self.ask
+        if case.known:
+            return said
+        kind = kind_of(wire[2] << 8 | wire[3], wire[6] << 8 | wire[7])
+        verdict = limiter.judge(kind, hash(ask.key) & 0xFFFFFFFFFFFFFFFF, *numbers(case.client.address), now)
+        if verdict == dc.DROP:
+            self.mib.RateDropped += 1
+            return None
+        if verdict == dc.SLIP:
+            self.mib.RateSlipped += 1
+            return (self.replies.refuse(case, wire[3] & 15, dc.TC | (wire[2] & 4) << 8),)
+        return said
 
     def _judged(self, case: Case, verdict: int, now: int, message: Message | None = None) -> Answers | Later | None:
         ask = self.ask
@@ -131,10 +166,14 @@ class Desk:
             m = messages.decode(case.wire)
         except WireError:
             return (self.replies.refuse(case, Rcode.FORMERR),)
+        refused = self.orders.verify(case, m)
+        if refused is not None:
+            return (refused,)
         if opcode != Opcode.QUERY:
-            return self._order(case, m, now)
+            case.view = self._view(case.client)
+            return (self.orders.take(case, m, now),)
         if not m.question:
-            return (self._bare(case, m),)
+            return (self._bare(case, m, now),)
         if m.answer or (m.authority and m.question[0].type != Type.IXFR):
             return (self.replies.refuse(case, Rcode.FORMERR),)
         plain = Message(m.id, m.flags)
@@ -142,30 +181,22 @@ class Desk:
         case.wire = plain.encode()
         return self._judged(case, self.ask.read(case.wire), now, m)
 
-    def _bare(self, case: Case, m: Message) -> bytes:
+    def _bare(self, case: Case, m: Message, now: int) -> bytes:
         """No question: lawful for who wants a cookie (RFC 7873 5.4)."""
-        return self._said(case, m, Rcode.FORMERR)
-
-    def _said(self, case: Case, m: Message, rcode: int, error: tuple[int, str] | None = None) -> bytes:
-        """An answer of a few words to any opcode."""
-        reply = Message(m.id, dc.QR | m.flags & (dc.OPCODE | dc.RD | dc.CD) | rcode & 15)
-        reply.question = m.question
-        if m.edns is not None:
-            options = () if error is None else ((15, error[0].to_bytes(2, "big") + error[1].encode()),)
-            reply.edns = Edns(self.config.payload, do=m.edns.do, ext_rcode=rcode >> 4, options=options)
-        wire = reply.encode()
-        self.replies.count(wire)
-        return wire
-
-    def _order(self, case: Case, m: Message, now: int) -> Answers:
-        """NOTIFY, UPDATE."""
-        self.mib.QryNotimp += 1
-        return (self._said(case, m, Rcode.NOTIMP),)
+        data = None if m.edns is None else m.edns.option(Option.COOKIE)
+        if self.cookies is None or data is None or m.edns is None or not (len(data) == 8 or 16 <= len(data) <= 40):
+            return self.replies.said(case, m, Rcode.FORMERR)
+        self.cookies.judge(bytearray(data), 0, len(data), *numbers(case.client.address), now)
+        reply = Message(m.id, dc.QR | m.flags & dc.RD)
+        reply.edns = Edns(self.config.payload, options=((int(Option.COOKIE), bytes(self.cookies.option[4:])),))
+        return reply.encode()
 
     def _query(self, case: Case, now: int, message: Message | None = None) -> Answers | Later:
         ask = self.ask
         if ask.edns:
             self.mib.ReqEdns0 += 1
+            if ask.cookie_n and self.cookies is not None and not self._greet(case, self.cookies, now):
+                return (self.replies.refuse(case, Rcode.BADCOOKIE),)
         if ask.rclass != Class.IN:
             return (self._chaos(case),)
         type = ask.type
@@ -178,9 +209,24 @@ class Desk:
                 return (self.replies.refuse(case, Rcode.NOTIMP, extra=error_of(Ede.NOT_SUPPORTED)),)
         case.view = self._view(case.client)
         if type in (Type.AXFR, Type.IXFR):
-            return self._transfer(case, message)
+            return self.orders.transfer(case, messages.decode(case.wire) if message is None else message)
         case.todo = case.view.handlers.find(ask.key[:-4])
         return self._go_on(case, now)
+
+    def _greet(self, case: Case, cookies: Cookies, now: int) -> bool:
+        """The query has a cookie. False where it has to be one of ours, and isn't (RFC 7873 5.2.3)."""
+        ask, mib = self.ask, self.mib
+        mib.CookieIn += 1
+        verdict = cookies.judge(ask.buf, ask.cookie_at, ask.cookie_n, *numbers(case.client.address), now)
+        case.known = verdict == dc.KNOWN
+        case.cookie = bytes(cookies.option)
+        if case.known:
+            mib.CookieMatch += 1
+        elif ask.cookie_n == 8:
+            mib.CookieNew += 1
+        else:
+            mib.CookieNoMatch += 1
+        return case.known or case.client.stream or not cookies.required
 
     def _view(self, client: Client) -> View:
         for view in self.views:
@@ -202,10 +248,6 @@ class Desk:
             said = text.encode()[:255]
             m.answer.append(Record(ask.name, Type.TXT, Class.CH, 0, bytes((len(said),)) + said))
         return self.replies.packed(case, Packed(m.encode()))
-
-    def _transfer(self, case: Case, message: Message | None) -> Answers:
-        self.mib.XfrRej += 1
-        return (self.replies.refuse(case, Rcode.REFUSED, extra=error_of(Ede.PROHIBITED, "no transfers")),)
 
     # -- callbacks ------------------------------------------------------------------------------------------------------------
 
@@ -264,11 +306,14 @@ class Desk:
             self.mib.CallbackTimeouts += 1
         else:
             self.mib.CallbackErrors += 1
+        self._blame_once(what, error)
+        return self.replies.refuse(case, Rcode.SERVFAIL, self._ra(case))
+
+    def _blame_once(self, what: str, error: BaseException) -> None:
         kind = (what, type(error).__name__)
         if kind not in self._blamed and len(self._blamed) < KINDS:
             self._blamed.add(kind)
             log.error("%s failed for %s (said once)", what, names.text(self.ask.name), exc_info=error)
-        return self.replies.refuse(case, Rcode.SERVFAIL, self._ra(case))
 
     # -- zones ----------------------------------------------------------------------------------------------------------------
 
@@ -277,7 +322,7 @@ class Desk:
         zone = view.zones.find_for(ask.key[:-4], ask.type)
         if zone is None:
             return self._recurse(case, Question(ask.name, ask.type), now)
-        reply, target = self._from_zones(view.zones, zone, ask, case.client.stream)
+        reply, target = look_up(view.zones, zone, ask, self.config.any_over_streams and case.client.stream)
         if ask.flags & dc.RD and self._ra(case):
             if target is not None:
                 case.prefix = reply.answer
@@ -287,39 +332,6 @@ class Desk:
         m = reply.message(ask.name, ask.type, 0, self._ra(case))
         extra = error_of(Ede.NOT_READY, "the zone is not loaded, or has expired") if reply.rcode == Rcode.SERVFAIL else b""
         return (self.replies.packed(case, Packed(m.encode(), reply.glue), extra=extra),)
-
-    def _from_zones(self, zones: Zones, zone: Zone, ask: Ask, stream: bool) -> tuple[Reply, bytes | None]:
-        """What `zone` says, and what others of `zones` say where its aliases lead there; and the name at which they leave all."""
-        name, type = ask.name, ask.type
-        reply = zone.answer(name, type, ask.do)
-        if type == Type.ANY and stream and self.config.any_over_streams and reply.answer:
-            self._everything(zone, ask, reply)
-        for _ in range(MOST_ZONES):
-            target = alias_end(reply, type)
-            if target is None:
-                return reply, None
-            following = zones.find_for(names.key(target), type)
-            if following is None:
-                return reply, target
-            if following is zone:
-                return reply, None
-            zone = following
-            more = zone.answer(target, type, ask.do)
-            reply.answer = reply.answer + more.answer
-            reply.authority, reply.additional = more.authority, more.additional
-            reply.rcode, reply.glue = more.rcode, more.glue
-        return reply, None
-
-    def _everything(self, zone: Zone, ask: Ask, reply: Reply) -> None:
-        """All sets of the name, where the name itself has them."""
-        answer: list[Record] = []
-        for type in _EVERY_TYPE:
-            found = zone.rrset(ask.key[:-4], type)
-            if found is not None and found.rdatas:
-                answer += [Record(ask.name, type, Class.IN, found.ttl, each) for each in found.rdatas]
-                if ask.do:
-                    answer += [Record(ask.name, Type.RRSIG, Class.IN, found.ttl, each) for each in found.signatures]
-        reply.answer = answer or reply.answer
 
     def fill(self, ask: Ask) -> tuple[Packed, Zone] | None:
         """The answer to what `ask` has read, ready for everybody who asks the same with the same DO, until `version` of the zone or
@@ -456,13 +468,3 @@ class Desk:
             self._land(flight)
             flight.drop()
         self.chores.clear()
-
-
-def alias_end(reply: Reply, type: int) -> bytes | None:
-    """Where the chain of aliases in `reply` leads, if it ends with one."""
-    if reply.rcode or type in (Type.CNAME, Type.ANY):
-        return None
-    for r in reversed(reply.answer):
-        if r.type != Type.RRSIG:
-            return r.rdata if r.type == Type.CNAME else None
-    return None

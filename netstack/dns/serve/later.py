@@ -19,7 +19,7 @@ Send = Callable[[Iterable[bytes]], Awaitable[None]]
 class Case:
     """A query that is being answered. `wire` is what is read again when the answer comes: header, question, OPT."""
 
-    __slots__ = ("client", "prefix", "seal", "todo", "view", "wire")
+    __slots__ = ("client", "cookie", "key", "known", "prefix", "seal", "todo", "view", "wire")
 
     def __init__(self, wire: bytes | bytearray | memoryview, client: Client) -> None:
         self.wire = wire
@@ -28,6 +28,9 @@ class Case:
         self.todo: list[Any] = []  # callbacks that have not been asked, the next one last
         self.prefix: list[Any] = []  # records of our own zones that lead to the question which others are asked
         self.seal: Any = None  # signs what is sent, where the query was signed
+        self.key: bytes | None = None  # the name of the key that signed it
+        self.cookie = b""  # the option that goes back
+        self.known = False  # he has shown a cookie of ours: his address is not forged
 
 
 class Flight:

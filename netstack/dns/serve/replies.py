@@ -10,11 +10,11 @@ from typing import Protocol
 
 from .. import const as dc
 from ..ask import Ask
-from ..edns import PADDING_BLOCK_RESPONSE
+from ..edns import PADDING_BLOCK_RESPONSE, Edns, error_option
+from ..message import Message
 from ..mib import ServerMib
 from ..numbers import Option, Rcode
 from ..packed import Packed
-from .client import Client
 from .config import DnsConfig
 from .later import Case
 
@@ -61,7 +61,7 @@ class Replies:
     def packed(self, case: Case, packed: Packed, age: int = 0, extra: bytes = b"") -> bytes:
         """`packed` for the client; `extra` are options in wire form."""
         ask = self.ask
-        options, pad = self._options(case.client, extra)
+        options, pad = self._options(case, extra)
         limit = dc.MAX_MESSAGE if case.client.stream else ask.limit
         seal: Seal | None = case.seal
         if seal is not None:
@@ -73,19 +73,30 @@ class Replies:
 
     def refuse(self, case: Case, rcode: int, flags: int = 0, extra: bytes = b"") -> bytes:
         """No records: `rcode`, twelve bits, and what `flags` says."""
-        options, pad = self._options(case.client, extra)
+        options, pad = self._options(case, extra)
         wire = self.ask.refuse(rcode, flags, options)
         if pad:
             wire = self.ask.refuse(rcode, flags, options + padding(len(wire), dc.MAX_MESSAGE))
         return self._out(case, wire)
 
-    def _options(self, client: Client, extra: bytes) -> tuple[bytes, bool]:
+    def said(self, case: Case, m: Message, rcode: int, error: tuple[int, str] | None = None, *, aa: bool = False) -> bytes:
+        """A few words in answer to `m`, of any opcode: `rcode`, twelve bits, and an extended error."""
+        reply = Message(m.id, dc.QR | (dc.AA if aa else 0) | m.flags & (dc.OPCODE | dc.RD | dc.CD) | rcode & 15)
+        reply.question = m.question
+        if m.edns is not None:
+            options = () if error is None else (error_option(*error),)
+            reply.edns = Edns(self.ask.payload, do=m.edns.do, ext_rcode=rcode >> 4, options=options)
+        return self._out(case, reply.encode())
+
+    def _options(self, case: Case, extra: bytes) -> tuple[bytes, bool]:
         """Of the OPT record, and whether to pad."""
         ask = self.ask
         if not ask.edns:
             return b"", False
         if ask.n <= ask.end + 11:
             return extra, False
+        client = case.client
+        extra += case.cookie
         asked = codes(ask)
         if Option.NSID in asked and self._nsid:
             self.mib.NSIDOpt += 1
@@ -103,7 +114,9 @@ class Replies:
         return wire
 
     def count(self, wire: bytes) -> None:
-        """One answer, by what it says."""
+        """One answer to a query, by what it says."""
+        if wire[2] & 0x78:
+            return
         mib = self.mib
         flags, rcode = wire[2], wire[3] & 15
         if flags & 4:

@@ -20,9 +20,13 @@ from ...errors import UsageError
 from ...instant import Duration, Instant
 from ..config import HttpConfig
 from ..events import Body, Closed, End, Event, RawFields, Refusal, RequestHead, ResponseHead, Sent
+from . import const as hc
 from .reader import Reader
-from .state import REQUEST, RESPONSE, Client, Server, Step, survives
+from .state import REQUEST, RESPONSE, Server, Step, flat
 from .writer import Writer, field_lines, status_line
+
+REQUESTS = flat(REQUEST)
+RESPONSES = flat(RESPONSE)
 
 
 class ServerConnection:
@@ -36,8 +40,8 @@ class ServerConnection:
 
     def __init__(self, config: HttpConfig, now: Instant) -> None:
         self.config = config
-        self.client = Client.IDLE
-        self.server = Server.IDLE
+        self.client = hc.CLIENT_IDLE
+        self.server = hc.SERVER_IDLE
         self.requests = 0
         self._reader = Reader(config.limits)
         self._writer = Writer()
@@ -61,14 +65,14 @@ class ServerConnection:
         More than `limits.pipeline` bytes beyond the request that is being served are a UsageError: don't receive while
         `wants_data` is False.
         """
-        if self.client is Client.DONE and self._reader.buffered + len(data) > max(self.config.limits.pipeline, len(data)):
+        if self.client == hc.CLIENT_DONE and self._reader.buffered + len(data) > max(self.config.limits.pipeline, len(data)):
             raise UsageError("the request being served is complete: answer it, then receive (`wants_data` says when)")
         if self._wait_from is not None:
             self._allowance = Duration(self._allowance - (now - self._wait_from))
             self._wait_from = None
         was_reading_head = self._reader.mid_head
         events = self._follow(self._reader.feed(data))
-        if self.client is Client.IDLE and not was_reading_head and self._reader.mid_head and self.requests:
+        if self.client == hc.CLIENT_IDLE and not was_reading_head and self._reader.mid_head and self.requests:
             self._deadline = Instant(now + self.config.header_timeout)
         return events
 
@@ -76,7 +80,7 @@ class ServerConnection:
         """On to the next request of a `reusable` connection; what came of it already."""
         if not self.reusable:
             raise UsageError("this connection can't serve another request: close it")
-        self._step(Step.NEXT)
+        self._step(hc.NEXT)
         events = self._follow(self._reader.resume())
         timeout = self.config.header_timeout if self._reader.mid_head else self.config.idle_timeout
         self._deadline = Instant(now + timeout)
@@ -95,13 +99,13 @@ class ServerConnection:
                 if self._progress >= self.config.body_progress:
                     self._progress = 0
                     self._allowance = self.config.body_timeout
-                if self.server is Server.DONE:
+                if self.server == hc.SERVER_DONE:
                     self._drained += size
                     if self._drained > self.config.limits.drain:
                         self._keep_alive = False
                     continue
             elif isinstance(event, RequestHead):
-                self._step(Step.HEAD)
+                self._step(hc.HEAD)
                 self.requests += 1
                 self._method = event.method
                 self._minor = event.version[1]
@@ -112,15 +116,15 @@ class ServerConnection:
                 self._progress = self._drained = 0
             elif isinstance(event, End):
                 self._owes_continue = False
-                self._step(Step.END)
-                if self.server is Server.DONE:
+                self._step(hc.END)
+                if self.server == hc.SERVER_DONE:
                     continue
             elif isinstance(event, Refusal):
-                if self.server is Server.IDLE:
+                if self.server == hc.SERVER_IDLE:
                     self._method, self._minor = "", 1  # nothing is known of this request: what is remembered is the last one's
-                self._step(Step.REFUSE)
+                self._step(hc.REFUSE)
             else:
-                self._step(Step.EOF)
+                self._step(hc.EOF)
             kept.append(event)
         return kept
 
@@ -129,25 +133,12 @@ class ServerConnection:
     def send(self, event: Sent, date: bytes = b"") -> bytes:
         """The bytes of `event`, which may be none. `date` goes into a `ResponseHead`, unless it has one of its own."""
         if isinstance(event, Body):
-            if self.server is not Server.BODY:
-                raise UsageError("a body follows the head of a response")
-            return self._writer.body(event.data)
+            return self.body(event.data)
         if isinstance(event, ResponseHead):
-            self._check(Step.START)
-            # RFC 9110 10.1.1: who answers at once instead of asking for the body can't know whether it comes
-            keep_alive = self._keep_alive and not self._last and not self._owes_continue and self.client is not Client.BROKEN
-            data = self._writer.start(event, self._method, self._minor, keep_alive, date)
-            self._keep_alive = not self._writer.close
-            self._step(Step.START)
-            return data
+            return self.start(event.status, event.fields, event.length, date)
         if isinstance(event, End):
-            self._check(Step.FINISH)
-            data = self._writer.finish(event.trailers)
-            self._step(Step.FINISH)
-            if self.client is Client.BODY and (self._unread or 0) > self.config.limits.drain:
-                self._keep_alive = False
-            return data
-        self._check(Step.INTERIM)
+            return self.finish(event.trailers)
+        self._check(hc.INTERIM)
         if not 100 <= event.status < 200 or event.status == 101:
             raise UsageError(f"an interim response is one of 1xx and does not switch protocols: not {event.status}")
         self._owes_continue = False
@@ -155,13 +146,38 @@ class ServerConnection:
             return b""  # RFC 9110 15.2: a client of HTTP/1.0 must not be sent any
         return status_line(event.status) + field_lines(event.fields) + b"\r\n"
 
+    def start(self, status: int, fields: RawFields, length: int | None, date: bytes) -> bytes:
+        """`send` of a `ResponseHead`, without making one."""
+        self._check(hc.START)
+        # RFC 9110 10.1.1: who answers at once instead of asking for the body can't know whether it comes
+        keep_alive = self._keep_alive and not self._last and not self._owes_continue and self.client != hc.CLIENT_BROKEN
+        data = self._writer.start(status, fields, length, self._method, self._minor, keep_alive, date)
+        self._keep_alive = not self._writer.close
+        self._step(hc.START)
+        return data
+
+    def body(self, data: bytes) -> bytes:
+        """`send` of a `Body`."""
+        if self.server != hc.SERVER_BODY:
+            raise UsageError("a body follows the head of a response")
+        return self._writer.body(data)
+
+    def finish(self, trailers: RawFields = ()) -> bytes:
+        """`send` of an `End`."""
+        self._check(hc.FINISH)
+        data = self._writer.finish(trailers)
+        self._step(hc.FINISH)
+        if self.client == hc.CLIENT_BODY and (self._unread or 0) > self.config.limits.drain:
+            self._keep_alive = False
+        return data
+
     def switch(self, fields: RawFields) -> tuple[bytes, bytes]:
         """Speak something else from now on: the 101 that says so (RFC 9110 15.2.2), and what the client has sent of it already.
         Only after the whole request."""
-        if self.client is not Client.DONE or self.server is not Server.OWED:
+        if self.client != hc.CLIENT_DONE or self.server != hc.SERVER_OWED:
             raise UsageError("protocols are switched after a whole request, and before its response")
         rest = self._reader.release()
-        self._step(Step.CLOSE)
+        self._step(hc.CLOSE)
         return status_line(101) + b"Connection: Upgrade\r\n" + field_lines(fields) + b"\r\n", rest
 
     def respond(self, head: ResponseHead, data: bytes, date: bytes = b"") -> bytes:
@@ -175,7 +191,7 @@ class ServerConnection:
 
     def refuse(self, refusal: Refusal, date: bytes = b"") -> bytes:
         """The response to a `Refusal`, or nothing where one has begun: then only closing tells the client. Then close."""
-        if self.server is not Server.OWED:
+        if self.server != hc.SERVER_OWED:
             return b""
         text = status_line(refusal.status)[9:-2] + b"\n" + refusal.reason.encode() + b"\n"
         fields = ((b"Content-Type", b"text/plain; charset=utf-8"), (b"Connection", b"close"))
@@ -187,7 +203,7 @@ class ServerConnection:
 
     def close(self) -> None:
         """Nothing more is read or sent."""
-        self._step(Step.CLOSE)
+        self._step(hc.CLOSE)
         self._reader.stop()
 
     # -- where it stands -----------------------------------------------------------------------------------------------------
@@ -200,12 +216,12 @@ class ServerConnection:
     @property
     def wants_data(self) -> bool:
         """Would more bytes lead to anything?"""
-        return self.client is Client.IDLE or self.client is Client.BODY
+        return self.client == hc.CLIENT_IDLE or self.client == hc.CLIENT_BODY
 
     @property
     def owes_continue(self) -> bool:
         """The client waits for `Interim(100)`, and has not begun its body anyway. Send it before waiting for the body."""
-        return self._owes_continue and self.server is Server.OWED
+        return self._owes_continue and self.server == hc.SERVER_OWED
 
     @property
     def silent(self) -> bool:
@@ -215,27 +231,31 @@ class ServerConnection:
     @property
     def begun(self) -> bool:
         """Some of the response has gone, and not all: nothing else can be answered."""
-        return self.server in (Server.BODY, Server.CLOSED)
+        return self.server in (hc.SERVER_BODY, hc.SERVER_CLOSED)
 
     @property
     def draining(self) -> bool:
         """The response is whole, the request isn't, and it is worth while to wait for the rest."""
-        return self.server is Server.DONE and self.client is Client.BODY and self._keep_alive and not self._last
+        return self.server == hc.SERVER_DONE and self.client == hc.CLIENT_BODY and self._keep_alive and not self._last
 
     @property
     def reusable(self) -> bool:
-        """Both sides are done, and another request may come."""
-        return self.server is Server.DONE and survives(self._keep_alive and not self._last, self.client)
+        """Both sides are done, and another request may come.
+
+        Not when either side asked to close (`Connection: close`, HTTP/1.0, a body that only the end of the stream delimits, the
+        bound on requests), and not when the request did not end: where the next one begins is then unknown.
+        """
+        return self.server == hc.SERVER_DONE and self.client == hc.CLIENT_DONE and self._keep_alive and not self._last
 
     @property
     def idle(self) -> bool:
         """Between two requests, with nothing of the next one here."""
-        return self.client is Client.IDLE and not self._reader.mid_head
+        return self.client == hc.CLIENT_IDLE and not self._reader.mid_head
 
     @property
     def unread(self) -> bool:
         """Are there bytes of the client that nobody will read? Closing at once would reset the response on its way."""
-        return self.client in (Client.BODY, Client.BROKEN) or self._reader.buffered > 0
+        return self.client in (hc.CLIENT_BODY, hc.CLIENT_BROKEN) or self._reader.buffered > 0
 
     # -- time ---------------------------------------------------------------------------------------------------------------
 
@@ -245,9 +265,9 @@ class ServerConnection:
         Header sections and idling have fixed deadlines. A body has an allowance, which runs down only while we wait: a handler
         that takes its time between two reads is not the client's fault.
         """
-        if self.client is Client.IDLE:
+        if self.client == hc.CLIENT_IDLE:
             return self._deadline
-        if self.client is Client.BODY:
+        if self.client == hc.CLIENT_BODY:
             if self._wait_from is None:
                 self._wait_from = now
             return Instant(self._wait_from + self._allowance)
@@ -261,7 +281,7 @@ class ServerConnection:
         event: Event
         if self.idle:
             event = Closed()
-        elif self.client is Client.IDLE:
+        elif self.client == hc.CLIENT_IDLE:
             event = Refusal(408, "The header section took too long.")
         else:
             event = Refusal(408, "The body came too slowly.")
@@ -270,15 +290,16 @@ class ServerConnection:
 
     # -- steps --------------------------------------------------------------------------------------------------------------
 
-    def _check(self, step: Step) -> None:
-        if step not in RESPONSE[self.server]:
-            raise UsageError(f"{step.name} is out of turn: this side of the connection is {self.server.name}")
+    def _check(self, step: int) -> None:
+        if RESPONSES[self.server * hc.STEPS + step] == hc.NOWHERE:
+            raise UsageError(f"{Step(step).name} is out of turn: this side of the connection is {Server(self.server).name}")
 
-    def _step(self, step: Step) -> None:
+    def _step(self, step: int) -> None:
         """Both machines take the step, each where its table has it: at least one has."""
-        request, response = REQUEST[self.client].get(step), RESPONSE[self.server].get(step)
-        assert request is not None or response is not None, (step, self.client, self.server)
-        if request is not None:
+        request = REQUESTS[self.client * hc.STEPS + step]
+        response = RESPONSES[self.server * hc.STEPS + step]
+        assert request != hc.NOWHERE or response != hc.NOWHERE, (step, self.client, self.server)
+        if request != hc.NOWHERE:
             self.client = request
-        if response is not None:
+        if response != hc.NOWHERE:
             self.server = response

@@ -18,7 +18,6 @@ late.
 
 import re
 from collections.abc import Callable
-from enum import IntEnum
 
 import httptools
 
@@ -26,27 +25,23 @@ from ..config import HttpLimits
 from ..events import Body, Closed, End, Event, RawFields, Refusal, RequestHead
 from ..refused import Refused
 from ..target import check_authority, check_target
+from . import const as hc
 from .chunks import ChunkReader
 
 # RFC 9110 5.6.2: token = 1*tchar. Possessive: a mismatch is final, no input costs more than one pass
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9])\.([0-9])")
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9]\.[0-9])")
 _OLD_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]++")
 # RFC 9112 5: field-line = field-name ":" OWS field-value OWS; a value may hold any byte but controls (RFC 9110 5.5)
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _DIGITS = re.compile(rb"[0-9]++")
 _STARTS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\r")
-_LENGTH_DIGITS = 19  # more overflow 64 bits somewhere behind us
-
-
-class _Mode(IntEnum):
-    LINE = 0  # before the end of the request line
-    FIELDS = 1  # in the header section
-    SIZED = 2  # in a body of known length
-    CHUNKED = 3  # in a chunked body
-    DONE = 4  # a whole message was handed up: waits for `resume`
-    DEAD = 5  # refused, or ended
+WHOLE = End()
+V10 = (1, 0)
+V11 = (1, 1)
+REMEMBERED = 512  # bytes of a header section: what an idle connection may keep of it
+_LENGTH_DIGITS = 18  # more overflow 64 bits somewhere: here, or behind us
 
 
 class _Sink:
@@ -97,18 +92,20 @@ def _blame_fields(section: bytes) -> str:
 class Reader:
     """Requests of one connection. `feed` bytes; b"" is the end of the stream. Never raises on what a peer sends."""
 
-    __slots__ = ("_limits", "_mode", "_buffer", "_at", "_seen", "_eof", "_blank", "_line", "_left", "_chunks")
+    __slots__ = ("_limits", "_mode", "_buffer", "_at", "_seen", "_eof", "_blank", "_line", "_left", "_chunks", "_known", "_last")
 
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
-        self._mode = _Mode.LINE
+        self._mode = hc.LINE
         self._buffer = b""
         self._at = 0  # what lies before it is spent
         self._seen = 0  # of what follows `_at`, so much holds no end of section
         self._eof = False
         self._blank = False  # the one blank line before a request was seen
-        self._line: tuple[bytes, bytes, int] = (b"", b"", 1)
+        self._line: tuple[str, str, int] = ("", "", 1)
         self._left = 0  # of a sized body
+        self._known = b""  # the last section that was read, and the head that it gave: clients repeat themselves
+        self._last: RequestHead | None = None
         self._chunks: ChunkReader | None = None
 
     @property
@@ -119,11 +116,11 @@ class Reader:
     @property
     def mid_head(self) -> bool:
         """Has a request begun, and its header section not ended?"""
-        return self._mode == _Mode.FIELDS or (self._mode == _Mode.LINE and self.buffered > 0)
+        return self._mode == hc.FIELDS or (self._mode == hc.LINE and self.buffered > 0)
 
     def feed(self, data: bytes) -> list[Event]:
         """What `data` completes, in order. After a `Refusal` or a `Closed` nothing more comes."""
-        if self._mode == _Mode.DEAD or self._eof:
+        if self._mode == hc.DEAD or self._eof:
             return []
         if not data:
             self._eof = True
@@ -135,8 +132,8 @@ class Reader:
 
     def resume(self) -> list[Event]:
         """On to the next message, after `End` was handed up and answered."""
-        assert self._mode == _Mode.DONE, "the last message has not ended"
-        self._mode = _Mode.LINE
+        assert self._mode == hc.DONE, "the last message has not ended"
+        self._mode = hc.LINE
         self._blank = False
         return self._read()
 
@@ -148,7 +145,7 @@ class Reader:
 
     def stop(self) -> None:
         """Read no more."""
-        self._mode = _Mode.DEAD
+        self._mode = hc.DEAD
         self._buffer, self._at = b"", 0
 
     def _read(self) -> list[Event]:
@@ -156,7 +153,7 @@ class Reader:
         try:
             while self._step(events):
                 pass
-            if self._eof and self._mode < _Mode.DONE:
+            if self._eof and self._mode < hc.DONE:
                 self._end_of_stream(events)
         except Refused as refused:
             self.stop()
@@ -166,21 +163,21 @@ class Reader:
     def _step(self, events: list[Event]) -> bool:
         """Read one thing more. False when it needs more bytes, or must not go on."""
         mode = self._mode
-        if mode == _Mode.LINE:
+        if mode == hc.LINE:
             return self._request_line()
-        if mode == _Mode.FIELDS:
+        if mode == hc.FIELDS:
             return self._header_section(events)
-        if mode == _Mode.SIZED:
+        if mode == hc.SIZED:
             return self._sized(events)
-        if mode == _Mode.CHUNKED:
+        if mode == hc.CHUNKED:
             return self._chunked(events)
         return False
 
     def _end_of_stream(self, events: list[Event]) -> None:
-        if self._mode == _Mode.LINE and not self.buffered:
+        if self._mode == hc.LINE and not self.buffered:
             self.stop()
             events.append(Closed())
-        elif self._mode <= _Mode.FIELDS:
+        elif self._mode <= hc.FIELDS:
             raise Refused(400, "The stream ended in the header section.", truncated=True)
         else:
             raise Refused(400, "The stream ended in the body.", truncated=True)
@@ -209,14 +206,15 @@ class Reader:
             if _OLD_REQUEST_LINE.fullmatch(buffer, at, end - 1) is not None:
                 raise Refused(505, "HTTP/0.9 is not spoken here.")
             raise Refused(400, "The request line is not a method, a target and a version.")
-        method, target, major, minor = found.groups()
-        if major != b"1":
+        method, target, version = found.groups()
+        if version[0] != 49:
             raise Refused(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-        check_target(method, target)
-        self._line = (method, target, 1 if minor != b"0" else 0)
+        if target[0] != 47 or method == b"CONNECT" or b"%" in target or b"#" in target:  # an origin-form path has nothing to check
+            check_target(method, target)
+        self._line = (method.decode("ascii"), target.decode("ascii"), 1 if version[2] != 48 else 0)
         self._at = end - 1  # its CRLF stays: with the one that ends the section it makes the mark to look for
         self._seen = 0
-        self._mode = _Mode.FIELDS
+        self._mode = hc.FIELDS
         return True
 
     def _header_section(self, events: list[Event]) -> bool:
@@ -230,18 +228,28 @@ class Reader:
                 raise Refused(431, "The header section is too long.")
             self._seen = len(buffer) - at
             return False
-        fields = split_fields(buffer[at + 2 : end + 2], self._head)
-        if len(fields) > self._limits.header_count:
-            raise Refused(431, "There are too many header fields.")
+        section = buffer[at + 2 : end + 2]
+        last = self._last
+        method, target, minor = self._line
+        if last is not None and section == self._known and last.version[1] == minor:
+            head = RequestHead(method, target, last.version, last.fields, last.length, last.keep_alive, False, last.upgrade)
+        else:
+            fields = split_fields(section, self._head)
+            if len(fields) > self._limits.header_count:
+                raise Refused(431, "There are too many header fields.")
+            head = self._head(fields)
+            if len(section) <= REMEMBERED and not head.expects_continue:
+                self._known, self._last = section, head
+            else:
+                self._last = None
         self._at = end + 4
-        head = self._head(fields)
         events.append(head)
         if head.length is None:
             self._chunks = ChunkReader(self._limits)
-            self._mode = _Mode.CHUNKED
+            self._mode = hc.CHUNKED
         else:
             self._left = head.length
-            self._mode = _Mode.SIZED
+            self._mode = hc.SIZED
         return True
 
     def _head(self, fields: RawFields) -> RequestHead:
@@ -295,7 +303,7 @@ class Reader:
         expects = expects and length != 0
         if not wants_upgrade:
             upgrade = b""
-        return RequestHead(method.decode("ascii"), target.decode("ascii"), (1, minor), fields, length, keep_alive, expects, upgrade)
+        return RequestHead(method, target, V11 if minor else V10, fields, length, keep_alive, expects, upgrade)
 
     @staticmethod
     def _content_length(value: bytes) -> int:
@@ -325,8 +333,8 @@ class Reader:
             events.append(Body(piece))
             if self._left:
                 return False
-        events.append(End())
-        self._mode = _Mode.DONE
+        events.append(WHOLE)
+        self._mode = hc.DONE
         return False
 
     def _chunked(self, events: list[Event]) -> bool:
@@ -340,6 +348,6 @@ class Reader:
         if self._chunks.trailers is None:
             return False
         events.append(End(split_fields(self._chunks.trailers)))
-        self._mode = _Mode.DONE
+        self._mode = hc.DONE
         return False
 

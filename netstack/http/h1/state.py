@@ -2,7 +2,7 @@
 
 `REQUEST` follows what the client has sent us, `RESPONSE` what we have sent him. Both go round once for each request, and only
 together: NEXT is lawful when both are DONE. Every lawful step stands in the tables; `describe()` prints them. The one
-exception to the tables is `survives`: why a connection may be finished although both machines could go on.
+exception to the tables is `ServerConnection.reusable`: why a connection may be finished although both machines could go on.
 
     IDLE ── HEAD ──► BODY ── END ──► DONE ── NEXT ──► IDLE            the client
     IDLE ── HEAD ──► OWED ── START ──► BODY ── FINISH ──► DONE ── NEXT ──► IDLE            we
@@ -12,6 +12,8 @@ The one response to nothing is to a request that could not be read: REFUSE leave
 """
 
 from enum import IntEnum
+
+from . import const as hc
 
 
 class Client(IntEnum):
@@ -68,13 +70,9 @@ RESPONSE: dict[Server, dict[Step, Server]] = {
 }
 
 
-def survives(keep_alive: bool, client: Client) -> bool:
-    """After a whole response: can this connection serve another request?
-
-    Not when either side asked to close (`Connection: close`, HTTP/1.0, a body that only the end of the stream delimits, the
-    bound on requests), and not when the request did not end: where the next one begins is then unknown.
-    """
-    return keep_alive and client is Client.DONE
+def flat(table: "dict[Client, dict[Step, Client]] | dict[Server, dict[Step, Server]]") -> bytes:
+    """`table` to look up by state * STEPS + step; NOWHERE for what it has not."""
+    return bytes(steps.get(step, hc.NOWHERE) for steps in table.values() for step in Step)
 
 
 def describe() -> str:

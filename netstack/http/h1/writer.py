@@ -9,7 +9,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from ...errors import UsageError
-from ..events import RawFields, ResponseHead
+from ..events import RawFields
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -67,19 +67,19 @@ class Writer:
         self._left: int | None = 0  # of a sized body; None: the body ends with the stream
         self.close = False  # this response is the last
 
-    def start(self, head: ResponseHead, method: str, minor: int, keep_alive: bool, date: bytes) -> bytes:
+    def start(
+        self, status: int, fields: RawFields, length: int | None, method: str, minor: int, keep_alive: bool, date: bytes
+    ) -> bytes:
         """The head of the response to `method` in HTTP/1.`minor`. `close` then says whether the connection must end after it.
 
         `date` is the value of the Date field, b"" where no clock is known (RFC 9110 6.6.1).
         """
-        status = head.status
         if status < 200:
             raise UsageError(f"status {status} is an interim response: a final one, from 200, must follow it")
         parts = [status_line(status)]
-        length = head.length
         told: bytes | None = None
         dated = False
-        for name, value in head.fields:
+        for name, value in fields:
             line = _name(name)
             if line == b"Content-Length: ":
                 if told is not None:
@@ -87,11 +87,14 @@ class Writer:
                 told = value
                 continue
             if line == b"Transfer-Encoding: ":
-                raise UsageError("leave Transfer-Encoding to the server: it chunks a body whose length isn't known")
+                if value.lower() != b"chunked":
+                    raise UsageError("leave Transfer-Encoding to the server: it chunks a body whose length isn't known")
+                continue  # asked for what is done anyway, or can't be
             if line == b"Connection: ":
-                if value.lower() != b"close":
-                    raise UsageError("the only Connection header that a response may ask for is close")
-                keep_alive = False
+                if value.lower() == b"close":
+                    keep_alive = False
+                elif value.lower() != b"keep-alive":
+                    raise UsageError("the only Connection headers that a response may have are close and keep-alive")
                 continue
             dated = dated or line == b"Date: "
             _check_value(name, value)

@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 from ...errors import BrokenError, NetstackError, UsageError
 from ...runtime.waits import Event, Spawned, waits_here
-from ..events import RawFields
 from ..target import split_target, unescape
 from .exchange import Exchange
 
@@ -59,7 +58,9 @@ class Asgi:
 
     async def __call__(self, exchange: Exchange) -> None:
         head = exchange.head
-        _, path, query = split_target(head.target)
+        path, _, query = head.target.partition("?")
+        if path[0] != "/":
+            _, path, query = split_target(head.target)
         root_path = self.root_path
         scope: Scope = {
             "type": "http",
@@ -70,7 +71,7 @@ class Asgi:
             "scheme": exchange.scheme,
             "method": head.method,
             "root_path": root_path,
-            "path": root_path + unescape(path),
+            "path": root_path + (unescape(path) if "%" in path else path),
             "raw_path": (root_path + path).encode("ascii"),
             "query_string": query.encode("ascii"),
             "headers": list(head.fields),
@@ -118,9 +119,9 @@ class _Call:
                 await exchange.finish((), data)
         elif kind == "http.response.start":
             self._wants_trailers = message.get("trailers", False)
-            await exchange.start(message["status"], _fields(message.get("headers", ())))
+            await exchange.start(message["status"], message.get("headers", ()))
         elif kind == "http.response.trailers":
-            self._trailers += _fields(message.get("headers", ()))
+            self._trailers += message.get("headers", ())
             if not message.get("more_trailers", False):
                 await exchange.finish(tuple(self._trailers))
         elif kind == "http.response.pathsend":
@@ -137,14 +138,6 @@ class _Call:
         finally:
             os.close(descriptor)
         await self._exchange.finish()
-
-
-def _fields(headers: Any) -> RawFields:
-    """As the writer wants them; the framing is the server's, so a Transfer-Encoding that asks for what is done anyway goes."""
-    return tuple((bytes(name), bytes(value)) for name, value in headers if bytes(name).lower() not in _OURS)
-
-
-_OURS = frozenset((b"transfer-encoding", b"keep-alive"))
 
 
 class LifespanError(NetstackError):

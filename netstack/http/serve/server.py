@@ -14,7 +14,7 @@ It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks 
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from ...errors import TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
@@ -62,8 +62,7 @@ class HttpServer(Generic[S_co]):
             raise UsageError("a server has a handler or an application, not both")
         self._stack = stack
         self._waits: Waits | None = None
-        self._clock = clock or (lambda: self._waits_here().now())
-        self._wall = wall or (lambda: self._waits_here().wall())
+        self._given_clock, self._wall = clock, wall
         self._sleep = sleep or self._wait
         self._second = -1
         self._date = b""
@@ -72,16 +71,27 @@ class HttpServer(Generic[S_co]):
         self._sessions: set[Session] = set()
         self._closing_at: Instant | None = None
         self.mib = HttpMib()
-        self._environment = Environment(
-            application,
-            config,
-            lambda: Instant(self._clock()),
+        self._application = application
+        self._config = config
+        self._access = access
+        self._environment: Environment | None = None
+
+    def _prepare(self) -> Environment:
+        """What all sessions share: made when the first port listens, since only then the runtime is known."""
+        return Environment(
+            self._application,
+            self._config,
+            self._clock,
             self._date_now,
             self.mib,
             lambda: self._closing_at,
             self._waits_here,
-            access,
+            self._access,
         )
+
+    @property
+    def _clock(self) -> Callable[[], Instant]:
+        return cast(Callable[[], Instant], self._given_clock or self._waits_here().now)
 
     def _waits_here(self) -> Waits:
         if self._waits is None:
@@ -101,8 +111,10 @@ class HttpServer(Generic[S_co]):
         """Accept connections from now on; the address says on which port, when `port` was 0. May be called again for another."""
         if self._closing_at is not None:
             raise UsageError("this server was closed: make another one")
-        if self._lifespan is not None and not self._listeners:
-            await self._lifespan.startup()
+        if self._environment is None:
+            self._environment = self._prepare()
+            if self._lifespan is not None:
+                await self._lifespan.startup()
         listener = await self._stack.serve_streams(self._serve, port, host, backlog)
         self._listeners.append(listener)
         return listener.address
@@ -140,6 +152,7 @@ class HttpServer(Generic[S_co]):
 
     async def _serve(self, stream: Stream) -> None:
         self.mib.Connections += 1
+        assert self._environment is not None
         secured = hasattr(stream, "selected_alpn_protocol")  # as streams under TLS have it
         session = Session(stream, self._environment, "https" if secured else "http")
         self._sessions.add(session)
@@ -149,7 +162,7 @@ class HttpServer(Generic[S_co]):
             self._sessions.discard(session)
 
     def _date_now(self) -> bytes:
-        second = int(self._wall())
+        second = int(self._wall() if self._wall is not None else self._waits_here().wall())
         if second != self._second:
             self._second = second
             self._date = format_date(second).encode()

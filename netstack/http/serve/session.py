@@ -21,7 +21,7 @@ from ...runtime.waits import Event as Happening
 from ...runtime.waits import Waits
 from ...signatures import Address, Stream
 from ..config import HttpConfig
-from ..events import Body, Closed, End, Event, Interim, RawFields, Refusal, RequestHead, ResponseHead
+from ..events import Body, Closed, End, Event, Interim, RawFields, Refusal, RequestHead
 from ..h1.connection import ServerConnection
 from ..mib import HttpMib
 from .accesslog import Access, Entry
@@ -334,7 +334,7 @@ class Exchange1:
     """`Exchange` over HTTP/1.1."""
 
     __slots__ = ("head", "trailers", "status", "sent", "over", "finished", "aborted", "upgraded", "ending", "_session", "_held",
-                 "_started", "_ended")  # fmt: skip
+                 "_fields", "_length", "_started", "_ended")  # fmt: skip
 
     def __init__(self, session: Session, head: RequestHead) -> None:
         self.head = head
@@ -345,7 +345,9 @@ class Exchange1:
         self.finished = self.aborted = self.upgraded = False
         self.ending: Happening | None = None  # somebody waits for `over`
         self._session = session
-        self._held: ResponseHead | None = None  # started, and not sent yet
+        self._held = False  # the head was started, and not sent yet
+        self._fields: RawFields = ()
+        self._length: int | None = None
         self._started = False
         self._ended = False  # the request's body
 
@@ -385,26 +387,27 @@ class Exchange1:
 
     async def start(self, status: int, fields: RawFields, length: int | None = None) -> None:
         self._check(started=False)
-        self._held = ResponseHead(status, fields, length)
+        self._fields = fields
+        self._length = length
+        self._held = True
         self.status = status
         self._started = True
 
     def _head(self) -> bytes:
         """The head that was held back, or nothing."""
-        held = self._held
-        if held is None:
+        if not self._held:
             return b""
-        self._held = None
+        self._held = False
         session = self._session
         if session.env.closing_at() is not None:
             session.conn.last()
-        return session.conn.send(held, session.env.date())
+        return session.conn.start(self.status, self._fields, self._length, session.env.date())
 
     async def send(self, data: bytes | memoryview) -> None:
         self._check(started=True)
         session = self._session
         head = self._head()
-        framed = session.conn.send(Body(data))  # type: ignore[arg-type]  # a read-only view is as good, and sent from where it is
+        framed = session.conn.body(data)  # type: ignore[arg-type]  # a read-only view is as good, and sent from where it is
         self.sent += len(data)
         if head:
             if len(framed) <= JOIN:
@@ -429,14 +432,13 @@ class Exchange1:
         self._check(started=True)
         session = self._session
         conn = session.conn
-        held = self._held
-        if held is not None and held.length is None and not trailers:
-            self._held = ResponseHead(held.status, held.fields, len(data))
+        if self._held and self._length is None and not trailers:
+            self._length = len(data)
         last = self._head()
         if data:
-            last += conn.send(Body(data))
+            last += conn.body(data)
             self.sent += len(data)
-        last += conn.send(End(trailers))
+        last += conn.finish(trailers)
         self.finished = self.over = True
         if last:
             await session.send(last)

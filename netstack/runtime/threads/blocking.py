@@ -125,8 +125,10 @@ class Blocking:
     def getaddrinfo(
         self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[tuple[Any, ...]]:
-        """As `socket.getaddrinfo`, of the net's names. Raises socket.gaierror."""
+        """As `socket.getaddrinfo`, of the net's names, and what the DNS says. Raises socket.gaierror."""
         names = self.net.names
+        if self.net.asks(host, flags):
+            return self.net.lookups.getaddrinfo_blocking(self.socket, host, port, family, type, proto, flags)
         if names.system and not names.knows(host):
             return kernel_getaddrinfo(host, port, family, type, proto, flags)
         return names.getaddrinfo(host, port, family, type, proto, flags)

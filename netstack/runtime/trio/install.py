@@ -64,9 +64,8 @@ class Resolver(trio.abc.HostnameResolver):
     ) -> list[Any]:
         await trio.lowlevel.checkpoint()
         net = current_net() or self.net
-        special = net.names.specialist(host) if net is not None else None
-        if net is not None and special is not None:
-            return await net.names.ask_specialist(special, host, port, family, type, proto, flags)
+        if net is not None and net.asks(host, flags):
+            return await net.lookups.getaddrinfo(host, port, family, type, proto, flags)
         if net is not None and (net.names.knows(host) or not net.names.system):
             return net.names.getaddrinfo(host, port, family, type, proto, flags)
         return await trio.to_thread.run_sync(stdlib.getaddrinfo, host, port, family, type, proto, flags, abandon_on_cancel=True)
@@ -74,6 +73,8 @@ class Resolver(trio.abc.HostnameResolver):
     async def getnameinfo(self, sockaddr: Any, flags: int) -> tuple[str, str]:
         await trio.lowlevel.checkpoint()
         net = current_net() or self.net
+        if net is not None and net.dns is not None:
+            return await net.lookups.getnameinfo(sockaddr, flags)
         if net is not None:
             return net.names.getnameinfo(sockaddr, flags)
         return await trio.to_thread.run_sync(stdlib.getnameinfo, sockaddr, flags, abandon_on_cancel=True)

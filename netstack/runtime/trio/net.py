@@ -84,8 +84,9 @@ class TrioNet(NetFace):
     async def _connect(self, host: str, port: int, local: str | None, timeout: Duration) -> TrioStream:
         self.check()
         await trio.lowlevel.checkpoint()
+        address = await self.address_of(host)
         stream = TrioStream(self._crank, self._open.discard)
-        conn = self.stack.tcp.connect(self.names.own(local), 0, self.names.ipv4(host), check_port(port), stream.user, self.now())
+        conn = self.stack.tcp.connect(self.names.own(local), 0, address, check_port(port), stream.user, self.now())
         stream.bind(conn)
         self._crank.rearm()
         self._open.add(stream)
@@ -157,8 +158,9 @@ class TrioNet(NetFace):
         """A UDP socket on `port` (0 chooses one), connected to `remote` if that is given. Raises AddressInUse, Unreachable."""
         self.check()
         await trio.lowlevel.checkpoint()
-        socket = TrioUdpSocket(self._crank, self.stack.udp.mib, remote, self._open.discard)
-        peer = (self.names.ipv4(remote[0]), check_port(remote[1])) if remote else None
+        peer = (await self.address_of(remote[0]), check_port(remote[1])) if remote else None
+        remote = None if peer is None else (ip4_text(peer[0]), peer[1])
+        socket = TrioUdpSocket(self, self._crank, remote, self._open.discard)
         socket.bind(self.stack.udp.bind(self.names.own(host), check_port(port), socket.user, peer))
         self._open.add(socket)
         return socket
@@ -171,7 +173,7 @@ class TrioNet(NetFace):
         if not 0 <= size <= 65507:
             raise UsageError(f"a ping of {size} bytes doesn't fit in a datagram: ask for 0 to 65507")
         await trio.lowlevel.checkpoint()
-        target = self.names.ipv4(host)
+        target = await self.address_of(host)
         payload = bytes(i & 0xFF for i in range(size))
         answered: list[int | IpError] = []
         waiter = Waiter()
@@ -252,6 +254,8 @@ class TrioNet(NetFace):
         with trio.CancelScope(shield=True):
             for listener in [each for each in self._open if isinstance(each, TrioListener)]:
                 listener.close()
+            if self._lookups is not None:
+                await self._lookups.aclose()
             for scope in self._handlers:
                 scope.cancel()
             while self._handlers:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -28,6 +28,9 @@ from ..asyncio import prepare
 from ..base import Turned
 from .net import TrioNet
 from .wait import Waiter
+
+if TYPE_CHECKING:
+    from ..lookups import Dns, Servers
 
 
 def run_clock() -> Callable[[], int]:
@@ -142,13 +145,15 @@ class TrioOpening:
 
     async def __aenter__(self) -> TrioNet:
         netif, addresses, options = self._arguments
-        stack, names = prepare(netif, addresses, options, run_clock()())
+        stack, names, dns = prepare(netif, addresses, options, run_clock()())
         nursery = await self._block.__aenter__()
         reactor = TrioReactor()
         net = self._net = TrioNet(stack, nursery, reactor, names=names)
         try:
             reactor.serve(net.turn, nursery)
             net.start()
+            if dns is not None:
+                net.dns = dns
             await net.wait_addresses()
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
@@ -178,9 +183,13 @@ def open(
     config: StackConfig | None = None,
     hosts: Mapping[str, str | Iterable[str]] | str | None = None,
     names: str | None = None,
+    dns: Servers | Dns | None = None,
 ) -> TrioOpening:
     """`netstack.open` for trio, with the same arguments."""
-    options = {"gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names}
+    options = {
+        "gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names,
+        "dns": dns,
+    }  # fmt: skip
     return TrioOpening(netif, addresses, options)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -20,13 +21,14 @@ from ...signatures import Address
 from ...tcp.connection import Connection
 from ...tcp.listener import Listener
 from ...udp.core import UdpPort
-from ...udp.mib import UdpMib
 from ...udp.queue import DatagramQueue
 from ..base import Crank
-from ..resolve import ipv4
 from ..streamcore import StreamCore
 from ..streams import Buffer, kept
 from .wait import ResourceBroken, ResourceBusy, ResourceClosed, Waiter
+
+if TYPE_CHECKING:
+    from ..face import NetFace
 
 RECEIVE = 65536  # when no limit is given, as trio's own SocketStream
 
@@ -329,14 +331,15 @@ class TrioListener(trio.abc.Listener[TrioStream]):
 class TrioUdpSocket:
     """A UDP port with a bounded queue: what finds it full is dropped and counted (`Udp.RcvbufErrors`)."""
 
-    def __init__(self, crank: Crank, mib: UdpMib, remote: Address | None, on_end: Callable[[TrioUdpSocket], None]) -> None:
+    def __init__(self, net: NetFace, crank: Crank, remote: Address | None, on_end: Callable[[TrioUdpSocket], None]) -> None:
+        self._net = net
         self._crank = crank
         self._remote = remote
         self._on_end = on_end
         self._port: UdpPort | None = None
         self._waiter = Waiter()
         self._receiving = False
-        self.user = DatagramQueue(mib, self._waiter.wake)
+        self.user = DatagramQueue(net.stack.udp.mib, self._waiter.wake)
 
     def bind(self, port: UdpPort) -> None:
         self._port = port
@@ -383,12 +386,14 @@ class TrioUdpSocket:
         target = address or self._remote
         if target is None:
             raise UsageError("an unconnected socket needs an address: send(data, (host, port))")
-        port.send(data, ipv4(target[0]), target[1], self._crank.now())
+        port.send(data, self._net.names.ipv4(target[0]), target[1], self._crank.now())
         self._crank.rearm()
 
     async def send(self, data: bytes, address: Address | None = None) -> None:
-        """As `send_nowait`: UDP never waits."""
+        """As `send_nowait`: UDP never waits, except for the DNS where `address` has a name that nobody knows here."""
         await trio.lowlevel.checkpoint()
+        if address is not None and self._net.dns is not None:
+            address = ip4_text(await self._net.address_of(address[0])), address[1]
         self.send_nowait(data, address)
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ def complaint(capsys, *words):
         (["demo", "--net", "10.0.0/8"], "is not an IPv4 address"),
         (["demo", "--net", "224.0.0.0/24"], "has no addresses for hosts: give a private one"),
         (["demo", "--net", "127.0.0.0/24"], "has no addresses for hosts"),
-        (["ping", "nohost", "--netif", "tap:x"], "'nohost' is not an IPv4 address"),
+        (["ping", "nohost", "--netif", "tap:x"], "'nohost' is neither an IPv4 address nor a host that is known"),
         (["ping", "10.0.0.1", "--netif", "tap:x", "--address", "10.0.0.2"], "no prefix length: write the network too"),
         (["serve", "--netif", "tap:x?host=10.0.0.1&address=10.0.0.2/24"], "10.0.0.1 has no prefix length"),
     ],

@@ -1,0 +1,8 @@
+cimport cython
+from netstack.counters cimport Group
+
+
+@cython.final
+cdef class DoorMib(Group):
+    cdef public long long Queries, Hits, Fills, HandedOn, Truncated, CookieKnown, CookieNew, BadCookie, RateSlipped
+    cdef public long long RateDropped, InSilence, InBadPort, InTooLong, OutFailed
