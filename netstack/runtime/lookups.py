@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..dns.client.answer import answer, wire_name
-from ..dns.client.errors import NoData, ResolutionError
+from ..dns.client.errors import NoData
 from ..dns.client.resolver import Resolver
 from ..dns.message import Question
 from ..dns.name import text as name_text

@@ -178,6 +178,26 @@ def test_getaddrinfo_asks_the_link_for_local_names_while_it_is_on(run):
     run(scenario)
 
 
+def test_streams_and_datagrams_go_to_names_of_the_link(run):
+    async def scenario(world: World) -> bytes:
+        a, b = (host.net for host in world.hosts)
+
+        async def greet(stream: Any) -> None:
+            await stream.send_all(b"hello")
+
+        async with a.mdns("server") as m, b.mdns():
+            await m.settled(10)
+            await a.serve_streams(greet, 80)
+            with pytest.raises(Unreachable, match="nobody"):
+                await b.connect_stream("nobody.local", 80)
+            stream = await b.connect_stream("server.local", 80)
+            port = await b.bind_datagrams(remote=("server.local", 7))
+            await port.aclose()
+            return await stream.receive()
+
+    assert run(scenario) == b"hello"
+
+
 def test_leaving_ends_what_waits_and_closing_the_net_leaves(run):
     async def scenario(world: World) -> None:
         a, b = (host.net for host in world.hosts)
