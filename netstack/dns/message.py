@@ -180,7 +180,8 @@ def decode(data: "bytes | bytearray | memoryview", multicast: bool = False) -> M
     Addresses and the data of types with compressible names are checked here, other data when it is unpacked. `multicast`: more
     types have such names (RFC 6762 18.14).
     """
-    r = Reader(data, multicast)
+    r = Reader(data)
+    r.multicast = multicast
     if r.end < dc.HEADER:
         raise WireError(f"a message of {r.end} octets: its header has 12")
     if r.end > dc.MAX_MESSAGE:

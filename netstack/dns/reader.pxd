@@ -10,7 +10,7 @@ cdef class Reader:
     cdef public Py_ssize_t o, end
     cdef public int section, index
     cdef Py_ssize_t last_at, jumps
-    cdef bint multicast
+    cdef public bint multicast
     cdef bytes last
     cpdef object fail(self, str what)
     cpdef void need(self, Py_ssize_t n) except *

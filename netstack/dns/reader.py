@@ -26,13 +26,13 @@ _MULTICAST: dict[int, bytes] = {36: b"\x02N", 39: b"N", 47: b"NR"}  # KX DNAME N
 
 
 class Reader:
-    """`o` is the next octet, `end` where what is being read ends: the message, or the data of one record."""
+    """`o` is the next octet, `end` where what is being read ends: the message, or the data of one record. `multicast`: more types
+    have compressible names."""
 
     __slots__ = ("b", "end", "index", "jumps", "last", "last_at", "multicast", "o", "scratch", "section")
 
-    def __init__(self, data: "bytes | bytearray | memoryview", multicast: bool = False) -> None:
-        """`multicast`: more types have compressible names."""
-        self.multicast = multicast
+    def __init__(self, data: "bytes | bytearray | memoryview") -> None:
+        self.multicast = False
         self.b = bytearray(data)
         self.o = 0
         self.end = len(self.b)
