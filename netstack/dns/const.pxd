@@ -24,13 +24,16 @@ cdef enum:
     NS = 2
     CNAME = 5
     SOA = 6
+    PTR = 12
     MX = 15
     AAAA = 28
     OPT = 41
     DS = 43
     RRSIG = 46
     NSEC = 47
+    DNSKEY = 48
     NSEC3 = 50
+    NSEC3PARAM = 51
     DNAME = 39
     TSIG = 250
     ANY = 255

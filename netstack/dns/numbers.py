@@ -58,6 +58,12 @@ class Type(enum.IntEnum):
     SVCB = 64
     HTTPS = 65
     SPF = 99
+    NID = 104
+    L32 = 105
+    L64 = 106
+    LP = 107
+    EUI48 = 108
+    EUI64 = 109
     TKEY = 249
     TSIG = 250
     IXFR = 251

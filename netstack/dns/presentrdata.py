@@ -4,20 +4,18 @@ mean. What zone files need is said in rdata.py; here is what people look at."""
 from attrs import frozen
 
 from ..errors import WireError
-from . import fields, svcb
-from .numbers import Type, type_text
+from . import fields, name, svcb
+from .numbers import Type, rcode_text, type_text
+from .rarefields import ALGORITHMS
 from .rdata import DNSKEY, FORMS, NSEC3, RRSIG, SOA, SVCB, Rdata, unpack
+from .reader import Reader
 from .text import base32hex_text, base64_text
 
 _BREAK = "\n\t\t\t\t"  # under the column of the data
-_ALGORITHMS = {  # RFC 8624 and the registry
-    1: "RSAMD5", 2: "DH", 3: "DSA", 5: "RSASHA1", 6: "NSEC3DSA", 7: "NSEC3RSASHA1", 8: "RSASHA256", 10: "RSASHA512", 12: "ECCGOST",
-    13: "ECDSAP256SHA256", 14: "ECDSAP384SHA384", 15: "ED25519", 16: "ED448", 252: "INDIRECT", 253: "PRIVATEDNS", 254: "PRIVATEOID",
-}  # fmt: skip
 _SOA_WORDS = ("serial", "refresh", "retry", "expire", "minimum")
 _UNITS = ((604800, "week"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-_KEYS = (Type.DNSKEY, Type.CDNSKEY)
-_OMITTED = (Type.DS, Type.CDS, Type.ZONEMD, Type.OPENPGPKEY, Type.RRSIG)
+_KEYS = (Type.DNSKEY, Type.CDNSKEY, Type.KEY)
+_OMITTED = (Type.DS, Type.CDS, Type.ZONEMD, Type.OPENPGPKEY, Type.RRSIG, Type.SIG)
 _REVOKED = 0x80  # RFC 5011 7
 _SEP = 1  # RFC 4034 2.1.1: a key-signing key
 
@@ -65,6 +63,8 @@ def key_tag(rdata: bytes) -> int:
 
 def rdata_text(type: int, rdata: bytes, layout: Layout = PLAIN, unknown: bool = False) -> str:
     """What is unknown, or is not what its type says, is written as RFC 3597 5 has it."""
+    if type == Type.TSIG and not unknown and (said := _signature(rdata, layout)):
+        return said
     form = None if unknown else FORMS.get(type)
     if form is not None:
         try:
@@ -77,7 +77,21 @@ def rdata_text(type: int, rdata: bytes, layout: Layout = PLAIN, unknown: bool = 
     if layout.multiline:
         return _over_lines(type, values, words, rdata, layout)
     text = " ".join(words)
-    return text + _key_remark(values, rdata, " ") if type in _KEYS and layout.remarks else text
+    return text + _key_remark(type, values, rdata, " ") if type in _KEYS and layout.remarks else text
+
+
+def _signature(rdata: bytes, layout: Layout) -> str:
+    """RFC 8945 4.2; nothing where it is not lawful."""
+    r = Reader(rdata)
+    try:
+        algorithm, when, fudge, mac = r.plain_name(), int.from_bytes(r.take(6), "big"), r.u16(), r.take(r.u16())
+        id, error, other = r.u16(), r.u16(), r.take(r.u16())
+        r.finish()
+    except WireError:
+        return ""
+    code = "BADSIG" if error == 16 else rcode_text(error)  # 16 is BADVERS elsewhere (RFC 6895 2.3)
+    said = [name.text(algorithm), str(when), str(fudge), str(len(mac)), layout.pieces(base64_text(mac)), str(id), code]
+    return " ".join(word for word in said if word) + f" {len(other)} {base64_text(other)}"
 
 
 def _opaque(rdata: bytes, layout: Layout) -> str:
@@ -95,6 +109,8 @@ def _word(type: int, kind: fields.Field, value: object, rdata: bytes, layout: La
         if not layout.crypto and type in _OMITTED:
             return "[omitted]"
         return layout.pieces(value.hex().upper() if isinstance(kind, fields.Hex) else base64_text(value))
+    if type in (Type.NID, Type.L64) and isinstance(value, bytes):
+        return ":".join(f"{value[i] << 8 | value[i + 1]:x}" for i in range(0, 8, 2))
     if isinstance(kind, fields.Hashed):
         assert isinstance(value, bytes)
         return base32hex_text(value).upper()
@@ -116,11 +132,12 @@ def _parameter(key: int, data: bytes) -> str:
     return f"{svcb.key_text(key)}={said}" if plain else f'{svcb.key_text(key)}="{said}"'
 
 
-def _key_remark(values: Rdata, rdata: bytes, before: str) -> str:
+def _key_remark(type: int, values: Rdata, rdata: bytes, before: str) -> str:
     assert isinstance(values, DNSKEY)
     role = ("revoked KSK" if values.flags & _REVOKED else "KSK") if values.flags & _SEP else "ZSK"
-    algorithm = _ALGORITHMS.get(values.algorithm, str(values.algorithm))
-    return f"{before} ; {role}; alg = {algorithm} ; key id = {key_tag(rdata)}"
+    algorithm = ALGORITHMS.get(values.algorithm, str(values.algorithm))
+    role = "" if type == Type.KEY else f" ; {role}"
+    return f"{before}{role}; alg = {algorithm} ; key id = {key_tag(rdata)}"
 
 
 def _over_lines(type: int, values: Rdata, words: list[str], rdata: bytes, layout: Layout) -> str:
@@ -139,8 +156,10 @@ def _over_lines(type: int, values: Rdata, words: list[str], rdata: bytes, layout
             windows.setdefault(t >> 8, []).append(type_text(t))
         return " ".join(words[:4]) + f" ({_BREAK}{words[4]}" + "".join(_BREAK + " ".join(w) for w in windows.values()) + " )"
     if type in _KEYS and remarks:
-        return f"{' '.join(words[:-1])} ({_BREAK}{words[-1]}{_key_remark(values, rdata, _BREAK + ')')}"
-    if type == Type.OPENPGPKEY:
+        return f"{' '.join(words[:-1])} ({_BREAK}{words[-1]}{_key_remark(type, values, rdata, _BREAK + ')')}"
+    if type == Type.DHCID and len(rdata) > 2:
+        return f"( {words[0]} ) ; {rdata[0] << 8 | rdata[1]} {rdata[2]} {len(rdata) - 3}"  # RFC 4701 3.3, 3.4
+    if type in (Type.OPENPGPKEY, Type.DHCID):
         return f"( {words[0]} )"
     if not isinstance(values, SVCB) and isinstance(FORMS[type][1][-1], fields.Hex | fields.Base64):
         return f"{' '.join(words[:-1])} ({_BREAK}{words[-1]} )"

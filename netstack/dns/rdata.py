@@ -5,7 +5,7 @@ write it. A type that is not here is Opaque, and any type can be written as one:
 from typing import Any, NamedTuple
 
 from ..errors import UsageError, WireError
-from . import fields, svcb, text
+from . import fields, rarefields, svcb, text
 from .fields import Field
 from .numbers import Type, type_text
 from .reader import Reader
@@ -221,6 +221,65 @@ class SVCB(NamedTuple):
     params: tuple[svcb.Param, ...]
 
 
+class Host(NamedTuple):
+    """A name and nothing else, in types that are seldom met (MB, MD, MF, MG, MR)."""
+
+    target: bytes
+
+
+class Preferred(NamedTuple):
+    """RT (RFC 1183 3.3), KX (RFC 2230), LP (RFC 6742 2.4)."""
+
+    preference: int
+    target: bytes
+
+
+class MINFO(NamedTuple):
+    rmailbx: bytes
+    emailbx: bytes
+
+
+class LOC(NamedTuple):
+    """RFC 1876: see `rarefields.Position`."""
+
+    position: tuple[int, ...]
+
+
+class CERT(NamedTuple):
+    """RFC 4398 2."""
+
+    type: int
+    key_tag: int
+    algorithm: int
+    certificate: bytes
+
+
+class DHCID(NamedTuple):
+    """RFC 4701 3."""
+
+    data: bytes
+
+
+class EUI(NamedTuple):
+    """RFC 7043."""
+
+    address: bytes
+
+
+class L32(NamedTuple):
+    """RFC 6742 2.2."""
+
+    preference: int
+    locator: str
+
+
+class L64(NamedTuple):
+    """RFC 6742 2.3; NID records (2.1) too."""
+
+    preference: int
+    locator: bytes
+
+
 class Opaque(NamedTuple):
     """Data whose meaning we don't know."""
 
@@ -232,6 +291,7 @@ Rdata = tuple[Any, ...]  # one of the classes above
 _U8, _U16, _U32, _NAME = fields.U8, fields.U16, fields.U32, fields.NAME
 _DS = (_U16, _U8, _U8, fields.HEX)
 _DNSKEY = (_U16, _U8, _U8, fields.BASE64)
+_RRSIG = (fields.TYPE, _U8, _U8, fields.SECONDS, fields.INSTANT, fields.INSTANT, _U16, _NAME, fields.BASE64)
 
 FORMS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {
     Type.A: (A, (fields.IP4,)),
@@ -254,10 +314,7 @@ FORMS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {
     Type.CDS: (DS, _DS),
     Type.DNSKEY: (DNSKEY, _DNSKEY),
     Type.CDNSKEY: (DNSKEY, _DNSKEY),
-    Type.RRSIG: (
-        RRSIG,
-        (fields.TYPE, _U8, _U8, fields.SECONDS, fields.INSTANT, fields.INSTANT, _U16, _NAME, fields.BASE64),
-    ),
+    Type.RRSIG: (RRSIG, _RRSIG),
     Type.NSEC: (NSEC, (_NAME, fields.BITMAP)),
     Type.NSEC3: (NSEC3, (_U8, _U8, _U16, fields.SALT, fields.HASHED, fields.BITMAP)),
     Type.NSEC3PARAM: (NSEC3PARAM, (_U8, _U8, _U16, fields.SALT)),
@@ -270,6 +327,19 @@ FORMS: dict[int, tuple[type[Any], tuple[Field, ...]]] = {
     Type.URI: (URI, (_U16, _U16, fields.QUOTED)),
     Type.SVCB: (SVCB, (_U16, _NAME, svcb.PARAMS)),
     Type.HTTPS: (SVCB, (_U16, _NAME, svcb.PARAMS)),
+    **dict.fromkeys((Type.MB, Type.MD, Type.MF, Type.MG, Type.MR), (Host, (_NAME,))),
+    **dict.fromkeys((Type.RT, Type.KX, Type.LP), (Preferred, (_U16, _NAME))),
+    Type.MINFO: (MINFO, (_NAME, _NAME)),
+    Type.KEY: (DNSKEY, _DNSKEY),
+    Type.SIG: (RRSIG, _RRSIG),
+    Type.LOC: (LOC, (rarefields.POSITION,)),
+    Type.CERT: (CERT, (rarefields.CERTIFICATE, _U16, rarefields.ALGORITHM, fields.BASE64)),
+    Type.DHCID: (DHCID, (fields.BASE64,)),
+    Type.EUI48: (EUI, (rarefields.EUI48,)),
+    Type.EUI64: (EUI, (rarefields.EUI64,)),
+    Type.NID: (L64, (_U16, rarefields.LOCATOR)),
+    Type.L64: (L64, (_U16, rarefields.LOCATOR)),
+    Type.L32: (L32, (_U16, fields.IP4)),
 }
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import itertools
+import math
 import socket
-from asyncio import staggered
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..dns.client.eyeballs import Eyeballs, EyeballsConfig, interleaved
 from ..errors import AddressInUse, Unreachable
-from ..instant import Duration, seconds
+from ..instant import SECOND, Duration, seconds
 from ..sockets import const as sc
 from ..sockets.base import Socket
 from ..sockets.names import parse
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .net import Net
 
+T = TypeVar("T")
 Factory = Callable[[], asyncio.BaseProtocol]
 
 LOOPBACK = 0x7F000001
@@ -60,7 +61,11 @@ async def create_connection(
     all_errors: bool = False,
     timeout: float | None = None,
 ) -> tuple[asyncio.Transport, Any]:
-    """As asyncio's, and `timeout` in seconds for each attempt. `sock` is a socket of the stack."""
+    """As asyncio's, and `timeout` in seconds for each attempt. `sock` is a socket of the stack.
+
+    The addresses of a name are tried as RFC 8305 has it, which asyncio wants to be asked for: the next one 0.25 s after the last.
+    With happy_eyeballs_delay=math.inf each waits for the failure of the one before.
+    """
     terms = client_terms(
         ssl,
         host,  # type: ignore[arg-type]  # a name of bytes would fail in `ssl` itself, as on asyncio's loops
@@ -71,14 +76,19 @@ async def create_connection(
     if host is not None or port is not None:
         if sock is not None:
             raise ValueError("host/port and sock can not be specified at the same time")
+        if family == 0 and net.asks(host, flags):
+            flags |= socket.AI_ADDRCONFIG  # a net has no IPv6: who connects need not wait for such addresses
         infos = await resolved(resolve, (host, port), family, socket.SOCK_STREAM, proto, flags)
         local_infos = None
         if local_addr is not None:
             local_infos = await resolved(resolve, local_addr, family, socket.SOCK_STREAM, proto, flags)
+        if happy_eyeballs_delay is None and interleave is None and len(infos) > 1:
+            happy_eyeballs_delay = EyeballsConfig().attempt_delay / SECOND
         if happy_eyeballs_delay is not None and interleave is None:
             interleave = 1
+        infos = net.history.order(infos, _host, net.now())
         if interleave:
-            infos = interleaved(infos, interleave)
+            infos = interleaved(infos, _family, interleave)
         limit = CONNECT_TIMEOUT if timeout is None else seconds(timeout)
         transport = await _first(net, infos, local_infos, happy_eyeballs_delay, all_errors, limit)
         data, eof = b"", False
@@ -131,18 +141,6 @@ async def introduce(
 # -- attempts ---------------------------------------------------------------------------------------------------------------
 
 
-def interleaved(infos: Sequence[AddrInfo], first: int) -> list[AddrInfo]:
-    """RFC 8305 4: families in turn, after `first` addresses of the family that stands first."""
-    families: dict[int, list[AddrInfo]] = {}
-    for info in infos:
-        families.setdefault(info[0], []).append(info)
-    lists = list(families.values())
-    ahead = lists[0][: first - 1]
-    lists[0] = lists[0][first - 1 :]
-    turns = itertools.chain.from_iterable(itertools.zip_longest(*lists))
-    return ahead + [info for info in turns if info is not None]
-
-
 async def _first(
     net: Net,
     infos: Sequence[AddrInfo],
@@ -153,16 +151,15 @@ async def _first(
 ) -> TcpTransport:
     """The first connection that comes about. Raises an OSError that tells of all that didn't."""
     failures: list[OSError] = []
-    if delay is None:
+    if delay is None or len(infos) == 1 or delay == math.inf:
         for info in infos:
             try:
                 return await _attempt(net, failures, info, local_infos, limit)
             except OSError:
                 continue
     else:
-        attempts = (functools.partial(_attempt, net, failures, info, local_infos, limit) for info in infos)
-        winner: TcpTransport | None
-        winner, _, _ = await staggered.staggered_race(attempts, delay, loop=net.loop)
+        attempts = [functools.partial(_attempt, net, failures, info, local_infos, limit) for info in infos]
+        winner = await race(net, attempts, delay, TcpTransport.abort, lambda i: net.history.failed(_host(infos[i]), net.now()))
         if winner is not None:
             return winner
     try:
@@ -184,7 +181,60 @@ async def _attempt(
         return await _from(net, failures, info, local_infos, limit)
     except OSError as error:
         failures.append(error)
+        net.history.failed(_host(info), net.now())
         raise
+
+
+async def race(
+    net: Net,
+    attempts: Sequence[Callable[[], Coroutine[Any, Any, T]]],
+    delay: float,
+    drop: Callable[[T], object],
+    beaten: Callable[[int], object],
+) -> T | None:
+    """What the first attempt that succeeds gives; None where all raise OSError. The next one is begun `delay` seconds after the
+    last, or as soon as that has failed. Those that lose are cancelled, or `drop`ped if they came in too late; `beaten` is told who
+    was begun before the winner."""
+    machine: Eyeballs[int] = Eyeballs((), int, EyeballsConfig(attempt_delay=seconds(delay), first=0))
+    tasks: dict[asyncio.Task[T], int] = {}
+    begin = machine.answers(net.now(), "", range(len(attempts)))
+    try:
+        while begin or tasks:
+            for i in begin:
+                tasks[net.loop.create_task(attempts[i]())] = i
+            left = None if machine.deadline is None else max(machine.deadline - net.now(), 0) / SECOND
+            done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            begin = []
+            if not done and machine.deadline is not None:
+                begin = machine.expired(max(net.now(), machine.deadline))
+            for task in sorted(done, key=tasks.__getitem__):
+                error = task.exception()
+                if error is None:
+                    winner = tasks.pop(task)
+                    machine.succeeded(net.now(), winner)
+                    for i in [each for each in tasks.values() if each < winner]:
+                        beaten(i)
+                    return task.result()
+                if not isinstance(error, OSError):
+                    raise error
+                begin += machine.failed(net.now(), tasks.pop(task))
+        return None
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled() and task.exception() is None:
+                drop(task.result())
+
+
+def _family(info: AddrInfo) -> int:
+    return info[0]
+
+
+def _host(info: AddrInfo) -> str:
+    return str(info[4][0])
 
 
 async def _direct(net: Net, info: AddrInfo, limit: Duration) -> TcpTransport:

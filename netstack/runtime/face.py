@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from ..address import ip4_text
+from ..dns.client.eyeballs import History
 from ..errors import BrokenError, ClosedError, UsageError
 from ..instant import SECOND, Duration, Instant
 from ..signatures import Netif
@@ -43,6 +44,7 @@ class NetFace:
         self._owns = owns
         self._closed = False
         self._lookups: Lookups | None = None
+        self.history = History()  # of connections that failed
         self._closers: list[Callable[[], None]] = []
 
     @property
@@ -103,14 +105,17 @@ class NetFace:
     async def address_of(self, host: str) -> int:
         """An IPv4 address of `host`. Raises UsageError for what is no name here and can't be asked for, Unreachable for a name that
         has none."""
-        known = self.names.find_ipv4(host)
-        if known is not None:
-            return known
-        if not self.asks(host):
-            return self.names.ipv4(host)
-        found = await self.lookups.ipv4(host)
-        self.check()  # it may have been closed meanwhile
-        return found
+        return (await self.addresses_of(host))[0]
+
+    async def addresses_of(self, host: str) -> Sequence[int]:
+        """All of them, the best first. Raises the same."""
+        found: Sequence[int] = self.names.all_ipv4(host)
+        if not found:
+            if not self.asks(host):
+                return [self.names.ipv4(host)]  # which says what is wrong
+            found = await self.lookups.ipv4(host)
+            self.check()  # it may have been closed meanwhile
+        return found if len(found) == 1 else self.history.order(found, ip4_text, self.now())
 
     async def resolve(
         self, name: str | bytes, type: str | int = "A", *, timeout: float | None = None, dnssec: bool = False

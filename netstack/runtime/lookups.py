@@ -149,18 +149,13 @@ class Lookups:
 
     # -- the rest -------------------------------------------------------------------------------------------------------------
 
-    async def ipv4(self, host: str) -> int:
-        """The first address to try. Raises UsageError where nobody can be asked, Unreachable where there is none."""
-        known = self._net.names.find_ipv4(host)
-        if known is not None:
-            return known
-        if not self.asks(host):
-            return self._net.names.ipv4(host)
+    async def ipv4(self, host: str) -> list[int]:
+        """The addresses to try, the best first, of a name for which `asks` is true. Raises Unreachable where there is none."""
         try:
             found = await self.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM, 0, 0)
         except socket.gaierror as error:  # a ResolutionError among them
             raise Unreachable(f"{host}: {error.strerror}") from error
-        return int(ipaddress.IPv4Address(found[0][4][0]))
+        return [int(ipaddress.IPv4Address(info[4][0])) for info in found]
 
     async def getnameinfo(self, sockaddr: Sequence[Any], flags: int) -> tuple[str, str]:
         """As `Names.getnameinfo`, and the names of addresses that it has none for."""

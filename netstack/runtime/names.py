@@ -90,7 +90,7 @@ class Names:
         self.system = system
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._names: dict[str, str] = {}
-        self._at_once: dict[str, int] = {}  # answers of `ipv4`
+        self._at_once: dict[str, tuple[int, ...]] = {}  # answers of `all_ipv4`
         self.special: dict[str, Special] = {}  # the last label of names, "local", and who looks them up
         for name, addresses in (hosts or {}).items():
             chosen = (addresses,) if isinstance(addresses, str) else tuple(addresses)
@@ -133,30 +133,27 @@ class Names:
 
     def ipv4(self, host: str) -> int:
         """The first IPv4 address of `host`. Raises UsageError where there is none."""
-        known = self._at_once.get(host)
-        if known is not None:
-            return known
-        number = self.find_ipv4(host)
-        if number is None:
+        known = self._at_once.get(host) or self.all_ipv4(host)
+        if not known:
             raise UsageError(
                 f"{host!r} is neither an IPv4 address nor a host that is known here: write one like 10.79.0.2, name it in hosts=,"
                 " or give dns= a server to ask"
             )
-        return number
+        return known[0]
 
-    def find_ipv4(self, host: str) -> int | None:
-        """The first IPv4 address of `host`; None where there is none. What it says once it says at once from then on."""
+    def all_ipv4(self, host: str) -> tuple[int, ...]:
+        """All IPv4 addresses of `host`, in their order; none where it is not known. Said once, it is said at once from then on."""
         known = self._at_once.get(host)
         if known is not None:
             return known
+        found = []
         for address in self._look_up(text_of(host), 0) if isinstance(host, str) else ():
             inner = address if _number(address) is not None else mapped_ipv4(address)
             if inner is not None:
-                number = int.from_bytes(socket.inet_aton(inner), "big")
-                if len(self._at_once) < REMEMBERED:
-                    self._at_once[host] = number
-                return number
-        return None
+                found.append(int.from_bytes(socket.inet_aton(inner), "big"))
+        if found and len(self._at_once) < REMEMBERED:
+            self._at_once[host] = tuple(found)
+        return tuple(found)
 
     def own(self, host: str | None) -> int:
         """A host to listen on: none, "" and "0.0.0.0" mean all addresses, 0."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from socket import AF_INET, SO_REUSEADDR, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..address import ip4_text
 from ..cores import IpError, StreamUser
+from ..dns.client.eyeballs import EyeballsConfig
 from ..errors import TimedOut, Unreachable, UsageError
-from ..instant import Duration, Instant, seconds
+from ..instant import SECOND, Duration, Instant, seconds
 from ..signatures import Address, Stream
 from ..stack import Stack
 from ..tcp.connection import Connection
 from .asynciotls import leave
 from .base import Crank
+from .connecting import race
 from .datagrams import UdpTransport
 from .face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from .names import Names
@@ -96,16 +99,42 @@ class Net(NetFace, Verbs):
     # -- TCP, as a StreamStack -------------------------------------------------------------------------------------------
 
     async def connect_stream(self, host: str, port: int, timeout: Duration | None = None) -> TcpStream:
-        """Connect, and give a stream. `timeout` in nanoseconds. Raises Refused, TimedOut, Unreachable."""
+        """Connect, and give a stream. `timeout` in nanoseconds. Raises Refused, TimedOut, Unreachable.
+
+        Of a name with several addresses the next one is tried 0.25 s after the last (RFC 8305), each within `timeout`; the error is
+        that of the first."""
         self.check()
-        address = await self.address_of(host)
+        limit = CONNECT_TIMEOUT if timeout is None else timeout
+        addresses = await self.addresses_of(host)
+        if len(addresses) == 1:
+            return await self._connect_to(addresses[0], port, limit, host)
+        failures: list[OSError] = []
+
+        def beaten(i: int) -> None:
+            self.history.failed(ip4_text(addresses[i]), self.now())
+
+        async def attempt(i: int) -> TcpStream:
+            try:
+                return await self._connect_to(addresses[i], port, limit, f"{host} ({ip4_text(addresses[i])})")
+            except OSError as error:
+                beaten(i)
+                failures.append(error)
+                raise
+
+        attempts = [partial(attempt, i) for i in range(len(addresses))]
+        stream = await race(self, attempts, EyeballsConfig().attempt_delay / SECOND, TcpStream.abort, beaten)
+        if stream is None:
+            raise failures[0]
+        return stream
+
+    async def _connect_to(self, address: int, port: int, limit: Duration, called: str) -> TcpStream:
         stream = TcpStream(self._crank, self._loop, self._streams.discard)
         conn = self.stack.tcp.connect(0, 0, address, check_port(port), stream.user, self.now())
         stream.bind(conn)
         self._crank.rearm()
         self._streams.add(stream)
         try:
-            await wait_for(stream.opened, CONNECT_TIMEOUT if timeout is None else timeout, f"connecting to {host}:{port}")
+            await wait_for(stream.opened, limit, f"connecting to {called}:{port}")
         except BaseException:
             stream.abort()
             raise

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from .entrants import Job, c_server, crowd, dns_c, dns_ours, dns_sockets, first, growth, kernel, lwip, memory, ours, pasta, pmd, pump, slirp, uvicorn
+from .entrants import (
+    Job,
+    c_server,
+    crowd,
+    dns_c,
+    dns_ours,
+    dns_sockets,
+    first,
+    growth,
+    kernel,
+    lwip,
+    memory,
+    ours,
+    pasta,
+    pmd,
+    pump,
+    slirp,
+    uvicorn,
+)
 from .measure import Entrant, Goal, Row
 from .peers import services
 
@@ -238,7 +256,7 @@ ROWS = [
             dns_c("nsd", "nsd", "nsd", "-d", queries="strangers"),
             dns_c("knot", "knot", "knotd", queries="strangers"),
         ],
-        [Goal("DNS over a tap, names that are not there, to nsd", "per_second", "ours", "nsd", 0.7)],
+        [Goal("DNS over a tap, names that are not there, to nsd", "per_second", "ours", "nsd", 1.0)],
     ),
     Row(
         "memory",

@@ -1,5 +1,5 @@
-"""Run in a namespace: our DNS server, as a JSON object says, with `net`, `port`, `zones` (files with one whole record a line, by their
-origin), `forward` (addresses), and any other words of `DnsConfig`. Prints "ready", ends when its standard input does."""
+"""Run in a namespace: our DNS server, as a JSON object says, with `net`, `port`, `zones` (files by their origin), `forward`
+(addresses), and any other words of `DnsConfig`. Prints "ready", ends when its standard input does."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import sys
 
 import netstack
 from netstack.dns import name
-from netstack.dns.authority.zone import Zone
+from netstack.dns.authority.load import read
 from netstack.dns.message import Question
 from netstack.dns.numbers import Rcode
 from netstack.dns.resolve.forward import Forwarder
@@ -18,18 +18,8 @@ from netstack.dns.serve.handlers import Answer
 from netstack.dns.serve.server import DnsServer
 
 
-def load(origin: str, path: str) -> Zone:
-    zone = Zone(name.parse(origin, name.ROOT))
-    with open(path) as file:
-        for line in file:
-            if line.strip() and not line.startswith(";"):
-                owner, ttl, _class, type, data = line.split(None, 4)
-                zone.add(owner, type, int(ttl), data.strip())
-    return zone
-
-
 async def main(said: dict) -> None:
-    zones = [load(origin, path) for origin, path in said.pop("zones", {}).items()]
+    zones = [read(path, origin) for origin, path in said.pop("zones", {}).items()]
     forward = said.pop("forward", [])
     said["nsid"] = bytes.fromhex(said.get("nsid", ""))
     net, port = said.pop("net"), said.pop("port", 53)

@@ -109,6 +109,32 @@ def ours(netns, **said):
     assert (process.returncode, errors) == (0, "")
 
 
+@contextlib.contextmanager
+def served(netns, port, zones=None, forward=(), net="posix", words=()):
+    """`netstack dns`: the command. What it has to complain of fails the test."""
+    said = [
+        *words,
+        *(f"--zone={origin}={path}" for origin, path in (zones or {}).items()),
+        *(f"--forward={one}" for one in forward),
+    ]
+    command = ("env", f"PYTHONPATH={ROOT}:{ROOT / 'backends'}", sys.executable, "-m", "netstack", "dns", "--net", net)
+    process = netns.start(*command, "--port", str(port), *said)
+    line = process.stdout.readline()
+    if not line.startswith("serving "):
+        process.kill()
+        raise AssertionError(process.communicate()[1])
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            _, errors = process.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert (process.returncode, errors) == (0, "")
+
+
 def program(name):
     return shutil.which(name, path=SBIN)
 
@@ -116,7 +142,7 @@ def program(name):
 def nsd(netns, folder, zones, port=53, host="127.0.0.1"):
     lines = [
         "server:", f" ip-address: {host}@{port}", ' username: ""', f' zonesdir: "{folder}"', f' pidfile: "{folder}/nsd.pid"',
-        f' database: ""', f' xfrdfile: "{folder}/xfrd"', f' xfrdir: "{folder}"', f' zonelistfile: "{folder}/zl"', " server-count: 1",
+        ' database: ""', f' xfrdfile: "{folder}/xfrd"', f' xfrdir: "{folder}"', f' zonelistfile: "{folder}/zl"', " server-count: 1",
         "remote-control:", " control-enable: no",
     ]  # fmt: skip
     for origin, path in zones.items():
@@ -138,22 +164,23 @@ def knotd(netns, folder, zones, port=53, host="127.0.0.1"):
     return running(netns, program("knotd"), "-c", str(config), ready=(host, port, next(iter(zones))))
 
 
-def named(netns, folder, zones=None, port=53, host="127.0.0.1", forward=None, options=""):
+def named(netns, folder, zones=None, port=53, host="127.0.0.1", forward=None, options="", more=""):
     def forwarder(where):
         return f"forward only; forwarders port {where[1]} {{ {where[0]}; }};"
 
     lines = [
         f'options {{ directory "{folder}"; pid-file none; session-keyfile none; listen-on port {port} {{ {host}; }}; '
-        "listen-on-v6 { none; }; dnssec-validation no; allow-query { any; }; recursion yes; allow-recursion { any; }; "
-        f'{forwarder(forward) if forward else ""} {options} }};',
-        "controls { };",
+        "listen-on-v6 { none; }; dnssec-validation no; allow-query { any; }; "
+        f"recursion {'no' if zones else 'yes; allow-recursion { any; }'}; "
+        f"{forwarder(forward) if forward else ''} {options} }};",
+        f"controls {{ }}; {more}",
     ]
     for origin, path in (zones or {}).items():
         lines.append(f'zone "{origin}" {{ type primary; file "{path}"; }};')
     config = folder / f"named-{port}.conf"
     config.write_text("\n".join(lines) + "\n")
     ready = (host, port, next(iter(zones)) if zones else "version.bind.")
-    return running(netns, program("named"), "-f", "-c", str(config), "-n", "1", "-U", "1", ready=ready, cwd=folder)
+    return running(netns, program("named"), "-g", "-c", str(config), "-n", "1", "-U", "1", ready=ready, cwd=folder)
 
 
 def unbound(netns, folder, port=53, host="127.0.0.1", forward=None, anchor="", ask="example."):
@@ -161,7 +188,7 @@ def unbound(netns, folder, port=53, host="127.0.0.1", forward=None, anchor="", a
         "server:", f" interface: {host}@{port}", ' username: ""', ' chroot: ""', f' directory: "{folder}"', ' pidfile: ""',
         " do-daemonize: no", " use-syslog: no", " access-control: 0.0.0.0/0 allow", " do-not-query-localhost: no",
         " num-threads: 1", f' module-config: "{"validator iterator" if anchor else "iterator"}"', " do-ip6: no",
-        ' local-zone: "example." nodefault', *([f' trust-anchor: "{anchor}"'] if anchor else []),
+        ' local-zone: "example." nodefault', *([f' trust-anchor-file: "{anchor}"'] if anchor else []),
         "remote-control:", " control-enable: no",
     ]  # fmt: skip
     if forward:

@@ -1,5 +1,5 @@
-"""Clients of others against our server, over a tap and on the kernel's sockets: dig, kdig, drill, and delv, which believes only what
-is signed; and ISC's compliance queries for EDNS, written by hand."""
+"""Clients of others against our server, over a tap and on the kernel's sockets: dig, kdig, drill, and delv, which believes only
+what is signed; and ISC's compliance queries for EDNS, written by hand."""
 
 import re
 from types import SimpleNamespace
@@ -297,7 +297,7 @@ def test_other_opcodes_and_odd_headers_are_answered(server):
     assert status(server.dig("+header-only", ZONE_NAME)) in ("FORMERR", "NOERROR")
 
 
-# -- delv: what is signed is believed, and what is not there must be proved ---------------------------------------------------------
+# -- delv: what is signed is believed, and what is not there must be proved ------------------------------------------------------
 
 PROOFS = [
     ("mail", "A", "; fully validated"),
@@ -306,7 +306,7 @@ PROOFS = [
     ("www", "A", "; fully validated"),
     ("x.wild", "A", "; fully validated"),
     ("a.b.c.wild", "TXT", "; fully validated"),
-    ("x.tree", "A", "negative response, fully validated"),
+    ("x.tree", "A", "; fully validated"),
     ("nothing", "A", "negative response, fully validated"),
     ("a.b.nothing", "A", "negative response, fully validated"),
     ("mail", "MX", "negative response, fully validated"),
@@ -318,7 +318,7 @@ PROOFS = [
 ]
 
 
-@pytest.mark.parametrize("origin", ZONES)
+@pytest.mark.parametrize("origin", ["nsec.example.", "nsec3.example."])
 def test_delv_validates_what_is_there_and_what_is_not(server, origin):
     anchor = server.zones.anchors[origin]
     for owner, type, said in PROOFS:
@@ -327,17 +327,30 @@ def test_delv_validates_what_is_there_and_what_is_not(server, origin):
         assert said in got.stdout + got.stderr, f"{name} {type}: {got.stdout}{got.stderr}"
 
 
+def test_delv_says_the_same_of_an_opt_out_zone_from_us_and_from_named(server, tmp_path):
+    """What an opt-out span covers may be there unsigned (RFC 5155 9.2): that is less than validated."""
+    origin = "optout.example."
+
+    def said(owner, type, *how):
+        name = f"{owner}.{origin}".lstrip(".")
+        got = server.netns.run("delv", *how, "-a", server.zones.anchors[origin], f"+root={origin}", name, type)
+        return re.findall(r"; (fully validated|unsigned answer|negative response, [a-z ]+)", got.stdout)
+
+    with named(server.netns, tmp_path, {origin: server.zones.files[origin]}, 5302):
+        for owner, type, _ in PROOFS:
+            theirs = said(owner, type, "@127.0.0.1", "-p", "5302")
+            assert said(owner, type, f"@{server.host}") == theirs, f"{owner} {type}"
+            assert theirs
+
+
 def test_an_answer_has_the_same_records_as_named_gives(server, tmp_path):
     """NSEC, NSEC3 and opt-out, wildcards, delegations, aliases: which records stand in which section."""
-    asked = [
-        (owner, type)
-        for owner in ("", "mail", "www", "x.wild", "nothing", "empty.non", "x.sub", "sub", "x.safe", "safe", "x.tree", "far", "wild")
-        for type in ("A", "DS", "MX", "NS")
-    ]
+    owners = ("", "mail", "www", "x.wild", "nothing", "empty.non", "x.sub", "sub", "x.safe", "safe", "x.tree", "far", "wild")
+    asked = [(owner, type) for owner in owners for type in ("A", "DS", "MX", "NS")]
 
     def sections(host, port, origin, *how):
         words = [w for owner, type in asked for w in (f"{owner}.{origin}".lstrip("."), type)]
-        command = ("dig", f"@{host}", "-p", str(port), "+norec", "+nostats", "+nocookie", "+ignore", "+bufsize=4096", "+nocmd", *how)
+        command = ("dig", f"@{host}", "-p", str(port), "+norec", "+nostats", "+nocookie", "+ignore", "+nocmd", *how)
         text = server.netns.run(*command, *words).stdout
         return [seen(part) for part in text.split(";; Got answer:")[1:]]
 

@@ -19,6 +19,7 @@ from ...dns.message import Message, decode
 from ...dns.numbers import Rcode, type_text
 from ...dns.present import hex_dump, message_text, opcode_text, rclass_text
 from ...dns.stream import Deframer, frame
+from ...dns.tsig import Signer, TsigError, Verifier
 from ...errors import BrokenError, PeerReset, Refused, TimedOut, UsageError, WireError
 from ...instant import SECOND, Duration
 from ...signatures import Datagrams, DatagramStack, Rng, Stream, StreamStack
@@ -58,6 +59,7 @@ class Reply:
     way: str  # UDP, TCP, TLS
     when: float
     cookie: bytes
+    valid: bool = True  # signed as it should be, where the query was
 
 
 class Silence(Exception):
@@ -162,18 +164,38 @@ class Asker:
     # -- one try --------------------------------------------------------------------------------------------------------------
 
     async def once(self, lookup: Lookup, server: Server, query: Message, stream: bool) -> Reply:
-        wire = query.encode(pad=lookup.padding)
+        wire, verifier = self.sealed(query.encode(pad=lookup.padding))
         stream = stream or len(wire) > 512
         if lookup.show_query and not self.job.json:
             self.show_query(lookup, query, wire)
         way = "TLS" if lookup.tls else "TCP" if stream else "UDP"
         sent = time.monotonic_ns()
         data, m = await (self.over_stream if stream else self.over_datagrams)(lookup, server, query, wire)
-        return Reply(m, data, query, server, time.monotonic_ns() - sent, way, time.time(), self.cookie)
+        rtt = time.monotonic_ns() - sent
+        return Reply(m, data, query, server, rtt, way, time.time(), self.cookie, self.believed(verifier, data))
+
+    def sealed(self, wire: bytes) -> tuple[bytes, Verifier | None]:
+        """Signed, where there is a key; and who tells whether the answer is."""
+        if self.job.key is None:
+            return wire, None
+        signer = Signer(self.job.key)
+        signed = signer.sign(wire, int(time.time()))
+        return signed, Verifier(self.job.key, signer.mac)
+
+    def believed(self, verifier: Verifier | None, data: bytes) -> bool:
+        """Says what is wrong with the signature."""
+        try:
+            if verifier is not None:
+                verifier.check(data, int(time.time()))
+        except TsigError as error:
+            self.say(f"Couldn't verify signature: {error}")
+            return False
+        return True
 
     def show_query(self, lookup: Lookup, query: Message, wire: bytes) -> None:
         self.greet()
         if not self.job.short:
+            query = decode(wire) if self.job.key is not None else query
             edns = query.edns
             if lookup.padding and edns is not None:  # dig shows the option before it knows its length
                 query.edns = Edns(edns.payload, version=edns.version, flags=edns.flags, options=(*edns.options, (12, b"")))

@@ -9,15 +9,7 @@ from ...dns.message import Message, Question, Record
 from ...dns.numbers import Class, Opcode, Option, Type
 from ...dns.present import Style
 from ...dns.presentrdata import Layout
-
-
-@frozen
-class Key:
-    """Of -y and -k: who signs, as it was written; base64."""
-
-    name: str
-    secret: str
-    algorithm: str = "hmac-md5"  # dig's, when nothing is said
+from ...dns.tsig import Key
 
 
 @define

@@ -213,7 +213,8 @@ class Shower:
             self.show(f";; Query time: {n} {unit}sec\n")
             self.show(f";; SERVER: {reply.server}({reply.server.said}) ({reply.way})\n")
             self.show(time.strftime(";; WHEN: %a %b %d %H:%M:%S %Z %Y\n", time.localtime(reply.when)))
-            self.show(f"{size}\n\n")
+            warning = "" if reply.valid else ";; WARNING -- Some TSIG could not be validated\n"
+            self.show(f"{size}\n{warning}\n")
         elif lookup.identify:
             self.show(f";; Received {octets} bytes from {reply.server}({reply.server.said}) in {n} {unit}s\n\n")
 
@@ -261,6 +262,7 @@ def json_reply(reply: Reply) -> dict[str, Any]:
         "protocol": reply.way,
         "rttMicroseconds": reply.rtt // 1000,
         "dateSeconds": round(reply.when, 3),
+        **({} if reply.valid else {"tsigInvalid": 1}),
     }
 
 

@@ -12,9 +12,10 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from ...dns import tsig
 from ...dns.numbers import Opcode, Type, class_number, type_number
 from ...errors import UsageError
-from .lookup import Greeting, Job, Key, Lookup
+from .lookup import Greeting, Job, Lookup
 
 MOST_SERVERS = 64
 NET_WORDS = ("--netif", "--net", "--address", "--gateway", "--pcap", "--fault")
@@ -203,7 +204,7 @@ class _Reader:
             if not lookup.type_set:
                 lookup.type = int(Type.PTR)
         else:
-            job.key = key_word(value)
+            job.key = tsig.parse(value)
 
     # -- +word=value ----------------------------------------------------------------------------------------------------------
 
@@ -457,20 +458,15 @@ def subnet(word: str) -> bytes:
     return bytes((0, 1 if net.version == 4 else 2, net.prefixlen, 0)) + octets
 
 
-def key_word(word: str) -> Key:
-    """`[algorithm:]name:secret`."""
-    parts = word.split(":", 2)
-    if len(parts) < 2:
-        raise UsageError(f"{word!r} is not a key: write it like hmac-sha256:name:c2VjcmV0")
-    return Key(parts[1], parts[2], parts[0].lower()) if len(parts) == 3 else Key(parts[0], parts[1])
-
-
-def key_file(path: str) -> Key:
-    """A file as `tsig-keygen` writes it. Raises OSError."""
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
+def key_file(path: str) -> tsig.Key:
+    """A file as `tsig-keygen` writes it. Raises UsageError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
     found = re.search(r'key\s+"?([^"\s{]+)"?\s*\{(.*?)\}', text, re.DOTALL)
     words = dict(re.findall(r'(algorithm|secret)\s+"?([^";\s]+)"?\s*;', found[2])) if found else {}
     if not found or "secret" not in words:
         raise UsageError(f"{path} has no key: tsig-keygen writes one")
-    return Key(found[1], words["secret"], words.get("algorithm", "hmac-md5").lower())
+    return tsig.Key(found[1], words["secret"], words.get("algorithm", "hmac-sha256"))

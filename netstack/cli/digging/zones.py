@@ -56,12 +56,13 @@ class Transferred:
     def __init__(self) -> None:
         self.records = self.messages = self.octets = 0
         self.failure = ""
+        self.valid = True
 
 
 async def transfer(asker: Asker, lookup: Lookup, server: Server, name: bytes, sums: Transferred) -> AsyncIterator[Reply]:
     """Its messages, one after the other. Raises Silence, BadPacket."""
     query = lookup.message(name, asker.rng.getrandbits(16), asker.cookie)
-    wire = query.encode(pad=lookup.padding)
+    wire, verifier = asker.sealed(query.encode(pad=lookup.padding))
     try:
         stream = await asker.connect(lookup, server, names.text(name).rstrip(".") or ".")
     except Failed as failure:
@@ -83,7 +84,9 @@ async def transfer(asker: Asker, lookup: Lookup, server: Server, name: bytes, su
                 raise WireError("it answered something else")
             sums.messages += 1
             sums.octets += len(data)
-            reply = Reply(m, data, query, server, time.monotonic_ns() - sent, way, time.time(), asker.cookie)
+            rtt = time.monotonic_ns() - sent
+            sums.valid = asker.believed(verifier, data) and sums.valid
+            reply = Reply(m, data, query, server, rtt, way, time.time(), asker.cookie, sums.valid)
             if not m.answer:
                 sums.failure = "; Transfer failed."
                 done = True

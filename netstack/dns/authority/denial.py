@@ -162,13 +162,15 @@ class Nsec3Chain:
     def cover(self, key: bytes) -> int:
         return self.circle.before(self.owner(key))
 
-    def encloser(self, key: bytes, closest: bytes) -> list[int]:
-        """The closest encloser proof (RFC 5155 7.2.1): it exists, and the name one label longer does not. Where opt-out leaves a
-        node without a record, the nearest one above that has one."""
-        found = self.match(closest)
-        while not found and closest:
+    def provable(self, closest: bytes) -> bytes:
+        """`closest`, or where opt-out leaves an empty non-terminal without a record, the nearest name above that has one."""
+        while closest and not self.match(closest):
             closest = closest[closest[0] + 1 :]
-            found = self.match(closest)
+        return closest
+
+    def encloser(self, key: bytes, closest: bytes) -> list[int]:
+        """The closest encloser proof (RFC 5155 7.2.1): it exists, and the name one label longer does not."""
+        found = self.match(closest)
         nearer = self.cover(tail(key, closest))
         return [found, nearer] if found else [nearer]
 
@@ -176,6 +178,7 @@ class Nsec3Chain:
         """RFC 5155 7.2.2; of a wildcard's answer 7.2.6."""
         if wildcard:
             return [self.cover(tail(key, closest))]
+        closest = self.provable(closest)
         return [*self.encloser(key, closest), self.cover(b"\1*" + closest)]
 
     def no_data(self, key: bytes, closest: bytes, wildcard: bool) -> list[int]:
@@ -187,7 +190,7 @@ class Nsec3Chain:
     def no_ds(self, key: bytes) -> list[int]:
         """RFC 5155 7.2.7."""
         found = self.match(key)
-        return [found] if found or not key else self.encloser(key, key[key[0] + 1 :])
+        return [found] if found or not key else self.encloser(key, self.provable(key[key[0] + 1 :]))
 
 
 Chain = NsecChain | Nsec3Chain

@@ -24,7 +24,7 @@ cdef class Walk:
     cdef list proven
     @cython.locals(target=bytes)
     cpdef Reply answer(self, bytes name, int type)
-    @cython.locals(key=bytes, ends=list, o=Py_ssize_t, end=Py_ssize_t, depth=Py_ssize_t, last=Py_ssize_t, closest=bytes, below=bytes,
+    @cython.locals(key=bytes, ends=list, o=Py_ssize_t, end=Py_ssize_t, depth=Py_ssize_t, last=Py_ssize_t, closest=bytes, below=bytes, target=bytes,
                    found="unsigned int")
     cdef bytes step(self, bytes name, int type)
     @cython.locals(sets=dict, kept=Set, kind=int, target=bytes)
@@ -45,3 +45,5 @@ cdef class Walk:
     cdef prove(self, list ids)
     @cython.locals(done=list, section=list, r=Record, target=bytes, found="unsigned int", type=int, kept=Set)
     cdef add_addresses(self)
+    @cython.locals(first=bint, found="unsigned int")
+    cdef bint hidden(self, bytes key) except -1

@@ -91,7 +91,8 @@ class Walk:
             if depth == last:
                 return self.at(name, key, type, self.tree.node(found) if depth else self.apex, None)
             if self.tree.has(found, dc.DNAME):
-                return self.rename(name, len(key) - len(closest), found)
+                target = self.rename(name, len(key) - len(closest), found)
+                return None if type == dc.CNAME or type == dc.ANY else target
             below = key[ends[depth + 1] :]
             found = self.tree.find(below)
             if found == 0:
@@ -117,11 +118,10 @@ class Walk:
         elif type == dc.RRSIG:
             self.signatures(name, key, node, closest)
             return None
-        elif dc.CNAME in sets and type != dc.NSEC:
-            kept = sets[dc.CNAME]
-            if kept.rdatas:
-                kind = dc.CNAME
         kept = sets.get(kind)
+        if (kept is None or not kept.rdatas) and dc.CNAME in sets and kind:
+            kind = dc.CNAME
+            kept = sets[dc.CNAME]
         if kept is None or not kept.rdatas:
             self.nothing(key, closest)
             return None
@@ -215,7 +215,8 @@ class Walk:
                     self.put(self.reply.authority, store.name(id), type, kept, True)
 
     def add_addresses(self) -> None:
-        """Addresses of the servers that are named, where we have them: glue below a cut, without signatures, or our own."""
+        """Addresses of the servers that are named, where we have them: for name servers also glue, below a cut and without
+        signatures."""
         done: list[int] = []
         for section in (self.reply.answer, self.reply.authority):
             for r in section:
@@ -224,11 +225,23 @@ class Walk:
                 target = r.rdata[_TARGETS[r.type] :].lower()
                 if not names.under(target, self.origin):
                     continue
-                found = self.tree.find(target[: len(target) - len(self.origin)])
-                if found == 0 or found in done:
+                target = target[: len(target) - len(self.origin)]
+                found = self.tree.find(target)
+                if found == 0 or found in done or (r.type != dc.NS and self.hidden(target)):
                     continue
                 done.append(found)
                 for type in (dc.A, dc.AAAA):
                     kept = self.tree.get(found, type)
                     if kept is not None:
                         self.put(self.reply.additional, self.tree.name(found), type, kept, self.dnssec)
+
+    def hidden(self, key: bytes) -> bool:
+        """Is it not ours to tell, because it stands at or below a cut, or below a DNAME?"""
+        first = True
+        while key:
+            found = self.tree.find(key)
+            if self.tree.has(found, dc.NS) or (not first and self.tree.has(found, dc.DNAME)):
+                return True
+            first = False
+            key = key[key[0] + 1 :]
+        return False

@@ -225,6 +225,12 @@ class Zone:
             for node in part:
                 yield from (r for r in node.records() if r.type != Type.SOA)
 
+    @property
+    def tree(self) -> Store:
+        """Which names there are: for who only wants to know whether there is one. Until `version` moves."""
+        self._settle()
+        return self._tree
+
     def chain(self) -> Chain | None:
         """The proofs of a signed zone; None where it has none. Built when it is first needed, which takes a second or two for a
         million names, and mended by small changes."""

@@ -14,7 +14,7 @@ class ResolutionError(NetstackError, socket.gaierror):
     code = socket.EAI_FAIL
 
     def __init__(self, message: str, outcome: Outcome | None = None) -> None:
-        super().__init__(int(self.code), message)
+        OSError.__init__(self, int(self.code), message)
         self.outcome = outcome
 
 

@@ -25,6 +25,8 @@ class DnsConfig:
     # streams, whose clients have proved their address
     any_over_streams: bool = False
 
+    # octets of answers that are kept ready, whatever is asked: what isn't asked again makes room first
+    ready: int = field(default=64 << 20, validator=ge(65536))
     # cookies (RFC 7873) for who asks with one, of a secret of the server's own, unless it is given others
     cookies: bool = True
 
@@ -39,7 +41,8 @@ class DnsConfig:
     joined: int = field(default=100, validator=ge(1))
     # the longest time that an answer may be owed: BIND's resolver-query-timeout. Stub resolvers have left by then
     pending_timeout: Duration = field(default=Duration(10 * SECOND), validator=ge(NANOSECOND))
-    # answers of callbacks that said they may be kept
+    # answers of callbacks that said they may be kept, and of finders, for a second each: so often the cache is asked about a name
+    # that everybody asks for
     kept: int = field(default=10_000, validator=ge(0))
 
     # -- streams (RFC 7766) --

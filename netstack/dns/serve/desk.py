@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from inspect import isawaitable
 from typing import Any
 
-from ...errors import TimedOut, UsageError, WireError
+from ...errors import TimedOut, WireError
 from ...instant import SECOND
 from ...signatures import Rng
 from .. import ask as asks
@@ -39,12 +39,13 @@ from ..tsig import Keys
 from .client import Client, Networks, numbers
 from .config import LOCAL, DnsConfig
 from .cookies import Cookies
-from .handlers import Answer, Handler
+from .handlers import Answer, Handler, message_of
 from .later import Case, Flight, Later, Send
 from .limiter import Limiter, kind_of
 from .lookup import alias_end, look_up
 from .orders import Orders
 from .replies import EDE_INVALID_QUERY_TYPE, Replies, error_of
+from .shelf import Shelf
 from .view import View
 
 log = logging.getLogger("netstack.dns")
@@ -91,7 +92,9 @@ class Desk:
         self.pending = 0
         self._shared: dict[object, Flight] = {}
         self._open: set[Flight] = set()
-        self._kept: dict[tuple[int, bytes], tuple[int, int, Packed]] = {}  # made and good until, in ns
+        self.shelf = Shelf(config.ready)  # answers for everybody, as `fill` gives them
+        self._zones_version = -1
+        self._kept: dict[object, tuple[int, int, Packed]] = {}  # made and good until, in ns
         self._blamed: set[tuple[str, str]] = set()
 
     @property
@@ -276,29 +279,20 @@ class Desk:
         self.mib.QryCallback += 1
         if isinstance(result, int):
             return self.replies.refuse(case, result, dc.AA | self._ra(case))
-        extra = b""
-        m = Message(0, dc.QR | self._ra(case))
-        m.question.append(Question(ask.name, ask.type))
-        if isinstance(result, Message):
-            m.flags |= result.flags & (dc.AA | dc.TC | dc.RA | dc.AD | 15)
-            m.answer, m.authority, m.additional = result.answer, result.authority, result.additional
-            if result.edns is not None:
-                extra = b"".join(error_of(*each) for each in result.edns.errors)
-        elif isinstance(result, Answer):
-            m.flags |= (dc.AA if result.aa else 0) | result.rcode & 15
-            m.answer, m.authority, m.additional = list(result.answer), list(result.authority), list(result.additional)
-            extra = b"" if result.error is None else error_of(*result.error)
-        elif isinstance(result, Sequence) and all(isinstance(each, Record) for each in result):
-            m.flags |= dc.AA
-            m.answer = list(result)
-        else:
-            raise UsageError(f"a callback gave {result!r}: an Answer, a Message, records, an rcode or None would be right")
+        m, errors = message_of(result)
+        m.flags |= dc.QR | self._ra(case)
+        m.question = [Question(ask.name, ask.type)]
+        extra = b"".join(error_of(*each) for each in errors)
         packed = Packed(m.encode())
         if isinstance(result, Answer) and result.keep > 0 and not extra and self.config.kept:
-            if len(self._kept) >= self.config.kept:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[id(case.view), ask.key] = (now, now + result.keep * SECOND, packed)
+            self._keep((id(case.view), ask.key), now, result.keep * SECOND, packed)
         return self.replies.packed(case, packed, extra=extra)
+
+    def _keep(self, key: object, now: int, time: int, packed: Packed) -> None:
+        self._kept.pop(key, None)
+        if len(self._kept) >= self.config.kept:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[key] = (now, now + time, packed)
 
     def _blame(self, case: Case, what: str, error: BaseException) -> bytes:
         """SERVFAIL for the client, and for the log what went wrong, once for each kind."""
@@ -319,6 +313,10 @@ class Desk:
 
     def _look_up(self, case: Case, now: int) -> Answers | Later:
         ask, view = self.ask, case.view
+        if view is self.common and view.finder is None and ask.type != Type.ANY:
+            packed = self._ready(ask)
+            if packed is not None:
+                return (self.replies.packed(case, packed),)
         zone = view.zones.find_for(ask.key[:-4], ask.type)
         if zone is None:
             return self._recurse(case, Question(ask.name, ask.type), now)
@@ -332,6 +330,22 @@ class Desk:
         m = reply.message(ask.name, ask.type, 0, self._ra(case))
         extra = error_of(Ede.NOT_READY, "the zone is not loaded, or has expired") if reply.rcode == Rcode.SERVFAIL else b""
         return (self.replies.packed(case, Packed(m.encode(), reply.glue), extra=extra),)
+
+    def _ready(self, ask: Ask) -> Packed | None:
+        """What `fill` gives, from the table where it is there already."""
+        if self.zones.version != self._zones_version:
+            self._zones_version = self.zones.version
+            self.shelf.clear()
+        kept = self.shelf.find(ask.key)
+        packed = None
+        if kept is not None and kept.version == kept.zone.version:
+            packed = kept.secure if ask.do else kept.plain
+        if packed is None:
+            found = self.fill(ask)
+            if found is not None:
+                packed = found[0]
+                self.shelf.put(ask.key, ask.do, packed, found[1])
+        return packed
 
     def fill(self, ask: Ask) -> tuple[Packed, Zone] | None:
         """The answer to what `ask` has read, ready for everybody who asks the same with the same DO, until `version` of the zone or
@@ -353,6 +367,16 @@ class Desk:
             return None
         return Packed(reply.message(ask.name, type).encode(), reply.glue), zone
 
+    @property
+    def plain(self) -> bool:
+        """Whether zones alone decide what is answered, to everybody."""
+        return not self.views and self.common.finder is None and not self.common.handlers.count
+
+    @property
+    def version(self) -> int:
+        """Moves when zones come or go, or callbacks."""
+        return self.common.zones.version + self.common.handlers.count
+
     # -- others ---------------------------------------------------------------------------------------------------------------
 
     def _ra(self, case: Case) -> int:
@@ -370,6 +394,9 @@ class Desk:
             return (self.replies.refuse(case, Rcode.REFUSED, self._ra(case), error_of(Ede.PROHIBITED)),)
         cd = bool(ask.flags & dc.CD)
         key = (id(case.view), names.key(question.name), question.type, ask.do, cd)
+        kept = self._kept.get(key)
+        if kept is not None and now < kept[1] and not case.prefix:
+            return (self.replies.packed(case, kept[2]),)
         flight = self._shared.get(key)
         if flight is not None:
             return self._join(case, flight)
@@ -378,7 +405,7 @@ class Desk:
         if isinstance(found, Outcome):
             if found.refresh:
                 self._refresh(finder, question, ask.do, cd, key, now)
-            return (self._outcome(case, found),)
+            return (self._outcome(case, found, key, now),)
         return self._later(case, now, key, "the finder", job=found)
 
     def _join(self, case: Case, flight: Flight) -> Answers | Later:
@@ -402,7 +429,7 @@ class Desk:
         if not isinstance(found, Outcome):
             self.chores.append(self._take_off(key, now, "the finder", found, None))
 
-    def _outcome(self, case: Case, outcome: Outcome) -> bytes:
+    def _outcome(self, case: Case, outcome: Outcome, key: object, now: int) -> bytes:
         m = outcome.message()
         ask = self.ask
         m.question = [Question(ask.name, ask.type)]
@@ -412,7 +439,10 @@ class Desk:
         extra = b"" if outcome.error is None else error_of(*outcome.error)
         if outcome.stale:
             extra += error_of(Ede.STALE_ANSWER if outcome.rcode != Rcode.NXDOMAIN else Ede.STALE_NXDOMAIN_ANSWER)
-        return self.replies.packed(case, Packed(m.encode()), extra=extra)
+        packed = Packed(m.encode())
+        if not extra and not case.prefix and self.config.kept and all(r.ttl for r in (*m.answer, *m.authority)):
+            self._keep(key, now, SECOND, packed)
+        return self.replies.packed(case, packed, extra=extra)
 
     # -- what is owed ---------------------------------------------------------------------------------------------------------
 
@@ -456,7 +486,7 @@ class Desk:
         if isinstance(result, BaseException):
             return (self._blame(case, flight.what, result),)
         if isinstance(result, Outcome):
-            return (self._outcome(case, result),)
+            return (self._outcome(case, result, flight.key, now),)
         try:
             return (self._result(case, result, now),)
         except Exception as error:  # a callback gave what is no answer

@@ -8,7 +8,7 @@ from ...errors import NetstackError
 from ...udp.core import UdpPort
 from .quick import Quick
 
-Desk = Callable[[bytes, int, int, int], None]  # a message, the client's address and port, now
+Desk = Callable[[bytes, int, int, int], bytes | None]  # a message, its sender, now; the answer, if it is there
 
 
 class Door(DatagramUser):
@@ -34,8 +34,13 @@ class Door(DatagramUser):
             except NetstackError:
                 q.mib.OutFailed += 1
         elif n < 0:
-            self.desk(raw.take(f.buf, f.off, f.end - f.off), f.src, sport, now)
+            said = self.desk(raw.take(f.buf, f.off, f.end - f.off), f.src, sport, now)
             q.changed()
+            if said is not None:
+                try:
+                    self.port.answer(f, sport, said, len(said), now)
+                except NetstackError:
+                    q.mib.OutFailed += 1
 
     def error(self, e: Exception, address: int, port: int, now: int) -> None:
         """He who asked is gone."""

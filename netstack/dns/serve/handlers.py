@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from attrs import field, frozen
 
 from ...errors import UsageError
+from .. import const as dc
 from .. import name as names
 from .. import rdata
 from ..message import Message, Question, Record
@@ -55,6 +56,25 @@ def records(name: bytes | str, type: int | str, ttl: int, *values: str | bytes) 
 
 Result = Answer | Message | Sequence[Record] | int | None  # an int is an rcode
 Handler = Callable[[Question, Client], Result | Awaitable[Result]]
+
+
+def message_of(result: Answer | Message | Sequence[Record]) -> tuple[Message, list[tuple[int, str]]]:
+    """What a callback gave, as sections and flags, and its extended errors. Raises UsageError for what is no answer."""
+    m = Message(0, dc.AA)
+    if isinstance(result, Message):
+        m.flags = result.flags & (dc.AA | dc.TC | dc.RA | dc.AD | 15)
+        m.answer, m.authority, m.additional = result.answer, result.authority, result.additional
+        return m, [] if result.edns is None else [(each.code, each.text) for each in result.edns.errors]
+    if isinstance(result, Answer):
+        m.flags = (dc.AA if result.aa else 0) | result.rcode & 15
+        m.answer, m.authority, m.additional = list(result.answer), list(result.authority), list(result.additional)
+        return m, [] if result.error is None else [result.error]
+    if isinstance(result, Sequence) and all(isinstance(each, Record) for each in result):
+        m.answer = list(result)
+        return m, []
+    raise UsageError(f"a callback gave {result!r}: an Answer, a Message, records, an rcode or None would be right")
+
+
 H = TypeVar("H", bound=Callable[..., Any])
 
 
@@ -64,7 +84,7 @@ class Handlers:
     def __init__(self) -> None:
         self._exact: dict[bytes, list[Handler]] = {}
         self._below: dict[bytes, list[Handler]] = {}
-        self._any = False
+        self.count = 0
 
     def add(self, pattern: str, handler: Handler) -> None:
         if not callable(handler):
@@ -74,12 +94,12 @@ class Handlers:
             self._below.setdefault(key, []).append(handler)
         else:
             self._exact.setdefault(names.key(names.parse(pattern)), []).append(handler)
-        self._any = True
+        self.count += 1
 
     def find(self, key: bytes) -> list[Handler]:
         """Who is to be asked, the first one last: the exact name's, then those of the nearest name above; of one name in the order
         in which they were added."""
-        if not self._any:
+        if not self.count:
             return []
         found = list(self._exact.get(key, ()))
         while len(key) > 1 and self._below:

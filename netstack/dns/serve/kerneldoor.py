@@ -12,7 +12,7 @@ from .quick import Quick
 
 PEERS = 4096  # addresses whose numbers are kept; forged ones must not make it grow, so a full one is emptied
 
-Desk = Callable[[bytes, Any, int], None]  # a message, the client's address as the socket has it, now
+Desk = Callable[[bytes, Any, int], bytes | None]  # a message, its sender as sockets have it, now; the answer, if it is there
 
 
 class KernelDoor(asyncio.DatagramProtocol):
@@ -38,8 +38,10 @@ class KernelDoor(asyncio.DatagramProtocol):
         if n > 0:
             self._send(bytes(self._buf[:n]), address)
         elif n < 0:
-            self.desk(data, address, now)
+            said = self.desk(data, address, now)
             self.quick.changed()
+            if said is not None:
+                self._send(said, address)
 
     def _learn(self, host: str) -> tuple[int, int, bool]:
         if len(self._numbers) >= PEERS:

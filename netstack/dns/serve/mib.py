@@ -7,12 +7,12 @@ class DoorMib(Group):
     MEANING = {
         "Queries": "messages that came",
         "Hits": "answered from the table",
+        "Alike": "answered as others were whose names are not there either",
         "Fills": "answered, and put into the table",
         "HandedOn": "left to the desk: no plain query, or an answer that depends on more than the question",
         "Truncated": "answers with TC: too long",
         "CookieKnown": "queries with a cookie of ours that holds",
         "CookieNew": "queries with a cookie, and none of ours that holds",
-        "BadCookie": "refused: cookies are required, and there was none that holds (BADCOOKIE)",
         "RateSlipped": "over their rate: answered with TC, to be asked again over TCP",
         # dropped
         "RateDropped": "dropped: over the rate of the client's network",
@@ -26,12 +26,12 @@ class DoorMib(Group):
     def __init__(self) -> None:
         self.Queries = 0
         self.Hits = 0
+        self.Alike = 0
         self.Fills = 0
         self.HandedOn = 0
         self.Truncated = 0
         self.CookieKnown = 0
         self.CookieNew = 0
-        self.BadCookie = 0
         self.RateSlipped = 0
         self.RateDropped = 0
         self.InSilence = 0

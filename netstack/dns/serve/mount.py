@@ -18,7 +18,7 @@ from .quick import Quick
 from .socketdoor import SocketDoor
 
 Reply = Callable[[bytes], None]  # sends one datagram; what the network doesn't take is counted
-Take = Callable[[bytes, Client, int, Reply], None]  # what has no short way
+Take = Callable[[bytes, Client, int, Reply], bytes | None]  # what has no short way; the answer, unless `Reply` gets it
 
 
 def mount(opened: Datagrams, quick: Quick, take: Take) -> bool:
@@ -35,7 +35,7 @@ def mount(opened: Datagrams, quick: Quick, take: Take) -> bool:
 
 
 def _on_our_udp(opened: Any, port: UdpPort, quick: Quick, take: Take) -> None:
-    def hand_on(wire: bytes, address: int, sport: int, now: int) -> None:
+    def hand_on(wire: bytes, address: int, sport: int, now: int) -> bytes | None:
         client = Client(ip4_text(address), sport)
 
         def reply(data: bytes) -> None:
@@ -44,7 +44,7 @@ def _on_our_udp(opened: Any, port: UdpPort, quick: Quick, take: Take) -> None:
             except (OSError, NetstackError):
                 quick.mib.OutFailed += 1
 
-        take(wire, client, now, reply)
+        return take(wire, client, now, reply)
 
     door = Door(quick, hand_on)
     door.port = port
@@ -54,13 +54,13 @@ def _on_our_udp(opened: Any, port: UdpPort, quick: Quick, take: Take) -> None:
 def _on_a_socket(attend: Callable[[Callable[[], None]], Any], quick: Quick, take: Take) -> None:
     door: SocketDoor
 
-    def hand_on(wire: bytes, address: Any, now: int) -> None:
+    def hand_on(wire: bytes, address: Any, now: int) -> bytes | None:
         def reply(data: bytes) -> None:
             if door.sock.fileno() >= 0:
                 door.send(data, address)
             else:
                 quick.mib.OutFailed += 1
 
-        take(wire, Client(address[0], address[1]), now, reply)
+        return take(wire, Client(address[0], address[1]), now, reply)
 
     door = SocketDoor(attend(lambda: door.on_readable()), quick, hand_on)

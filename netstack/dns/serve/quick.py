@@ -4,13 +4,15 @@ What has no short way is handed on: whatever isn't a plain query for what is in 
 same either way; the desk is the specification.
 """
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from ... import raw
 from .. import const as dc
 from ..ask import Ask
 from ..packed import Packed
 from .cookies import Cookies
+from .enclosers import Enclosers
 from .limiter import Limiter
 from .mib import DoorMib
 from .shelf import Shelf
@@ -30,7 +32,16 @@ class Filler(Protocol):
     """Whoever has the answers (`Desk`)."""
 
     @property
-    def zones(self) -> Versioned: ...
+    def version(self) -> int:
+        """Moves when zones come or go, or others who have a say."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether zones alone decide what is answered, to everybody."""
+
+    @property
+    def zones(self) -> Iterable[Any]:
+        """All of them."""
 
     def fill(self, ask: Ask) -> tuple[Packed, Versioned] | None:
         """What answers `ask`, and all others with its key and DO, whoever sends them, until the version of the zone beside it moves, or
@@ -40,7 +51,7 @@ class Filler(Protocol):
 class Quick:
     """`nsid`: what this server calls itself, to who asks (RFC 5001). `ask.buf` holds the answer after `turn`."""
 
-    __slots__ = ("_checked", "_nsid", "_version", "ask", "cookies", "filler", "limiter", "mib", "shelf")
+    __slots__ = ("_checked", "_nsid", "_version", "ask", "cookies", "enclosers", "filler", "limiter", "mib", "shelf")
 
     def __init__(
         self,
@@ -56,6 +67,7 @@ class Quick:
         self.filler = filler
         self.ask = Ask(payload)
         self.shelf = Shelf() if shelf is None else shelf
+        self.enclosers = Enclosers(filler)
         self.cookies = cookies
         self.limiter = limiter
         self.mib = DoorMib() if mib is None else mib
@@ -91,13 +103,18 @@ class Quick:
         if kept is not None and kept.version == kept.zone.version:
             packed = kept.secure if ask.do else kept.plain
         if packed is None or kept is None:
-            found = self.filler.fill(ask)
-            if found is None:
-                m.HandedOn += 1
-                return -1
-            packed = found[0]
-            kept = self.shelf.put(ask.key, ask.do, packed, found[1])
-            m.Fills += 1
+            kept = self.enclosers.find(ask)
+            if kept is None:
+                found = self.filler.fill(ask)
+                if found is None:
+                    m.HandedOn += 1
+                    return -1
+                packed = found[0]
+                kept = self.keep(packed, found[1])
+                m.Fills += 1
+            else:
+                packed = kept.plain
+                m.Alike += 1
         else:
             m.Hits += 1
         options = b""
@@ -108,10 +125,10 @@ class Quick:
                 m.CookieKnown += 1
             else:
                 m.CookieNew += 1
+                if self.cookies.required:
+                    m.HandedOn += 1
+                    return -1
             options = bytes(self.cookies.option)
-            if not known and self.cookies.required:
-                m.BadCookie += 1
-                return self.bare(packed.flags & ~15 & ~dc.AA, dc.BADCOOKIE, options)
         if ask.nsid:
             options += self._nsid
         if self.limiter is not None and not known:
@@ -121,23 +138,30 @@ class Quick:
                     m.RateDropped += 1
                     return 0
                 m.RateSlipped += 1
-                return self.bare(packed.flags | dc.TC, 0, options)
+                return self.bare(packed.flags | dc.TC, options)
         n = packed.patch(ask, ask.limit, 0, options)
         if raw.g8(ask.buf, 2) & 2:
             m.Truncated += 1
         return n
 
-    def bare(self, flags: int, rcode: int, options: bytes) -> int:
-        """An answer without records, into `ask.buf`. The lower four bits of `rcode` are added to the flags."""
+    def keep(self, packed: Packed, zone: Any) -> Kept:
+        """What was filled in, where it may be found again."""
+        if self.enclosers.learn(self.ask, packed, zone):
+            return kept_for(self.ask.key, packed)
+        return self.shelf.put(self.ask.key, self.ask.do, packed, zone)
+
+    def bare(self, flags: int, options: bytes) -> int:
+        """An answer without records, into `ask.buf`."""
         ask = self.ask
-        ask.head(flags | rcode & 15, 0, 0, 1 if ask.edns else 0)
+        ask.head(flags, 0, 0, 1 if ask.edns else 0)
         if ask.edns:
-            return ask.put_opt(ask.end, rcode >> 4, options)
+            return ask.put_opt(ask.end, 0, options)
         return ask.end
 
     def check(self) -> None:
         """Have zones come or gone?"""
-        version = self.filler.zones.version
+        version = self.filler.version
         if version != self._version:
             self._version = version
             self.shelf.clear()
+            self.enclosers.clear()

@@ -1,6 +1,6 @@
 """Copies of zones, kept over any datagrams and streams, on asyncio and on trio.
 
-    async with Secondaries(net, net, server.zones) as copies:
+    async with Secondaries(net, net, server.zones, orders=server.desk.orders) as copies:
         copies.keep("example.", [Primary("10.0.0.1")])
 
 What is to be done and when, is `authority/secondary.py`'s; here is one task for each copy, and the ports and streams that it needs.
@@ -25,6 +25,7 @@ from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..mib import SecondaryMib
 from ..stream import Deframer, frame
+from .orders import Orders
 from .slots import Slots
 
 D_co = TypeVar("D_co", bound=DatagramStack, covariant=True)
@@ -46,7 +47,8 @@ class Kept:
 
 
 class Secondaries(Generic[D_co, S_co]):
-    """Copies that come are put into `zones`, in place of what is there. `wall` gives the seconds since 1970."""
+    """Copies that come are put into `zones`, in place of what is there. With the `orders` of a server's desk notifications reach
+    them, and nobody can update them there. `wall` gives the seconds since 1970."""
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Secondaries(Generic[D_co, S_co]):
         streams: S_co,
         zones: Zones,
         *,
+        orders: Orders | None = None,
         transfers: int = TRANSFERS,
         waits: Waits | None = None,
         rng: Rng | None = None,
@@ -69,6 +72,9 @@ class Secondaries(Generic[D_co, S_co]):
         self._slots = Slots(transfers)
         self._kept: dict[bytes, Kept] = {}
         self._closed = False
+        self._orders = orders
+        if orders is not None:
+            orders.noticed.append(self.noticed)
 
     @property
     def datagrams(self) -> D_co:
@@ -131,6 +137,8 @@ class Secondaries(Generic[D_co, S_co]):
         if zone is not None:
             self.zones.add(zone)
         kept = self._kept[secondary.origin] = Kept(secondary)
+        if self._orders is not None:
+            self._orders.secondaries[secondary.origin] = secondary
         secondary.start(self.waits.now())
         kept.task = self.waits.spawn(lambda: self._keep(kept))
         return secondary
@@ -138,9 +146,15 @@ class Secondaries(Generic[D_co, S_co]):
     async def forget(self, name: bytes | str) -> None:
         """Keep it no longer; what there is stays among the zones."""
         kept = self._kept.pop(names.key(names.parse(name) if isinstance(name, str) else name), None)
-        if kept is not None and kept.task is not None:
-            kept.task.cancel()
-            await kept.task.join()
+        if kept is not None:
+            self._disown(kept)
+            if kept.task is not None:
+                kept.task.cancel()
+                await kept.task.join()
+
+    def _disown(self, kept: Kept) -> None:
+        if self._orders is not None and self._orders.secondaries.get(kept.secondary.origin) is kept.secondary:
+            del self._orders.secondaries[kept.secondary.origin]
 
     def find(self, origin: bytes) -> Secondary | None:
         """The copy of the zone with this key."""
@@ -161,7 +175,11 @@ class Secondaries(Generic[D_co, S_co]):
 
     async def aclose(self) -> None:
         """Transfers that are under way are dropped. Twice is once."""
+        if self._orders is not None and not self._closed:
+            self._orders.noticed.remove(self.noticed)
         self._closed = True
+        for kept in self._kept.values():
+            self._disown(kept)
         tasks = [kept.task for kept in self._kept.values() if kept.task is not None]
         self._kept.clear()
         for task in tasks:

@@ -109,6 +109,7 @@ class DnsServer(Generic[D_co, S_co]):
             self.desk.answer("*.", handler)
         self.quick = Quick(
             self.desk,
+            shelf=self.desk.shelf,
             payload=self.desk.config.payload,
             nsid=self.desk.config.nsid,
             cookies=self.desk.cookies,
@@ -280,8 +281,8 @@ class DnsServer(Generic[D_co, S_co]):
 
     # -- UDP ------------------------------------------------------------------------------------------------------------------
 
-    def _take(self, wire: bytes, client: Client, now: int, reply: Reply) -> None:
-        """A datagram that has no short way."""
+    def _take(self, wire: bytes, client: Client, now: int, reply: Reply) -> bytes | None:
+        """A datagram that has no short way: the answer, where there is one at once; others go by `reply`."""
         said = self.desk.handle(wire, client, now)
         if isinstance(said, Later):
 
@@ -291,11 +292,15 @@ class DnsServer(Generic[D_co, S_co]):
 
             said.send = send
             self._begin(said)
-        elif said is not None:
-            for each in said:
-                reply(each)
         if self.desk.chores:
             self._do_chores()
+        if isinstance(said, tuple) and len(said) == 1:
+            answer: bytes = said[0]
+            return answer
+        if said is not None and not isinstance(said, Later):
+            for each in said:
+                reply(each)
+        return None
 
     async def _receive(self, port: Datagrams) -> None:
         """Answer what comes to `port`, here where the answer is there at once."""

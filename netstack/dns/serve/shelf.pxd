@@ -8,7 +8,7 @@ from netstack.dns.serve.limiter cimport kind_of
 @cython.final
 cdef class Kept:
     cdef readonly bytes key
-    cdef Packed plain, secure
+    cdef readonly Packed plain, secure
     cdef readonly int kind
     cdef readonly unsigned long long question
     cdef readonly Py_ssize_t cost
@@ -34,3 +34,6 @@ cdef class Shelf:
     cpdef void clear(self) except *
 
 cdef Py_ssize_t size_of(Packed packed) except -1
+
+@cython.locals(kept=Kept)
+cpdef Kept kept_for(bytes key, Packed packed)

@@ -133,3 +133,12 @@ class Shelf:
 def size_of(packed: "Packed | None") -> int:
     """Octets."""
     return 0 if packed is None else len(packed.body) + len(packed.ttls)
+
+
+def kept_for(key: bytes, packed: Packed) -> Kept:
+    """An answer that is kept elsewhere, for who asks with DO and who asks without."""
+    kept = Kept(key)
+    kept.kind = kind_of(packed.flags, packed.an)
+    kept.plain = packed
+    kept.secure = packed
+    return kept

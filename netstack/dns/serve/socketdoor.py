@@ -18,7 +18,7 @@ from . import sysio
 from .quick import Quick
 from .sysio import get_name
 
-Desk = Callable[[bytes, Any, int], None]  # a message, the client's address as sockets have it, now
+Desk = Callable[[bytes, Any, int], bytes | None]  # a message, its sender as sockets have it, now; the answer, if it is there
 
 
 class SocketDoor:
@@ -81,9 +81,17 @@ class SocketDoor:
                 six = False
         n = q.turn(self._room, sysio.SLOT * i, size, high, low, six, now)
         if n < 0:
-            self.desk(raw.take(self._room, sysio.SLOT * i, size), get_name(self._names, o), now)
+            said = self.desk(raw.take(self._room, sysio.SLOT * i, size), get_name(self._names, o), now)
             q.changed()
-            return 0
+            if said is None:
+                return 0
+            n = len(said)
+            if n > self._out_slot:
+                self.send(said, get_name(self._names, o))
+                return 0
+            raw.fill(self._out, i * self._out_slot, said, 0, n)
+            raw.p32(self._sizes, 8 * i, n)
+            return 1
         if n > self._out_slot:
             self.send(raw.take(q.ask.buf, 0, n), get_name(self._names, o))
             return 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import trio
 
 from ...address import ip4_text
 from ...cores import IpError
+from ...dns.client.eyeballs import EyeballsConfig
 from ...errors import Unreachable, UsageError
 from ...instant import SECOND, Duration, seconds
 from ...signatures import Address, Stream
@@ -19,6 +21,7 @@ from ..base import Crank, Reactor
 from ..current import net_var
 from ..face import BACKLOG, CONNECT_TIMEOUT, LINGER, NetFace, check_port
 from ..names import Names
+from .race import race
 from .streams import Face, TrioListener, TrioStream, TrioUdpSocket
 from .wait import Waiter
 
@@ -82,16 +85,40 @@ class TrioNet(NetFace):
         await trio.serve_listeners(handler, listeners, handler_nursery=handler_nursery, task_status=task_status)
 
     async def _connect(self, host: str, port: int, local: str | None, timeout: Duration) -> TrioStream:
+        """Of a name with several addresses the next one is tried 0.25 s after the last (RFC 8305), each within `timeout`; the error
+        is that of the first."""
         self.check()
         await trio.lowlevel.checkpoint()
-        address = await self.address_of(host)
+        addresses = await self.addresses_of(host)
+        if len(addresses) == 1:
+            return await self._connect_to(addresses[0], port, local, timeout, host)
+        failures: list[OSError] = []
+
+        def beaten(i: int) -> None:
+            self.history.failed(ip4_text(addresses[i]), self.now())
+
+        async def attempt(i: int) -> TrioStream:
+            try:
+                return await self._connect_to(addresses[i], port, local, timeout, f"{host} ({ip4_text(addresses[i])})")
+            except OSError as error:
+                beaten(i)
+                failures.append(error)
+                raise
+
+        attempts = [partial(attempt, i) for i in range(len(addresses))]
+        stream = await race(attempts, EyeballsConfig().attempt_delay, TrioStream.abort, beaten)
+        if stream is None:
+            raise failures[0]
+        return stream
+
+    async def _connect_to(self, address: int, port: int, local: str | None, timeout: Duration, called: str) -> TrioStream:
         stream = TrioStream(self._crank, self._open.discard)
         conn = self.stack.tcp.connect(self.names.own(local), 0, address, check_port(port), stream.user, self.now())
         stream.bind(conn)
         self._crank.rearm()
         self._open.add(stream)
         try:
-            await stream.opened(timeout, f"connecting to {host}:{port}")
+            await stream.opened(timeout, f"connecting to {called}:{port}")
         except BaseException:
             stream.abort()
             raise

@@ -67,11 +67,10 @@ async def serving(net: Any, *zones: Zone, **options: Any) -> AsyncIterator[DnsSe
 @contextlib.asynccontextmanager
 async def copying(net: Any, server: DnsServer[Any, Any] | None = None) -> AsyncIterator[Secondaries[Any, Any]]:
     """Copies among the zones of `server`, which hears of news."""
-    zones = Zones() if server is None else server.zones
-    async with Secondaries(net, net, zones, wall=lambda: WALL, rng=random.Random(1)) as copies:
-        if server is not None:
-            server.desk.orders.noticed.append(copies.noticed)
+    zones, orders = (Zones(), None) if server is None else (server.zones, server.desk.orders)
+    async with Secondaries(net, net, zones, orders=orders, wall=lambda: WALL, rng=random.Random(1)) as copies:
         yield copies
+    assert orders is None or not (orders.secondaries or orders.noticed)
 
 
 async def over_udp(net: Any, address: str, m: Message) -> Message:
@@ -128,10 +127,9 @@ def test_a_notification_travels_and_a_copy_of_the_copy_follows_too(on: Both) -> 
             copying(c, last) as more,
         ):
             after = Target("10.0.0.3")
-            first = copies.keep("example.", [Primary("10.0.0.1")], changed=lambda zone: relay.tell(zone, [after]))
-            middle.desk.orders.secondaries[ORIGIN] = first
+            copies.keep("example.", [Primary("10.0.0.1")], changed=lambda zone: relay.tell(zone, [after]))
             await on.sleep(1)
-            last.desk.orders.secondaries[ORIGIN] = more.keep("example.", [Primary("10.0.0.2")])
+            more.keep("example.", [Primary("10.0.0.2")])
             await on.sleep(1)
             assert contents(last.zones.exact(ORIGIN)) == contents(zone)
             for i in range(5):
@@ -279,7 +277,7 @@ def test_an_update_reaches_the_copy(on: Both) -> None:
             copying(second, other) as copies,
         ):
             server.desk.orders.changed.append(lambda zone: teller.tell(zone, [Target(COPY)]))
-            other.desk.orders.secondaries[ORIGIN] = copies.keep("example.", [Primary(PRIMARY)])
+            copies.keep("example.", [Primary(PRIMARY)])
             await on.sleep(1)
             m = Message(7, 0x2800)
             m.question.append(Question(ORIGIN, 6))

@@ -245,9 +245,7 @@ def test_random_changes_agree_with_a_plain_set_of_records(seed):
     model = {(r.name, r.type, r.rdata) for r in zone.records() if r.type != Type.SOA}
     for serial in range(2, 60):
         removed = [Record(n, t, 1, 0, d) for n, t, d in rng.sample(sorted(model), min(len(model), rng.randrange(3)))]
-        added = [
-            record(rng.choice(owners), "TXT", str(rng.randrange(5)), rng.choice([60, 300])) for _ in range(rng.randrange(4))
-        ]
+        added = [record(rng.choice(owners), "TXT", str(rng.randrange(5)), rng.choice([60, 300])) for _ in range(rng.randrange(4))]
         zone.apply(removed, [*added, soa(serial)])
         model -= {(r.name, r.type, r.rdata) for r in removed}
         model |= {(r.name, r.type, r.rdata) for r in added}
