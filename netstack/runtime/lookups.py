@@ -6,6 +6,7 @@ Resolver that the program has made. With a resolver of the net's own, threads as
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from ..dns.client.resolver import Resolver
 from ..dns.message import Question
 from ..dns.name import text as name_text
 from ..dns.numbers import Rcode, Type
+from ..dns.resolve.forward import Forwarder
 from ..dns.resolve.job import Outcome
 from ..dns.resolve.order import MAPPED, Source, mapped, ordered
 from ..dns.resolve.search import AddressSearch, candidates
@@ -90,10 +92,16 @@ class Lookups:
     def getaddrinfo_blocking(
         self, make: Callable[[int, int], Any], host: Host, port: Port, family: int, type: int, proto: int, flags: int
     ) -> list[AddrInfo]:
-        """The same for threads, by sockets that `make` makes. Who has names of his own is asked in the loop only."""
-        if self._net.names.specialist(host) is not None:
-            raise _unknown(f"{host!r} is a name of the link, for which threads can't ask: await net.getaddrinfo in the loop")
+        """The same for threads, by sockets that `make` makes. Servers behind TLS, finders of the program's own, and who has names of
+        his own (`Names.special`), are asked by the net's loop, which must run elsewhere then. Raises UsageError where it doesn't."""
         resolver = self._resolver
+        finder = None if resolver is None or self._net.names.specialist(host) is not None else resolver.finder
+        if not isinstance(finder, Forwarder) or any(each.tls is not None for each in finder.servers()):
+            loop: asyncio.AbstractEventLoop = self._net.loop  # type: ignore[attr-defined]  # a Net: others have no threads
+            if not loop.is_running() or _runs_here(loop):
+                raise UsageError("these servers are asked by the net's loop, and it doesn't run: await net.getaddrinfo() in it")
+            asked = self.getaddrinfo(host, port, family, type, proto, flags)
+            return asyncio.run_coroutine_threadsafe(asked, loop).result()
         assert resolver is not None and host is not None
         if self._blocking is None:
             from ..dns.client.blocking import BlockingResolver
@@ -174,6 +182,13 @@ class Lookups:
     async def aclose(self) -> None:
         for resolver in self._made:
             await resolver.aclose()
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 def _pointed(outcome: Outcome) -> str | None:

@@ -113,6 +113,8 @@ class Names:
 
     def knows(self, host: Host) -> bool:
         """Can it answer for `host` without a resolver?"""
+        if isinstance(host, str) and self.all_ipv4(host):
+            return True
         return not isinstance(host, (str, bytes)) or not host or bool(self._look_up(text_of(host), 0))
 
     def specialist(self, host: Host) -> Special | None:
