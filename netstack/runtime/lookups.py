@@ -92,8 +92,9 @@ class Lookups:
     def getaddrinfo_blocking(
         self, make: Callable[[int, int], Any], host: Host, port: Port, family: int, type: int, proto: int, flags: int
     ) -> list[AddrInfo]:
-        """The same for threads, by sockets that `make` makes. Servers behind TLS, finders of the program's own, and who has names of
-        his own (`Names.special`), are asked by the net's loop, which must run elsewhere then. Raises UsageError where it doesn't."""
+        """The same for threads, by sockets that `make` makes. Servers behind TLS, finders of the program's own, and who has names
+        of his own (`Names.special`), are asked by the net's loop, which must run elsewhere then. Raises UsageError where it
+        doesn't."""
         resolver = self._resolver
         finder = None if resolver is None or self._net.names.specialist(host) is not None else resolver.finder
         if not isinstance(finder, Forwarder) or any(each.tls is not None for each in finder.servers()):
