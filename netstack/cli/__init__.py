@@ -24,6 +24,7 @@ COMMANDS = {
     "wire": "a bad cable between two devices",
     "ping": "send echo requests to a host",
     "dig": "ask a name server, and see what it says",
+    "mdns": "names and services on the link: browse, resolve, register",
     "doctor": "what this machine can do, and what to do about the rest",
 }
 
