@@ -38,7 +38,11 @@ def random_zone(rng: random.Random, size: int = 40) -> str:
     """A zone file: names that stand below each other, wildcards, aliases of all kinds, cuts with and without DS, glue, and what is
     hidden below cuts and DNAMEs."""
     there: dict[str, set[str]] = {}
-    lines = [f"@ 3600 IN SOA ns1 admin 1 3600 300 3600000 {rng.choice([60, 7200])}", "@ 3600 IN NS ns1", "@ 3600 IN NS ns.other.test."]
+    lines = [
+        f"@ 3600 IN SOA ns1 admin 1 3600 300 3600000 {rng.choice([60, 7200])}",
+        "@ 3600 IN NS ns1",
+        "@ 3600 IN NS ns.other.test.",
+    ]
     lines.append("ns1 3600 IN A 192.0.2.53")
     there["ns1"] = {"A"}
 
@@ -163,7 +167,9 @@ zone:
     zonefile: {zone_file}
 """
     )
-    process = subprocess.Popen([*inside, "/usr/sbin/nsd", "-d", "-c", str(config)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [*inside, "/usr/sbin/nsd", "-d", "-c", str(config)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     try:
         time.sleep(0.5)
         yield [*inside, sys.executable, "-c", CLIENT, str(port)]
