@@ -25,6 +25,10 @@ INSTALL = {  # program: Debian package
     "ping": "iputils-ping",
     "unshare": "util-linux",
     "nsenter": "util-linux",
+    "nsd": "nsd",
+    "unbound": "unbound",
+    "ldns-signzone": "ldnsutils",
+    "dnssec-signzone": "bind9-utils",
 }
 
 # a shared machine may sleep in the middle of an example; what bounds an example is pytest-timeout

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from netstack.errors import BrokenError, BusyError, ClosedError, UsageError
 from netstack.instant import Duration
+from netstack.patience import Patience
 from netstack.signatures import Address
 
 from .world import address_of, named, wait_for, wake
@@ -68,6 +69,7 @@ class KernelStream:
         self._reading = False  # the loop watches
         self._receiving = False
         self._reader: asyncio.Future[None] | None = None
+        self._patience = Patience(loop)
         self._queue: deque[bytes | memoryview] = deque()
         self._eof_sent = False  # by our user; the kernel hears of it …
         self._ended = False  # … behind the queue
@@ -173,8 +175,11 @@ class KernelStream:
                     self._loop.add_reader(self._sock, self._on_readable)
                 self._reader = self._loop.create_future()
                 try:
-                    await wait_for(self._reader, timeout, "waiting for the peer to send")
+                    if timeout is not None:
+                        self._patience.begin(self._reader, timeout, "waiting for the peer to send")
+                    await self._reader
                 finally:
+                    self._patience.end()
                     self._reader = None
         finally:
             self._receiving = False
@@ -367,6 +372,7 @@ class KernelStream:
         self._gone = True
         self._watch_no_more_reads()
         self._watch_no_more_writes()
+        self._patience.stop()
         self._queue.clear()
         self._sock.close()
         wake(self._reader)

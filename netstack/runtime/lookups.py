@@ -86,8 +86,8 @@ class Lookups:
     def getaddrinfo_blocking(
         self, make: Callable[[int, int], Any], host: Host, port: Port, family: int, type: int, proto: int, flags: int
     ) -> list[AddrInfo]:
-        """The same for threads, by sockets that `make` makes. Servers behind TLS, and finders of the program's own, are asked by the
-        net's loop, which must run elsewhere then. Raises UsageError where it doesn't."""
+        """The same for threads, by sockets that `make` makes. Servers behind TLS, and finders of the program's own, are asked by
+        the net's loop, which must run elsewhere then. Raises UsageError where it doesn't."""
         resolver = self._resolver
         assert resolver is not None and host is not None
         finder = resolver.finder

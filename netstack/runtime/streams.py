@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
 from ..instant import SECOND, Duration, check_timeout
+from ..patience import Patience
 from ..signatures import Address
 from ..tcp.connection import Connection
 from ..udp.core import UdpPort
@@ -70,6 +71,7 @@ class TcpStream:
         self._closed = False
         self._connected = False
         self._opening: asyncio.Future[None] | None = None
+        self._patience: Patience | None = None
         self.user = StreamCore(self, crank)
 
     def bind(self, conn: Connection) -> None:
@@ -109,6 +111,8 @@ class TcpStream:
     def on_closed(self, error: Exception | None) -> None:
         if self._opening is not None and not self._opening.done():
             self._opening.set_exception(error or ClosedError("closed before it was open"))
+        if self._patience is not None:
+            self._patience.stop()
         self._on_end(self)
 
     def _broken(self) -> BrokenError:
@@ -182,8 +186,14 @@ class TcpStream:
             core.reader = self._loop.create_future()
             core.asleep = True
             try:
-                await wait_for(core.reader, timeout, "waiting for the peer to send")
+                if timeout is not None:
+                    if self._patience is None:
+                        self._patience = Patience(self._loop)
+                    self._patience.begin(core.reader, timeout, "waiting for the peer to send")
+                await core.reader
             finally:
+                if timeout is not None and self._patience is not None:
+                    self._patience.end()
                 core.reader = None
                 core.asleep = False
         return True
@@ -367,6 +377,11 @@ class UdpSocket:
                 await wait_for(self._reader, timeout, "waiting for a datagram")
             finally:
                 self._reader = None
+
+    def answer_nowait(self, data: bytes, address: int, port: int, source: int) -> None:
+        """Send one datagram from one of our addresses; 0: the one that leads there. Raises as `send_nowait`."""
+        self.port.send(data, address, port, self._crank.now(), source=source)
+        self._crank.rearm()
 
     def send_nowait(self, data: bytes, address: Address | None = None) -> None:
         """Send one datagram. Raises Unreachable, MessageTooLong, ClosedError, UsageError."""

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from .entrants import Job, c_server, crowd, dns_c, dns_ours, dns_sockets, first, growth, kernel, lwip, memory, ours, pasta, pmd, pump, slirp, uvicorn
+from .entrants import (
+    Job,
+    c_server,
+    crowd,
+    dns_c,
+    dns_ours,
+    dns_sockets,
+    first,
+    growth,
+    kernel,
+    lwip,
+    memory,
+    ours,
+    pasta,
+    pmd,
+    pump,
+    slirp,
+    uvicorn,
+)
 from .measure import Entrant, Goal, Row
 from .peers import services
 
@@ -200,7 +218,7 @@ ROWS = [
     ),
     Row(
         "dns",
-        "A DNS server with a zone of 10,000 names: answers a second, one core; ours over a tap, others on kernel's sockets over a veth.",
+        "DNS, a zone of 10,000 names: answers a second, one core; ours over a tap, C servers on kernel's sockets over a veth.",
         RATE,
         [
             dns_ours("ours"),

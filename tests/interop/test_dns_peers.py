@@ -197,6 +197,19 @@ def test_our_dig_signs_and_verifies_as_theirs_does(space, zone, tmp_path):
         assert status == 0
 
 
+@pytest.mark.needs_tap
+def test_our_dig_asks_over_a_stack_of_its_own(netns, zone, tmp_path):
+    """The same question from the kernel's sockets and over a tap: UDP, cut and over TCP, a transfer that nsd refuses."""
+    with nsd(netns, tmp_path, zone.files, 5380, "0.0.0.0"):
+        how = ["@10.79.0.1", "--net", "tap:dig0?host=10.79.0.1/24&address=10.79.0.2/24"]
+        for words in (["mail.peers.example", "AAAA"], ["big.peers.example", "TXT"], ["+tcp", "+dnssec", "peers.example", "MX"]):
+            straight, _ = our_dig(netns, 5380, *words)
+            over_tap, status = our_dig(netns, 5380, *words, *how)
+            assert (facts(over_tap), status) == (facts(straight), 0)
+            assert facts(straight)[0][0] == "NOERROR"
+            assert "#5380(10.79.0.1)" in over_tap
+
+
 @pytest.mark.needs("kdig", "openssl")
 def test_dns_over_tls_with_dig_kdig_and_ours(netns, zone, tmp_path):
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"

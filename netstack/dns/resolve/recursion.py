@@ -128,6 +128,7 @@ class Recursion:
             return known
         if self.failing(question.name, question.type, now):
             self.mib.FailuresRemembered += 1
+            self.renew_later(question, now)
             stale = self.known(question, now, dnssec, stale=True)
             return stale or _failure(question, Rcode.SERVFAIL, Ede.CACHED_ERROR, "it could not be found out a moment ago")
         return None

@@ -56,7 +56,7 @@ class Walk:
         self.query: Query | None = None
         self.sent = 0
         self.fetched = 0
-        self.begun = self.ends = 0
+        self.ends = 0
         self.whole = False  # a name cut short got no answer where the whole one did
         self.failed_names: list[tuple[bytes, int]] = []
         self.why: tuple[int, str] = (int(Ede.NO_REACHABLE_AUTHORITY), "no server answered")
@@ -75,15 +75,12 @@ class Walk:
         return self.query.deadline if self.stale_at is None else min(self.query.deadline, self.stale_at)
 
     def start(self, now: int) -> Step:
-        config = self.recursion.config
-        self.recursion.mib.Walks += 1
-        self.begun = now
-        self.ends = now + config.patience
-        if self.recursion.cache.config.stale_for and not self.fresh and self.recursion.known(self.question, now, False, stale=True):
-            self.stale_at = now + config.stale_after
-        step = self._go(now)
-        assert step is not None
-        return step
+        recursion = self.recursion
+        recursion.mib.Walks += 1
+        self.ends = now + recursion.config.patience
+        if recursion.cache.config.stale_for and not self.fresh and recursion.known(self.question, now, False, stale=True):
+            self.stale_at = now + recursion.config.stale_after
+        return self._go(now)
 
     def moved(self, source: int) -> None:
         if self.query is not None:
@@ -104,8 +101,7 @@ class Walk:
             stale = self.recursion.known(self.question, now, self.dnssec, stale=True)
             if stale is not None:
                 self.recursion.mib.Stale += 1
-                self._settle(stale)
-                return Settled(stale)
+                return self._settle(stale)
         return None if self.query is None else self._act(now, self.query.expired(now))
 
     def cancel(self) -> None:
@@ -134,7 +130,7 @@ class Walk:
             self._gave_up(now, action, asked)
         return self._go(now)
 
-    def _go(self, now: int) -> Step | None:
+    def _go(self, now: int) -> Step:
         while not self.done:
             step = self._move(now, self.stack[-1])
             if step is not None:
@@ -204,7 +200,7 @@ class Walk:
         if key in errand.targets or len(errand.targets) > self.recursion.config.aliases:
             self.recursion.mib.AliasLoops += 1
             if key in errand.targets:
-                self.shown = tuple(r for link in errand.links for r in link.records(self.dnssec))
+                self.shown = self._shown(errand)
             self.why = int(Ede.OTHER), f"aliases in a circle, or too many of them, at {names.text(target)}"
             self._fail(now, errand)
             return
@@ -217,8 +213,9 @@ class Walk:
     def _shorten(self, now: int, errand: Errand, cut: Cut) -> None:
         """Choose how much of the name to ask for: no more than one server after another has to know."""
         config = self.recursion.config
-        if not config.minimise or self.whole or cut.whole or errand.purpose is Purpose.PRIME:
-            errand.whole = True
+        servers = errand.purpose is Purpose.PRIME or (errand.purpose is Purpose.ADDRESS and cut.zone != names.ROOT)
+        if servers or not config.minimise or self.whole or cut.whole:
+            errand.whole = True  # names of servers are no secret, and each step of theirs is one that NXNSAttack multiplies
         while True:
             errand.asked, n = errand.next_name()
             if not errand.is_minimised:
@@ -458,13 +455,19 @@ class Walk:
             Outcome(
                 question=self.question,
                 rcode=rcode,
-                answer=tuple(r for link in errand.links for r in link.records(self.dnssec)),
+                answer=self._shown(errand),
                 authority=authority,
                 server=None if last is None else (last.server.address, last.server.port),
                 rtt=0 if last is None else last.rtt,
                 over_stream=last is not None and last.over_stream,
             )
         )
+
+    def _shown(self, errand: Errand) -> tuple[Record, ...]:
+        found = tuple(r for link in errand.links for r in link.records(self.dnssec))
+        for record in found:
+            record.ttl = min(record.ttl, self.recursion.cache.config.max_ttl)
+        return found
 
     def _fail(self, now: int, errand: Errand) -> None:
         """The errand on top has found nothing out."""
@@ -489,9 +492,9 @@ class Walk:
             recursion.renew_later(self.question, now)
         if stale is not None and stale.stale:
             recursion.mib.Stale += 1
-        failure = Outcome(question=self.question, rcode=int(Rcode.SERVFAIL), answer=self.shown, error=self.why)
-        self._settle(stale or failure)
+        self._settle(stale or Outcome(question=self.question, rcode=int(Rcode.SERVFAIL), answer=self.shown, error=self.why))
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: Outcome) -> Settled:
         self.outcome = outcome
         self.cancel()
+        return Settled(outcome)

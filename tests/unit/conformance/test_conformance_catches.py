@@ -192,6 +192,7 @@ def times_out_in_its_own_words(patch: Patch) -> None:
             future.set_exception(TimeoutError(what))
 
     patch.setattr("netstack_sockets.world._expire", expire)
+    patch.setattr("netstack.patience.TimedOut", TimeoutError)
 
 
 def speaks_of_errors_as_the_kernel_does(patch: Patch) -> None:

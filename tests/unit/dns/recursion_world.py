@@ -39,7 +39,9 @@ def records(said: str) -> list[Record]:
     return found
 
 
-def reply(q: Message, answer: str = "", authority: str = "", additional: str = "", *, rcode: int = 0, aa: bool = True, ra: bool = False) -> Message:
+def reply(
+    q: Message, answer: str = "", authority: str = "", additional: str = "", *, rcode: int = 0, aa: bool = True, ra: bool = False
+) -> Message:
     m = Message(q.id, 0x8000 | (0x0400 if aa else 0) | (0x0080 if ra else 0) | rcode)
     m.question = list(q.question)
     m.answer, m.authority, m.additional = records(answer), records(authority), records(additional)
@@ -79,14 +81,15 @@ def serves(*zones: Zone) -> Says:
 class Internet:
     """`asked`: (address, name, type, over a stream) of every query. Who isn't in `servers` is silent."""
 
-    def __init__(self, servers: dict[str, Says], *, seed: int = 1, hints: object = ROOT, delay: int = 10 * MS, **config: object) -> None:
+    def __init__(
+        self, servers: dict[str, Says], *, seed: int = 1, hints: object = ROOT, delay: int = 10 * MS, **config: object
+    ) -> None:
         self.servers = servers
         self.now = 1000 * SECOND
         self.delay = delay
         self.asked: list[tuple[str, str, str, bool]] = []
         self.messages: list[Message] = []
         self.rng = random.Random(seed)
-        self.cache = None
         self.resolver = Recursion(hints, self.rng, config=RecursionConfig(**config))  # type: ignore[arg-type]
 
     def ask(self, name: str, type: str = "A", **seeking: bool) -> Outcome:

@@ -124,3 +124,58 @@ def test_a_server_that_begins_at_the_root_finds_what_others_serve(on: Both) -> N
 def test_names_of_the_package_lead_to_the_server() -> None:
     assert netstack.DnsServer is DnsServer
     assert netstack.Zone is type(small_zone())
+
+
+class Bare:
+    """A stack that gives nothing but what `DatagramStack` promises: no short way in front."""
+
+    def __init__(self, net: Any) -> None:
+        self._net = net
+        self.ports: list[BarePort] = []
+
+    async def bind_datagrams(self, port: int = 0, host: str = "", remote: Any = None) -> BarePort:
+        made = BarePort(await self._net.bind_datagrams(port, host, remote))
+        self.ports.append(made)
+        return made
+
+
+class BarePort:
+    def __init__(self, below: Any) -> None:
+        self._below = below
+        self.faults = 0
+        self.local_address = below.local_address
+        self.send, self.aclose = below.send, below.aclose
+
+    async def receive(self, timeout: Any = None) -> Any:
+        if self.faults:
+            self.faults -= 1
+            raise netstack.Refused
+        return await self._below.receive(timeout)
+
+
+@runtimes
+def test_on_a_stack_of_others_a_task_receives_and_bears_what_the_network_answers(on: Both) -> None:
+    async def test(_: Any) -> None:
+        async with world("client", "server") as (client, net):
+            stack = Bare(net)
+            async with DnsServer(stack, net, [small_zone()]) as server:
+                await server.listen(53)
+                server.desk.answer("later.example.", lambda question, asker: _later(on))
+                for _ in range(4):
+                    found = await over_udp(client, *(query("www.example.", id=i) for i in range(25)))
+                    assert [m.id for m in found] == list(range(25))
+                (m,) = await over_udp(client, query("later.example."))
+                assert m.rcode == Rcode.NXDOMAIN
+                stack.ports[0].faults = 18
+                await over_udp(client, query("www.example."))
+                begun = on.now()
+                await over_udp(client, query("www.example."), wait=10)
+                assert SECOND < on.now() - begun < 4 * SECOND  # a port that does nothing but fail is given a rest
+                assert server.mib.QryUDP == 103
+
+    on.run(test)
+
+
+async def _later(on: Both) -> int:
+    await on.sleep(0.1)
+    return Rcode.NXDOMAIN
