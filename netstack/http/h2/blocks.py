@@ -1,8 +1,8 @@
 """HPACK by the library, with a memory: a header block that changed nothing in its table means the same until the table changes.
 
-A client's second request is mostly a row of indices, and so is our second response. Such a block neither adds to the dynamic table nor
-takes from it (RFC 7541 6.1, 6.2.2, 6.2.3), so what it was read as, or written from, may be kept. Whether the table is the same is
-seen from its length and its newest entry, by identity: every change either puts in a new one or takes one out.
+A client's second request is mostly a row of indices, and so is our second response. Such a block neither adds to the dynamic table
+nor takes from it (RFC 7541 6.1, 6.2.2, 6.2.3), so what it was read as, or written from, may be kept. Whether the table is the same
+is seen from its length and its newest entry, by identity: every change either puts in a new one or takes one out.
 """
 
 from collections.abc import Iterable

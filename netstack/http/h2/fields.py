@@ -1,7 +1,7 @@
-"""Header lists of HTTP/2 to our heads and back (RFC 9113 8.2, 8.3): what HTTP/1.1's reader checks of text is checked here of fields.
+"""Header lists of HTTP/2 to our heads and back (RFC 9113 8.2, 8.3), with the checks that HTTP/1.1's reader makes of text.
 
-A list that is no message is `Malformed`: its stream is reset. One that is a message, but not one that we take, is `Refused` with the
-status that HTTP/1.1 gives it. The library could check some of this; it ends the connection where a stream is at fault, and it
+A list that is no message is `Malformed`: its stream is reset. One that is a message, but not one that we take, is `Refused` with
+the status that HTTP/1.1 gives it. The library could check some of this; it ends the connection where a stream is at fault, and it
 reads every byte of every field in a loop.
 """
 
@@ -189,7 +189,7 @@ def read_response(headers: list[Header]) -> ResponseHead:
     if not headers or headers[0][0] != b":status":
         raise Malformed("A response begins with its status.")
     status = headers[0][1]
-    if len(status) != 3 or _DIGITS.fullmatch(status) is None or not 100 <= int(status):
+    if len(status) != 3 or _DIGITS.fullmatch(status) is None or not int(status) >= 100:
         raise Malformed("The status is no number of three digits.")
     fields = read_plain(headers[1:])
     lengths = [value for name, value in fields if name == b"content-length"]
@@ -234,7 +234,7 @@ def out_fields(fields: Iterable[tuple[bytes, bytes]]) -> list[Header]:
         if _BAD_VALUE.search(value) is not None:
             if _CONTROLS.search(value) is not None:
                 text = lower.decode("latin-1")
-                raise UsageError(f"the value of header {text} has a line break or a control character: it would end the header early")
+                raise UsageError(f"the value of header {text} has a line break or a control character")
             value = value.strip(b" \t")
         made.append((lower, value))
     return made
@@ -302,6 +302,6 @@ def trailer_list(fields: RawFields) -> list[Header]:
 
 
 def secret(headers: list[Header]) -> list[Header]:
-    """Credentials are never indexed: who can make a client send guesses beside them would learn them from the sizes (RFC 7541 7.1)."""
+    """Credentials are never indexed: who makes a client send guesses beside them would learn them from sizes (RFC 7541 7.1)."""
     return [NeverIndexedHeaderTuple(*pair) if pair[0] in _SECRETS or (pair[0] == b"cookie" and len(pair[1]) < 20) else pair
             for pair in headers]  # fmt: skip

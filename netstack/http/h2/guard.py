@@ -73,7 +73,7 @@ class Guard:
             self._frames += 1
             if self._frames > self._limits.continuations:
                 raise Fault(ENHANCE_YOUR_CALM, "A header block has too many CONTINUATION frames.")
-        if kind == HEADERS or kind == CONTINUATION:
+        if kind in (HEADERS, CONTINUATION):
             self._block(flags, stream, length)
         elif kind != DATA and kind != RST_STREAM and kind != GOAWAY:  # those are judged by what they did
             self.spend(now)

@@ -11,7 +11,7 @@ from ...signatures import Address
 from ..h2.engine import Engine
 
 if TYPE_CHECKING:
-    from .session2 import Exchange2
+    from .exchange2 import Exchange2
 
 
 class Tunnel:
