@@ -49,7 +49,7 @@ class Inbound(Base):
         try:
             if self._preface:
                 at = self._read_preface(data)
-            while size - at >= 9 and not self._closed:
+            while size - at >= 9 and not self._closed and not self._preface:
                 length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
                 if length > FRAME:
                     raise Fault(hw.FRAME_SIZE_ERROR, "A frame is too long.")
