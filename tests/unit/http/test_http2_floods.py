@@ -115,14 +115,14 @@ def test_rapid_reset_in_one_piece_of_bytes() -> None:
 def test_made_you_reset(made: Callable[[int], bytes]) -> None:
     """CVE-2025-8671: the client makes us send the resets."""
     side = Side({"reset_burst": 30, "reset_rate": 1})
-    for i in range(1000):
-        number = 2 * i + 1
+    passed = 0
+    while not side.engine.finished:
+        number = 2 * passed + 1
         side.hear(request(number, (*POST, (b"content-length", b"2")), end=False), made(number))
         side.engine.release(number)
         side.frames()
-        if side.engine.finished:
-            break
-    assert i == 30
+        passed += 1
+    assert passed == 31
     assert side.engine.failure is not None
     assert side.engine.failure.code == hw.ENHANCE_YOUR_CALM
 
@@ -144,7 +144,6 @@ def test_malformed_requests_are_resets_too() -> None:
     passed = 0
     while not side.engine.finished:
         side.hear(request(2 * passed + 1, GET[:2]))
-        side.engine.data_to_send(side.now) if not side.engine.finished else None
         passed += 1
     assert passed == 31
 
@@ -207,11 +206,11 @@ def test_our_encoders_table_is_no_larger_than_usual_whatever_the_peer_offers() -
 def test_answers_that_nobody_reads_are_bounded() -> None:
     """CVE-2019-9512, 9515: here nothing is ever taken from the engine."""
     side = Side({"queued_answers": 30})
-    for i in range(100):
+    passed = 0
+    while not side.engine.finished:
         side.hear(frame(PING, 0, 0, bytes(8)))
-        if side.engine.finished:
-            break
-    assert i == 30
+        passed += 1
+    assert passed == 31
     assert side.code() == hw.ENHANCE_YOUR_CALM
 
 
