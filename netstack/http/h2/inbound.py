@@ -93,7 +93,7 @@ class Inbound(Base):
             if known is None or known.closed:
                 self._answer()
                 self._guard.spend(now)
-            elif known.expected is not None:
+            elif known.expected is not None and not known.ended:
                 self._check_length(known, flags, frame, now)
         elif kind == gd.GOAWAY:
             self._goaway(stream, frame)
@@ -104,6 +104,8 @@ class Inbound(Base):
             if stream not in self.streams:
                 self._guard.spend(now)
         elif kind == gd.PING or kind == gd.SETTINGS:
+            if kind == gd.SETTINGS and flags & gd.ACK and len(frame) > 9:
+                raise Fault(hw.FRAME_SIZE_ERROR, "An acknowledgement of SETTINGS has settings.")  # RFC 9113 6.5
             self._answer()
         elif kind == gd.CONTINUATION or kind == gd.HEADERS:
             conn.live = len(self.streams)
