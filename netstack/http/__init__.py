@@ -4,6 +4,7 @@ Pure, bytes in and events out:
 
     events config date headers target refused conditional       the words, the bounds, preconditions and ranges
     h1/     state reader chunks writer connection               HTTP/1.1: bytes to events and back, turns, deadlines
+    h2/     words guard fields blocks stream engine             HTTP/2, both roles, over the library h2
 
 Faces, which wait:
 
@@ -17,6 +18,7 @@ learns which protocol it speaks. Names come lazily, so that a pure room costs no
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .config import Http2Limits as Http2Limits
     from .config import HttpConfig as HttpConfig
     from .config import HttpLimits as HttpLimits
     from .dashboard.page import DemoPage as DemoPage
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from .serve.server import HttpServer as HttpServer
 
 _WHERE = {
+    "Http2Limits": "config",
     "HttpConfig": "config",
     "HttpLimits": "config",
     "ServerConnection": "h1.connection",

@@ -117,6 +117,8 @@ class Base:
         self.failure = hw.Failed(code, reason)
         self._heard.append((0, self.failure))
         self._ready.clear()
+        for stream in list(self.streams.values()):  # the library takes nothing more for them
+            self._close(stream)
 
     def _malformed(self, stream: StreamState, reason: str, now: Instant) -> None:
         self._reset_library(stream.number, hw.PROTOCOL_ERROR)

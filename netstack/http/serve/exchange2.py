@@ -68,15 +68,12 @@ class Exchange2:
         finally:
             self.over = True
             session.exchanges.pop(self.number, None)
+            session.left()
             session.engine.release(self.number)
             session.nudge()
             self._end()
             if env.access is not None:
                 env.access(Entry(self.head, session.stream.remote_address, self.status, self.sent, env.clock() - began))
-
-    async def joined(self) -> None:
-        if self.task is not None:
-            await self.task.join()
 
     def _fail(self, error: Exception) -> None:
         session = self._session

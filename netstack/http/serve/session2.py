@@ -5,10 +5,12 @@ writer sends what the engine has: it is woken once, however many requests have s
 that leaves in one `send_all`. Nobody else touches the stream.
 
 A request whose client has gone is told so where it receives or sends, and is not cancelled: as on HTTP/1.1, what an application
-does after its response is its own. It counts as a stream until it is over. `run` ends when all of them have.
+does after its response is its own. It counts as a stream until it is over. `run` ends when all of them have, or when the server is
+closing and its grace is over: then they are cancelled.
 """
 
 import logging
+from contextlib import suppress
 
 from ...errors import BrokenError, ClosedError, PeerReset, TimedOut
 from ...instant import Duration, Instant
@@ -30,7 +32,7 @@ class Session2:
     """One connection. `run` it in its own task. `data` came already, and begins with the client's preface."""
 
     __slots__ = ("stream", "since", "engine", "env", "scheme", "serving", "lost", "exchanges",
-                 "waits", "_data", "_more", "_awake", "_crowd", "_over")  # fmt: skip
+                 "waits", "_data", "_more", "_awake", "_crowd", "_over", "_left")  # fmt: skip
 
     def __init__(self, stream: Stream, environment: Environment, scheme: str = "http", data: bytes = b"") -> None:
         self.stream = stream
@@ -47,6 +49,7 @@ class Session2:
         self._awake = False  # it is set
         self._crowd: list[Exchange2] = []  # that wait for room to send
         self._over: Happening = self.waits.event()  # nothing more is read
+        self._left: Happening | None = None
 
     @property
     def idle(self) -> bool:
@@ -63,8 +66,7 @@ class Session2:
         try:
             await self._read()
             await writer.join()
-            for exchange in list(self.exchanges.values()):
-                await exchange.joined()
+            await self._last_exchange()
         finally:
             self._lose(ClosedError("the session is over"))
             with self.waits.shield():
@@ -79,6 +81,22 @@ class Session2:
         """Take no more requests; those that are on their way are served, and then `run` ends."""
         self.engine.shutdown(self.env.clock())
         self.nudge()
+        self.left()
+
+    async def _last_exchange(self) -> None:
+        """Until all applications are done; when the server is closing, no longer than its grace."""
+        while self.exchanges:
+            now, end = self.env.clock(), self.env.closing_at()
+            if end is not None and now >= end:
+                return
+            self._left = self.waits.event()
+            with suppress(TimedOut):
+                await self.waits.wait(self._left, None if end is None else Duration(end - now))
+
+    def left(self) -> None:
+        """An application is done, or the server is closing."""
+        if self._left is not None:
+            self._left.set()
 
     # -- reading --------------------------------------------------------------------------------------------------------
 

@@ -326,6 +326,37 @@ def test_a_request_in_flight_is_not_lost_when_the_server_closes(run: Any) -> Non
     run(client, handler=handler)
 
 
+@pytest.mark.parametrize("client_stays", [True, False])
+def test_an_application_that_never_ends_is_cancelled_after_the_grace(run: Any, client_stays: bool) -> None:
+    ended: list[BaseException] = []
+
+    async def handler(request: Request) -> Response:
+        waits = waits_here()
+        try:
+            await waits.event().wait()
+        except BaseException as error:
+            ended.append(error)
+            raise
+        return Response.text("never")
+
+    async def client(connect: Any, server: HttpServer[Any]) -> None:
+        peer = Peer(await connect())
+        peer.ask()
+        await peer.turn()
+        await sleep(1)
+        if not client_stays:
+            peer.stream.abort()
+            await sleep(1)
+        assert not ended
+        await server.aclose(Duration(2 * SECOND))
+        await sleep(0.1)
+        assert len(ended) == 1
+        assert server.mib.HandlerErrors == 0
+        await peer.stream.aclose()
+
+    run(client, handler=handler)
+
+
 def test_an_idle_connection_ends_by_itself(run: Any) -> None:
     async def client(connect: Any, server: HttpServer[Any]) -> None:
         peer = Peer(await connect())
