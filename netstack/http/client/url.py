@@ -58,7 +58,12 @@ class Url:
 
     def join(self, reference: str) -> Url:
         """What a Location means here (RFC 9110 10.2.2). Raises UsageError."""
-        joined = parse(urljoin(str(self), reference))
+        try:
+            joined = parse(urljoin(str(self), reference))
+        except UsageError:
+            raise
+        except ValueError as error:  # urljoin's
+            raise UsageError(f"{reference!r} is not a URL: {error}") from None
         if not joined.fragment and self.fragment:
             return parse(f"{joined}#{self.fragment}")
         return joined

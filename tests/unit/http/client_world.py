@@ -33,7 +33,7 @@ class On:
         if self.name == "asyncio":
             netstack.run_virtual(main())  # type: ignore[arg-type]
         else:
-            run_trio(main)  # type: ignore[arg-type]
+            run_trio(main)
 
     async def sleep(self, seconds: float) -> None:
         await (asyncio.sleep if self.name == "asyncio" else trio.sleep)(seconds)
