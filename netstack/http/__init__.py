@@ -8,7 +8,7 @@ Pure, bytes in and events out:
 Faces, which wait:
 
     serve/      message session server files        requests and responses, one connection served, the server, a folder
-    dashboard/  page                                the page about the stack
+    dashboard/  page live trials netstatus           the stack at work, shown by itself
 
 A client, HTTP/2, WebSocket and ASGI have their places beside these: `events` are theirs too, `serve/session` is where a stream
 learns which protocol it speaks. Names come lazily, so that a pure room costs no face.
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .config import HttpConfig as HttpConfig
     from .config import HttpLimits as HttpLimits
-    from .dashboard.page import DemoPage as DemoPage
+    from .dashboard.netstatus import NetStatus as NetStatus
+    from .dashboard.page import Dashboard as Dashboard
     from .h1.connection import ServerConnection as ServerConnection
     from .headers import Headers as Headers
     from .mib import HttpMib as HttpMib
@@ -39,7 +40,8 @@ _WHERE = {
     "Request": "serve.message",
     "Response": "serve.message",
     "HttpMib": "mib",
-    "DemoPage": "dashboard.page",
+    "Dashboard": "dashboard.page",
+    "NetStatus": "dashboard.netstatus",
     "HttpServer": "serve.server",
 }
 __all__ = list(_WHERE)
