@@ -202,7 +202,7 @@ if __name__ == "__main__":
         },
         packages=packages,
         package_dir={"": ".", **{name: f"backends/{name.replace('.', '/')}" for name in backends}},
-        package_data={name: ["*.pxd", "py.typed", "*.html"] for name in packages},
+        package_data={name: ["*.pxd", "py.typed", "*.html", "*.css", "*.js", "*.svg"] for name in packages},
         ext_modules=extensions(),
         cmdclass={"build_ext": BuildExt, "editable_wheel": EditableWheel},
         zip_safe=False,

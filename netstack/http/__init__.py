@@ -9,7 +9,7 @@ Faces, which wait:
 
     serve/      message session server files        requests and responses, one connection served, the server, a folder
     client/     client pool response redirects      a client: connections kept, streamed both ways, TLS, proxies
-    dashboard/  page                                the page about the stack
+    dashboard/  page live trials netstatus           the stack at work, shown by itself
 
 HTTP/2, WebSocket and ASGI have their places beside these: `events` are theirs too, `serve/session` is where a stream
 learns which protocol it speaks. Names come lazily, so that a pure room costs no face.
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from .config import HttpClientLimits as HttpClientLimits
     from .config import HttpConfig as HttpConfig
     from .config import HttpLimits as HttpLimits
-    from .dashboard.page import DemoPage as DemoPage
     from .h1.clientconnection import ClientConnection as ClientConnection
+    from .dashboard.netstatus import NetStatus as NetStatus
+    from .dashboard.page import Dashboard as Dashboard
     from .h1.connection import ServerConnection as ServerConnection
     from .headers import Headers as Headers
     from .mib import HttpMib as HttpMib
@@ -56,7 +57,8 @@ _WHERE = {
     "Request": "serve.message",
     "Response": "serve.message",
     "HttpMib": "mib",
-    "DemoPage": "dashboard.page",
+    "Dashboard": "dashboard.page",
+    "NetStatus": "dashboard.netstatus",
     "HttpServer": "serve.server",
 }
 __all__ = list(_WHERE)
