@@ -4,10 +4,12 @@ Pure, bytes in and events out:
 
     events config date headers target refused conditional       the words, the bounds, preconditions and ranges
     h1/     state reader chunks writer connection               HTTP/1.1: bytes to events and back, turns, deadlines
+    ws/     config handshake deflate guard engine               WebSocket: the opening, frames to messages, over wsproto
 
 Faces, which wait:
 
     serve/      message session server files        requests and responses, one connection served, the server, a folder
+                websocket                           WebSockets of ASGI and of handlers; ws/{socket,client} the other end
     dashboard/  page                                the page about the stack
 
 A client, HTTP/2, WebSocket and ASGI have their places beside these: `events` are theirs too, `serve/session` is where a stream
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from .serve.message import Request as Request
     from .serve.message import Response as Response
     from .serve.server import HttpServer as HttpServer
+    from .serve.websocket import ServerWebSocket as ServerWebSocket
+    from .ws.client import connect_websocket as connect_websocket
+    from .ws.config import WsConfig as WsConfig
+    from .ws.errors import WebSocketClosed as WebSocketClosed
 
 _WHERE = {
     "HttpConfig": "config",
@@ -41,6 +47,10 @@ _WHERE = {
     "HttpMib": "mib",
     "DemoPage": "dashboard.page",
     "HttpServer": "serve.server",
+    "ServerWebSocket": "serve.websocket",
+    "WebSocketClosed": "ws.errors",
+    "WsConfig": "ws.config",
+    "connect_websocket": "ws.client",
 }
 __all__ = list(_WHERE)
 
