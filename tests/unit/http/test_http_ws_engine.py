@@ -85,7 +85,7 @@ def closing_code(engine: Engine) -> int:
 cuts = pytest.mark.parametrize("cut", [0, 1, 3], ids=["at once", "by bytes", "by threes"])
 
 
-# -- 1, 9: framing and sizes -------------------------------------------------------------------------------------------------------
+# -- 1, 9: framing and sizes -----------------------------------------------------------------------------------------------------
 
 
 def test_the_examples_of_the_rfc() -> None:
@@ -129,7 +129,7 @@ def test_a_length_of_eight_exabytes_is_refused_before_anything_is_stored() -> No
     assert closing_code(engine) == 1009
 
 
-# -- 2: pings and pongs --------------------------------------------------------------------------------------------------------------
+# -- 2: pings and pongs ----------------------------------------------------------------------------------------------------------
 
 
 @cuts
@@ -179,7 +179,7 @@ def test_a_flood_of_frames_that_bring_nothing_is_ended(flood: bytes) -> None:
     assert slow.state is OPEN
 
 
-# -- 3, 4: reserved bits and opcodes -------------------------------------------------------------------------------------------------
+# -- 3, 4: reserved bits and opcodes ---------------------------------------------------------------------------------------------
 
 
 @cuts
@@ -233,7 +233,7 @@ def test_a_masked_frame_of_a_server_is_refused() -> None:
     assert [type(event) for event in hear(engine, frame(TEXT, b"x"))] == [Closed]
 
 
-# -- 5: fragmentation ------------------------------------------------------------------------------------------------------------------
+# -- 5: fragmentation ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("opcode", [PING, PONG, CLOSE], ids=["5.1", "5.2", "close"])
@@ -274,7 +274,7 @@ def test_many_small_fragments_make_one_message() -> None:
     assert hear(engine, b"".join(parts), 1000) == [Bytes(b"a" + b"0123456789" * 500)]
 
 
-# -- 6: UTF-8 --------------------------------------------------------------------------------------------------------------------------
+# -- 6: UTF-8 --------------------------------------------------------------------------------------------------------------------
 
 GOOD = [b"", HELLO, "κόσμε".encode(), b"\x00", b"\x7f", b"\xc2\x80", b"\xdf\xbf", b"\xe0\xa0\x80", b"\xef\xbf\xbf", b"\xf0\x90\x80\x80",
         b"\xf4\x8f\xbf\xbf", b"\xed\x9f\xbf", b"\xee\x80\x80", b"\xef\xbf\xbd", b"\xef\xbf\xbe", b"\xf0\x9f\xbf\xbe"]  # fmt: skip
@@ -321,7 +321,7 @@ def test_6_4_the_first_bad_byte_ends_it_though_the_message_goes_on() -> None:
     assert engine.next_event() == Closed(1007, "a text is not UTF-8")
 
 
-# -- 7: closing ------------------------------------------------------------------------------------------------------------------------
+# -- 7: closing ------------------------------------------------------------------------------------------------------------------
 
 
 @cuts
@@ -411,7 +411,7 @@ def test_a_stream_that_ends_without_a_close_is_1006() -> None:
     assert caught.value.code == 1006 and isinstance(caught.value, OSError)
 
 
-# -- keep-alive ------------------------------------------------------------------------------------------------------------------------
+# -- keep-alive ------------------------------------------------------------------------------------------------------------------
 
 
 def test_silence_is_met_with_a_ping_and_then_with_the_end() -> None:
@@ -438,7 +438,7 @@ def test_who_did_not_listen_does_not_blame_the_peer_for_silence() -> None:
     assert server(ping_interval=Duration(0)).next_deadline() is None
 
 
-# -- 12, 13: compression ---------------------------------------------------------------------------------------------------------------
+# -- 12, 13: compression ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_examples_of_rfc_7692() -> None:
@@ -502,7 +502,7 @@ def test_compressed_text_that_is_not_utf_8_is_1007() -> None:
     assert hear(engine, frame(TEXT, data, rsv=4)) == [Closed(1007, "a text is not UTF-8")]
 
 
-# -- sending ---------------------------------------------------------------------------------------------------------------------------
+# -- sending ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_what_can_t_be_sent_is_said() -> None:
@@ -528,7 +528,7 @@ def test_a_pong_goes_out_with_what_is_sent_next() -> None:
     assert said(engine.send("a")) == [(PONG, b"1"), (TEXT, b"a")]
 
 
-# -- wsproto at the other end ------------------------------------------------------------------------------------------------------------
+# -- wsproto at the other end ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("compressed", [False, True])

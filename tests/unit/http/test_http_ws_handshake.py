@@ -95,7 +95,7 @@ def test_a_program_can_t_say_what_the_handshake_says_itself() -> None:
             answer_fields(asked, fields=((name, b"x"),))
 
 
-# -- permessage-deflate ------------------------------------------------------------------------------------------------------------
+# -- permessage-deflate ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,10 @@ def test_a_program_can_t_say_what_the_handshake_says_itself() -> None:
     [
         ("permessage-deflate", "permessage-deflate; server_max_window_bits=12"),
         ("permessage-deflate; client_max_window_bits", "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"),
-        ("permessage-deflate; client_max_window_bits=10", "permessage-deflate; server_max_window_bits=12; client_max_window_bits=10"),
+        (
+            "permessage-deflate; client_max_window_bits=10",
+            "permessage-deflate; server_max_window_bits=12; client_max_window_bits=10",
+        ),
         ('permessage-deflate; server_max_window_bits="10"', "permessage-deflate; server_max_window_bits=10"),
         (
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
@@ -160,7 +163,7 @@ def test_any_extension_field_is_a_list_or_a_wire_error(value: str) -> None:
     deflate.accept(found, 12)
 
 
-# -- the client's side --------------------------------------------------------------------------------------------------------------
+# -- the client's side -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_key_is_sixteen_bytes_of_chance() -> None:

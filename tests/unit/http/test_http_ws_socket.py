@@ -34,9 +34,9 @@ class Raw:
         self.early = early
 
     @classmethod
-    async def open(cls, net: Any, frames: bytes = b"") -> "Raw":
+    async def open(cls, net: Any, frames: bytes = b"", path: bytes = b"/chat") -> "Raw":
         stream = await net.connect_stream("10.0.0.1", 80)
-        await stream.send_all(HELLO + frames)
+        await stream.send_all(HELLO.replace(b"/chat", path) + frames)
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += await stream.receive()
