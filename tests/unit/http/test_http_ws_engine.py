@@ -1,4 +1,4 @@
-"""The engine of a WebSocket: frames by hand, with the names of Autobahn's cases where they are its; wsproto's own end as the oracle."""
+"""The engine of a WebSocket: frames by hand, named as Autobahn's cases where they are its; wsproto's own end as the oracle."""
 
 import random
 import zlib
@@ -276,7 +276,8 @@ def test_many_small_fragments_make_one_message() -> None:
 
 # -- 6: UTF-8 --------------------------------------------------------------------------------------------------------------------
 
-GOOD = [b"", HELLO, "κόσμε".encode(), b"\x00", b"\x7f", b"\xc2\x80", b"\xdf\xbf", b"\xe0\xa0\x80", b"\xef\xbf\xbf", b"\xf0\x90\x80\x80",
+GOOD = [b"", HELLO, "κόσμε".encode(), b"\x00", b"\x7f", b"\xc2\x80",
+        b"\xdf\xbf", b"\xe0\xa0\x80", b"\xef\xbf\xbf", b"\xf0\x90\x80\x80",
         b"\xf4\x8f\xbf\xbf", b"\xed\x9f\xbf", b"\xee\x80\x80", b"\xef\xbf\xbd", b"\xef\xbf\xbe", b"\xf0\x9f\xbf\xbe"]  # fmt: skip
 BAD = [
     bytes.fromhex("cebae1bdb9cf83cebcceb5eda080656469746564"),  # 6.3: a surrogate
