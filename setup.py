@@ -168,8 +168,12 @@ if __name__ == "__main__":
                 "pytest-trio>=0.8,<0.9",
                 "httpx>=0.27,<0.29",
                 "uvloop>=0.19,<1",
+                "wsproto>=1.2,<2",
+                "websockets>=14,<18",
+                "starlette>=0.40,<2",
             ],
             "http2": ["h2>=4.1,<5"],
+            "websocket": ["wsproto>=1.2,<2"],
             "dns": ["dnspython>=2.4,<3"],
             "trio": ["trio>=0.25,<0.40"],
             "compat": [  # other people's programs, run unchanged: tests/compat

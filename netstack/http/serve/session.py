@@ -60,7 +60,7 @@ class Session:
     """One connection, from its first byte to its last. `run` it in its own task."""
 
     __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface",
-                 "_events", "_receiving", "_arrived", "_watchers")  # fmt: skip
+                 "_events", "_receiving", "_arrived", "_watchers", "upgraded")  # fmt: skip
 
     def __init__(self, stream: Stream, environment: Environment, scheme: str = "http") -> None:
         self.stream = stream
@@ -76,6 +76,7 @@ class Session:
         self._receiving = False
         self._arrived: Happening | None = None
         self._watchers: list[Happening] = []
+        self.upgraded: Upgraded | None = None
 
     @property
     def idle(self) -> bool:
@@ -102,6 +103,8 @@ class Session:
         """Between two requests: end it. A request in flight goes on, as the last one."""
         if self.conn.idle:
             await self.stream.aclose()
+        elif self.upgraded is not None and self.upgraded.on_closing is not None:
+            self.upgraded.on_closing()
 
     async def _serve(self) -> None:
         conn = self.conn
@@ -467,7 +470,8 @@ class Exchange1:
         self.status = 101
         self.upgraded = self.finished = True
         await session.send(head)
-        return Upgraded(session.stream, rest)
+        session.upgraded = Upgraded(session.stream, rest)
+        return session.upgraded
 
     async def gone(self) -> None:
         if not self.over:
@@ -483,5 +487,3 @@ class Exchange1:
             raise UsageError("the response is whole, or was given up: nothing can follow")
         if self._started != started:
             raise UsageError("a response is started once, before its body" if self._started else "start the response first")
-
-
