@@ -14,4 +14,5 @@ cdef class Writer:
     @cython.locals(parts=list, told=bytes, dated=bint, name=bytes, value=bytes, line=bytes)
     cpdef bytes start(self, int status, object fields, object length, str method, int minor, bint keep_alive, bytes date)
     cpdef object body(self, object data)
+    cpdef tuple span(self, object count)
     cpdef bytes finish(self, object trailers=*)

@@ -14,9 +14,8 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from ...errors import BrokenError, ClosedError, TimedOut, UsageError
+from ...errors import BrokenError, ClosedError, NetstackError, TimedOut, UsageError
 from ...instant import Duration, Instant
-from ...runtime.fileblocks import read_blocks
 from ...runtime.waits import Event as Happening
 from ...runtime.waits import Waits
 from ...signatures import Address, Stream
@@ -26,6 +25,7 @@ from ..h1.connection import ServerConnection
 from ..mib import HttpMib
 from .accesslog import Access, Entry
 from .exchange import Application
+from .fileparts import file_sent, small_file
 from .upgraded import Upgraded
 
 log = logging.getLogger("netstack.http")
@@ -231,6 +231,15 @@ class Session:
             raise
         self.env.mib.OutBytes += len(data)
 
+    async def send_file(self, descriptor: int, offset: int, count: int) -> None:
+        try:
+            async for sent in file_sent(self.stream, descriptor, offset, count, self.env.config.send_timeout):
+                self.env.mib.OutBytes += sent
+        except (OSError, ClosedError) as error:
+            if isinstance(error, NetstackError):  # any other is the file's
+                self.lost = error
+            raise
+
     # -- one request ------------------------------------------------------------------------------------------------------------
 
     async def next_piece(self) -> bytes | RawFields:
@@ -418,15 +427,21 @@ class Exchange1:
             await session.send(framed)
 
     async def send_file(self, descriptor: int, offset: int, count: int) -> None:
-        if self.silent:
-            self._check(started=True)
+        self._check(started=True)
+        if self.silent or not count:
             return
-        left = count
-        async for block in read_blocks(descriptor, offset, offset + count):
-            left -= len(block)
-            await self.send(block)
-        if left:
-            raise UsageError("the file became shorter while it was sent")
+        session = self._session
+        if count <= JOIN:
+            await self.send(await small_file(descriptor, offset, count))
+            return
+        head = self._head()
+        before, behind = session.conn.span(count)
+        if head or before:
+            await session.send(head + before)
+        await session.send_file(descriptor, offset, count)
+        self.sent += count
+        if behind:
+            await session.send(behind)
 
     async def finish(self, trailers: RawFields = (), data: bytes = b"") -> None:
         self._check(started=True)
@@ -476,5 +491,3 @@ class Exchange1:
             raise UsageError("the response is whole, or was given up: nothing can follow")
         if self._started != started:
             raise UsageError("a response is started once, before its body" if self._started else "start the response first")
-
-
