@@ -16,7 +16,7 @@ from ...signatures import Stream
 from .folder import OpenFile
 
 SHORTER = "the file became shorter while it was sent"
-STRIDE = 8388608  # in one call of the stream's, so that counters move while a long one is on its way
+STRIDE = 67108864  # in one call of the stream's, so that counters move while a long one is on its way
 
 
 class FileBody:
@@ -26,6 +26,7 @@ class FileBody:
         self._file: OpenFile | None = file
         self.offset = offset
         self.length = length
+        self.data = None if file.content is None else memoryview(file.content)[offset : offset + length]
 
     def fileno(self) -> int:
         assert self._file is not None, "this body was closed"
@@ -36,7 +37,7 @@ class FileBody:
             yield block
 
     async def aclose(self) -> None:
-        self._file = None
+        self._file = self.data = None
 
 
 class FileParts:

@@ -17,6 +17,7 @@ from ...errors import UsageError
 from ...instant import SECOND
 from ...runtime.aside import steady_ns, wall_ns
 from ..coding import CODINGS
+from ..date import format_date
 from .listing import LISTED, Row
 from .message import HttpError
 
@@ -39,7 +40,7 @@ def refusal(error: OSError) -> HttpError | None:
 class OpenFile:
     """A regular file. The descriptor is closed with the last who has this: a cache, and any number of responses."""
 
-    __slots__ = ("etag", "fd", "modified", "name", "path", "seen", "size", "status")
+    __slots__ = ("again", "content", "etag", "fd", "modified", "name", "path", "seen", "size", "status")
 
     def __init__(self, fd: int, status: os.stat_result, path: str, name: str) -> None:
         self.fd = fd
@@ -47,9 +48,11 @@ class OpenFile:
         self.path = path  # without links
         self.name = name  # by which it was asked for, or its index
         self.size = status.st_size
-        self.modified = int(status.st_mtime)
+        self.modified = format_date(int(status.st_mtime))
         self.etag = entity_tag(status, wall_ns())
         self.seen = steady_ns()
+        self.again = False  # it was asked for before
+        self.content: bytes | None = None  # all of it, where that is worth the memory
 
     def fresh(self) -> bool:
         """Is it still what lies at its path, and as it was?"""

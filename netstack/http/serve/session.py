@@ -373,6 +373,11 @@ class Exchange1:
         return self._session.stream.local_address
 
     @property
+    def sendfile(self) -> bool:
+        """A file goes without passing through this process."""
+        return getattr(self._session.stream, "sendfile", False)
+
+    @property
     def silent(self) -> bool:
         return self.head.method == "HEAD" or self.status in (204, 304)
 

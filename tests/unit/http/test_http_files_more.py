@@ -225,12 +225,39 @@ def test_few_descriptors_are_kept_and_close_lets_go_of_them(root: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_what_is_asked_for_often_is_read_once_and_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netstack.http.serve.files.HELD", 250)
+    reads = 0
+
+    def preadv(fd: int, room: list[memoryview], offset: int, flags: int = 0) -> int:
+        nonlocal reads
+        reads += 1
+        return real(fd, room, offset, flags)
+
+    real = os.preadv
+    monkeypatch.setattr(os, "preadv", preadv)
+    files = StaticFiles(root)
+    for _ in range(6):
+        assert ask(files, "/a.txt")[2] == TEXT
+    assert reads == 2  # the first, and the one that was held
+    assert ask(files, "/a.txt", "Range: bytes=98-")[2] == b"89"
+    (root / "a.txt").write_bytes(b"x" * 100)
+    assert ask(files, "/a.txt")[2] == b"x" * 100
+    for name in ("b", "c", "d"):
+        (root / name).write_bytes(TEXT)
+        for _ in range(3):
+            assert ask(files, f"/{name}")[2] == TEXT
+    held = [found.file.content for found in files._kept.values() if found.file is not None and found.file.content is not None]
+    assert len(held) == 2  # 250 bytes have no room for a third
+
+
 # -- the stream's own way ------------------------------------------------------------------------------------------------------
 
 
 class SendingFiles(ScriptedStream):
     """As TcpStream and KernelStream."""
 
+    sendfile = True  # so that what is held in memory is of no use
     timeouts: tuple[Duration | None, ...] = ()
     spoil: BaseException | None = None
     short = 0
