@@ -54,7 +54,7 @@ class Session:
     """One connection, from its first byte to its last. `run` it in its own task."""
 
     __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface",
-                 "_events", "_receiving", "_arrived", "_watchers")  # fmt: skip
+                 "_events", "_receiving", "_arrived", "_watchers", "_local", "_remote")  # fmt: skip
 
     def __init__(self, stream: Stream, environment: Environment, scheme: str = "http") -> None:
         self.stream = stream
@@ -68,8 +68,22 @@ class Session:
         self.preface = b""  # the client speaks HTTP/2: all that it has sent
         self._events: deque[Event] = deque()
         self._receiving = False
+        self._local: Address | None = None  # once somebody has asked: streams make theirs anew each time
+        self._remote: Address | None = None
         self._arrived: Happening | None = None
         self._watchers: list[Happening] = []
+
+    @property
+    def remote_address(self) -> Address:
+        if self._remote is None:
+            self._remote = self.stream.remote_address
+        return self._remote
+
+    @property
+    def local_address(self) -> Address:
+        if self._local is None:
+            self._local = self.stream.local_address
+        return self._local
 
     @property
     def idle(self) -> bool:
@@ -366,11 +380,11 @@ class Exchange1:
 
     @property
     def remote_address(self) -> Address:
-        return self._session.stream.remote_address
+        return self._session.remote_address
 
     @property
     def local_address(self) -> Address:
-        return self._session.stream.local_address
+        return self._session.local_address
 
     @property
     def sendfile(self) -> bool:
