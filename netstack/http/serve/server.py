@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ...errors import TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
-from ...runtime.waits import Waits, waits_here
+from ...runtime.waits import AsyncioWaits, Waits, waits_here
 from ...signatures import Address, Stream, StreamListener, StreamStack
 from ..config import HttpConfig
 from ..date import format_date
@@ -104,7 +104,10 @@ class HttpServer(Generic[S_co]):
 
     @property
     def _clock(self) -> Callable[[], Instant]:
-        return cast(Callable[[], Instant], self._given_clock or self._waits_here().now)
+        if self._given_clock is None:
+            waits = self._waits_here()
+            self._given_clock = waits.clock() if isinstance(waits, AsyncioWaits) else waits.now
+        return cast(Callable[[], Instant], self._given_clock)
 
     def _waits_here(self) -> Waits:
         if self._waits is None:
