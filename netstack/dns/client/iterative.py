@@ -67,18 +67,17 @@ class Iterative:
         over_stream = isinstance(sent, SendStream)
         assert job.deadline is not None
         timeout = (job.deadline - clock.read()) / SECOND
-        step: Step | None
+        step: Step | None = None
+        said: bytes | None = None
         try:
             said = await self._exchange(sent.data, server.address, server.port, over_stream, timeout)
         except TimeoutError:
-            said = None
+            pass
         except Exception as error:  # whatever a transport has for "there is nobody"
             step = job.failed(clock.read(), str(error) or type(error).__name__)
-            assert step is not None
-            return step
         now = clock.read()
         if said is None:
-            step = None
+            pass
         elif isinstance(sent, SendDatagram):
             step = job.datagram(now, bytes(said), server.address, server.port, sent.source)
         else:
