@@ -1,12 +1,11 @@
-"""Plays scenarios in the language of Unbound's testbound and Deckard (`.rpl`) to the iterative resolver, or, where all is to be
-forwarded, to the forwarder: what servers say is
-written down, what clients ask and are to be told too.
+"""Plays scenarios in the language of Unbound's testbound and Deckard (`.rpl`) to the iterative resolver, or, where everything is to
+be forwarded, to the forwarder: what servers say is written down, what clients ask and are to be told too.
 
     python tests/unit/dns/replay.py FILE_OR_FOLDER ...
 
 plays those of other people and says for each: pass, fail, or skip, with the reason. Skipped is what needs what we don't have:
-validation, some zones forwarded and others not, modules. Compared are rcode, flags, question and answer section; where the scenario compares all, authority
-and additional sections are told as `sections differ`, since ours hold no more than they must.
+validation, some zones forwarded and others not, modules. Compared are rcode, flags, question and answer section; where the scenario
+compares all, authority and additional sections are told as `sections differ`, since ours hold no more than they must.
 """
 
 from __future__ import annotations
