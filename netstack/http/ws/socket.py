@@ -344,11 +344,14 @@ class WebSocket:
             self._room.set()
 
     async def _end(self) -> None:
-        """RFC 6455 7.1.1: the server ends the stream first. A peer that broke a rule may still send: it is read and dropped for a
-        while, or a reset would overtake the reason that it was given."""
+        """RFC 6455 7.1.1: the server ends the stream first, and waits for the client's end, or a reset could overtake what was sent
+        last. What a peer that broke a rule still sends is dropped meanwhile, up to a bound."""
         engine, stream = self._opened(), self.stream
-        if engine.state is ENDING and (engine.client or not engine.answered):
-            if not engine.answered:
+        if engine.timed_out:
+            stream.abort()
+            return
+        if engine.state is ENDING:
+            if not engine.client or not engine.answered:
                 await stream.send_eof()
             spare = DRAIN
             while spare > 0:
@@ -361,7 +364,4 @@ class WebSocket:
                 if not data:
                     break
                 spare -= len(data)
-        if engine.timed_out:
-            stream.abort()
-        else:
-            await stream.aclose()
+        await stream.aclose()
