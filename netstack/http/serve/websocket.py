@@ -35,7 +35,8 @@ EXTENSIONS: dict[str, dict[str, object]] = {"websocket.http.response": {}}
 
 class ServerWebSocket(WebSocket):
     """One that a client asks for. `accept` opens it, and so does the first `send` or `receive`; `raise HttpError(…)` before that
-    refuses."""
+    refuses. Browsers let any page ask, with the user's cookies: who trusts those compares `request.headers["origin"]` first
+    (RFC 6455 10.2)."""
 
     def __init__(self, exchange: Exchange, config: WsConfig) -> None:
         """Raises HandshakeRefused."""
