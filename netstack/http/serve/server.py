@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ...errors import TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
-from ...runtime.waits import Waits, waits_here
+from ...runtime.waits import AsyncioWaits, Waits, waits_here
 from ...signatures import Address, Stream, StreamListener, StreamStack
 from ..config import HttpConfig
 from ..date import format_date
@@ -32,6 +32,7 @@ from .message import Handler
 from .session import Environment, Session
 
 if TYPE_CHECKING:
+    from .session2 import Session2
     from .websocket import WebSocketHandler
 
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
@@ -80,7 +81,7 @@ class HttpServer(Generic[S_co]):
         self._date = b""
         self._lifespan = application if isinstance(application, Lifespan) else None
         self._listeners: list[StreamListener] = []
-        self._sessions: set[Session] = set()
+        self._sessions: set[Session | Session2] = set()
         self._closing_at: Instant | None = None
         self.mib = HttpMib()
         self._application = application
@@ -103,7 +104,10 @@ class HttpServer(Generic[S_co]):
 
     @property
     def _clock(self) -> Callable[[], Instant]:
-        return cast(Callable[[], Instant], self._given_clock or self._waits_here().now)
+        if self._given_clock is None:
+            waits = self._waits_here()
+            self._given_clock = waits.clock() if isinstance(waits, AsyncioWaits) else waits.now
+        return cast(Callable[[], Instant], self._given_clock)
 
     def _waits_here(self) -> Waits:
         if self._waits is None:
@@ -166,7 +170,19 @@ class HttpServer(Generic[S_co]):
         self.mib.Connections += 1
         assert self._environment is not None
         secured = hasattr(stream, "selected_alpn_protocol")  # as streams under TLS have it
-        session = Session(stream, self._environment, "https" if secured else "http")
+        scheme = "https" if secured else "http"
+        data = b""
+        if getattr(stream, "selected_alpn_protocol", None) != "h2":
+            session = Session(stream, self._environment, scheme)
+            await self._run(session)
+            if not session.preface:
+                return
+            data = session.preface
+        from .session2 import Session2  # only who is asked for HTTP/2 loads the library
+
+        await self._run(Session2(stream, self._environment, scheme, data))
+
+    async def _run(self, session: "Session | Session2") -> None:
         self._sessions.add(session)
         try:
             await session.run()
