@@ -79,6 +79,9 @@ class Session2:
         """Take no more requests; those that are on their way are served, and then `run` ends."""
         self.engine.shutdown(self.env.clock())
         self.nudge()
+        for exchange in list(self.exchanges.values()):
+            if exchange.tunnel is not None and exchange.tunnel.on_closing is not None:
+                exchange.tunnel.on_closing()
 
     # -- reading --------------------------------------------------------------------------------------------------------
 
