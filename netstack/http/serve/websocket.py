@@ -89,14 +89,14 @@ def websocket_application(
     otherwise: Application | None = None,
     config: WsConfig = WsConfig(),  # noqa: B008 (frozen)
 ) -> Application:
-    """`handler` for every WebSocket, `otherwise` for other requests: without it they are answered 426."""
+    """`handler` for every WebSocket, `otherwise` for other requests: without it they are refused, by 426."""
 
     async def application(exchange: Exchange) -> None:
         if not handshake.is_websocket(exchange.head):
             if otherwise is not None:
                 await otherwise(exchange)
             else:
-                await _refuse(exchange, HandshakeRefused(426, "A WebSocket is served here.", ((b"upgrade", b"websocket"),)))
+                await _refuse(exchange, handshake.wanted(exchange.head, "A WebSocket is served here."))
             return
         try:
             ws = ServerWebSocket(exchange, config)

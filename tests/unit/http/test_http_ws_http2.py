@@ -10,7 +10,7 @@ from test_http_ws_asgi import echo, serving
 from test_http_ws_engine import close, frame, said
 from ws_world import RUNTIMES, in_a_world
 
-from netstack.http import HttpServer
+from netstack.http import HttpServer, ServerWebSocket
 from netstack.http.serve.asgi import Receive, Scope, Send
 
 runtimes = pytest.mark.parametrize("on", RUNTIMES, ids=lambda on: on.name)
@@ -34,6 +34,7 @@ class Client:
         self.heads: dict[int, dict[str, str]] = {}
         self.data: dict[int, bytes] = {}
         self.ended: dict[int, str] = {}
+        self.deaf = 0  # of this stream nothing is acknowledged
         self._buffer = b""
 
     def _frames(self, data: bytes) -> bytes:
@@ -66,7 +67,8 @@ class Client:
                 self.heads[event.stream_id] = dict(event.headers)
             elif isinstance(event, DataReceived):
                 self.data[event.stream_id] = self.data.get(event.stream_id, b"") + event.data
-                self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                if event.stream_id != self.deaf:
+                    self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, StreamEnded):
                 self.ended[event.stream_id] = "ended"
             elif isinstance(event, StreamReset):
@@ -151,7 +153,7 @@ def test_refusals_are_those_of_http_1(on: Any) -> None:
         denied = await conn.ask()
         assert conn.heads[denied][":status"] == "403"
         old = await conn.ask([*FIELDS[:-2], ("sec-websocket-version", "8")])
-        assert (conn.heads[old][":status"], conn.heads[old]["sec-websocket-version"]) == ("426", "13")
+        assert (conn.heads[old][":status"], conn.heads[old]["sec-websocket-version"]) == ("400", "13")
         conn.stream.abort()
         await on.sleep(1)
 
@@ -184,3 +186,62 @@ def test_a_stream_that_is_reset_is_1006_and_a_server_that_closes_says_1001(on: A
 
     in_a_world(on, client, **serving(app))
     assert told == [1006, 1001]
+
+
+@runtimes
+def test_handlers_are_served_and_other_requests_are_refused_without_a_field_of_http_1(on: Any) -> None:
+    async def handler(ws: ServerWebSocket) -> None:
+        await ws.accept("b", {"x-one": "1"})
+        async for message in ws:
+            await ws.send(message)
+
+    async def client(net: Any, server: HttpServer[Any]) -> None:
+        conn = await Client.open(net)
+        one = await conn.ask()
+        assert (conn.heads[one]["sec-websocket-protocol"], conn.heads[one]["x-one"]) == ("b", "1")
+        await conn.say(one, frame(1, b"x"))
+        assert await conn.frames(one, 1) == [(1, b"x")]
+        page = conn.conn.get_next_available_stream_id()
+        conn.conn.send_headers(
+            page, [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")], end_stream=True
+        )
+        await conn.flush()
+        while page not in conn.heads:
+            await conn.hear()
+        assert conn.heads[page][":status"] == "400"
+        conn.stream.abort()
+        await on.sleep(1)
+
+    in_a_world(on, client, websocket=handler)
+
+
+@runtimes
+def test_a_client_that_takes_nothing_holds_up_its_own_stream_alone(on: Any) -> None:
+    sent: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/echo":
+            await echo(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            await send({"type": "websocket.send", "bytes": bytes(10_000)})
+            sent.append(1)
+
+    async def client(net: Any, server: HttpServer[Any]) -> None:
+        conn = await Client.open(net)
+        conn.conn.increment_flow_control_window(1 << 20)  # of the connection: the stream's own window is what closes
+        conn.deaf = await conn.ask()
+        two = await conn.ask([(name, "/echo" if name == ":path" else value) for name, value in FIELDS])
+        await conn.say(two, frame(1, b"through"))
+        assert await conn.frames(two, 1) == [(1, b"through")]
+        await on.sleep(5)
+        held = len(sent)
+        assert held < 1000
+        await on.sleep(5)
+        assert len(sent) == held
+        conn.stream.abort()
+        await on.sleep(1)
+
+    in_a_world(on, client, **serving(app))
