@@ -28,7 +28,7 @@ class Exchange2:
 
     __slots__ = ("head", "trailers", "status", "sent", "over", "finished", "aborted", "task", "number", "refusal", "lost",
                  "_session", "_held", "_fields", "_length", "_started", "_pieces", "_ended", "_stirred", "_ending", "_continued",
-                 "_upgraded")  # fmt: skip
+                 "_upgraded", "tunnel")  # fmt: skip
 
     def __init__(self, session: Session2, number: int, head: RequestHead) -> None:
         self.head = head
@@ -51,6 +51,7 @@ class Exchange2:
         self._ending: Happening | None = None
         self._continued = not head.expects_continue
         self._upgraded = False
+        self.tunnel: Tunnel | None = None
 
     # -- its task -------------------------------------------------------------------------------------------------------
 
@@ -263,7 +264,8 @@ class Exchange2:
         session = self._session
         session.engine.start(self.number, 200, fields, None, session.env.date())
         session.nudge()
-        return Tunnel(self, session.engine, session.nudge)
+        self.tunnel = Tunnel(self, session.engine, session.nudge)
+        return self.tunnel
 
     async def gone(self) -> None:
         if not self.over and self.lost is None:

@@ -82,6 +82,9 @@ class Session2:
         self.engine.shutdown(self.env.clock())
         self.nudge()
         self.left()
+        for exchange in list(self.exchanges.values()):
+            if exchange.tunnel is not None and exchange.tunnel.on_closing is not None:
+                exchange.tunnel.on_closing()
 
     async def _last_exchange(self) -> None:
         """Until all applications are done; when the server is closing, no longer than its grace."""

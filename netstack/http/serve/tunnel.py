@@ -23,6 +23,7 @@ class Tunnel:
         self._nudge = nudge
         self._rest = b""
         self._ended = self._closed = False
+        self.on_closing: Callable[[], None] | None = None  # called when the server closes, for who would say goodbye
 
     @property
     def local_address(self) -> Address:

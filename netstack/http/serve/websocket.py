@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from ...errors import BrokenError, UsageError
-from ...runtime.waits import waits_here
+from ...runtime.waits import Event, Spawned, waits_here
 from ..events import RawFields
 from ..headers import Headers, HeadersLike
 from ..ws import deflate, handshake
@@ -35,7 +35,8 @@ EXTENSIONS: dict[str, dict[str, object]] = {"websocket.http.response": {}}
 
 class ServerWebSocket(WebSocket):
     """One that a client asks for. `accept` opens it, and so does the first `send` or `receive`; `raise HttpError(…)` before that
-    refuses."""
+    refuses. Browsers let any page ask, with the user's cookies: who trusts those compares `request.headers["origin"]` first
+    (RFC 6455 10.2)."""
 
     def __init__(self, exchange: Exchange, config: WsConfig) -> None:
         """Raises HandshakeRefused."""
@@ -88,14 +89,14 @@ def websocket_application(
     otherwise: Application | None = None,
     config: WsConfig = WsConfig(),  # noqa: B008 (frozen)
 ) -> Application:
-    """`handler` for every WebSocket, `otherwise` for other requests: without it they are answered 426."""
+    """`handler` for every WebSocket, `otherwise` for other requests: without it they are refused, by 426."""
 
     async def application(exchange: Exchange) -> None:
         if not handshake.is_websocket(exchange.head):
             if otherwise is not None:
                 await otherwise(exchange)
             else:
-                await _refuse(exchange, HandshakeRefused(426, "A WebSocket is served here.", ((b"upgrade", b"websocket"),)))
+                await _refuse(exchange, handshake.wanted(exchange.head, "A WebSocket is served here."))
             return
         try:
             ws = ServerWebSocket(exchange, config)
@@ -122,7 +123,10 @@ async def serve_asgi(exchange: Exchange, app: App, scope: Scope, config: WsConfi
     scope["subprotocols"] = list(ws.subprotocols)
     scope["extensions"] = EXTENSIONS
     call = _Call(exchange, ws)
-    await _run(ws, lambda: app(scope, call.receive, call.send))
+    try:
+        await _run(ws, lambda: app(scope, call.receive, call.send))
+    finally:
+        await call.look_away()
 
 
 async def _refuse(exchange: Exchange, refused: HandshakeRefused) -> None:
@@ -164,7 +168,7 @@ async def _fail(ws: ServerWebSocket, error: Exception) -> None:
 class _Call:
     """The `receive` and `send` of one WebSocket of ASGI."""
 
-    __slots__ = ("_exchange", "_ws", "_told", "_refusing", "_refused", "_closed")
+    __slots__ = ("_exchange", "_ws", "_told", "_refusing", "_refused", "_closed", "_decided", "_watcher")
 
     def __init__(self, exchange: Exchange, ws: ServerWebSocket) -> None:
         self._exchange = exchange
@@ -172,15 +176,17 @@ class _Call:
         self._told = False  # websocket.connect was received
         self._refusing = self._refused = False  # a response of HTTP was begun, is whole
         self._closed = False  # the application closed it
+        self._decided: Event | None = None  # somebody receives before it was: accepted, refused, or the client has gone
+        self._watcher: Spawned | None = None
 
     async def receive(self) -> Message:
         if not self._told:
             self._told = True
             return {"type": "websocket.connect"}
         ws = self._ws
+        if not ws.is_open and not self._refused:
+            await self._decision()
         if not ws.is_open:
-            if not self._refused:
-                await self._exchange.gone()
             return {"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""}
         try:
             message = await ws.receive()
@@ -190,7 +196,37 @@ class _Call:
             return {"type": "websocket.receive", "text": message}
         return {"type": "websocket.receive", "bytes": message}
 
+    async def _decision(self) -> None:
+        """The client is watched by a task that can be called off: who accepts meanwhile needs the stream."""
+        if self._decided is None:
+            waits = waits_here()
+            self._decided = waits.event()
+            self._watcher = waits.spawn(self._watch)
+        await self._decided.wait()
+
+    async def _watch(self) -> None:
+        await self._exchange.gone()
+        if self._decided is not None:
+            self._decided.set()
+
+    async def look_away(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+            await watcher.join()
+
     async def send(self, message: Message) -> None:
+        if self._watcher is None:
+            await self._send(message)
+            return
+        await self.look_away()
+        try:
+            await self._send(message)
+        finally:
+            if self._decided is not None and (self._ws.is_open or self._refused):
+                self._decided.set()
+
+    async def _send(self, message: Message) -> None:
         kind = message["type"]
         if self._refused or self._closed:
             raise UsageError(f"{kind!r} can't follow: the application has closed this WebSocket")

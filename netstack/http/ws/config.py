@@ -1,7 +1,7 @@
 """The bounds and time-outs of one WebSocket. Each stops something: the reason stands beside the number."""
 
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import and_, ge, le
 
 from ...instant import NANOSECOND, SECOND, Duration
 
@@ -29,10 +29,6 @@ class WsConfig:
     # permessage-deflate. A window of 12 bits and `memLevel` 5 hold 24 KiB for sending where 15 and 8 hold 256, and compress
     # short messages as well
     compress: bool = True
-    window_bits: int = field(default=12, validator=ge(9))
+    window_bits: int = field(default=12, validator=and_(ge(9), le(15)))
     # shorter ones go as they are: deflate makes them longer
     compress_from: int = field(default=64, validator=ge(0))
-
-    def __attrs_post_init__(self) -> None:
-        if self.window_bits > 15:
-            raise ValueError("window_bits: a window of deflate has at most 15 (RFC 7692 7.1.2)")

@@ -49,8 +49,7 @@ def read_request(head: RequestHead) -> Asked:
         raise HandshakeRefused(400, "A WebSocket is asked for by GET.")
     version = _one(head.fields, b"sec-websocket-version")
     if version != b"13":
-        upgrade = () if extended else ((b"upgrade", b"websocket"),)
-        raise HandshakeRefused(426, "The version of WebSocket is 13.", ((b"sec-websocket-version", b"13"), *upgrade))
+        raise wanted(head, "The version of WebSocket is 13.", ((b"sec-websocket-version", b"13"),))
     key = None
     if not extended:
         key = _one(head.fields, b"sec-websocket-key")
@@ -62,6 +61,14 @@ def read_request(head: RequestHead) -> Asked:
     except WireError as error:
         raise HandshakeRefused(400, str(error)) from None
     return Asked(key, subprotocols, extensions)
+
+
+def wanted(head: RequestHead, reason: str, fields: RawFields = ()) -> HandshakeRefused:
+    """Only a WebSocket, of this version, is served: 426, which names the protocol in Upgrade (RFC 9110 15.5.22). HTTP/2 has no such
+    field (RFC 9113 8.2.2), and so no 426."""
+    if head.version >= (2, 0):
+        return HandshakeRefused(400, reason, fields)
+    return HandshakeRefused(426, reason, (*fields, (b"upgrade", b"websocket")))
 
 
 def answer_fields(asked: Asked, subprotocol: str | None = None, extensions: str = "", fields: RawFields = ()) -> RawFields:

@@ -41,8 +41,8 @@ class _Ping:
 class WebSocket:
     """Messages both ways: `async for message in ws`, `await ws.send(message)`; str is text and bytes are binary.
 
-    Several tasks may send; one at a time receives, a second one gets BusyError. Cancelled, `send` counts as done, and `receive` has
-    taken nothing.
+    Several tasks may send; one at a time receives, a second one gets BusyError. Cancelled, `receive` has taken nothing. A `send`
+    that is cancelled has sent nothing while others had their turn; later its message counts as sent, or breaks the WebSocket.
     """
 
     def __init__(self, waits: Waits, config: WsConfig) -> None:
@@ -247,15 +247,22 @@ class WebSocket:
 
     async def _write(self, data: bytes) -> None:
         stream, timeout = self.stream, self.config.send_timeout
+        left = len(data)
         try:
-            for at in range(0, len(data), BLOCK):
-                await stream.send_all(data[at : at + BLOCK] if len(data) > BLOCK else data, timeout)
+            while left:
+                block = data if left == len(data) <= BLOCK else data[-left:][:BLOCK]
+                left -= len(block)
+                await stream.send_all(block, timeout)
         except TimedOut as error:
             self._give_up("the peer takes nothing")
             raise self._failure() from error
         except (OSError, ClosedError) as error:
             self._give_up("the connection is lost")
             raise self._failure() from error
+        except BaseException:
+            if left:  # cancelled: a stream sends what it has taken, but of this frame it has not seen the rest
+                self._give_up("a message was cut off")
+            raise
 
     # -- receiving ----------------------------------------------------------------------------------------------------------
 
@@ -344,11 +351,14 @@ class WebSocket:
             self._room.set()
 
     async def _end(self) -> None:
-        """RFC 6455 7.1.1: the server ends the stream first. A peer that broke a rule may still send: it is read and dropped for a
-        while, or a reset would overtake the reason that it was given."""
+        """RFC 6455 7.1.1: the server ends the stream first, and waits for the client's end, or a reset could overtake what was sent
+        last. What a peer that broke a rule still sends is dropped meanwhile, up to a bound."""
         engine, stream = self._opened(), self.stream
-        if engine.state is ENDING and (engine.client or not engine.answered):
-            if not engine.answered:
+        if engine.timed_out:
+            stream.abort()
+            return
+        if engine.state is ENDING:
+            if not engine.client or not engine.answered:
                 await stream.send_eof()
             spare = DRAIN
             while spare > 0:
@@ -361,7 +371,4 @@ class WebSocket:
                 if not data:
                     break
                 spare -= len(data)
-        if engine.timed_out:
-            stream.abort()
-        else:
-            await stream.aclose()
+        await stream.aclose()

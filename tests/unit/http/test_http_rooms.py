@@ -1,6 +1,8 @@
 """Which room may say what: the pure ones neither wait nor look at a clock, and the faces name no runtime."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,11 @@ def test_a_room_imports_only_what_its_floor_allows(path: Path) -> None:
             assert not isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith), f"{path.name} waits"
         if isinstance(node, ast.ImportFrom) and node.level and not face and path.parent != ROOMS:
             assert (node.module or "").split(".")[0] not in FACES, f"{path.name} imports a face"
+
+
+def test_serving_http_1_loads_no_library_for_websockets() -> None:
+    code = "import sys, netstack.http.serve.server, netstack.http.serve.asgi; sys.exit('wsproto' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOMS.parents[1]).returncode == 0
 
 
 def test_the_public_names_are_there() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
+from test_http_ws_engine import frame
 from test_http_ws_socket import HELLO, Raw
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve as serve_websockets
@@ -215,6 +216,38 @@ def test_a_client_that_goes_before_it_was_accepted_is_a_disconnect(on: Any) -> N
 
     in_a_world(on, client, **serving(app))
     assert told == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
+
+
+@runtimes
+@pytest.mark.parametrize("verdict", ["accepted", "refused"])
+def test_who_receives_already_when_it_is_decided_hears_of_it(verdict: str, on: Any) -> None:
+    heard: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+        async def listen() -> None:
+            heard.append(await receive())
+
+        async def decide() -> None:
+            await on.sleep(1)
+            await send(ACCEPT if verdict == "accepted" else {"type": "websocket.close"})
+
+        await on.together(listen, decide)
+
+    async def client(net: Any, server: HttpServer[Any]) -> None:
+        stream = await net.connect_stream("10.0.0.1", 80)
+        await stream.send_all(HELLO)
+        await on.sleep(0.5)
+        await stream.send_all(frame(1, b"early"))
+        await on.sleep(1.5)
+        answer = await stream.receive()
+        assert answer.startswith(b"HTTP/1.1 101 " if verdict == "accepted" else b"HTTP/1.1 403 ")
+        stream.abort()
+
+    in_a_world(on, client, **serving(app))
+    early = {"type": "websocket.receive", "text": "early"}
+    assert heard == [early if verdict == "accepted" else {"type": "websocket.disconnect", "code": 1006, "reason": ""}]
 
 
 @runtimes

@@ -5,6 +5,8 @@ import zlib
 from typing import Any
 
 import pytest
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side
 from wsproto.connection import CLIENT, Connection
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.extensions import PerMessageDeflate
@@ -577,3 +579,54 @@ def test_any_bytes_are_events_or_one_end(client: bool) -> None:
         events += drain(engine)
         ends = [i for i, event in enumerate(events) if isinstance(event, Closed)]
         assert ends == [len(events) - 1], f"seed {seed}"
+
+
+def told_by_websockets(data: bytes, limit: int) -> tuple[list[str | bytes], int | None, bool]:
+    """Messages, the code of the close frame that it sends, and whether a compressed one was refused."""
+    other = Protocol(Side.SERVER, max_size=limit)
+    other.receive_data(data)
+    messages: list[str | bytes] = []
+    pieces: list[Frame] = []
+    for event in other.events_received():
+        assert isinstance(event, Frame)
+        if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            pieces.append(event)
+            if event.fin:
+                whole = b"".join(bytes(piece.data) for piece in pieces)
+                try:
+                    messages.append(whole.decode() if pieces[0].opcode is Opcode.TEXT else whole)
+                except UnicodeDecodeError:
+                    return messages, 1007, True  # it leaves that to its face
+                pieces.clear()
+    sent = other.close_sent
+    return messages, None if sent is None else sent.code, False
+
+
+@pytest.mark.parametrize("rounds", [400])
+def test_the_package_websockets_hears_the_same(rounds: int) -> None:
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    for _ in range(rounds):
+        data = b""
+        for _ in range(rng.randrange(1, 7)):
+            opcode = rng.choice([0, 0, 1, 1, 2, 2, 8, 9, 10, rng.randrange(16)])
+            size = rng.choice([0, 1, 2, 5, 125, 126, 200])
+            payload = rng.choice([rng.randbytes(size), b"a" * size, "µß".encode() * (size // 4), b"\x03\xe8" + b"r" * (size % 100)])
+            made = frame(opcode, payload, rng.random() < 0.75, rng.choice([0] * 12 + [1, 4]), KEY)
+            if rng.random() < 0.04:
+                at = rng.choice([0, *range(len(made) - len(payload), len(made))])  # a length longer than need be it takes
+                made = made[:at] + rng.randbytes(1) + made[at + 1 :]
+            data += made
+        messages, code, at_once = told_by_websockets(data, 500)
+        engine = server(max_message=500)
+        events = hear(engine, data, rng.choice([0, 1, 11]))
+        heard = [event.data for event in events if isinstance(event, Text | Bytes)]
+        closes = [payload for opcode, payload in said(engine.pending()) if opcode == CLOSE]
+        ours = None if not closes else int.from_bytes(closes[0][:2], "big") if closes[0] else 1005
+        assert heard == messages, f"seed {seed}: {data.hex()}"
+        # it looks at a text when that is whole, and at a header when the payload is there, we at once; of two faults it may name
+        # the other one; and it takes no close within a message, which RFC 6455 5.4 allows
+        early = at_once or ours == 1007 or (code is None and ours in (1002, 1009))
+        both = code in (1002, 1007, 1009) and ours in (1002, 1009) and code != ours
+        if not early and not both and not (engine.answered and engine._guard._open):
+            assert ours == code, f"seed {seed}: {data.hex()}"

@@ -1,5 +1,6 @@
 """WebSockets end to end: our server and our client over our own stacks, on asyncio and on trio."""
 
+import contextlib
 import logging
 from typing import Any
 
@@ -393,6 +394,43 @@ def test_a_receive_that_is_cancelled_has_taken_nothing_and_a_client_that_is_canc
         assert server.connections() == []
 
     in_a_world(on, client, websocket=echo)
+
+
+@runtimes
+def test_a_send_that_is_cancelled_is_whole_or_breaks_the_websocket(on: Any) -> None:
+    got: list[int] = []
+
+    async def late(ws: ServerWebSocket) -> None:
+        await ws.accept()
+        await on.sleep(10)
+        with contextlib.suppress(WebSocketClosed):
+            while True:
+                got.append(len(await ws.receive()))
+
+    plain = WsConfig(compress=False, max_message=1 << 26)
+
+    async def client(net: Any, server: HttpServer[Any]) -> None:
+        async with connect_websocket(net, URL, config=plain) as ws:
+            for size in range(250_000, 250_100):  # each is one block
+                try:
+                    await on.cut(1, lambda size=size: ws.send(bytes(size)))  # type: ignore[misc]
+                except AssertionError:
+                    continue
+                break
+            else:
+                raise AssertionError("nothing held it up")
+            await ws.send("after")
+            await on.sleep(20)
+            assert got == [*range(250_000, size + 1), 5]
+        got.clear()
+        ws = await connect_websocket(net, URL, config=plain)
+        await on.cut(0.01, lambda: ws.send(bytes(50_000_000)))
+        with pytest.raises(WebSocketClosed, match="cut off"):
+            await ws.send("after")
+        await on.sleep(20)
+        assert got == []
+
+    in_a_world(on, client, application=websocket_application(late, config=plain))
 
 
 def test_pieces_of_a_message_are_joined_at_the_other_end() -> None:
