@@ -166,6 +166,7 @@ if __name__ == "__main__":
                 "pytest-trio>=0.8,<0.9",
                 "httpx>=0.27,<0.29",
                 "uvloop>=0.19,<1",
+                "dulwich>=0.22,<2",
             ],
             "dns": ["dnspython>=2.4,<3"],
             "trio": ["trio>=0.25,<0.40"],
