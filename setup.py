@@ -171,6 +171,7 @@ if __name__ == "__main__":
                 "wsproto>=1.2,<2",
                 "websockets>=14,<18",
                 "starlette>=0.40,<2",
+                "dulwich>=0.22,<2",
             ],
             "http2": ["h2>=4.1,<5"],
             "websocket": ["wsproto>=1.2,<2"],

@@ -349,6 +349,16 @@ def growth(name: str, connections: int) -> Entrant:
     return Entrant(name, enter, own=True)
 
 
+def idle(name: str, what: str, connections: int) -> Entrant:
+    """Connections of readers who think, on our HTTP server or on the stack alone."""
+
+    def enter(lab: Lab) -> Run:
+        process = lab.start(python_server("idle", what, str(connections)), lab.namespace(), timeout=GROWTH)
+        return lambda _: process.ask("measure", SLACK)
+
+    return Entrant(name, enter, own=True)
+
+
 def first(name: str) -> Entrant:
     """Our stack from its start to its first page."""
 

@@ -12,6 +12,7 @@ from .entrants import (
     dns_sockets,
     first,
     growth,
+    idle,
     kernel,
     lwip,
     memory,
@@ -250,6 +251,14 @@ ROWS = [
             Goal("files of 1 MiB on sockets, to nginx", "gbit", "ours, sockets, uvloop", "nginx", 0.5),
         ],
         seconds=1.0,
+    ),
+    Row(
+        "idle",
+        "What each of 10,000 keep-alive connections occupies between two requests: all told, and of the stack alone.",
+        {"bytes": "bytes"},
+        [idle("HTTP", "http", 10_000), idle("TCP alone", "stack", 10_000)],
+        [at_most("memory of an idle keep-alive connection", "bytes", "HTTP", None, 4096)],
+        runs=1,
     ),
     Row(
         "dns",

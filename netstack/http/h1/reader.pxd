@@ -17,8 +17,7 @@ cdef class Reader:
     cdef long long _left
     cdef bint _eof, _blank
     cdef tuple _line
-    cdef bytes _known
-    cdef RequestHead _last
+    cdef dict _heads
     cpdef list feed(self, bytes data)
     cpdef list resume(self)
     cpdef bytes release(self)

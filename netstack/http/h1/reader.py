@@ -18,6 +18,7 @@ late.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 import httptools
 
@@ -40,7 +41,8 @@ _STARTS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg
 WHOLE = End()
 V10 = (1, 0)
 V11 = (1, 1)
-REMEMBERED = 512  # bytes of a header section: what an idle connection may keep of it
+REMEMBERED = 512  # bytes of a header section: a longer one is rarely the same twice
+HEADS = 256  # such sections; then all are forgotten: a flood of different ones holds half a megabyte
 _LENGTH_DIGITS = 18  # more overflow 64 bits somewhere: here, or behind us
 
 
@@ -89,10 +91,17 @@ def _blame_fields(section: bytes) -> str:
     return "A header line is not a name, a colon and a value without control characters."
 
 
+@lru_cache(maxsize=8)
+def _heads_of(limits: HttpLimits) -> dict[bytes, RequestHead]:
+    """Header sections that were read under these limits, and the heads that they gave. Clients repeat themselves, and each other:
+    so this is not each connection's own."""
+    return {}
+
+
 class Reader:
     """Requests of one connection. `feed` bytes; b"" is the end of the stream. Never raises on what a peer sends."""
 
-    __slots__ = ("_limits", "_mode", "_buffer", "_at", "_seen", "_eof", "_blank", "_line", "_left", "_chunks", "_known", "_last")
+    __slots__ = ("_limits", "_mode", "_buffer", "_at", "_seen", "_eof", "_blank", "_line", "_left", "_chunks", "_heads")
 
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
@@ -104,8 +113,7 @@ class Reader:
         self._blank = False  # the one blank line before a request was seen
         self._line: tuple[str, str, int] = ("", "", 1)
         self._left = 0  # of a sized body
-        self._known = b""  # the last section that was read, and the head that it gave: clients repeat themselves
-        self._last: RequestHead | None = None
+        self._heads = _heads_of(limits)
         self._chunks: ChunkReader | None = None
 
     @property
@@ -229,9 +237,9 @@ class Reader:
             self._seen = len(buffer) - at
             return False
         section = buffer[at + 2 : end + 2]
-        last = self._last
+        last = self._heads.get(section)
         method, target, minor = self._line
-        if last is not None and section == self._known and last.version[1] == minor:
+        if last is not None and last.version[1] == minor:
             head = RequestHead(method, target, last.version, last.fields, last.length, last.keep_alive, False, last.upgrade)
         else:
             fields = split_fields(section, self._head)
@@ -239,9 +247,9 @@ class Reader:
                 raise Refused(431, "There are too many header fields.")
             head = self._head(fields)
             if len(section) <= REMEMBERED and not head.expects_continue:
-                self._known, self._last = section, head
-            else:
-                self._last = None
+                if len(self._heads) >= HEADS:
+                    self._heads.clear()
+                self._heads[section] = head
         self._at = end + 4
         events.append(head)
         if head.length is None:

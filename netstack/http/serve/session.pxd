@@ -10,7 +10,8 @@ cdef class Session:
     cdef readonly ServerConnection conn
     cdef readonly str scheme, serving
     cdef readonly bytes preface
-    cdef object _events, _arrived, _local, _remote
+    cdef list _events
+    cdef object _arrived, _local, _remote
     cdef bint _receiving
     cdef list _watchers
     cdef void _take(self, object data) except *

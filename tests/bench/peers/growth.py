@@ -140,4 +140,5 @@ async def main(count: int) -> None:
             print(json.dumps({"ns": value, "bytes": each}), flush=True)
 
 
-netstack.run(main(int(sys.argv[1])))
+if __name__ == "__main__":
+    netstack.run(main(int(sys.argv[1])))

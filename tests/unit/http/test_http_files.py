@@ -51,6 +51,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     (root / "deep" / "er" / "x.json").write_text("{}")
     (root / ".hidden").write_text("secret")
     (root / "<b>&.txt").write_text("odd")
+    gc.collect()
     open_before = len(os.listdir("/proc/self/fd"))
     yield root
     gc.collect()  # a server and its sessions are a ring

@@ -29,6 +29,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "app.js").write_bytes(b"plain")
     for suffix in ("br", "zst", "gz"):
         (tmp_path / f"app.js.{suffix}").write_bytes(suffix.encode())
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     yield tmp_path
     gc.collect()  # a server and its sessions are a ring
