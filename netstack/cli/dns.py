@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     others = parser.add_argument_group("other names")
     others.add_argument("--forward", metavar="IP[:PORT]", action="append", default=[], help="ask this server; tls://IP#NAME too")
     others.add_argument("--resolve", metavar="HINTS", help="ask from the root down; HINTS is a file with its servers")
-    local = "who may ask for other names (default: the loopback and the networks of own addresses)"
+    local = "who may ask for other names (default: the loopback and the networks that this host is in)"
     others.add_argument("--allow-recursion", metavar="NET", action="append", default=[], help=local)
     parser.add_argument(
         "--listen", metavar="ADDR", action="append", default=[], help="on this own address (default: all); repeatable"

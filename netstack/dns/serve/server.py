@@ -258,6 +258,7 @@ class DnsServer(Generic[D_co, S_co]):
             self.desk.cookies.set_clock(self._wall() * SECOND, self._waits_here().now())
         if self.desk.config.recursion is None:
             own = [each for each in getattr(self._datagrams, "addresses", ()) if "/" in each]
+            own += getattr(self._datagrams, "networks", ())  # the kernel's net has none of its own addresses, but the machine's
             self.desk.recursion = Networks([*LOCAL, *own])
 
     async def aclose(self, grace: Duration = GRACE) -> None:
