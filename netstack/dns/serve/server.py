@@ -28,6 +28,7 @@ from ...tls.stack import Tls
 from ..authority.access import NOBODY, Access
 from ..authority.notify import Target
 from ..authority.secondary import Primary, Secondary
+from ..authority.update import Keep
 from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..client.drive import Driver
@@ -186,6 +187,10 @@ class DnsServer(Generic[D_co, S_co]):
 
     # -- other servers of the same zones --------------------------------------------------------------------------------------
 
+    def store(self, origin: bytes, keep: Keep) -> None:
+        """Have `keep` write down each update of the zone with this `origin` before it is answered (RFC 2136 3.5)."""
+        self.desk.orders.keepers[origin] = keep
+
     def secondary(self, name: bytes | str, primaries: Sequence[Primary], **options: Any) -> Secondary:
         """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`. From a
         task. Raises UsageError."""
@@ -193,7 +198,7 @@ class DnsServer(Generic[D_co, S_co]):
             self._copies = Secondaries(
                 self._datagrams, self._streams, self.zones, orders=self.desk.orders, waits=self._waits, wall=self._wall
             )
-        return self._copies.keep(name, primaries, changed=self.changed, **options)
+        return self._copies.keep(name, primaries, changed=functools.partial(self._changed, options.pop("changed", None)), **options)
 
     def notify(self, *targets: Target) -> None:
         """Tell these when a zone has changed: by an update, by a transfer, or by somebody who says so (`changed`)."""
@@ -201,6 +206,11 @@ class DnsServer(Generic[D_co, S_co]):
             self._notifier = Notifier(self._datagrams, waits=self._waits, wall=self._wall)
             self.desk.orders.changed.append(self.changed)
         self._told += targets
+
+    def _changed(self, also: Callable[[Zone], None] | None, zone: Zone) -> None:
+        self.changed(zone)
+        if also is not None:
+            also(zone)
 
     def changed(self, zone: Zone) -> None:
         """`zone` is another than before. From a task."""
