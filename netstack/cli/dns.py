@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
             for (name, one, copy), zone in zip(copies, old, strict=True):
                 if copy is not None:
                     stack.push_async_callback(copy.aclose)
-                server.secondary(name, [one], zone=zone, changed=copy and copy.changed)
+                    copy.then.append(server.changed)
+                server.secondary(name, [one], zone=zone, **({} if copy is None else {"changed": copy.changed}))
             service = Service(server, files)
             service.attach()
             stack.callback(service.detach)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,7 @@ class CopyFile:
     def __init__(self, path: str, name: str) -> None:
         self.path = Path(path)
         self.name = name
+        self.then: list[Callable[[Zone], None]] = []  # who else is told
         self._zone: Zone | None = None
         self._written: tuple[Zone, int] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -92,6 +93,8 @@ class CopyFile:
 
     def changed(self, zone: Zone) -> None:
         """Write it soon."""
+        for tell in self.then:
+            tell(zone)
         self._zone = zone
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write_often())

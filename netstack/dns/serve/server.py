@@ -192,13 +192,13 @@ class DnsServer(Generic[D_co, S_co]):
         self.desk.orders.keepers[origin] = keep
 
     def secondary(self, name: bytes | str, primaries: Sequence[Primary], **options: Any) -> Secondary:
-        """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`. From a
-        task. Raises UsageError."""
+        """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`,
+        whose `changed` is ours unless another is given, which calls ours too. From a task. Raises UsageError."""
         if self._copies is None:
             self._copies = Secondaries(
                 self._datagrams, self._streams, self.zones, orders=self.desk.orders, waits=self._waits, wall=self._wall
             )
-        return self._copies.keep(name, primaries, changed=functools.partial(self._changed, options.pop("changed", None)), **options)
+        return self._copies.keep(name, primaries, **{"changed": self.changed, **options})
 
     def notify(self, *targets: Target) -> None:
         """Tell these when a zone has changed: by an update, by a transfer, or by somebody who says so (`changed`)."""
@@ -206,11 +206,6 @@ class DnsServer(Generic[D_co, S_co]):
             self._notifier = Notifier(self._datagrams, waits=self._waits, wall=self._wall)
             self.desk.orders.changed.append(self.changed)
         self._told += targets
-
-    def _changed(self, also: Callable[[Zone], None] | None, zone: Zone) -> None:
-        self.changed(zone)
-        if also is not None:
-            also(zone)
 
     def changed(self, zone: Zone) -> None:
         """`zone` is another than before. From a task."""
