@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import time
@@ -20,6 +21,7 @@ from netstack.signatures import Address, Stream
 from .datagrams import KernelDatagrams
 from .door import Door
 from .listener import KernelListener
+from .networks import attached
 from .streams import RESET, KernelStream
 from .world import Endpoint, bound, check_port, for_family, local_endpoint, named, new_socket, resolve, wake
 
@@ -80,6 +82,15 @@ class KernelNet:
     def addresses(self) -> list[str]:
         """The address that it was given, else that of the machine to itself; with prefix lengths, as those of other nets."""
         return [f"{self._address}/{128 if ':' in self._address else 32}"] if self._address else ["127.0.0.1/8"]
+
+    @property
+    def networks(self) -> list[str]:
+        """Those that the machine is in at this moment; with an address of its own, those of that address."""
+        found = attached()
+        if self._address:
+            ip = ipaddress.ip_address(self._address.partition("%")[0])
+            found = [each for each in found if ip in each]
+        return [str(each) for each in found]
 
     def now(self) -> Instant:
         return Instant(time.monotonic_ns())

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from .dnsfiles import CopyFile, ZoneFile
 from .options import add_net_options, count, port_number
 from .service import run_service
 
 if TYPE_CHECKING:
     from ..dns.authority.notify import Target
     from ..dns.authority.secondary import Primary
-    from ..dns.authority.zone import Zone
     from ..dns.resolve.job import Finder
     from ..dns.serve.server import DnsServer
     from ..dns.tsig import Keys
@@ -37,17 +37,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     zones.add_argument("--zone", metavar="FILE", action="append", default=[], help="a zone file, or ORIGIN=FILE; repeatable")
     zones.add_argument("--origin", metavar="NAME", help="of the one zone file that doesn't begin with its SOA")
     zones.add_argument("--include", action="store_true", help="zone files may $INCLUDE what lies in their folder")
-    example = "keep a copy of the zone that this server has, example.@10.0.0.1[:PORT][#KEY]"
-    zones.add_argument("--secondary", metavar="ORIGIN@IP", action="append", default=[], help=example)
+    example = "keep a copy of the zone that this server has, example.@10.0.0.1[:PORT][#KEY][=FILE], in a file"
+    zones.add_argument("--secondary", metavar="ORIGIN@IP[=FILE]", action="append", default=[], help=example)
     zones.add_argument("--notify", metavar="IP[:PORT][#KEY]", action="append", default=[], help="tell this server of changes")
     zones.add_argument("--allow-transfer", metavar="RULE", action="append", default=[], help=RULE)
-    zones.add_argument("--allow-update", metavar="RULE", action="append", default=[], help="the same")
+    zones.add_argument("--allow-update", metavar="RULE", action="append", default=[], help="the same; FILE.jnl keeps them")
     key = "a TSIG key, [ALGORITHM:]NAME:SECRET as for dig -y; @FILE has one a line"
     zones.add_argument("--key", metavar="KEY", action="append", default=[], help=key)
     others = parser.add_argument_group("other names")
     others.add_argument("--forward", metavar="IP[:PORT]", action="append", default=[], help="ask this server; tls://IP#NAME too")
     others.add_argument("--resolve", metavar="HINTS", help="ask from the root down; HINTS is a file with its servers")
-    local = "who may ask for other names (default: the loopback and the networks of own addresses)"
+    local = "who may ask for other names (default: the loopback and the networks that this host is in)"
     others.add_argument("--allow-recursion", metavar="NET", action="append", default=[], help=local)
     parser.add_argument(
         "--listen", metavar="ADDR", action="append", default=[], help="on this own address (default: all); repeatable"
@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     tls = tls_context(args.tls)
     options = server_options(args, keys)  # what can't be is said before the device is opened
     for file in files:
-        file.read()
+        file.restore()
+    old = [file and file.read() for _, _, file in copies]
 
     @asynccontextmanager
     async def serving(net: "Net") -> AsyncIterator[str]:
@@ -86,14 +87,23 @@ def run(args: argparse.Namespace) -> int:
 
         zones = [file.zone for file in files if file.zone is not None]
         async with AsyncExitStack() as stack:
+            for file in files:
+                stack.callback(file.close)
             server = await stack.enter_async_context(DnsServer(net, net, zones, finder=finder, **options))
             for host in args.listen or [""]:
                 await server.listen(args.port, host)
                 if tls is not None:
                     await server.listen_streams(Tls(net, server=tls), host=host)
             server.notify(*targets)
-            for name, one in copies:
-                server.secondary(name, [one])
+            if args.allow_update:
+                for file in files:
+                    assert file.zone is not None
+                    server.store(file.zone.origin, file.keep)
+            for (name, one, copy), zone in zip(copies, old, strict=True):
+                if copy is not None:
+                    stack.push_async_callback(copy.aclose)
+                    copy.then.append(server.changed)
+                server.secondary(name, [one], zone=zone, **({} if copy is None else {"changed": copy.changed}))
             service = Service(server, files)
             service.attach()
             stack.callback(service.detach)
@@ -105,35 +115,6 @@ def run(args: argparse.Namespace) -> int:
             yield line_for(args, files)
 
     return run_service(args, serving)
-
-
-class ZoneFile:
-    """A zone, where it comes from, and how that looked when it was read."""
-
-    def __init__(self, said: str, origin: str | None, include: bool) -> None:
-        head, equals, path = said.partition("=")
-        self.path = Path(path if equals else said)
-        self.origin = head if equals else origin
-        self.include = include
-        self.zone: Zone | None = None
-        self.serial = 0
-        self._seen: tuple[int, int] | None = None
-
-    def read(self) -> "Zone":
-        """Raises UsageError, OSError."""
-        from ..dns.authority import load
-
-        self._seen = self._look()
-        self.zone = load.read(self.path, self.origin, include=self.include)
-        self.serial = self.zone.serial
-        return self.zone
-
-    def _look(self) -> tuple[int, int]:
-        found = self.path.stat()
-        return found.st_mtime_ns, found.st_size
-
-    def changed(self) -> bool:
-        return self._look() != self._seen
 
 
 class Service:
@@ -253,14 +234,16 @@ def endpoint(said: str, keys: "Keys", option: str) -> tuple[str, int, Any]:
     return found.address, found.port, key
 
 
-def primary(said: str, keys: "Keys") -> "tuple[str, Primary]":
+def primary(said: str, keys: "Keys") -> "tuple[str, Primary, CopyFile | None]":
     from ..dns.authority.secondary import Primary
 
     name, at, where = said.partition("@")
     if not at or not name:
         raise UsageError(f"{said!r} is no zone at a server: write it like example.@10.0.0.1")
+    where, _, path = where.partition("=")
     address, port, key = endpoint(where, keys, "--secondary")
-    return name.rstrip(".") + ".", Primary(address, port, key=key)
+    origin = name.rstrip(".") + "."
+    return origin, Primary(address, port, key=key), CopyFile(path, origin) if path else None
 
 
 def target(said: str, keys: "Keys") -> "Target":

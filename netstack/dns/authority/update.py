@@ -10,7 +10,7 @@ Where RFC 2136 is silent we do as BIND does: a DNAME, like a CNAME, replaces the
 beside a CNAME (RFC 4034). A signed zone is served as it is: who updates one brings its signatures and proofs along.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ... import serial
 from ...errors import UsageError, WireError
@@ -30,7 +30,11 @@ _APEX = (int(Type.SOA), int(Type.NS))
 Sets = dict[int, Set]
 
 
-def apply(zone: Zone, message: Message) -> int:
+Keep = Callable[[Sequence[Record], Sequence[Record]], None]
+"""Is told what was removed and what was added, before the update is answered, and writes it down. Raises OSError where it can't."""
+
+
+def apply(zone: Zone, message: Message, keep: Keep | None = None) -> int:
     """Update `zone` as `message` says, whose sender may; the rcode of the answer. Nothing has changed where that is an error."""
     if message.opcode != Opcode.UPDATE or len(message.question) != 1 or message.question[0].type != Type.SOA:
         return int(Rcode.FORMERR)  # 3.1.1
@@ -44,7 +48,9 @@ def apply(zone: Zone, message: Message) -> int:
             return rcode
         for r in message.authority:
             _update(draft, r)
-        _commit(zone, draft)
+        _commit(zone, draft, keep)
+    except OSError:  # it could not be stored (3.5)
+        return int(Rcode.SERVFAIL)
     except UsageError:  # a set of more than a message holds, and the like: what the zone refuses to anybody (3.4.2.1)
         return int(Rcode.SERVFAIL)
     return int(Rcode.NOERROR)
@@ -171,7 +177,7 @@ def _add(draft: Draft, key: bytes, r: Record) -> None:
     draft.add(r.name, r.type, r.ttl, r.rdata, latest=True)
 
 
-def _commit(zone: Zone, draft: Draft) -> None:
+def _commit(zone: Zone, draft: Draft, keep: Keep | None) -> None:
     gone, come = draft.difference()
     if not gone and not come:
         return  # nothing has changed, and so the serial does not
@@ -183,6 +189,12 @@ def _commit(zone: Zone, draft: Draft) -> None:
         draft.replace_soa(Record(zone.name, Type.SOA, Class.IN, kept.ttl, soa[:-20] + number.to_bytes(4, "big") + soa[-16:]))
         gone, come = draft.difference()
     zone.apply(gone, come)
+    if keep is not None:
+        try:
+            keep(gone, come)
+        except OSError:
+            zone.apply(come, gone)
+            raise
 
 
 def _has_soa(records: Iterable[Record]) -> bool:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import ipaddress
 import random
 import ssl
-from collections import deque
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -34,6 +33,7 @@ from . import whole
 from .answer import Answer, answer, wire_name, wire_type
 from .drive import Driver
 from .errors import LookupTimedOut
+from .slots import Slots
 
 if TYPE_CHECKING:
     from ...runtime.waits import Event, Spawned
@@ -44,35 +44,6 @@ S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
 LIMIT = 512  # questions under way: each has a port or a place on a stream, and a server upstream that works for us
 
 Key = tuple[bytes, int, int, bool, bool, bool]
-
-
-class Turns:
-    """At most `free` at a time, in the order in which they came."""
-
-    def __init__(self, free: int) -> None:
-        self._free = free
-        self._queue: deque[Event] = deque()
-
-    async def take(self, waits: Waits) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        turn = waits.event()
-        self._queue.append(turn)
-        try:
-            await turn.wait()
-        except BaseException:
-            if turn in self._queue:
-                self._queue.remove(turn)
-            else:
-                self.give()
-            raise
-
-    def give(self) -> None:
-        if self._queue:
-            self._queue.popleft().set()
-        else:
-            self._free += 1
 
 
 class Full(Exception):
@@ -128,7 +99,7 @@ class Resolver(Generic[D_co, S_co]):
         self._driver: Driver[D_co, S_co] = Driver(datagrams, streams, waits, tls=tls)
         self._limit = limit
         self._flights: dict[Key, Flight] = {}
-        self._turns = Turns(limit)
+        self._slots = Slots(limit)
         self._closed = False
         self.search = tuple(search)
         self.ndots = ndots
@@ -261,11 +232,8 @@ class Resolver(Generic[D_co, S_co]):
 
         async def fly() -> None:
             try:
-                await self._turns.take(waits)
-                try:
+                async with self._slots.one(waits):
                     flight.outcome = await self._driver.run(job)
-                finally:
-                    self._turns.give()
             except Exception as error:  # it is raised to those who wait
                 flight.error = error
             finally:

@@ -14,7 +14,7 @@ from ...runtime.waits import Spawned, Waits, waits_here
 from ...signatures import DatagramStack, Rng
 from ..authority.notify import Notice, NoticeConfig, Target
 from ..authority.zone import Zone
-from .slots import Slots
+from ..client.slots import Slots
 
 D_co = TypeVar("D_co", bound=DatagramStack, covariant=True)
 

@@ -37,8 +37,9 @@ class Signature:
 
 
 class Orders:
-    """`access` is for all zones that have none of their own. `secondaries` by origin; `changed` is called with each zone that an
-    update has changed, `noticed` with each secondary that was told of news: its deadline may have moved."""
+    """`access` is for all zones that have none of their own. `secondaries` and `keepers` (who store updates) by origin; `changed`
+    is called with each zone that an update has changed, `noticed` with each secondary that was told of news: its deadline may have
+    moved."""
 
     def __init__(
         self, replies: Replies, config: DnsConfig, mib: ServerMib, wall: Callable[[], int], keys: tsig.Keys, access: Access
@@ -46,6 +47,7 @@ class Orders:
         self.keys = keys
         self.access = access
         self.secondaries: dict[bytes, Secondary] = {}
+        self.keepers: dict[bytes, update.Keep] = {}
         self.changed: list[Callable[[Zone], None]] = []
         self.noticed: list[Callable[[Secondary], None]] = []
         self._replies = replies
@@ -145,7 +147,7 @@ class Orders:
             self._mib.UpdateRej += 1
             return self._replies.said(case, m, Rcode.REFUSED, (Ede.PROHIBITED, ""))
         before = zone.serial
-        rcode = update.apply(zone, m)
+        rcode = update.apply(zone, m, self.keepers.get(origin))
         if rcode:
             self._mib.UpdateFail += 1
         else:

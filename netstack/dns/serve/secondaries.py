@@ -23,10 +23,10 @@ from ..authority.access import NOBODY, Access
 from ..authority.secondary import AskSerial, Fetch, Primary, Rest, Secondary, SecondaryConfig, Step
 from ..authority.zone import Zone
 from ..authority.zones import Zones
+from ..client.slots import Slots
 from ..mib import SecondaryMib
 from ..stream import Deframer, frame
 from .orders import Orders
-from .slots import Slots
 
 D_co = TypeVar("D_co", bound=DatagramStack, covariant=True)
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)

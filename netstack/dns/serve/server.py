@@ -28,6 +28,7 @@ from ...tls.stack import Tls
 from ..authority.access import NOBODY, Access
 from ..authority.notify import Target
 from ..authority.secondary import Primary, Secondary
+from ..authority.update import Keep
 from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..client.drive import Driver
@@ -186,14 +187,18 @@ class DnsServer(Generic[D_co, S_co]):
 
     # -- other servers of the same zones --------------------------------------------------------------------------------------
 
+    def store(self, origin: bytes, keep: Keep) -> None:
+        """Have `keep` write down each update of the zone with this `origin` before it is answered (RFC 2136 3.5)."""
+        self.desk.orders.keepers[origin] = keep
+
     def secondary(self, name: bytes | str, primaries: Sequence[Primary], **options: Any) -> Secondary:
-        """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`. From a
-        task. Raises UsageError."""
+        """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`,
+        whose `changed` is ours unless another is given, which calls ours too. From a task. Raises UsageError."""
         if self._copies is None:
             self._copies = Secondaries(
                 self._datagrams, self._streams, self.zones, orders=self.desk.orders, waits=self._waits, wall=self._wall
             )
-        return self._copies.keep(name, primaries, changed=self.changed, **options)
+        return self._copies.keep(name, primaries, **{"changed": self.changed, **options})
 
     def notify(self, *targets: Target) -> None:
         """Tell these when a zone has changed: by an update, by a transfer, or by somebody who says so (`changed`)."""
@@ -258,6 +263,7 @@ class DnsServer(Generic[D_co, S_co]):
             self.desk.cookies.set_clock(self._wall() * SECOND, self._waits_here().now())
         if self.desk.config.recursion is None:
             own = [each for each in getattr(self._datagrams, "addresses", ()) if "/" in each]
+            own += getattr(self._datagrams, "networks", ())  # the kernel's net has none of its own addresses, but the machine's
             self.desk.recursion = Networks([*LOCAL, *own])
 
     async def aclose(self, grace: Duration = GRACE) -> None:

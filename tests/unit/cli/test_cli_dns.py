@@ -5,13 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from netstack.cli import main
 from netstack.dns import name
-from netstack.dns.message import Message, Question, decode
+from netstack.dns.message import Message, Question, Record, decode
 
 ROOT = Path(__file__).resolve().parents[3]
 ZONE = "$TTL 300\n@ IN SOA ns hostmaster {} 7200 900 1209600 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.{}\n"
@@ -100,3 +101,57 @@ def test_a_server_reloads_its_zone_and_keeps_the_old_one_when_the_new_one_is_not
             assert not pid.exists()
         finally:
             server.kill()
+
+
+def serving(words: str) -> subprocess.Popen[str]:
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'backends'}"}
+    command = [sys.executable, "-m", "netstack", "dns", "--net", "posix", "--listen", "127.0.0.1", *words.split()]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    assert server.stdout is not None and server.stderr is not None
+    assert server.stdout.readline().startswith("serving"), server.stderr.read()
+    return server
+
+
+def update(port: int, text: str, address: bytes) -> int:
+    m = Message(8, 5 << 11)
+    m.question.append(Question(name.parse("example."), 6))
+    m.authority.append(Record(name.parse(text), 1, 1, 60, address))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(10)
+        s.sendto(m.encode(), ("127.0.0.1", port))
+        return decode(s.recv(65535)).rcode
+
+
+def end(server: subprocess.Popen[str], how: int) -> None:
+    with server:
+        server.send_signal(how)
+
+
+def test_updates_are_there_after_a_crash_and_copies_without_their_primary(tmp_path):
+    path, copy, port, other = tmp_path / "zone", tmp_path / "copy", free_port(), free_port()
+    path.write_text(ZONE.format(7, "80"))
+    words = f"--port {port} --zone example.={path} --allow-update any --allow-transfer any"
+    server = serving(words)
+    try:
+        assert update(port, "new.example.", b"\xc0\0\2\7") == 0
+        end(server, signal.SIGKILL)
+        server = serving(words)
+        assert ask(port, "new.example.").answer[0].rdata == b"\xc0\0\2\7"
+        assert path.read_text() == ZONE.format(7, "80"), "the zone file is the user's"
+        path.write_text(ZONE.format(9, "81"))
+        server.send_signal(signal.SIGHUP)
+        assert server.stderr is not None and server.stderr.readline().endswith("was updated since, and would lose that\n")
+        second = serving(f"--port {other} --secondary example.@127.0.0.1:{port}={copy}")
+        try:
+            for _ in range(500):
+                if copy.exists():
+                    break
+                time.sleep(0.02)
+            end(server, signal.SIGTERM)
+            end(second, signal.SIGKILL)
+            second = serving(f"--port {other} --secondary example.@127.0.0.1:{port}={copy}")
+            assert ask(other, "new.example.").answer[0].rdata == b"\xc0\0\2\7"
+        finally:
+            end(second, signal.SIGKILL)
+    finally:
+        end(server, signal.SIGKILL)
