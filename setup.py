@@ -161,6 +161,7 @@ if __name__ == "__main__":
                 "scapy>=2.5,<3",
                 "h11>=0.14,<0.17",
                 "dnspython>=2.4,<3",
+                "zeroconf>=0.130,<1",
                 "trustme>=1.1,<2",
                 "trio>=0.25,<0.40",
                 "pytest-trio>=0.8,<0.9",

@@ -189,14 +189,11 @@ class Service:
         return f"{file.path}: serial {zone.serial}{late}"
 
     def show(self) -> None:
-        for name, value in counters(self._server).items():
-            say(f"{name} {value}")
-
-
-def counters(server: "DnsServer[Any, Any]") -> dict[str, int]:
-    """Those that have counted something."""
-    groups = {"Server": server.mib, "Door": server.quick.mib}
-    return {f"{group}.{name}": value for group, mib in groups.items() for name, value in mib.snapshot().items() if value}
+        """Those that have counted something."""
+        for group, values in self._server.counters().items():
+            for name, value in values.items():
+                if value:
+                    say(f"{group}.{name} {value}")
 
 
 def say(text: str) -> None:

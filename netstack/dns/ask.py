@@ -18,11 +18,12 @@ class Ask:
     """`payload`: what we say, and keep to, as the longest datagram that we take and send (RFC 6891 6.2.5).
 
     After `read`: `id`, `flags`, `type`, `rclass`; `key`, the name in small letters followed by type and class; `edns`, `do`,
-    `version`, `cookie_n` octets of cookie at `cookie_at` of `buf`, `nsid` where that is asked for; `limit` for the answer over UDP; `end` of the question.
+    `version`, `cookie_n` octets of cookie at `cookie_at` of `buf`, `nsid` where that is asked for; `limit` for the answer over
+    UDP; `end` of the question.
     """
 
-    __slots__ = ("buf", "cookie_at", "cookie_n", "do", "edns", "end", "flags", "id", "key", "limit", "n", "nsid", "payload", "rclass",
-                 "type", "verdict", "version")  # fmt: skip
+    __slots__ = ("buf", "cookie_at", "cookie_n", "do", "edns", "end", "flags", "id", "key", "limit", "n", "nsid", "payload",
+                 "rclass", "type", "verdict", "version")  # fmt: skip
 
     def __init__(self, payload: int = 1232) -> None:
         self.payload = max(dc.MIN_PAYLOAD, min(payload, dc.MAX_MESSAGE))

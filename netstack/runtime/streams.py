@@ -378,6 +378,11 @@ class UdpSocket:
             finally:
                 self._reader = None
 
+    def answer_nowait(self, data: bytes, address: int, port: int, source: int) -> None:
+        """Send one datagram from one of our addresses; 0: the one that leads there. Raises as `send_nowait`."""
+        self.port.send(data, address, port, self._crank.now(), source=source)
+        self._crank.rearm()
+
     def send_nowait(self, data: bytes, address: Address | None = None) -> None:
         """Send one datagram. Raises Unreachable, MessageTooLong, ClosedError, UsageError."""
         port = self.port

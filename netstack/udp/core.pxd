@@ -14,7 +14,8 @@ cdef class UdpPort:
     cdef public DatagramUser user
     cdef readonly list groups
     @cython.locals(n=Py_ssize_t)
-    cpdef send(self, object data, long long address, long long port, long long now, int ttl=*, int tos=*, bint df=*)
+    cpdef send(self, object data, long long address, long long port, long long now, int ttl=*, int tos=*, bint df=*,
+               unsigned long long source=*)
     @cython.locals(n=Py_ssize_t, unit=Py_ssize_t, o=Py_ssize_t, k=Py_ssize_t, core=UdpCore)
     cpdef Py_ssize_t send_many(self, object data, Py_ssize_t size, long long address, long long port, long long now, int ttl=*,
                                int tos=*, bint df=*) except -1

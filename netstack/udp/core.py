@@ -41,8 +41,11 @@ class UdpPort:
         self.quiet = False  # what it sends to a group is not for this host (IP_MULTICAST_LOOP off)
         self.closed = False
 
-    def send(self, data: bytes, address: int, port: int, now: int, ttl: int = 0, tos: int = 0, df: bool = False) -> None:
-        """Send one datagram; 0 for `address` and `port` on a connected port means its peer, 0 for `ttl` the default.
+    def send(
+        self, data: bytes, address: int, port: int, now: int, ttl: int = 0, tos: int = 0, df: bool = False, source: int = 0
+    ) -> None:
+        """Send one datagram; 0 for `address` and `port` on a connected port means its peer, 0 for `ttl` the default. `source`:
+        one of our addresses, for a port that is bound to all; 0: the one that leads there.
 
         Raises UsageError, ClosedError, Unreachable, MessageTooLong. `data` is not kept.
         """
@@ -50,7 +53,7 @@ class UdpPort:
         n = raw.size(data)
         if n > PAYLOAD_MAX:
             raise MessageTooLong(f"{n} bytes do not fit in a datagram: at most {PAYLOAD_MAX}", mtu=65535)
-        self.core.transmit(self, data, 0, n, 0, address, port, now, ttl, tos, df, 0)
+        self.core.transmit(self, data, 0, n, 0, address, port, now, ttl, tos, df, source)
 
     def send_many(
         self, data: bytes, size: int, address: int, port: int, now: int, ttl: int = 0, tos: int = 0, df: bool = False
@@ -75,8 +78,8 @@ class UdpPort:
         return (n + size - 1) // size
 
     def answer(self, f: Frame, sport: int, data: "bytes | bytearray", n: int, now: int) -> None:
-        """Send the first `n` bytes of `data` to where `f` came from, from the address that it was sent to: on a host that has several,
-        who asked one would not know another. Raises as `send`."""
+        """Send the first `n` bytes of `data` to where `f` came from, from the address that it was sent to: on a host that has
+        several, who asked one would not know another. Raises as `send`."""
         if self.closed:
             raise ClosedError("this port was closed")
         if sport == 0:
@@ -294,8 +297,8 @@ class UdpCore(PacketSink):
         df: bool,
         source: int,
     ) -> None:
-        """Send `n` bytes of `data` from `o` as one datagram, or for the device to cut every `gso` bytes. `source`: 0, or the address that
-        a port which is bound to all of them sends from."""
+        """Send `n` bytes of `data` from `o` as one datagram, or for the device to cut every `gso` bytes. `source`: 0, or the
+        address that a port which is bound to all of them sends from."""
         if df and (gso or n) + 28 > self.ip.mtu_for(address, now):
             self.mib.SndbufErrors += 1
             mtu = self.ip.mtu_for(address, now)

@@ -218,7 +218,7 @@ ROWS = [
     ),
     Row(
         "dns",
-        "A DNS server with a zone of 10,000 names: answers a second, one core; ours over a tap, others on kernel's sockets over a veth.",
+        "DNS, a zone of 10,000 names: answers a second, one core; ours over a tap, C servers on kernel's sockets over a veth.",
         RATE,
         [
             dns_ours("ours"),

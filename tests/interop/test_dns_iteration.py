@@ -1,5 +1,6 @@
-"""An Internet of three network namespaces with a root of its own: nsd serves the root and a top-level domain, our zones others, and
-among them are servers that are lame, dead, hostile, or point at each other. The iterative resolver walks it, on the kernel's sockets.
+"""An Internet of three network namespaces with a root of its own: nsd serves the root and a top-level domain, our zones others,
+and among them are servers that are lame, dead, hostile, or point at each other. The iterative resolver walks it, on the kernel's
+sockets.
 
     the lab:    resolver (10.99.0.1) ---- bridge ---- nsd: the root, org.  (10.99.0.2)
                                             |-------- ours: com., net., and what is below  (10.99.0.3 to .8)
@@ -196,10 +197,11 @@ async def main():
                 name, type = line.split()
                 begun, sent = time.monotonic(), recursion.mib.Sent
                 outcome = await resolver.seek(Question(names.parse(name), type_number(type)))
+                said = [(names.text(r.name), type_text(r.type), rdata.to_text(r.type, r.rdata)) for r in outcome.answer]
                 print(json.dumps(dict(
-                    rcode=outcome.rcode, sent=recursion.mib.Sent - sent, seconds=time.monotonic() - begun, stream=outcome.over_stream,
+                    rcode=outcome.rcode, sent=recursion.mib.Sent - sent, seconds=time.monotonic() - begun,
                     error=None if outcome.error is None else list(outcome.error),
-                    answer=[f"{{names.text(r.name)}} {{type_text(r.type)}} {{rdata.to_text(r.type, r.rdata)}}" for r in outcome.answer],
+                    answer=[" ".join(words) for words in said], stream=outcome.over_stream,
                 )), flush=True)
 
 asyncio.run(main())
@@ -238,6 +240,7 @@ def lab(tmp_path_factory):
     """`ask(name, type)` and `counts()`, of queries at each of our servers since last time."""
     folder = tmp_path_factory.mktemp("nsd")
     (folder / "root.zone").write_text(ROOT_ZONE)
+    (folder / "hints").write_text(". 3600000 IN NS a.root.\na.root. 3600000 IN A 10.99.0.2\n")
     (folder / "org.zone").write_text(ORG_ZONE)
     (folder / "nsd.conf").write_text("".join(
         line for line in NSD.format(folder=folder).splitlines(keepends=True) if "cookie-secret" not in line
@@ -279,6 +282,8 @@ def lab(tmp_path_factory):
         class Lab:
             def ask(self, name, type="A"):
                 return json.loads(asks.ask(f"{name} {type}"))
+
+            space, hints = resolver, folder / "hints"
 
             def counts(self):
                 return json.loads(servers.ask())
@@ -355,3 +360,25 @@ def test_a_hostile_server_can_not_make_us_work_much(lab):
 
 def test_a_server_without_edns_that_can_not_keep_letters_is_understood(lab):
     assert lab.ask("www.mangles.com.")["answer"] == ["www.mangles.com. A 192.0.2.5"]
+
+
+@pytest.mark.needs("dig")
+def test_a_server_that_resolves_from_the_root_answers_dig(lab):
+    inside = ["ip", "netns", "exec", lab.space]
+    serving = ["--net", "posix:", "--listen", "10.99.0.1", "--allow-recursion", "10.99.0.0/24", "--resolve", str(lab.hints)]
+    command = [*inside, sys.executable, "-m", "netstack", "dns", *serving]
+    environment = os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE / 'backends'}", "PYTHONUNBUFFERED": "1"}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert server.stdout.readline()
+
+        def dig(*words):
+            return subprocess.run([*inside, "dig", "@10.99.0.1", *words], capture_output=True, text=True, timeout=20).stdout
+
+        assert dig("+short", "alias.org").split() == ["www.good.com.", "192.0.2.1"]
+        assert "status: NXDOMAIN" in dig("nothing.good.com")
+        assert "status: SERVFAIL" in (failed := dig("www.one.com")) and "EDE" in failed
+        assert len(dig("+short", "big.good.com", "TXT")) > 5000
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)

@@ -468,6 +468,18 @@ def test_dig_transfers_with_a_key_and_is_told_what_is_wrong_with_it(netns: Any, 
     assert "BADSIG" not in (signed := dig(netns, f"@{US}", "example.", "SOA", "-y", KEY)) and "NOERROR" in signed
 
 
+@pytest.mark.needs("kdig")
+def test_kdig_transfers_with_a_key_whole_and_by_changes(netns: Any, them: Callable[..., Any]) -> None:
+    ours = them(Ours, zones={"example.": BIG}, access={"transfer": "key:lab.key."})
+    ours.change([], [["one", "A", 60, "192.0.2.1"]])
+    for type, lines in (("AXFR", len(BIG) + 2), ("IXFR=100", 5)):
+        done = netns.run("kdig", "+noall", "+answer", f"@{US}", "example.", type, "-y", KEY, timeout=30)
+        found = [line for line in done.stdout.splitlines() if line and line[0] != ";"]
+        assert len(found) == lines, done.stdout[-500:] + done.stderr
+    wrong = netns.run("kdig", f"@{US}", "example.", "AXFR", "-y", KEY.replace(SECRET, "d3Jvbmc="), timeout=30)
+    assert "BADSIG" in wrong.stdout + wrong.stderr
+
+
 SCRIPTS: list[tuple[str, ...]] = [
     ("update add new.example. 300 A 192.0.2.200", "update add new.example. 300 A 192.0.2.201", "send"),
     ("prereq yxdomain web.example.", "update delete web.example. A 192.0.2.80", "send"),

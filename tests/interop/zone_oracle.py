@@ -1,6 +1,5 @@
-"""Zones that nobody would write, questions that nobody would ask, and nsd, which answers them too.
-
-nsd and its client run in a network namespace of their own. Answers are compared as sets, section by section.
+"""Zones that nobody would write, questions that nobody would ask, and two programs that know the answers: nsd, which gives them
+too, and unbound, which judges the proofs in ours. They run in a network namespace of their own.
 """
 
 from __future__ import annotations
@@ -10,36 +9,107 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from netstack.dns import name
-from netstack.dns.message import Message, decode
+from netstack.dns.authority.zone import Zone
+from netstack.dns.edns import Edns
+from netstack.dns.message import Message, Question, decode
 from netstack.dns.numbers import Type, type_number, type_text
 
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'backends'}", "PYTHONUNBUFFERED": "1"}
+Asked = tuple[bytes, int, bool]  # name, type, with DNSSEC
 ORIGIN = "example."
 LABELS = ("a", "b", "c", "d", "w", "x")
 ASKED = ("A", "A", "AAAA", "TXT", "MX", "NS", "SOA", "CNAME", "DNAME", "DS", "SRV", "NSEC", "NSEC3PARAM", "DNSKEY", "TYPE65280")
 
 CLIENT = """
-import os, socket, sys
-port = int(sys.argv[1])
+import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.connect(("127.0.0.1", port))
-s.settimeout(5)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+s.settimeout(0.05)
+patience = 200  # for the first answer: the server may still be reading its zone
 for line in sys.stdin:
-    s.send(bytes.fromhex(line))
-    print(s.recv(65535).hex(), flush=True)
+    wire = bytes.fromhex(line)
+    while True:
+        try:
+            s.send(wire)
+            answer = s.recv(65535)
+        except (ConnectionRefusedError, TimeoutError):
+            patience -= 1
+            if not patience:
+                sys.exit("no answer to " + line)
+            if patience > 100:
+                import time
+                time.sleep(0.05)
+            continue
+        if answer[:2] == wire[:2]:
+            break
+    s.settimeout(5)
+    patience = 100
+    print(answer.hex(), flush=True)
 """
+
+SERVER = """
+import socket, sys
+from netstack.dns.authority import load
+from netstack.dns.message import decode
+zone = load.read(sys.argv[1], "example.")
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", int(sys.argv[2])))
+while True:
+    wire, client = s.recvfrom(65535)
+    m = decode(wire)
+    q = m.question[0]
+    reply = zone.answer(q.name, q.type, m.edns is not None and m.edns.do).message(q.name, q.type, m.id, m.flags & 0x0100)
+    reply.edns = m.edns
+    s.sendto(reply.encode(), client)
+"""
+
+SIGNERS = {  # program that signs, and its options
+    "ldns-nsec": ("ldns", []),
+    "ldns-nsec3": ("ldns", ["-n", "-s", "abcd", "-t", "3"]),
+    "ldns-opt-out": ("ldns", ["-n", "-p", "-t", "0"]),
+    "bind-nsec": ("bind", []),
+    "bind-nsec3": ("bind", ["-3", "abcd", "-H", "2"]),
+    "bind-opt-out": ("bind", ["-3", "-", "-H", "0", "-A"]),
+}
+
+
+def signed(folder: Path, how: str) -> Path:
+    """`zone` of that folder, signed; a file `anchor` beside it with its key."""
+    program, options = SIGNERS[how]
+
+    def run(*words: str) -> str:
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    if program == "ldns":
+        key = run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", ORIGIN)
+        run("ldns-signzone", *options, "-o", ORIGIN, "-f", "signed", "zone", key)
+    else:
+        key = run("dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", ORIGIN)
+        with (folder / "zone").open("a") as f:
+            f.write((folder / f"{key}.key").read_text())
+        run("dnssec-signzone", "-z", "-P", "-q", *options, "-o", ORIGIN, "-f", "signed", "zone", key)
+    (folder / "anchor").write_text((folder / f"{key}.key").read_text())
+    return folder / "signed"
+
+
+class Namespace(Protocol):
+    prefix: list[str]
 
 
 def random_zone(rng: random.Random, size: int = 40) -> str:
     """A zone file: names that stand below each other, wildcards, aliases of all kinds, cuts with and without DS, glue, and what is
     hidden below cuts and DNAMEs."""
     there: dict[str, set[str]] = {}
-    lines = [f"@ 3600 IN SOA ns1 admin 1 3600 300 3600000 {rng.choice([60, 7200])}", "@ 3600 IN NS ns1", "@ 3600 IN NS ns.other.test."]
-    lines.append("ns1 3600 IN A 192.0.2.53")
+    lines = [f"@ 3600 IN SOA ns1 admin 1 3600 300 3600000 {rng.choice([60, 7200])}"]
+    lines += ["@ 3600 IN NS ns1", "@ 3600 IN NS ns.other.test.", "ns1 3600 IN A 192.0.2.53"]
     there["ns1"] = {"A"}
 
     def label() -> str:
@@ -94,7 +164,7 @@ def random_zone(rng: random.Random, size: int = 40) -> str:
     return f"$ORIGIN {ORIGIN}\n" + "\n".join(kept) + "\n"
 
 
-def questions(rng: random.Random, owners: Sequence[bytes], n: int) -> list[tuple[bytes, int, bool]]:
+def questions(rng: random.Random, owners: Sequence[bytes], n: int) -> list[Asked]:
     """Names that are there, above, below and beside what is there."""
     found = []
     for _ in range(n):
@@ -108,37 +178,104 @@ def questions(rng: random.Random, owners: Sequence[bytes], n: int) -> list[tuple
     return found
 
 
-def query(owner: bytes, kind: int, dnssec: bool) -> bytes:
-    from netstack.dns.edns import Edns
-    from netstack.dns.message import Question
-
-    m = Message(1, 0)
+def query(id: int, owner: bytes, kind: int, dnssec: bool) -> bytes:
+    m = Message(id, 0x0100)
     m.question.append(Question(owner, kind))
-    m.edns = Edns(payload=65000, do=dnssec)
+    m.edns = Edns(65000, do=dnssec)
     return m.encode()
 
 
-def shown(m: Message) -> list[str]:
-    """What is compared: rcode, AA, and each section as a set. Without the zone's own NS set, which nsd adds to what it answers (RFC
-    1034 4.3.2 lets it), and the addresses in it."""
+def ask(netns: Namespace, port: int, questions: Sequence[Asked]) -> list[Message]:
+    """What the server at that port of the namespace says."""
+    wires = "".join(query(i, *question).hex() + "\n" for i, question in enumerate(questions))
+    command = [*netns.prefix, sys.executable, "-c", CLIENT, str(port)]
+    done = subprocess.run(command, input=wires, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return [decode(bytes.fromhex(line)) for line in done.stdout.split()]
+
+
+def shown(m: Message) -> dict[str, set[str]]:
+    """What is compared. Without the zone's own NS set, which nsd adds to what it answers (RFC 1034 4.3.2 lets it), and its
+    addresses."""
     origin, server = name.parse(ORIGIN), name.parse("ns1." + ORIGIN)
-    out = [f"rcode {m.rcode & 15}", f"aa {m.aa}"]
+    out = {"head": {f"rcode {m.rcode & 15}", f"aa {m.aa}"}}
     for section in ("answer", "authority", "additional"):
+        out[section] = set()
         for r in getattr(m, section):
             covered = int.from_bytes(r.rdata[:2], "big") if r.type == Type.RRSIG else r.type
             own = section == "authority" and covered == Type.NS and r.name.lower() == origin
             if not own and not (section == "additional" and r.name.lower() == server):
-                out.append(f"{section} {name.text(r.name).lower()} {r.ttl} {type_text(r.type)} {r.rdata.lower().hex()}")
-    return sorted(set(out))
+                out[section].add(f"{name.text(r.name).lower()} {r.ttl} {type_text(r.type)} {r.rdata.lower().hex()}")
+    return out
+
+
+def aliases(m: Message) -> list[bytes]:
+    return [r.rdata.lower() for r in m.answer if r.type == Type.CNAME]
+
+
+def difference(zone: Zone, asked: Asked, ours: Message, theirs: Message) -> str:
+    """What nsd says otherwise, and is not known to be lawful:
+
+    - nsd makes up addresses in additional sections from wildcards; we don't, since nobody asked for that name;
+    - after a DNAME nsd denies the name before it, not the one behind it: it sends fewer proofs than RFC 4035 3.1.3.2 wants;
+    - when asked for a wildcard itself nsd sends the closest encloser too, which nobody needs (RFC 5155 7.2.3);
+    - under opt-out nsd takes an empty non-terminal without a record for the closest encloser: unbound shows that ours is right;
+    - DNAMEs that make a name grow are followed as far as each pleases.
+    """
+    if len(aliases(ours)) > 6:
+        return ""
+    a, b = shown(ours), shown(theirs)
+    b["additional"] = {r for r in b["additional"] if r in a["additional"] or known(zone, r.split()[0])}
+    renamed = any(r.type == Type.DNAME for r in theirs.answer)
+    wild = any(key.startswith(b"\1*") for key in (asked[0], *aliases(ours)))
+    if (renamed and a["authority"] >= b["authority"]) or (wild and a["authority"] <= b["authority"]):
+        a["authority"] = b["authority"]
+    if a == b:
+        return ""
+    lines = [f"{name.text(asked[0])} {type_text(asked[1])} dnssec={asked[2]}"]
+    for part in a:
+        lines += [f"  ours   {part} {r}" for r in sorted(a[part] - b[part])]
+        lines += [f"  theirs {part} {r}" for r in sorted(b[part] - a[part])]
+    return "\n".join(lines)
+
+
+def known(zone: Zone, owner: str) -> bool:
+    key = name.parse(owner)
+    return any(r.name.lower() == key for r in zone.records())
+
+
+def unproven(zone: Zone, owner: bytes) -> bool:
+    """Does opt-out leave a name between it and the apex without an NSEC3 record?"""
+    chain = zone.chain()
+    origin = name.parse(ORIGIN)
+    names = [r.name.lower() for r in zone.records() if r.type not in (Type.NSEC3, Type.RRSIG)]
+    while owner != origin:
+        there = any(name.under(other, owner) for other in names)
+        if there and not chain.match(owner[: -len(origin)]):
+            return True
+        owner = name.parent(owner)
+    return False
 
 
 @contextlib.contextmanager
-def nsd(netns: object, folder: Path, zone_file: Path, port: int = 5300) -> Iterator[list[str]]:
-    """The command that asks it, for `ask`."""
-    inside = netns.prefix
-    config = folder / "nsd.conf"
-    config.write_text(
-        f"""server:
+def running(netns: Namespace, *words: str) -> Iterator[None]:
+    """A server, until the block ends."""
+    process = subprocess.Popen([*netns.prefix, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT)
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        print((process.communicate()[0] or b"").decode(errors="replace")[-2000:])
+        raise
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def nsd_config(folder: Path, zone_file: Path, port: int) -> str:
+    path = folder / "nsd.conf"
+    path.write_text(f"""
+server:
     ip-address: 127.0.0.1
     port: {port}
     username: ""
@@ -149,30 +286,44 @@ def nsd(netns: object, folder: Path, zone_file: Path, port: int = 5300) -> Itera
     xfrdfile: "{folder}/xfrd.state"
     zonelistfile: "{folder}/zone.list"
     xfrdir: "{folder}"
-    logfile: "{folder}/nsd.log"
     server-count: 1
     ipv4-edns-size: 65000
     minimal-responses: no
     refuse-any: no
-    round-robin: no
     rrl-ratelimit: 0
 remote-control:
     control-enable: no
 zone:
     name: {ORIGIN}
     zonefile: {zone_file}
-"""
-    )
-    process = subprocess.Popen([*inside, "/usr/sbin/nsd", "-d", "-c", str(config)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        time.sleep(0.5)
-        yield [*inside, sys.executable, "-c", CLIENT, str(port)]
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+""")
+    return str(path)
 
 
-def ask(command: list[str], wires: list[bytes]) -> list[Message]:
-    done = subprocess.run(command, input="\n".join(w.hex() for w in wires) + "\n", capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    return [decode(bytes.fromhex(line)) for line in done.stdout.split()]
+def unbound_config(folder: Path, port: int, upstream: int) -> str:
+    path = folder / "unbound.conf"
+    path.write_text(f"""
+server:
+    interface: 127.0.0.1@{port}
+    directory: "{folder}"
+    chroot: ""
+    username: ""
+    pidfile: ""
+    use-syslog: no
+    do-ip6: no
+    do-daemonize: no
+    num-threads: 1
+    edns-buffer-size: 4096
+    max-udp-size: 4096
+    access-control: 127.0.0.0/8 allow
+    do-not-query-localhost: no
+    module-config: "validator iterator"
+    trust-anchor-file: "{folder}/anchor"
+    qname-minimisation: no
+    aggressive-nsec: no
+    minimal-responses: no
+stub-zone:
+    name: {ORIGIN}
+    stub-addr: 127.0.0.1@{upstream}
+""")
+    return str(path)

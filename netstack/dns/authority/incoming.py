@@ -73,6 +73,9 @@ class OverStream:
     serial: int
 
 
+# data that `decode` has found lawful; what it only carries is read once more
+_DECODED = frozenset(map(int, (Type.A, Type.AAAA, Type.NS, Type.CNAME, Type.PTR, Type.MX, Type.SRV)))
+
 Result = Whole | Changes | UpToDate | OverStream
 
 
@@ -235,7 +238,7 @@ class Incoming:
     def _keep(zone: Zone, r: Record) -> None:
         """Twice the same record is one (RFC 5936 2.2)."""
         try:
-            zone.add(r.name, r.type, r.ttl, r.rdata)
+            zone.take(r.name, r.type, r.ttl, r.rdata, sure=r.type in _DECODED)
         except UsageError as error:
             raise TransferError(f"the zone can't be: {error}") from None
 

@@ -1,7 +1,7 @@
 cimport cython
 
 
-@cython.locals(o=Py_ssize_t, start=Py_ssize_t, op=int, layout=bytes, out=bytearray)
+@cython.locals(o=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, op=int, layout=bytes, out=bytearray)
 cpdef bytes canonical(int type, bytes rdata)
 
 

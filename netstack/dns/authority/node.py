@@ -11,18 +11,22 @@ _NAMES_IN: dict[int, bytes] = {  # where names stand in data: a number skips so 
 
 
 def canonical(type: int, rdata: bytes) -> bytes:
-    """`rdata` with small letters in its names: records are the same where these are (RFC 2136 1.1, RFC 4034 6.2)."""
+    """`rdata` with small letters in its names: records are the same where these are (RFC 2136 1.1, RFC 4034 6.2). Data that is not
+    laid out as its type says, which nobody has checked for types of old, is itself."""
     layout = _NAMES_IN.get(type)
     if layout is None:
         return rdata
     o = 0
+    end = len(rdata)
     out = bytearray(rdata)
     for op in layout:
         start = o
         if op == _N:
-            while rdata[o]:
+            while o < end and rdata[o]:
                 o += rdata[o] + 1
             o += 1
+            if o > end:
+                return rdata
             out[start:o] = rdata[start:o].lower()
         else:
             o += op

@@ -13,11 +13,9 @@ from .. import name as names
 from .. import rdata
 from ..edns import ExtendedError
 from ..message import Record
-from ..numbers import Rcode, Type, type_number, type_text
+from ..numbers import Ede, Rcode, Type, type_number, type_text
 from ..resolve.job import Outcome
 from .errors import LookupTimedOut, NameNotFound, NoData, ServerFailure, Unanswerable
-
-SILENT = (22, 23)  # extended errors of nobody reached (RFC 8914 4.23, 4.24)
 
 
 @frozen
@@ -87,8 +85,10 @@ def answer(outcome: Outcome) -> Answer:
     name, type = names.text(question.name), type_text(question.type)
     if outcome.error is not None:
         code, text = outcome.error
-        if code in SILENT:
-            raise LookupTimedOut(f"nobody could be asked for {type} of {name}: {text}", outcome)
+        if code == Ede.NO_REACHABLE_AUTHORITY:
+            raise LookupTimedOut(f"nobody said anything about {type} of {name}: {text}", outcome)
+        if code == Ede.NETWORK_ERROR:
+            raise ServerFailure(f"nobody could be asked for {type} of {name}: {text}", outcome)
         raise ServerFailure(f"no server could say {type} of {name}: {ExtendedError(code, text)}", outcome)
     if outcome.rcode == Rcode.NXDOMAIN:
         raise NameNotFound(f"there is no name {_end(outcome)}", outcome)

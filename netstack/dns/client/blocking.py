@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import UsageError, WireError
+from ...errors import WireError
 from ...instant import SECOND
 from ..message import Question
 from ..resolve.forward import Forwarder
@@ -34,13 +34,12 @@ class BlockingResolver:
         self._finder: Finder | None = None
 
     def seek(self, resolver: Resolver[Any, Any], question: Question) -> Outcome:
-        """As the `resolver` would. Raises UsageError where that has a finder that can't be had twice."""
+        """As the `resolver` would, which has a Forwarder."""
         with self._lock:
             resolver.refresh(self._clock())
             if self._finder is None or self._of is not resolver.finder:
                 self._of = resolver.finder
-                if not isinstance(self._of, Forwarder):
-                    raise UsageError(f"threads can't ask a {type(self._of).__name__}: give dns= the addresses of servers")
+                assert isinstance(self._of, Forwarder)
                 self._finder = self._of.twin()
             found = self._finder.seek(question, self._clock())
         return found if isinstance(found, Outcome) else self._run(found)
@@ -106,8 +105,7 @@ class BlockingResolver:
                     return step
 
     def _by_stream(self, job: Job, send: SendStream) -> Step:
-        if send.server.tls is not None:
-            return self._failed(job, OSError(errno.EPROTONOSUPPORT, "threads ask without TLS, and this server is asked with it"))
+        assert send.server.tls is None  # of those the loop asks
         address, port = send.server.address, send.server.port
         try:
             sock = self._make(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)

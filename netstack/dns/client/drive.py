@@ -16,7 +16,7 @@ from ...runtime.waits import Waits, waits_here
 from ...signatures import Address, Datagrams, DatagramStack, StreamStack
 from ..resolve.job import Job, Outcome, Settled, Step
 from ..resolve.query import SendDatagram, SendStream
-from .pipes import Lost, Pipes
+from .pipes import Lost, Pipes, said
 
 D_co = TypeVar("D_co", bound=DatagramStack, covariant=True)
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
@@ -78,13 +78,13 @@ class Driver(Generic[D_co, S_co]):
         try:
             port = await self._port(job, send.source, (send.server.address, send.server.port))
         except OSError as error:
-            return job.failed(waits.now(), _said(error)) or await self._nothing(job)
+            return job.failed(waits.now(), said(error)) or await self._nothing(job)
         try:
             number = port.local_address[1]
             try:
                 await port.send(send.data)
             except OSError as error:
-                step = job.failed(waits.now(), _said(error))
+                step = job.failed(waits.now(), said(error))
                 if step is not None:
                     return step
             while True:
@@ -96,7 +96,7 @@ class Driver(Generic[D_co, S_co]):
                 except TimedOut:
                     step = job.expired(_late(job, waits.now()))
                 except OSError as error:  # of a connected port: the quoted datagram was ours
-                    step = job.failed(waits.now(), _said(error))
+                    step = job.failed(waits.now(), said(error))
                 if step is not None:
                     return step
         finally:
@@ -152,7 +152,3 @@ def _left(job: Job, now: int) -> Duration:
 def _late(job: Job, now: int) -> int:
     """A timer fires at its deadline or after it, whatever the clock's last digit says."""
     return now if job.deadline is None else max(now, job.deadline)
-
-
-def _said(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__

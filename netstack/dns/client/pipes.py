@@ -138,7 +138,9 @@ class Pipe:
             await self._read(self._stream)
         except TimedOut:
             why = "no connection in time" if self._stream is None else "the stream is silent"
-        except (OSError, WireError, ClosedError) as error:
+        except OSError as error:
+            why = said(error)
+        except (WireError, ClosedError) as error:
             why = str(error)
         finally:
             self._end(why)
@@ -253,6 +255,11 @@ class Pipes(Generic[S_co]):
             pipe.close()
         for pipe in pipes:
             await pipe.join()
+
+
+def said(error: OSError) -> str:
+    """Its words, without its number."""
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _key(server: Upstream) -> tuple[str, int, str | None]:

@@ -297,7 +297,7 @@ class Cache:
             return None
         table.move_to_end(key)
         if left <= 0:
-            return Found(entry, min(self.config.stale_ttl, entry.ttl), True, False, entry.rests > now)
+            return Found(entry, self.config.stale_ttl, True, False, entry.rests > now)
         refresh = False
         if not entry.prefetching and entry.kind == Kind.RECORDS and left < entry.ttl * SECOND * self.config.prefetch:
             entry.prefetching = refresh = True  # one caller is told, once

@@ -19,8 +19,8 @@ from .siphash import SipHash
 
 
 class Cookies:
-    """`secret`: 16 octets, with which cookies are made. `also`: others whose cookies are good. `required`: UDP queries of clients that
-    do cookies are answered with BADCOOKIE until theirs is good (RFC 7873 5.2.3).
+    """`secret`: 16 octets, with which cookies are made. `also`: others whose cookies are good. `required`: UDP queries of clients
+    that do cookies are answered with BADCOOKIE until theirs is good (RFC 7873 5.2.3).
 
     A core knows no date: `set_clock` says how far it is ahead of `now`, and may say so again.
     """
@@ -52,7 +52,8 @@ class Cookies:
         self._ahead = unix - now
 
     def judge(self, b: bytearray, o: int, n: int, high: int, low: int, six: bool, now: int) -> int:
-        """What the `n` octets of cookie at `o` of `b` are: STRANGER, or KNOWN where they are good. `option` is then what the answer has to carry.
+        """What the `n` octets of cookie at `o` of `b` are: STRANGER, or KNOWN where they are good. `option` is then what the
+        answer has to carry.
 
         The client's address is `low` of IPv4, `high` and `low`, 64 bits each, of IPv6 (`six`).
         """

@@ -30,7 +30,7 @@ from ..authority.access import NOBODY, Access
 from ..authority.zone import Zone
 from ..authority.zones import Zones
 from ..edns import Edns
-from ..message import Message, Question, Record
+from ..message import Message, Question
 from ..mib import ServerMib
 from ..numbers import Class, Ede, Opcode, Option, Rcode, Type, type_text
 from ..packed import Packed
@@ -42,7 +42,7 @@ from .cookies import Cookies
 from .handlers import Answer, Handler, message_of
 from .later import Case, Flight, Later, Send
 from .limiter import Limiter, kind_of
-from .lookup import alias_end, look_up
+from .lookup import alias_end, chaos, look_up
 from .orders import Orders
 from .replies import EDE_INVALID_QUERY_TYPE, Replies, error_of
 from .shelf import Shelf
@@ -54,8 +54,6 @@ Answers = Iterable[bytes]
 
 KINDS = 256  # of failures that are logged once each: a callback that makes up its errors can't fill the log
 NXNAME = 128  # RFC 9824: stands in proofs, and can't be asked for
-_VERSION = (names.parse("version.bind"), names.parse("version.server"))
-_IDENTITY = (names.parse("id.server"), names.parse("hostname.bind"))
 
 
 class Desk:
@@ -238,19 +236,11 @@ class Desk:
         return self.common
 
     def _chaos(self, case: Case) -> bytes:
-        """Who are you, in the class where that is asked (RFC 4892)."""
-        ask, config = self.ask, self.config
-        key = ask.key[:-4]
-        text = config.version if key in _VERSION else config.identity if key in _IDENTITY else ""
-        if ask.rclass != Class.CH or not text:
-            self.mib.AuthQryRej += 1
-            return self.replies.refuse(case, Rcode.REFUSED, extra=error_of(Ede.NOT_AUTHORITATIVE, "class IN is served here"))
-        m = Message(0, dc.QR | dc.AA)
-        m.question.append(Question(ask.name, ask.type, ask.rclass))
-        if ask.type in (Type.TXT, Type.ANY):
-            said = text.encode()[:255]
-            m.answer.append(Record(ask.name, Type.TXT, Class.CH, 0, bytes((len(said),)) + said))
-        return self.replies.packed(case, Packed(m.encode()))
+        m = chaos(self.ask, self.config)
+        if m is not None:
+            return self.replies.packed(case, Packed(m.encode()))
+        self.mib.AuthQryRej += 1
+        return self.replies.refuse(case, Rcode.REFUSED, extra=error_of(Ede.NOT_AUTHORITATIVE, "class IN is served here"))
 
     # -- callbacks ------------------------------------------------------------------------------------------------------------
 

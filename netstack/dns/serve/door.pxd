@@ -1,4 +1,5 @@
 cimport cython
+cimport netstack.const as const
 cimport netstack.raw as raw
 from netstack.cores cimport DatagramUser, Frame
 from netstack.dns.serve.quick cimport Quick
@@ -8,6 +9,7 @@ from netstack.udp.core cimport UdpPort
 cdef class Door(DatagramUser):
     cdef readonly Quick quick
     cdef public object desk
+    cdef readonly unsigned long long asked
     cdef public UdpPort port
     @cython.locals(q=Quick, n=Py_ssize_t)
     cdef void datagram(self, Frame f, int sport, long long now) except *

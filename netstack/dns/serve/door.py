@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ... import raw
+from ... import const, raw
 from ...cores import DatagramUser, Frame
 from ...errors import NetstackError
 from ...udp.core import UdpPort
@@ -13,13 +13,14 @@ Desk = Callable[[bytes, int, int, int], bytes | None]  # a message, its sender, 
 
 class Door(DatagramUser):
     """The user of `port`, which is set when it is bound. What `quick` hands on goes to `desk`, inside the turn: it must not wait.
-    It answers, now or later, by `port.send`."""
+    It answers, now or later, by `port.send`, from `asked`: the address that the datagram was sent to, during the call, or 0."""
 
-    __slots__ = ("desk", "port", "quick")
+    __slots__ = ("asked", "desk", "port", "quick")
 
     def __init__(self, quick: Quick, desk: Desk) -> None:
         self.quick = quick
         self.desk = desk
+        self.asked = 0
         self.port: UdpPort = None  # type: ignore[assignment]  # set before anything can come in
 
     def datagram(self, f: Frame, sport: int, now: int) -> None:
@@ -34,6 +35,7 @@ class Door(DatagramUser):
             except NetstackError:
                 q.mib.OutFailed += 1
         elif n < 0:
+            self.asked = f.dst if f.cast == const.UNICAST else 0
             said = self.desk(raw.take(f.buf, f.off, f.end - f.off), f.src, sport, now)
             q.changed()
             if said is not None:

@@ -1,10 +1,10 @@
 """Answers for names that are not there, all names of one length below one that is.
 
-A flood of random names must neither fill the table nor take the long way for each. But what is said of them is the same: a name that
-isn't there is denied, or made from a wildcard, or referred to other servers, by its closest encloser, the longest name above it that
-is there (RFC 4592 3.3.1). The answers to two such names differ in their question alone, and in where pointers lead, which depends on
-its length. So an answer is kept for each length of name, below an encloser where it was seen that names are asked for which aren't
-there.
+A flood of random names must neither fill the table nor take the long way for each. But what is said of them is the same: a name
+that isn't there is denied, or made from a wildcard, or referred to other servers, by its closest encloser, the longest name above
+it that is there (RFC 4592 3.3.1). The answers to two such names differ in their question alone, and in where pointers lead, which
+depends on its length. So an answer is kept for each length of name, below an encloser where it was seen that names are asked for
+which aren't there.
 
 What must not be so answered:
 
@@ -34,8 +34,8 @@ _SIGNED = (dc.DNSKEY, dc.NSEC, dc.NSEC3PARAM)  # what a signed zone has at its a
 
 
 class Encloser:
-    """One name that is there. `avoid`: names below it, with one label more, that its answers have something to do with. `odd`: names
-    below it are rewritten, or its answers have data that isn't known here."""
+    """One name that is there. `avoid`: names below it, with one label more, that its answers have something to do with. `odd`:
+    names below it are rewritten, or its answers have data that isn't known here."""
 
     __slots__ = ("answers", "avoid", "cut", "odd", "signed", "tree", "version", "zone")
 
@@ -84,7 +84,7 @@ class Enclosers:
             o += size + 1
             e = self.table.get(key[o:n])
         kept: Kept | None = e.answers.get(ask.type << 8 | n)
-        if kept is None or ask.do and e.signed or ask.rclass != dc.IN or e.version != e.zone.version:
+        if kept is None or (ask.do and e.signed) or ask.rclass != dc.IN or e.version != e.zone.version:
             return None
         if e.tree.find(key[at : n - e.cut]) or key[at:n] in e.avoid:
             return None
@@ -159,8 +159,8 @@ def hosts_of(origins: list[bytes]) -> set[bytes]:
 
 
 def related(ask: Ask, packed: Packed, encloser: bytes) -> set[bytes] | None:
-    """The children of `encloser` towards the names that are compressed in `packed`, but for the question's; None where that can't be
-    said."""
+    """The children of `encloser` towards the names that are compressed in `packed`, but for the question's; None where that can't
+    be said."""
     head = bytes(4) + b"\0\1" + b"".join(count.to_bytes(2, "big") for count in (packed.an, packed.ns, packed.ar))
     m = messages.decode(head + bytes(ask.buf[12 : ask.end]) + packed.body)
     asked = ask.key[:-4]

@@ -5,9 +5,9 @@ An account is an instant, up to which all that was asked for is paid: each respo
 to one second beyond `now` a response is sent; what lies further is over the rate, is dropped or truncated, and moves the instant
 all the same, as far as the window: who goes on is not served again after a second. That is BIND's balance of credits, told in time.
 
-Accounts are found by a hash of network, kind and question, with a key: nobody can choose whose account he shares. They stand in sets
-of four, where the one that is paid for the shortest time makes room: a flood of forged sources can't push out an account that is in
-debt. No object is made for one.
+Accounts are found by a hash of network, kind and question, with a key: nobody can choose whose account he shares. They stand in
+sets of four, where the one that is paid for the shortest time makes room: a flood of forged sources can't push out an account
+that is in debt. No object is made for one.
 """
 
 import ipaddress
@@ -21,8 +21,8 @@ from .siphash import SipHash
 
 
 class Limiter:
-    """Judges responses, just before they are sent. `over` counts those over their rate, `dropped` and `slipped` what became of them;
-    with `log_only` both stay 0."""
+    """Judges responses, just before they are sent. `over` counts those over their rate, `dropped` and `slipped` what became of
+    them; with `log_only` both stay 0."""
 
     __slots__ = (
         "_accounts", "_costs", "_exempt", "_hash", "_high", "_log_only", "_low", "_sets", "_slip", "_window", "dropped", "over",

@@ -1,16 +1,35 @@
-"""What the zones of a server say together: an alias may lead from one to another, and ANY may have all."""
+"""What the zones of a server say together: an alias may lead from one to another, and ANY may have all. And what the server says of
+itself."""
 
 from __future__ import annotations
 
+from .. import const as dc
 from .. import name as names
 from ..ask import Ask
 from ..authority.zone import Reply, Zone
 from ..authority.zones import Zones
-from ..message import Record
+from ..message import Message, Question, Record
 from ..numbers import Class, Type
+from .config import DnsConfig
 
 MOST_ZONES = 8  # that one chain of aliases may lead through: each is a look-up, and zones are written by others
+_VERSION = (names.parse("version.bind"), names.parse("version.server"))
+_IDENTITY = (names.parse("id.server"), names.parse("hostname.bind"))
 _EVERY_TYPE = sorted({int(t) for t in Type} - {int(Type.OPT), int(Type.RRSIG), *range(249, 256)})
+
+
+def chaos(ask: Ask, config: DnsConfig) -> Message | None:
+    """Who are you, in the class where that is asked (RFC 4892): as far as `config` says it."""
+    key = ask.key[:-4]
+    text = config.version if key in _VERSION else config.identity if key in _IDENTITY else ""
+    if ask.rclass != Class.CH or not text:
+        return None
+    m = Message(0, dc.QR | dc.AA)
+    m.question.append(Question(ask.name, ask.type, ask.rclass))
+    if ask.type in (Type.TXT, Type.ANY):
+        said = text.encode()[:255]
+        m.answer.append(Record(ask.name, Type.TXT, Class.CH, 0, bytes((len(said),)) + said))
+    return m
 
 
 def look_up(zones: Zones, zone: Zone, ask: Ask, every: bool = False) -> tuple[Reply, bytes | None]:

@@ -37,10 +37,11 @@ def mount(opened: Datagrams, quick: Quick, take: Take) -> bool:
 def _on_our_udp(opened: Any, port: UdpPort, quick: Quick, take: Take) -> None:
     def hand_on(wire: bytes, address: int, sport: int, now: int) -> bytes | None:
         client = Client(ip4_text(address), sport)
+        asked = door.asked
 
         def reply(data: bytes) -> None:
             try:
-                opened.send_nowait(data, client[:2])  # perhaps long after this turn
+                opened.answer_nowait(data, address, sport, asked)  # perhaps long after this turn
             except (OSError, NetstackError):
                 quick.mib.OutFailed += 1
 

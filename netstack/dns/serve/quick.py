@@ -15,7 +15,7 @@ from .cookies import Cookies
 from .enclosers import Enclosers
 from .limiter import Limiter
 from .mib import DoorMib
-from .shelf import Shelf
+from .shelf import Kept, Shelf, kept_for
 
 HAND_ON = -1  # `Quick.turn`: somebody else has to look at it
 SILENCE = 0
@@ -44,8 +44,8 @@ class Filler(Protocol):
         """All of them."""
 
     def fill(self, ask: Ask) -> tuple[Packed, Versioned] | None:
-        """What answers `ask`, and all others with its key and DO, whoever sends them, until the version of the zone beside it moves, or
-        that of `zones`; None where there is no such answer."""
+        """What answers `ask`, and all others with its key and DO, whoever sends them, until the version of the zone beside it
+        moves, or that of `zones`; None where there is no such answer."""
 
 
 class Quick:
@@ -76,8 +76,8 @@ class Quick:
         self._checked = -1
 
     def changed(self) -> None:
-        """Zones may have come or gone within this instant. (Whether they have is looked at once in each; whether the zone of an answer
-        has changed, each time.)"""
+        """Zones may have come or gone within this instant. (Whether they have is looked at once in each; whether the zone of an
+        answer has changed, each time.)"""
         self._checked = -1
 
     def turn(self, data: "bytes | bytearray | memoryview", o: int, n: int, high: int, low: int, six: bool, now: int) -> int:
@@ -114,6 +114,7 @@ class Quick:
                 m.Fills += 1
             else:
                 packed = kept.plain
+                assert packed is not None  # an encloser's answers have both
                 m.Alike += 1
         else:
             m.Hits += 1

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
+from ...counters import Group
 from ...errors import AddressInUse, ClosedError, TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration
 from ...runtime.waits import Spawned, Waits, Work, waits_here
@@ -142,6 +143,26 @@ class DnsServer(Generic[D_co, S_co]):
     def mib(self) -> ServerMib:
         return self.desk.mib
 
+    def groups(self) -> dict[str, Group]:
+        """The counters: of the desk, of the short way, of what the finder asks and remembers, of copies."""
+        finder = self.desk.common.finder
+        found = {
+            "Server": self.desk.mib,
+            "Door": self.quick.mib,
+            "Finder": getattr(finder, "mib", None),
+            "Cache": getattr(getattr(finder, "cache", None), "mib", None),
+            "Copies": None if self._copies is None else self._copies.mib,
+        }
+        return {name: mib for name, mib in found.items() if isinstance(mib, Group)}
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """`{"Server": {"QryUDP": 12, …}, …}`; the names in "Server" are those of BIND's statistics, where it has one."""
+        return {name: group.snapshot() for name, group in self.groups().items()}
+
+    def meanings(self) -> dict[str, dict[str, str]]:
+        """What each counter counts."""
+        return {name: dict(group.MEANING) for name, group in self.groups().items()}
+
     def answer(self, pattern: str) -> Callable[[H], H]:
         """Decorates a callback: it is asked for names of `pattern` before the zones are. `svc.example.` is that name alone,
         `*.svc.example.` all below it, `*.` every name."""
@@ -169,11 +190,10 @@ class DnsServer(Generic[D_co, S_co]):
         """Keep a copy of the zone `name`, and serve it as soon as it is there; `options` are those of `Secondaries.keep`. From a
         task. Raises UsageError."""
         if self._copies is None:
-            self._copies = Secondaries(self._datagrams, self._streams, self.zones, waits=self._waits, wall=self._wall)
-            self.desk.orders.noticed.append(self._copies.noticed)
-        copy = self._copies.keep(name, primaries, changed=self.changed, **options)
-        self.desk.orders.secondaries[copy.origin] = copy
-        return copy
+            self._copies = Secondaries(
+                self._datagrams, self._streams, self.zones, orders=self.desk.orders, waits=self._waits, wall=self._wall
+            )
+        return self._copies.keep(name, primaries, changed=self.changed, **options)
 
     def notify(self, *targets: Target) -> None:
         """Tell these when a zone has changed: by an update, by a transfer, or by somebody who says so (`changed`)."""

@@ -2,9 +2,9 @@
 
 What strangers ask fills it, so it is bounded, in octets and in answers, and a flood of questions that nobody asks twice (random
 names under a wildcard) must not push out what is asked all the time. So what is new stands on trial, first in, first out, in a
-tenth of the room. What was asked for again by the end of its trial moves to the rest, where the hand of a clock goes round: asked for
-since the last time, it stays for another round. That is S3-FIFO without its ghosts (Yang et al., 2023). To look up
-writes one flag.
+tenth of the room. What was asked for again by the end of its trial moves to the rest, where the hand of a clock goes round: asked
+for since the last time, it stays for another round. That is S3-FIFO without its ghosts (Yang et al., 2023). To look up writes one
+flag.
 
 Answers that say that a name is not there never leave their trial: there is no end of such names.
 """
@@ -18,12 +18,12 @@ from ..packed import Packed
 from .limiter import kind_of
 
 OVERHEAD = 500  # octets that one answer takes beside its own: objects, its place in table and queue
-MOVES = 16  # the longest way of the hand for one new answer: a table where all was used must not make one query wait for a whole round
+MOVES = 16  # the longest way of the hand for one new answer: where all was used, one query must not wait for a whole round
 
 
 class Kept:
-    """The answers to one question: `plain`, and `secure` for who asks with DO. `kind` of the answer and `question`, for the limiter.
-    What it says holds while `zone` has that `version`."""
+    """The answers to one question: `plain`, and `secure` for who asks with DO. `kind` of the answer and `question`, for the
+    limiter. What it says holds while `zone` has that `version`."""
 
     __slots__ = ("cost", "key", "kind", "plain", "question", "secure", "trial", "used", "version", "zone")
 

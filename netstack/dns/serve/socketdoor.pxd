@@ -17,4 +17,5 @@ cdef class SocketDoor:
     cpdef void on_readable(self) except *
     @cython.locals(size="long long", o=Py_ssize_t, q=Quick, high="unsigned long long", low="unsigned long long", six=bint, n=Py_ssize_t)
     cdef int take(self, Py_ssize_t i, long long now) except -1
+    cdef object peer(self, Py_ssize_t i)
     cpdef void send(self, bytes data, object address) except *

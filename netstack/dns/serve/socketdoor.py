@@ -16,13 +16,20 @@ from ... import raw
 from ...errors import UsageError
 from . import sysio
 from .quick import Quick
-from .sysio import get_name
+from .sysio import get_control, get_name
 
 Desk = Callable[[bytes, Any, int], bytes | None]  # a message, its sender as sockets have it, now; the answer, if it is there
 
 
+class Peer(tuple[Any, ...]):
+    """A client's address as sockets have it. `asked`: which of ours it asked, as ancillary data: the answer comes from there."""
+
+    asked: list[tuple[int, int, bytes]]
+
+
 class SocketDoor:
-    """`sock` is bound and doesn't block. What `quick` hands on goes to `desk`, which must not wait; it answers, now or later, by `send`."""
+    """`sock` is bound and doesn't block. What `quick` hands on goes to `desk`, which must not wait; it answers, now or later, by
+    `send`."""
 
     __slots__ = ("_clock", "_controls", "_fd", "_names", "_out", "_out_slot", "_room", "_sizes", "desk", "quick", "sock")
 
@@ -40,10 +47,11 @@ class SocketDoor:
         self._names = bytearray(sysio.BATCH * sysio.NAME)
         self._controls = bytearray(sysio.BATCH * sysio.CONTROL)
         self._sizes = bytearray(sysio.BATCH * 8)
-        if sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_PKTINFO", 8), 1)  # has a name since Python 3.13
+        if sock.getsockname()[0] in ("0.0.0.0", "::"):  # of several addresses, the one that was asked has to answer
+            if sock.family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_PKTINFO", 8), 1)  # has a name since Python 3.13
 
     def on_readable(self) -> None:
         """Answer one batch. The loop comes back for more, so that other work gets its turn."""
@@ -81,19 +89,19 @@ class SocketDoor:
                 six = False
         n = q.turn(self._room, sysio.SLOT * i, size, high, low, six, now)
         if n < 0:
-            said = self.desk(raw.take(self._room, sysio.SLOT * i, size), get_name(self._names, o), now)
+            said = self.desk(raw.take(self._room, sysio.SLOT * i, size), self.peer(i), now)
             q.changed()
             if said is None:
                 return 0
             n = len(said)
             if n > self._out_slot:
-                self.send(said, get_name(self._names, o))
+                self.send(said, self.peer(i))
                 return 0
             raw.fill(self._out, i * self._out_slot, said, 0, n)
             raw.p32(self._sizes, 8 * i, n)
             return 1
         if n > self._out_slot:
-            self.send(raw.take(q.ask.buf, 0, n), get_name(self._names, o))
+            self.send(raw.take(q.ask.buf, 0, n), self.peer(i))
             return 0
         if n == 0:
             return 0
@@ -101,9 +109,16 @@ class SocketDoor:
         raw.p32(self._sizes, 8 * i, n)
         return 1
 
+    def peer(self, i: int) -> Peer:
+        """Who sent the datagram in slot `i`."""
+        found = Peer(get_name(self._names, sysio.NAME * i))
+        found.asked = get_control(self._controls, sysio.CONTROL * i, raw.g32(self._sizes, 8 * i + 4))
+        return found
+
     def send(self, data: bytes, address: Any) -> None:
-        """One message. What the kernel doesn't take is lost, as datagrams are."""
+        """One message, to an address that `desk` was given, or any other. What the kernel doesn't take is lost, as datagrams
+        are."""
         try:
-            self.sock.sendto(data, address)
+            self.sock.sendmsg([data], getattr(address, "asked", ()), 0, tuple(address))
         except OSError:
             self.quick.mib.OutFailed += 1

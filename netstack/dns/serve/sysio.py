@@ -3,8 +3,9 @@
 Python has no recvmmsg and no sendmmsg; without the compiled build it is a call for each. Nothing here raises for what the kernel
 says, and the GIL stays held: the socket never blocks.
 
-`room` has a slot for each datagram, and so have `names` for addresses (`struct sockaddr`, NAME octets), `controls` for the address that
-it was sent to (IP_PKTINFO, CONTROL octets), and `sizes`, two big-endian words: of the datagram, and of the control message.
+`room` has a slot for each datagram, and so have `names` for addresses (`struct sockaddr`, NAME octets), `controls` for the
+address that it was sent to (IP_PKTINFO, CONTROL octets), and `sizes`, two big-endian words: of the datagram, and of the control
+message.
 """
 
 import socket
@@ -19,11 +20,14 @@ NAME = 28
 CONTROL = 64
 TOO_LONG = 0xFFFFFFFF  # instead of the size of a datagram that is longer than its slot
 
+_CONTROL = struct.Struct("=Qii")  # `struct cmsghdr` where pointers have 64 bits
 _LEVEL4 = (socket.IPPROTO_IP, getattr(socket, "IP_PKTINFO", 8))
 _LEVEL6 = (socket.IPPROTO_IPV6, getattr(socket, "IPV6_PKTINFO", 50))
 
 
-def receive(sock: socket.socket, fd: int, room: bytearray, slot: int, names: bytearray, controls: bytearray, sizes: bytearray) -> int:
+def receive(
+    sock: socket.socket, fd: int, room: bytearray, slot: int, names: bytearray, controls: bytearray, sizes: bytearray
+) -> int:
     """At most BATCH datagrams that wait: how many."""
     n = 0
     while n < BATCH:
@@ -42,8 +46,8 @@ def receive(sock: socket.socket, fd: int, room: bytearray, slot: int, names: byt
 def send(
     sock: socket.socket, fd: int, out: bytearray, slot: int, names: bytearray, controls: bytearray, sizes: bytearray, n: int
 ) -> int:
-    """What stands in the first `n` slots of `out`, where `sizes` has a size, to where the datagrams in the same slots came from, from
-    the addresses that they were sent to. How many the kernel did not take."""
+    """What stands in the first `n` slots of `out`, where `sizes` has a size, to where the datagrams in the same slots came from,
+    from the addresses that they were sent to. How many the kernel did not take."""
     failed = 0
     for i in range(n):
         size = raw.g32(sizes, 8 * i)
@@ -79,17 +83,16 @@ def get_name(names: bytearray, o: int) -> "tuple[str, int] | tuple[str, int, int
 def put_control(controls: bytearray, o: int, ancillary: "list[tuple[int, int, bytes]]") -> int:
     for level, kind, data in ancillary:
         if (level, kind) in (_LEVEL4, _LEVEL6):
-            head = struct.pack("=Nii" if sys.maxsize < 2**32 else "=Qii", len(data) + 16, level, kind)
-            raw.pbytes(controls, o, head + data)
-            return len(head) + len(data)
+            raw.pbytes(controls, o, _CONTROL.pack(16 + len(data), level, kind) + data)
+            return 16 + len(data)
     return 0
 
 
 def get_control(controls: bytearray, o: int, n: int) -> "list[tuple[int, int, bytes]]":
     if n == 0:
         return []
-    level, kind = struct.unpack_from("=ii", controls, o + 8)
-    data = bytes(controls[o + 16 : o + n])
+    size, level, kind = _CONTROL.unpack_from(controls, o)
+    data = bytes(controls[o + 16 : o + size])
     # the way back is routed anew: only the address counts, not the device
     data = data[:16] + bytes(4) if (level, kind) == _LEVEL6 else bytes(4) + data[4:]
     return [(level, kind, data)]

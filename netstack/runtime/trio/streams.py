@@ -380,6 +380,11 @@ class TrioUdpSocket:
             if not waited:
                 await trio.lowlevel.cancel_shielded_checkpoint()
 
+    def answer_nowait(self, data: bytes, address: int, port: int, source: int) -> None:
+        """Send one datagram from one of our addresses; 0: the one that leads there. Raises as `send_nowait`."""
+        self.port.send(data, address, port, self._crank.now(), source=source)
+        self._crank.rearm()
+
     def send_nowait(self, data: bytes, address: Address | None = None) -> None:
         """Send one datagram. Raises Unreachable, MessageTooLong, ResourceClosed, UsageError."""
         port = self.port

@@ -1,4 +1,5 @@
-"""The zone that all DNS servers of a row serve, and what they are asked: drawn with one seed, so that they are the same in each run."""
+"""The zone that all DNS servers of a row serve, and what they are asked: drawn with one seed, so that they are the same in each
+run."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ def complaint(capsys, *words):
         (["demo", "--net", "224.0.0.0/24"], "has no addresses for hosts: give a private one"),
         (["demo", "--net", "127.0.0.0/24"], "has no addresses for hosts"),
         (["ping", "nohost", "--netif", "tap:x"], "'nohost' is neither an IPv4 address nor a host that is known"),
+        (["ping", "x.example", "--netif", "loopback:", "--dns", "dns.example"], "'dns.example' is not an address"),
         (["ping", "10.0.0.1", "--netif", "tap:x", "--address", "10.0.0.2"], "no prefix length: write the network too"),
         (["serve", "--netif", "tap:x?host=10.0.0.1&address=10.0.0.2/24"], "10.0.0.1 has no prefix length"),
     ],
@@ -43,6 +44,13 @@ def test_a_mistake_is_answered_with_one_sentence_and_status_2(capsys, words, sai
     assert said in err
     assert err.startswith("netstack")
     assert err.count("\n") == 1
+
+
+def test_ping_takes_a_name_of_a_hosts_file(capsys, tmp_path):
+    (tmp_path / "hosts").write_text("127.0.0.1 seven.example\n")
+    assert main(["ping", "seven.example", "-c", "1", "--netif", "loopback:", "--hosts", str(tmp_path / "hosts")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("PING seven.example (127.0.0.1) 56(84) bytes of data.\n64 bytes from 127.0.0.1: icmp_seq=1 time=")
 
 
 @pytest.mark.parametrize("command", ["ping 10.0.0.1", "serve", "smallservers"])

@@ -1,4 +1,4 @@
-"""DNS over TLS (RFC 7858, RFC 8310): one stream for many, padded, and nothing in the clear when the certificate is somebody else's."""
+"""DNS over TLS (RFC 7858, RFC 8310): one stream for many, padded, and no question to who shows somebody else's certificate."""
 
 import sys
 from pathlib import Path
@@ -51,12 +51,11 @@ def test_a_server_that_shows_another_name_gets_no_question(on):
         async with world("client", "server", delay=5 * MS) as (client, server):
             says = await served(server)
             async with Resolver(client, client, ["tls://10.0.0.2#other.example"], tls=client_context()) as resolver:
-                with pytest.raises(OSError, match=r"www\.example"):
+                with pytest.raises(ServerFailure, match="certificate"):
                     await resolver.resolve("www.example")
             async with Resolver(client, client, ["tls://10.0.0.2"], tls=client_context(trust="theirs")) as resolver:
-                with pytest.raises(OSError, match=r"www\.example") as caught:
+                with pytest.raises(ServerFailure, match="certificate"):
                     await resolver.resolve("www.example")
-                assert not isinstance(caught.value, ServerFailure)
             assert says.asked == []
             await says.aclose()
 

@@ -317,3 +317,41 @@ def test_a_forwarder_without_servers_is_a_mistake():
         Forwarder("10.0.0.1", random.Random(1))
     only = Forwarder([], random.Random(1), domains={"corp.example.": ["10.0.0.1"]})
     assert only.seek(WWW, T).error[0] == Ede.NO_REACHABLE_AUTHORITY
+
+
+def test_whatever_servers_say_a_job_goes_on_or_ends(seed):
+    """Answers with octets changed, cut and repeated, aliases and denials among them."""
+    rng = random.Random(f"{seed}/forward")
+    sets = [
+        (GOOD,),
+        (record("www.example.", "CNAME", "b.example."), record("b.example.", "A", "192.0.2.1")),
+        (record("www.example.", "CNAME", "far.test."),),
+        (record("example.", "DNAME", "test."), record("www.example.", "CNAME", "www.test.")),
+        (),
+    ]
+    f = forwarder("10.0.0.1", cache=Cache(CacheConfig(limit=1 << 16, stale_for=60)))
+    ended = 0
+    for i in range(1500):
+        now = T + i * SECOND
+        job = f.seek(WWW, now, fresh=True)
+        step = job.start(now)
+        for _ in range(40):
+            if isinstance(step, Settled):
+                break
+            q = decode(step.data)
+            m = response(q, *rng.choice(sets), rcode=rng.choice((0, 0, 0, 2, 3, 5)), authority=rng.choice(((), (SOA,))))
+            data = bytearray(m.encode())
+            for _ in range(rng.randrange(4)):
+                data[rng.randrange(2, len(data))] = rng.getrandbits(8)
+            data = bytes(data[: rng.randrange(len(data))] if rng.random() < 0.1 else data)
+            if isinstance(step, SendStream):
+                did = job.message(now, data)
+            else:
+                did = job.datagram(now, data, step.server.address, 53, step.source)
+            while did is None:
+                now = job.deadline
+                did = job.expired(now)
+            step = did
+        assert isinstance(step, Settled)
+        ended += 1
+    assert ended == 1500 and f.cache.octets <= 1 << 16

@@ -28,7 +28,10 @@ def v6(text):
     return number >> 64, number & (1 << 64) - 1, True
 
 
-def ask(judge, n, client=v4("192.0.2.7"), *, kind=dc.RESPONSES, question=1, start=0, every=0):
+HERE = v4("192.0.2.7")
+
+
+def ask(judge, n, client=HERE, *, kind=dc.RESPONSES, question=1, start=0, every=0):
     """Verdicts of `n` responses, counted: (sent, dropped, slipped)."""
     found = Counter(judge.judge(kind, question, *client, start + i * every) for i in range(n))
     return found[dc.SEND], found[dc.DROP], found[dc.SLIP]
@@ -121,7 +124,9 @@ def test_without_rates_everything_is_sent():
     assert ask(limiter(), 1000) == (1000, 0, 0)
 
 
-@pytest.mark.parametrize("wrong", [{"responses": -1}, {"slip": 11}, {"ipv4_prefix": 33}, {"ipv6_prefix": 65}, {"window": Duration(1)}])
+@pytest.mark.parametrize(
+    "wrong", [{"responses": -1}, {"slip": 11}, {"ipv4_prefix": 33}, {"ipv6_prefix": 65}, {"window": Duration(1)}]
+)
 def test_what_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError):
         RateLimits(**wrong)

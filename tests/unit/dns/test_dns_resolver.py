@@ -16,6 +16,7 @@ from netstack.dns.numbers import Ede, Rcode, Type
 from netstack.dns.rdata import MX, A
 from netstack.dns.resolve.cache import CacheConfig
 from netstack.dns.resolve.forward import ForwardConfig
+from netstack.dns.stream import frame
 from netstack.errors import ClosedError, UsageError, WireError
 
 pytestmark = pytest.mark.parametrize("on", RUNTIMES, ids=lambda on: on.name)
@@ -299,3 +300,37 @@ def test_all_errors_are_of_one_tree(on):
     for kind in (NameNotFound, NoData, ServerFailure, LookupTimedOut):
         assert issubclass(kind, ResolutionError) and issubclass(kind, socket.gaierror)
     assert issubclass(LookupTimedOut, TimeoutError)
+
+
+def test_answers_to_questions_that_nobody_asked_find_nobody(on):
+    """A hostile server answers questions that nobody asked, and cuts messages as it likes."""
+
+    async def test(on):
+        async with world("client", "server") as (client, server):
+
+            async def hostile(stream):
+                asked = await stream.receive()
+                honest = zone(decode(asked[2:]), True).encode()
+                noise = b"".join(frame(i.to_bytes(2, "big") + honest[2:]) for i in range(200) if i != asked[2] << 8 | asked[3])
+                data = noise + frame(honest)
+                for o in range(0, len(data), 1000):
+                    await stream.send_all(data[o : o + 1000])
+                await stream.receive()
+
+            listener = await server.serve_streams(hostile, 53)
+            async with Resolver(client, client, ["tcp://10.0.0.2"]) as resolver:
+                assert len(await resolver.resolve("www.example")) == 2
+            await listener.aclose()
+
+            async def torn(stream):
+                await stream.receive()
+                await stream.send_all(b"\0\3abc")
+                await stream.receive()
+
+            listener = await server.serve_streams(torn, 53)
+            async with Resolver(client, client, ["tcp://10.0.0.2"]) as resolver:
+                with pytest.raises(ServerFailure, match="12"):
+                    await resolver.resolve("www.example")
+            await listener.aclose()
+
+    on.run(test)

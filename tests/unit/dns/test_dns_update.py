@@ -294,6 +294,18 @@ def test_records_of_unknown_types_are_data_like_any_other():
     assert values(zone, "www", 65280) == [b"\3"]
 
 
+@pytest.mark.parametrize("type", [3, 8, 14, 21, 26, 36, 47])
+def test_data_of_old_types_that_is_not_laid_out_as_they_say_is_data_too(type):
+    for value in (b"", b"\0", b"\0\1\5x", b"\x3f", b"\0" * 9 + b"\5"):
+        m = Message(9, 0x2800)
+        m.question.append(Question(ORIGIN, SOA))
+        m.answer.append(rr("www", type, value))
+        m.authority.append(rr("www", type, value, ttl=60))
+        assert update.apply(make(), m) in (FORMERR, NXRRSET)
+        m.answer.clear()
+        assert update.apply(make(), m) in (FORMERR, OK)
+
+
 def test_signatures_can_be_brought_along_and_taken_away():
     zone = make()
     signature = A.to_bytes(2, "big") + bytes([13, 2]) + bytes(12) + bytes(2) + ORIGIN + b"sig"

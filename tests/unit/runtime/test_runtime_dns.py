@@ -341,6 +341,31 @@ def test_threads_ask_too(tmp_path):
     asyncio.run(main())
 
 
+def test_threads_leave_servers_behind_tls_to_the_loop():
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tls"))
+    from tls_world import client_context, server_context
+
+    from netstack.testing.wire import Wire
+
+    wire = Wire()
+
+    async def main():
+        async with (
+            netstack.open(wire.port("server"), addresses=["10.0.0.2/24"]) as server,
+            netstack.open(wire.port("client"), addresses=["10.0.0.1/24"]) as client,
+        ):
+            says = await Says(zone).start(server, 853, netstack.Tls(server, server=server_context()))
+            client.dns = Resolver(client, client, ["tls://10.0.0.2"], tls=client_context())
+            found = await asyncio.to_thread(client.blocking.getaddrinfo, "web.example", 80, socket.AF_INET, socket.SOCK_STREAM)
+            assert addresses(found) == ["10.0.0.2"] and says.streams == 1
+            with pytest.raises(UsageError, match="loop"):
+                client.blocking.getaddrinfo("mail.corp.example", 80)  # in the loop's own thread nobody could answer
+            await client.dns.aclose()
+            await says.aclose()
+
+    asyncio.run(main())
+
+
 def test_open_takes_servers_and_files(tmp_path):
     hosts = tmp_path / "hosts"
     hosts.write_text("10.0.0.7 seven.example  # a comment\n")
