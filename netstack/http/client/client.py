@@ -36,8 +36,7 @@ from .response import ClientResponse
 from .url import Url, parse
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
+    from ...tls.contexts import ClientContext
     from ...tls.stack import Tls
     from .cookies import CookieJar
 
@@ -66,7 +65,7 @@ class HttpClient(Generic[S_co]):
         resolver: Resolver | None = None,
         *,
         config: HttpClientConfig = HttpClientConfig(),  # noqa: B008 (frozen)
-        context: SSLContext | None = None,
+        context: ClientContext | None = None,
         proxy: str | Proxy | Callable[[Url], str | Proxy | None] | None = None,
         protocols: Protocols = "auto",
         headers: HeadersLike = (),
