@@ -160,6 +160,7 @@ if __name__ == "__main__":
                 "hypothesis>=6.100,<7",
                 "scapy>=2.5,<3",
                 "h11>=0.14,<0.17",
+                "h2>=4.1,<5",
                 "dnspython>=2.4,<3",
                 "zeroconf>=0.130,<1",
                 "trustme>=1.1,<2",
@@ -168,6 +169,7 @@ if __name__ == "__main__":
                 "httpx>=0.27,<0.29",
                 "uvloop>=0.19,<1",
             ],
+            "http2": ["h2>=4.1,<5"],
             "dns": ["dnspython>=2.4,<3"],
             "trio": ["trio>=0.25,<0.40"],
             "compat": [  # other people's programs, run unchanged: tests/compat

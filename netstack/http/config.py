@@ -1,9 +1,11 @@
 """The bounds and time-outs of connections, of servers and of clients. Each stops something: the reason stands beside the number."""
 
 from attrs import field, frozen
-from attrs.validators import ge, optional
+from attrs.validators import ge, le, optional
 
 from ..instant import NANOSECOND, SECOND, Duration
+
+MAX_WINDOW = (1 << 31) - 1  # RFC 9113 6.9.1
 
 
 @frozen
@@ -32,10 +34,54 @@ class HttpLimits:
 
 
 @frozen
+class Http2Limits:
+    """What a stranger may make grow, or make us do, over one connection of HTTP/2 (RFC 9113 10.5).
+
+    A rate is a bucket of `…_burst` tokens that fills by `…_rate` in a second. Who empties one, or exceeds a bound that no honest
+    peer comes near, is sent GOAWAY with ENHANCE_YOUR_CALM.
+    """
+
+    # streams that are open, or whose application still works though the client has reset them (MadeYouReset, CVE-2025-8671).
+    # RFC 9113 6.5.2 wants 100 at least; more are answered REFUSED_STREAM
+    concurrent_streams: int = field(default=100, validator=ge(1))
+    # streams that ended before their response was whole, by the client's RST_STREAM or by one that it made us send: rapid reset
+    # (CVE-2023-44487). A browser that leaves a page cancels what is open, which is less than two hundred at once
+    reset_burst: int = field(default=200, validator=ge(1))
+    reset_rate: int = field(default=20, validator=ge(1))
+    # PING, SETTINGS, PRIORITY, WINDOW_UPDATE, frames of unknown types, empty DATA, DATA that tiny windows force us to cut small
+    # (CVE-2019-9511, 9512, 9515, 9518). Requests and the data that we send earn tokens, since they bring WINDOW_UPDATEs with them
+    control_burst: int = field(default=1000, validator=ge(1))
+    control_rate: int = field(default=100, validator=ge(1))
+    # answers to PING, SETTINGS and faults that wait because the peer doesn't read (CVE-2019-9512, 9515)
+    queued_answers: int = field(default=1000, validator=ge(1))
+    # of one header block: CONTINUATION has no end of its own (CVE-2024-27316). A block of our limit needs two or three
+    continuations: int = field(default=8, validator=ge(1))
+    # bytes of a header block as it came; and of what it unpacks to, 32 more for each field as RFC 9113 6.5.2 counts: HPACK makes
+    # 4 KiB of one byte (CVE-2016-6581). Beyond `HttpLimits.header_section` and up to here the answer is 431
+    header_block: int = field(default=65536, validator=ge(4096))
+    # of a request body, or response body, that nobody has read yet. Before our SETTINGS arrive the peer counts on 65535
+    stream_window: int = field(default=65535, validator=[ge(65535), le(MAX_WINDOW)])
+    # of all streams together, beyond what is queued: it only has to keep the pipe full, since what is received is given back at
+    # once, and a stream that nobody reads stops at its own window
+    connection_window: int = field(default=1 << 20, validator=[ge(65535), le(MAX_WINDOW)])
+    # of a stream's response that waits for a window, before `Exchange.send` waits as well
+    send_queue: int = field(default=65536, validator=ge(1))
+    # DATA made at once, from all streams in turn: what one stream may get ahead of another, and what a control frame waits for
+    send_batch: int = field(default=131072, validator=ge(16384))
+    # a peer that doesn't acknowledge our SETTINGS isn't bound by them (RFC 9113 6.5.3)
+    settings_timeout: Duration = field(default=Duration(10 * SECOND), validator=ge(NANOSECOND))
+    # between the GOAWAY that announces the end and the one that says which request was the last: a round trip (RFC 9113 6.8)
+    goaway_timeout: Duration = field(default=Duration(SECOND), validator=ge(NANOSECOND))
+    # bounds what one connection may leak; clients of HTTP/2 keep one for hours, so more than `HttpConfig.requests`
+    requests: int = field(default=1_000_000, validator=ge(1))
+
+
+@frozen
 class HttpConfig:
     """How one connection behaves."""
 
     limits: HttpLimits = HttpLimits()
+    http2: Http2Limits = Http2Limits()
     # from the first byte of a request to the end of its header section, whatever trickles in meanwhile: slow loris. 408
     header_timeout: Duration = field(default=Duration(15 * SECOND), validator=ge(NANOSECOND))
     # a body must bring `body_progress` bytes in each such period that we spend waiting for it: slow POST (R-U-Dead-Yet). 408

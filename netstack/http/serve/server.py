@@ -14,7 +14,7 @@ It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks 
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ...errors import TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
@@ -28,6 +28,9 @@ from .application import handler_application
 from .exchange import Application, Lifespan
 from .message import Handler
 from .session import Environment, Session
+
+if TYPE_CHECKING:
+    from .session2 import Session2
 
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
 
@@ -68,7 +71,7 @@ class HttpServer(Generic[S_co]):
         self._date = b""
         self._lifespan = application if isinstance(application, Lifespan) else None
         self._listeners: list[StreamListener] = []
-        self._sessions: set[Session] = set()
+        self._sessions: set[Session | Session2] = set()
         self._closing_at: Instant | None = None
         self.mib = HttpMib()
         self._application = application
@@ -154,7 +157,19 @@ class HttpServer(Generic[S_co]):
         self.mib.Connections += 1
         assert self._environment is not None
         secured = hasattr(stream, "selected_alpn_protocol")  # as streams under TLS have it
-        session = Session(stream, self._environment, "https" if secured else "http")
+        scheme = "https" if secured else "http"
+        data = b""
+        if getattr(stream, "selected_alpn_protocol", None) != "h2":
+            session = Session(stream, self._environment, scheme)
+            await self._run(session)
+            if not session.preface:
+                return
+            data = session.preface
+        from .session2 import Session2  # only who is asked for HTTP/2 loads the library
+
+        await self._run(Session2(stream, self._environment, scheme, data))
+
+    async def _run(self, session: "Session | Session2") -> None:
         self._sessions.add(session)
         try:
             await session.run()

@@ -11,6 +11,7 @@ while it does: then that task goes on receiving, for the session, which waits fo
 import logging
 from collections import deque
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from attrs import frozen
 
@@ -34,6 +35,11 @@ RECEIVE = 65536  # asked of the stream at once
 BLOCK = 262144  # given to the stream at once: under one time-out
 JOIN = 16384  # up to here, copying a piece behind the head costs less than a segment of its own
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4: who knows that we speak HTTP/2 begins with it
+
+
+def http2_available() -> bool:
+    """The library is installed; this loads nothing."""
+    return find_spec("h2") is not None
 
 
 @frozen
@@ -161,7 +167,8 @@ class Session:
     def _take(self, data: bytes) -> None:
         conn = self.conn
         if not conn.requests and data[:3] == b"PRI" and PREFACE.startswith(data[: len(PREFACE)]) and len(data) >= 16:
-            self.preface = data
+            if http2_available():
+                self.preface = data
         self._events.extend(conn.receive_data(data, self.env.clock()))
 
     async def _wait_for_other(self) -> None:
