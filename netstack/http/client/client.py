@@ -241,15 +241,17 @@ class HttpClient(Generic[S_co]):
                     self._watcher.reused(connection)
                 exchange = await connection.request(request, deadline)
             except ConnectionLost as error:
-                pool.remove(slot)
-                # RFC 9110 9.2.2: who repeats what isn't idempotent does it twice. And a new connection that breaks is no accident
-                if not (reused and error.unanswered and attempts and request.repeatable):
+                pool.release(slot)
+                # RFC 9110 9.2.2: who repeats what isn't idempotent does it twice, unless the server says that it did nothing. And a
+                # new connection that breaks is no accident
+                untouched = error.unprocessed and request.content.replayable
+                if not attempts or not (untouched or (reused and error.unanswered and request.repeatable)):
                     raise
                 attempts -= 1
                 pool.forget(key)
                 continue
             except BaseException:
-                pool.remove(slot)
+                pool.release(slot)
                 raise
             exchange.on_over = _releasing(pool, slot)  # type: ignore[attr-defined]
             if exchange.head.status == 417 and request.expect and request.content.replayable:
