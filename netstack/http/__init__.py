@@ -4,12 +4,14 @@ Pure, bytes in and events out:
 
     events config date headers target refused conditional       the words, the bounds, preconditions and ranges
     h1/     state reader chunks writer connection               HTTP/1.1: bytes to events and back, turns, deadlines
+    ws/     config handshake deflate guard engine               WebSocket: the opening, frames to messages, over wsproto
 
 Faces, which wait:
 
     serve/      message session server files        requests and responses, one connection served, the server, a folder
+                websocket                           WebSockets of ASGI and of handlers; ws/{socket,client} the other end
     client/     client pool response redirects      a client: connections kept, streamed both ways, TLS, proxies
-    dashboard/  page                                the page about the stack
+    dashboard/  page live trials netstatus           the stack at work, shown by itself
 
 HTTP/2, WebSocket and ASGI have their places beside these: `events` are theirs too, `serve/session` is where a stream
 learns which protocol it speaks. Names come lazily, so that a pure room costs no face.
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from .config import HttpClientLimits as HttpClientLimits
     from .config import HttpConfig as HttpConfig
     from .config import HttpLimits as HttpLimits
-    from .dashboard.page import DemoPage as DemoPage
+    from .dashboard.netstatus import NetStatus as NetStatus
+    from .dashboard.page import Dashboard as Dashboard
     from .h1.clientconnection import ClientConnection as ClientConnection
     from .h1.connection import ServerConnection as ServerConnection
     from .headers import Headers as Headers
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
     from .serve.message import Request as Request
     from .serve.message import Response as Response
     from .serve.server import HttpServer as HttpServer
+    from .serve.websocket import ServerWebSocket as ServerWebSocket
+    from .ws.client import connect_websocket as connect_websocket
+    from .ws.config import WsConfig as WsConfig
+    from .ws.errors import WebSocketClosed as WebSocketClosed
 
 _WHERE = {
     "HttpClient": "client.client",
@@ -56,8 +63,13 @@ _WHERE = {
     "Request": "serve.message",
     "Response": "serve.message",
     "HttpMib": "mib",
-    "DemoPage": "dashboard.page",
+    "Dashboard": "dashboard.page",
+    "NetStatus": "dashboard.netstatus",
     "HttpServer": "serve.server",
+    "ServerWebSocket": "serve.websocket",
+    "WebSocketClosed": "ws.errors",
+    "WsConfig": "ws.config",
+    "connect_websocket": "ws.client",
 }
 __all__ = list(_WHERE)
 

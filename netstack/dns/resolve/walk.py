@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 AT_ONCE = 6  # servers that one query knows: it goes on to the next by itself
 PRIME_AGAIN = 60 * SECOND  # after the root's servers could not be had
 PRIME_PATIENCE = 2 * SECOND
+LOST = 4  # queries more than two for each server: where there is but one, and the way to it is bad
 SHORT_ATTEMPTS = 3  # of a name cut short, before the whole one is tried
 
 
@@ -241,7 +242,7 @@ class Walk:
             self.why = int(Ede.OTHER), "it takes too long" if now >= self.ends else "more queries than one question may cause"
             self._give_up(now)
             return None
-        left = min(config.queries - self.sent, config.zone_queries - errand.sent, 2 * len(servers) + 2)
+        left = min(config.queries - self.sent, config.zone_queries - errand.sent, 2 * len(servers) + LOST)
         patience = self.ends - now
         if errand.is_minimised:
             left = min(left, SHORT_ATTEMPTS)

@@ -16,4 +16,5 @@ cdef class Writer:
     @cython.locals(parts=list, told=bytes, name=bytes, value=bytes, line=bytes)
     cpdef bytes ask(self, str method, str target, object fields, object length)
     cpdef object body(self, object data)
+    cpdef tuple span(self, object count)
     cpdef bytes finish(self, object trailers=*)

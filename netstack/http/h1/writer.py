@@ -190,6 +190,18 @@ class Writer:
             self._left -= len(data)
         return data
 
+    def span(self, count: int) -> tuple[bytes, bytes]:
+        """What goes before and behind `count` bytes of the body that somebody else sends. As `body`."""
+        if self.silent or not count:
+            return b"", b""
+        if self._chunked:
+            return b"%x\r\n" % count, b"\r\n"
+        if self._left is not None:
+            if count > self._left:
+                raise UsageError(f"the body goes {count - self._left} bytes beyond the Content-Length that was announced")
+            self._left -= count
+        return b"", b""
+
     def finish(self, trailers: RawFields = ()) -> bytes:
         """The end of the body. `trailers` go with chunks, and are dropped where there are none (RFC 9110 6.5.1). Raises UsageError
         when announced bytes are missing: only closing the stream can tell the client."""

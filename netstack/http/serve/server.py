@@ -12,13 +12,15 @@
 It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks may be arguments.
 """
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ...errors import TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
-from ...runtime.waits import Waits, waits_here
+from ...runtime.waits import AsyncioWaits, Waits, waits_here
 from ...signatures import Address, Stream, StreamListener, StreamStack
 from ..config import HttpConfig
 from ..date import format_date
@@ -31,6 +33,7 @@ from .session import Environment, Session
 
 if TYPE_CHECKING:
     from .session2 import Session2
+    from .websocket import WebSocketHandler
 
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
 
@@ -39,7 +42,8 @@ _POLL = Duration(20 * MILLISECOND)  # between looks at what is still in flight w
 
 
 class HttpServer(Generic[S_co]):
-    """Serves `handler`, or an `application` such as `Asgi(app)`, on every port that `listen` opens.
+    """Serves `handler`, or an `application` such as `Asgi(app)`, on every port that `listen` opens. `websocket` is a handler for
+    those who ask for a WebSocket (websocket.py; wsproto must be installed).
 
     `access` is called with each response that is over (accesslog.py). Clocks are the runtime's unless they are given: `clock` in
     nanoseconds that never go back, `wall` in seconds since 1970, for Date, `sleep` what `aclose` waits with.
@@ -51,6 +55,7 @@ class HttpServer(Generic[S_co]):
         handler: Handler | None = None,
         *,
         application: Application | None = None,
+        websocket: WebSocketHandler | None = None,
         config: HttpConfig = HttpConfig(),  # noqa: B008 (frozen)
         access: Access | None = None,
         clock: Callable[[], int] | None = None,
@@ -58,11 +63,16 @@ class HttpServer(Generic[S_co]):
         sleep: Callable[[Duration], Awaitable[None]] | None = None,
     ) -> None:
         if application is None:
-            if handler is None:
+            if handler is None and websocket is None:
                 raise UsageError("what shall be served? Give a handler, or application=")
-            application = handler_application(handler)
-        elif handler is not None:
+            application = None if handler is None else handler_application(handler)
+        elif handler is not None or websocket is not None:
             raise UsageError("a server has a handler or an application, not both")
+        if websocket is not None:
+            from .websocket import websocket_application
+
+            application = websocket_application(websocket, application)
+        assert application is not None
         self._stack = stack
         self._waits: Waits | None = None
         self._given_clock, self._wall = clock, wall
@@ -94,7 +104,10 @@ class HttpServer(Generic[S_co]):
 
     @property
     def _clock(self) -> Callable[[], Instant]:
-        return cast(Callable[[], Instant], self._given_clock or self._waits_here().now)
+        if self._given_clock is None:
+            waits = self._waits_here()
+            self._given_clock = waits.clock() if isinstance(waits, AsyncioWaits) else waits.now
+        return cast(Callable[[], Instant], self._given_clock)
 
     def _waits_here(self) -> Waits:
         if self._waits is None:
