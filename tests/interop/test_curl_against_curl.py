@@ -26,7 +26,8 @@ http {{
   gzip on; gzip_types text/plain; gzip_min_length 1;
   client_max_body_size 1m;
   server {{
-    listen 127.0.0.1:8080; listen 127.0.0.1:8443 ssl; ssl_certificate {tmp}/cert.pem; ssl_certificate_key {tmp}/cert.pem;
+    listen 127.0.0.1:8080; listen 127.0.0.1:8083 http2; listen 127.0.0.1:8443 ssl http2;
+    ssl_certificate {tmp}/cert.pem; ssl_certificate_key {tmp}/cert.pem;
     root {tmp}/www;
     location = /old {{ return 301 /a.txt; }}
     location = /loop {{ return 302 /loop; }}
@@ -73,7 +74,8 @@ asyncio.run(main())
 
 def run(netns, folder, *command):
     """Bytes, from a command in the folder."""
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'backends'}"}
+    env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    env |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'backends'}"}
     return subprocess.run(
         [*netns.prefix, *command], capture_output=True, timeout=30, check=False, cwd=folder, env=env, stdin=subprocess.DEVNULL
     )
@@ -124,6 +126,11 @@ TABLE = [
     (f"--resolve nowhere.example:{NGINX}:127.0.0.1 http://nowhere.example:{NGINX}/a.txt", True, 0),
     (f"-k {T}/a.txt", True, 0),
     (f"--cacert ca.pem {T}/a.txt", True, 0),
+    (f"-i --cacert ca.pem {T}/a.txt", "heads", 0),
+    (f"-i --http1.1 --cacert ca.pem {T}/a.txt", "heads", 0),
+    (f"--cacert ca.pem {T}/big {T}/a.txt", True, 0),
+    ("-i --http2-prior-knowledge http://127.0.0.1:8083/a.txt", "heads", 0),
+    (f"--http2-prior-knowledge {OWN}/x -d @www/a.txt", True, 0),
     (f"--cacert ca.pem --resolve other.example:{TLS}:127.0.0.1 https://other.example:{TLS}/a.txt", False, 60),
     (f"{T}/a.txt", False, 60),
     (f"--cacert none.pem {T}/a.txt", False, 77),
