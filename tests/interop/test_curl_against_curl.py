@@ -26,7 +26,7 @@ http {{
   gzip on; gzip_types text/plain; gzip_min_length 1;
   client_max_body_size 1m;
   server {{
-    listen 127.0.0.1:8080; listen 127.0.0.1:8083 http2; listen 127.0.0.1:8443 ssl http2;
+    listen 8080; listen 127.0.0.1:8083 http2; listen 127.0.0.1:8443 ssl http2;
     ssl_certificate {tmp}/cert.pem; ssl_certificate_key {tmp}/cert.pem;
     root {tmp}/www;
     location = /old {{ return 301 /a.txt; }}
@@ -217,3 +217,15 @@ def test_what_is_told_looks_like_curls(netns, servers):
     for mark in ("*   Trying 127.0.0.1:8080...", "* Connected to 127.0.0.1 (127.0.0.1) port 8080 (#0)"):
         assert mark in theirs
         assert mark in ours
+
+
+@pytest.mark.needs_tap
+def test_it_fetches_through_a_stack_of_its_own_and_through_loss(netns, servers):
+    tap = ["--net", "tap:nst0?host=10.79.0.1/24&address=10.79.0.2/24"]
+    ours = [sys.executable, "-m", "netstack", "curl", "-sS", *tap]
+    whole = (servers / "www/big").read_bytes()
+    assert run(netns, servers, *ours, f"http://10.79.0.1:{NGINX}/big").stdout == whole
+    assert run(netns, servers, *ours, "--fault", "loss=0.02,seed=7", f"http://10.79.0.1:{NGINX}/big").stdout == whole
+    assert run(netns, servers, *ours, f"http://10.79.0.1:{NGINX + 70}/").returncode == 7
+    late = run(netns, servers, *ours, "--connect-timeout", "0.5", "http://10.79.0.77/")
+    assert late.returncode in (7, 28), late.stderr

@@ -253,7 +253,7 @@ class HttpClient(Generic[S_co]):
             except BaseException:
                 pool.release(slot)
                 raise
-            exchange.on_over = _releasing(pool, slot)  # type: ignore[attr-defined]
+            exchange.on_over = _releasing(pool, slot)
             if exchange.head.status == 417 and request.expect and request.content.replayable:
                 await exchange.aclose()  # RFC 9110 10.1.1: repeat it without
                 request = evolve(request, expect=False)
