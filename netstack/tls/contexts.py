@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from ..errors import UsageError
+
+ClientContext: TypeAlias = ssl.SSLContext
 
 
 def client_context(

@@ -36,8 +36,7 @@ from .response import ClientResponse
 from .url import Url, parse
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
+    from ...tls.contexts import ClientContext
     from ...tls.stack import Tls
     from .cookies import CookieJar
 
@@ -66,7 +65,7 @@ class HttpClient(Generic[S_co]):
         resolver: Resolver | None = None,
         *,
         config: HttpClientConfig = HttpClientConfig(),  # noqa: B008 (frozen)
-        context: SSLContext | None = None,
+        context: ClientContext | None = None,
         proxy: str | Proxy | Callable[[Url], str | Proxy | None] | None = None,
         protocols: Protocols = "auto",
         headers: HeadersLike = (),
@@ -242,17 +241,19 @@ class HttpClient(Generic[S_co]):
                     self._watcher.reused(connection)
                 exchange = await connection.request(request, deadline)
             except ConnectionLost as error:
-                pool.remove(slot)
-                # RFC 9110 9.2.2: who repeats what isn't idempotent does it twice. And a new connection that breaks is no accident
-                if not (reused and error.unanswered and attempts and request.repeatable):
+                pool.release(slot)
+                # RFC 9110 9.2.2: who repeats what isn't idempotent does it twice, unless the server says that it did nothing. And a
+                # new connection that breaks is no accident
+                untouched = error.unprocessed and request.content.replayable
+                if not attempts or not (untouched or (reused and error.unanswered and request.repeatable)):
                     raise
                 attempts -= 1
                 pool.forget(key)
                 continue
             except BaseException:
-                pool.remove(slot)
+                pool.release(slot)
                 raise
-            exchange.on_over = _releasing(pool, slot)  # type: ignore[attr-defined]
+            exchange.on_over = _releasing(pool, slot)
             if exchange.head.status == 417 and request.expect and request.content.replayable:
                 await exchange.aclose()  # RFC 9110 10.1.1: repeat it without
                 request = evolve(request, expect=False)

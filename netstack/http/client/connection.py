@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ...errors import TimedOut
@@ -16,6 +17,9 @@ from .request import Outgoing
 
 class Exchange(Protocol):
     """One request and its response, whose head is here."""
+
+    on_over: Callable[[], None]
+    """Called once, when the connection needs it no more. The client's to set."""
 
     @property
     def head(self) -> ReplyHead: ...

@@ -53,6 +53,7 @@ class FetchTimedOut(FetchError, TimedOut):
 class ConnectionLost(FetchError, BrokenError):
     number = errno.ECONNRESET
     unanswered = False  # no byte of an answer had come: the server may not have seen the request at all
+    unprocessed = False  # the server says itself that it has done nothing with it (RFC 9113 8.7)
     received = 0  # bytes of the body that came before
 
 

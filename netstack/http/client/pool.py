@@ -80,6 +80,8 @@ class Pool:
     async def _reuse(self, key: Hashable) -> Slot | None:
         while True:
             slots = self._slots.get(key, ())
+            for gone in [slot for slot in slots if not slot.using and slot.connection is not None and not slot.connection.usable]:
+                self.remove(gone)
             free = [
                 slot
                 for slot in slots
