@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from .._build import build_info
 from ..instant import MILLISECOND, Duration
 
@@ -58,7 +59,8 @@ async def dashboard_server(net: "Net", port: int) -> AsyncIterator[None]:
     from ..http.dashboard.page import Dashboard
 
     groups: dict[str, Group] = {}
-    async with http_server(net, port, Dashboard(NetStatus(net, groups), clock=net.now)) as server:
+    status = NetStatus(net, groups, {"build": about_build(), "version": __version__})
+    async with http_server(net, port, Dashboard(status, clock=net.now)) as server:
         groups["Http"] = server.mib
         yield
 

@@ -2,7 +2,7 @@
 
 import { colours, Lines, Sequence } from "./draw.js";
 import { Table } from "./table.js";
-import { bytes, count, el, GROUPS, list, rate, REASONS, say, time, uptime } from "./words.js";
+import { bytes, count, el, GROUPS, list, rate, REASONS, say, spread, time, uptime } from "./words.js";
 
 const $ = id => document.getElementById(id);
 const SILENCE = 6000; // ms without a word: the stack is gone, whatever the browser believes
@@ -68,8 +68,8 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dres
 
 // -- the charts -----------------------------------------------------------------------------------------------------------------
 
-const throughput = new Lines($("throughput"), { lines: [[1, "sent", false, true], [2, "got", false, true]], text: v => rate(v), least: 1250 });
-const trips = new Lines($("rtt"), { lines: [[1, "sent"], [4, "win", true]], band: [2, 3], text: v => time(v), least: 10_000 });
+const throughput = new Lines($("throughput"), { lines: [[1, "sent", false, true], [2, "got", false, true]], text: v => v ? rate(v) : "0", least: 1250 });
+const trips = new Lines($("rtt"), { lines: [[1, "sent"], [4, "win", true]], band: [2, 3], text: v => v ? time(v) : "0", least: 10_000 });
 const sequence = new Sequence($("sequence"), $("readout"));
 const charts = [throughput, trips, sequence];
 
@@ -147,7 +147,7 @@ function variables(row) {
     ["ssthresh", "ssthresh", limit, "Below it cwnd doubles each round trip, above it grows slowly"],
     ["flight", "In flight", bytes(row.in_flight), "Sent, and not cumulatively acknowledged"],
     ["lost", "Held lost", bytes(row.lost), "In flight, believed lost, and not yet sent again", row.lost > 0],
-    ["srtt", "Round trip", row.srtt > 0 ? `${time(row.srtt)} ± ${time(row.rttvar)}` : "–", "srtt ± rttvar (RFC 6298)"],
+    ["srtt", "Round trip", spread(row.srtt, row.rttvar), "srtt ± rttvar (RFC 6298)"],
     ["min", "Least round trip", time(row.min_rtt), "The least of the last minutes: the length of the way"],
     ["rto", "Time-out", row.backoff ? `${time(row.rto)} (×${2 ** row.backoff})` : time(row.rto), "RTO: how long silence is borne before something is sent again", row.backoff > 0],
     ["snd_wnd", "Peer’s window", bytes(row.snd_wnd), "What the peer lets us send", row.snd_wnd === 0],
@@ -222,6 +222,7 @@ function tick(now) {
   live("live");
   const seconds = ticked ? (now.up - ticked) / 1000 : 0;
   ticked = now.up;
+  if (now.pages) for (const each of now.pages) table.mine.add(each);
   const rows = now.rows.map(values => Object.fromEntries(columns.map((name, i) => [name, values[i]])));
   table.update(rows, seconds);
   if (now.about) { about = now.about; device(); }
@@ -256,7 +257,7 @@ function device() {
   const facts = [
     ["Device", about.netif], ["Link address", about.mac || "none: bare IP packets"], ["MTU", `${about.mtu} bytes`],
     ["Offloads", (about.offloads ?? []).join(", ") || "none"], ["Addresses", (about.addresses ?? []).join(", ")],
-    ["Congestion control", about.congestion], ["netstack", `${about.version}, ${about.build}`],
+    ["Congestion control", about.congestion], ["netstack", [about.version, about.build].filter(Boolean).join(", ")],
   ];
   $("device").replaceChildren(...facts.flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, value ?? "")]));
 }

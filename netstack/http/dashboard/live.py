@@ -23,6 +23,7 @@ SHARE = 20  # a stream works at most one twentieth of the time, however much the
 ROWS = 200  # connections in a table: a stranger can open thousands
 STREAMS = 16  # at once, two for a page: who opens more keeps the stack busy with telling of itself
 FRAMES = 4000  # looked at between two waits: 10 ms, when a connection is picked and the ring is full
+PAGES = 64  # connections of browsers that are remembered: six for each that has the page open
 RETRY = 1000  # ms until a browser connects again
 
 COLUMNS = (
@@ -38,6 +39,7 @@ class Live:
 
     def __init__(self, status: Status) -> None:
         self.status = status
+        self.pages: dict[str, None] = {}  # whose connections carried the page itself: they are not the traffic one came to see
         self.ring = Ring(14 if status.ethernet else 0)
         self.streams = 0
         self.watching = False
@@ -56,6 +58,13 @@ class Live:
             self.status.watch(None)
             self.watching = False
             self.ring.clear()
+
+    def carried(self, client: str) -> None:
+        """`client` has asked for a part of the page."""
+        self.pages.pop(client, None)
+        self.pages[client] = None
+        if len(self.pages) > PAGES:
+            del self.pages[next(iter(self.pages))]
 
     def check(self) -> None:
         """Raises HttpError when too many look."""
@@ -86,6 +95,7 @@ class Live:
                     ("about", status.about()),
                     ("neighbours", status.neighbours()),
                     ("routes", status.routes()),
+                    ("pages", list(self.pages)),
                     ("listeners", status.listeners()),
                     ("kept", {"bytes": self.ring.size, "frames": self.ring.end - self.ring.first, "short": self.ring.short}),
                 ):

@@ -6,8 +6,7 @@ from typing import Any
 
 import attrs
 
-from ... import __version__, const
-from ..._build import build_info
+from ... import const
 from ...adapters import Observer
 from ...address import Cidr, Ip4, ip4_text
 from ...counters import Group
@@ -25,15 +24,16 @@ MINUTE = 60_000_000_000
 
 
 class NetStatus:
-    """`more`: groups of counters beside the stack's own, those of servers that run on it; it may grow."""
+    """`more`: groups of counters beside the stack's own, those of servers that run on it; it may grow. `facts` are shown as they
+    are: "build" and "version"."""
 
-    def __init__(self, net: NetFace, more: Mapping[str, Group] = {}) -> None:
+    def __init__(self, net: NetFace, more: Mapping[str, Group] | None = None, facts: Row | None = None) -> None:
         self._net = net
-        self._more = more
+        self._more = {} if more is None else more
+        self._facts = facts or {}
 
     def about(self) -> Row:
         netif = self._net.netif
-        info = build_info()
         offload = [name for name, flag in OFFLOADS.items() if netif.offload & flag]
         return {
             "netif": netif.name,
@@ -41,9 +41,8 @@ class NetStatus:
             "mac": "" if netif.mac is None else str(netif.mac),
             "mtu": netif.mtu,
             "offloads": offload,
-            "build": f"{info.build} build on Python {info.python}",
-            "version": __version__,
             "congestion": self._net.stack.config.tcp.congestion,
+            **self._facts,
         }
 
     def counters(self) -> Mapping[str, Mapping[str, int]]:

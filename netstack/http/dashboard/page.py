@@ -65,6 +65,7 @@ class Dashboard:
             return self._page(request)
         if path in ASSETS:
             _allow(request, "GET", "HEAD")
+            self.live.carried(_text(request.remote_address))
             return Response(200, {"content-type": ASSETS[path], **HEADERS}, asset(path[1:]))
         if path in ("/events", "/events/connection"):
             _allow(request, "GET")
@@ -115,6 +116,7 @@ class Dashboard:
         headers = {**HEADERS, "vary": "accept"}
         page = asset("index.html").decode()
         if "text/html" in accept:
+            self.live.carried(_text(request.remote_address))
             return Response.html(page, headers=headers)
         text = self.summary(request.host or _text(request.local_address))
         if "text/plain" in accept:

@@ -1,26 +1,26 @@
 // The table of connections: sorted, and walked through with the keyboard.
 
-import { bytes, count, el, kind, rate, say, time } from "./words.js";
+import { bytes, count, el, kind, rate, say, spread } from "./words.js";
 
 const again = row => row.retransmits ? `${count(row.retransmits)} ${Object.keys(row.reasons).join(", ")}` : "0";
 
 // key, head, what it is, text of a row, value to sort by
 const COLUMNS = [
   ["remote", "Peer", "Address and port of the other end", row => row.remote, row => row.remote],
-  ["local", "Here", "Address and port of this stack", row => row.local, row => row.local],
+  ["local", "Here", "Address and port of this stack", (row, table) => table.oneHost ? row.local.slice(row.local.lastIndexOf(":")) : row.local, row => row.local],
   ["state", "State", "State of RFC 9293; in recovery or loss when it repairs something", row => row.state, row => row.state],
   ["rate", "Sends", "Acknowledged bytes a second, as of the last half second", row => rate(row.rate), row => row.rate, 1],
   ["srtt", "Round trip", "Smoothed round-trip time ± its mean deviation (RFC 6298)",
-    row => row.srtt > 0 ? `${time(row.srtt)} ± ${time(row.rttvar)}` : "–", row => row.srtt, 1],
+    row => spread(row.srtt, row.rttvar), row => row.srtt, 1],
   ["in_flight", "In flight", "Sent, and not yet acknowledged", row => bytes(row.in_flight), row => row.in_flight, 1],
   ["cwnd", "cwnd", "Congestion window: what the network is believed to bear", row => bytes(row.cwnd), row => row.cwnd, 1],
   ["ssthresh", "ssthresh", "Slow start ends here",
     row => row.ssthresh < 0 ? "–" : row.ssthresh >= 0x3fffffff ? "∞" : bytes(row.ssthresh), row => row.ssthresh, 1],
+  ["retransmits", "Sent again", "Segments sent again, and why", again, row => row.retransmits, 1],
+  ["snd_wnd", "Peer’s wnd", "Window: what the peer lets us send", row => bytes(row.snd_wnd), row => row.snd_wnd, 1],
+  ["rcv_wnd", "Our wnd", "Window: what we let the peer send", row => bytes(row.rcv_wnd), row => row.rcv_wnd, 1],
   ["not_sent", "To send", "Written by the program here, and not sent yet", row => bytes(row.not_sent), row => row.not_sent, 1],
   ["unread", "To read", "Received, and not read by the program here", row => bytes(row.unread), row => row.unread, 1],
-  ["snd_wnd", "Peer’s window", "What the peer lets us send", row => bytes(row.snd_wnd), row => row.snd_wnd, 1],
-  ["rcv_wnd", "Our window", "What we let the peer send", row => bytes(row.rcv_wnd), row => row.rcv_wnd, 1],
-  ["retransmits", "Sent again", "Segments sent again, and why", again, row => row.retransmits, 1],
   ["congestion", "Control", "Congestion control", row => row.congestion, row => row.congestion],
 ];
 
@@ -73,6 +73,7 @@ export class Table {
 
   update(rows, seconds) {
     const seen = new Set();
+    this.oneHost = new Set(rows.map(row => row.local.split(":")[0])).size < 2; // then its port says it all
     for (const row of rows) {
       const key = keyOf(row);
       seen.add(key);
@@ -108,7 +109,7 @@ export class Table {
       } else if (name === "remote") {
         say(td.firstChild, text(row));
         td.lastChild.hidden = !this.mine.has(row.remote);
-      } else say(td, text(row));
+      } else say(td, text(row, this));
       if (name === "retransmits") td.classList.toggle("again", row.retransmits > 0);
     });
   }

@@ -47,7 +47,7 @@ class Way:
         return max(0, at + ahead - (ahead >> 31 << 32))
 
     def number(self, offset: int) -> int:
-        """The same, and it has been seen now."""
+        """The same, of data that is seen now."""
         number = self.near(offset)
         self.at = max(self.at, number)
         return number
@@ -61,7 +61,7 @@ class Way:
         start = self.number(offset)
         stop = start + n
         kind = SENT
-        if start < self.end:
+        if start < self.end and not (n == 1 and self.edge >= 0 and self.edge <= stop):  # or it knocks at a shut window
             kind = AGAIN if self.ours else LATE
         self.end = max(self.end, stop)
         data = self.data
@@ -73,7 +73,7 @@ class Way:
             self.skipped += 1
 
     def acknowledged(self, t: int, offset: int, window: int) -> None:
-        number = self.number(offset)
+        number = self.near(offset)
         edge = number + window
         if (number, edge) == (self.acked, self.edge):
             return
@@ -88,7 +88,7 @@ class Way:
 
     def sacked(self, t: int, start: int, stop: int) -> None:
         if len(self.sacks) < MOST:
-            first = self.number(start)
+            first = self.near(start)
             self.sacks.append([t, first, first + ((stop - start) & const.M32)])
         else:
             self.skipped += 1

@@ -13,7 +13,15 @@ const scaled = (value, units, step) => {
 
 export const bytes = value => value < 0 ? "–" : scaled(value, ["B", "kB", "MB", "GB", "TB"], 1000);
 export const rate = value => scaled(value * 8, ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"], 1000);
-export const time = ns => ns <= 0 ? "–" : scaled(ns / 1000, ["µs", "ms", "s"], 1000);
+export const time = ns => ns <= 0 ? "–" : ns < 1000 ? "< 1 µs" : scaled(ns / 1000, ["µs", "ms", "s"], 1000);
+
+// "5.53 ± 10.7 ms": both in the unit of the first
+export function spread(ns, around) {
+  if (ns <= 0) return "–";
+  const [unit, name] = ns >= 1e9 ? [1e9, "s"] : ns >= 1e6 ? [1e6, "ms"] : [1e3, "µs"];
+  const short = value => value >= 99.5 ? value.toFixed(0) : String(+value.toPrecision(3));
+  return `${short(ns / unit)} ± ${short(around / unit)} ${name}`;
+}
 
 export function uptime(ms) {
   const s = Math.floor(ms / 1000);
