@@ -8,8 +8,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from conftest import Namespace
 from dnslab import ROOT, knotd, named, nsd, served, sign, unbound
+from netns import Namespace
 
 pytestmark = pytest.mark.needs("dig", "nsd", "knotd", "named", "unbound", "dnssec-signzone")
 
