@@ -50,7 +50,7 @@ Listener = Callable[[Change], None]
 class Ask:
     """`next` is when it goes out next, `sent` how often it did. `hint`: asked without anybody's interest, to see who answers."""
 
-    __slots__ = ("hint", "interval", "key", "listeners", "name", "next", "once", "sent", "type", "unicast")
+    __slots__ = ("hint", "interval", "key", "listeners", "name", "next", "once", "sent", "spared", "type", "unicast")
 
     def __init__(self, name: bytes, type: int) -> None:
         self.name = name
@@ -61,6 +61,7 @@ class Ask:
         self.interval = SECOND
         self.sent = 0
         self.once = True
+        self.spared = False  # the last time another asked, and we did not
         self.hint = 0
         self.unicast = False
 
@@ -224,11 +225,13 @@ class Querier:
                 if (record.key, record.type, record.rdata) not in known:
                     self.cache.doubt(record, now)
             ask = self.asks.get(key)
-            if ask is not None and ask.next < NEVER and ask.next - now <= ask.interval // 4:
+            # Whoever asks doesn't tell himself what he has: so his question stands for ours once, but not again and again
+            if ask is not None and not ask.spared and ask.next < NEVER and ask.next - now <= ask.interval // 4:
                 ours = {(record.key, record.type, record.rdata) for record in self.cache.get(key)}
                 if all(each in ours for each in known if each[:2] == key):
                     self.mib.DuplicateQuestions += 1
                     self.asked(ask, now)
+                    ask.spared = True
                     if ask.next < NEVER:
                         ask.next += SPREAD * self.rng.getrandbits(10) >> 10  # or all who heard it would go on in step
 
@@ -255,6 +258,7 @@ class Querier:
             out = message.queries(questions, known, self.limit)
             self.mib.OutQueries += len(out)
             for ask in due:
+                ask.spared = False
                 self.asked(ask, now)
         self.settled()
         return out

@@ -3,6 +3,7 @@
 import itertools
 import random
 
+import pytest
 from mdns_world import Ear, Node, address, any_name, pointer, query, record, response
 
 from netstack.dns.multicast import cache
@@ -326,7 +327,10 @@ def test_an_nsec_record_that_says_something_else_denies_nothing(seed):
     assert node.core.querier.cache.get((any_name("y.local"), A))  # the rest of these messages counts
 
 
-def test_two_browse_each_other_on_a_wire_that_loses_a_fifth(seed):
+@pytest.mark.parametrize("run", [None, 18, 59, 61, 220, 239])
+def test_two_browse_each_other_on_a_wire_that_loses_a_fifth(seed, run):
+    """In those runs one always asked just after the other, who can't answer his own question, and so never asked."""
+    seed = seed if run is None else run
     world = World(seed=seed, loss=0.2, delay=2 * MILLISECOND)
     a, b = Node(world, world.host("a"), "a"), Node(world, world.host("b"), "b")
     for node in (a, b):
