@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from client_world import On, lab
 
+import netstack.http
 from netstack.errors import BrokenError, ClosedError, TimedOut, UsageError
+from netstack.http.client import errors
 from netstack.http.client.connection import Watcher
 from netstack.http.client.cookies import CookieJar
 from netstack.http.client.errors import (
@@ -740,3 +744,11 @@ def test_limits_of_a_response_are_the_clients(on: On) -> None:
                 await lab_.client.get(URL)
 
     on.run(main)
+
+
+def test_the_page_names_what_there_is() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "http-client.md").read_text("utf-8")
+    for name in re.findall(r"`(?:httpx\.\w+\(transport=)?([A-Z]\w+)[`(]", page):
+        assert hasattr(netstack.http, name) or hasattr(errors, name) or name in ("CookieJar", "OSError", "AsyncClient"), name
+    for name in re.findall(r"(\w+_timeout|connections\w*)=?", page):
+        assert hasattr(HttpClientConfig(), name), name

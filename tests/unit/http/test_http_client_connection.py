@@ -346,7 +346,7 @@ def by_stdlib(data: bytes, method: str) -> tuple[int, bytes] | None:
     try:
         response.begin()
         return response.status, response.read()
-    except (http.client.HTTPException, ValueError, OSError):
+    except (http.client.HTTPException, ValueError, OSError, OverflowError):
         return None
     finally:
         response.close()
