@@ -429,6 +429,7 @@ def test_our_client_on_the_server_of_websockets(compression: Any) -> None:
 
 @runtimes
 def test_starlette_s_endpoints_run_unchanged(on: Any) -> None:
+    pytest.importorskip("starlette")
     from starlette.applications import Starlette
     from starlette.endpoints import WebSocketEndpoint
     from starlette.exceptions import HTTPException
