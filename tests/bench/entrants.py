@@ -283,6 +283,41 @@ def asgi_ours(name: str, job: Job, loop: str = "netstack", *, tap: bool = True) 
     return Entrant(name, enter, own=True)
 
 
+def load_http2(lab: Lab, namespace: Namespace, host: str) -> Run:
+    """h2load from `namespace`. Raises Absent without it."""
+    programs.find("h2load", "nghttp2-client")
+
+    def run(seconds: float) -> Mapping[str, float]:
+        words = python_server("h2load", host, str(services.HTTP), str(seconds))
+        return lab.call(words, namespace, cpu=lab.client_cpu, timeout=seconds + SLACK)
+
+    return run
+
+
+def http2_ours(name: str, loop: str = "netstack", *, tap: bool = True) -> Entrant:
+    """Our HTTP server with an ASGI application, asked by HTTP/2."""
+
+    def enter(lab: Lab) -> Run:
+        for needed in ("h2", loop):
+            check_loop(needed)
+        return load_http2(lab, *start_http(lab, tap, "hello", loop))
+
+    return Entrant(name, enter, own=True)
+
+
+def hypercorn(name: str, loop: str) -> Entrant:
+    """An unchanged hypercorn on the kernel's sockets."""
+
+    def enter(lab: Lab) -> Run:
+        for needed in ("hypercorn", loop):
+            check_loop(needed)
+        near, far = lab.pair()
+        lab.start(python_server("hyperapp", loop), far)
+        return load_http2(lab, near, VETH)
+
+    return Entrant(name, enter)
+
+
 def static_ours(name: str, loop: str = "netstack", *, tap: bool = True) -> Entrant:
     """Our HTTP server with a folder."""
 

@@ -12,6 +12,8 @@ from .entrants import (
     dns_sockets,
     first,
     growth,
+    http2_ours,
+    hypercorn,
     idle,
     kernel,
     lwip,
@@ -235,6 +237,23 @@ ROWS = [
             Goal("ASGI hello over a tap, to uvicorn with uvloop", "per_second", "ours, tap", "uvicorn, uvloop", 1.2),
             Goal("ASGI hello on sockets, to uvicorn with uvloop", "per_second", "ours, sockets, uvloop", "uvicorn, uvloop", 1.0),
         ],
+    ),
+    Row(
+        "http2",
+        "A hello-world in ASGI by HTTP/2, 8 connections of 32 requests at once (h2load): our HTTP server and hypercorn.",
+        RATE,
+        [
+            http2_ours("ours, tap"),
+            http2_ours("ours, sockets, asyncio", "asyncio", tap=False),
+            http2_ours("ours, sockets, uvloop", "uvloop", tap=False),
+            hypercorn("hypercorn, asyncio", "asyncio"),
+            hypercorn("hypercorn, uvloop", "uvloop"),
+        ],
+        [
+            Goal("HTTP/2, to hypercorn, both on asyncio", "per_second", "ours, sockets, asyncio", "hypercorn, asyncio", 1.5),
+            Goal("HTTP/2, to hypercorn, both on uvloop", "per_second", "ours, sockets, uvloop", "hypercorn, uvloop", 1.5),
+        ],
+        seconds=1.0,
     ),
     Row(
         "static",

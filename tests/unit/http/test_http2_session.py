@@ -440,6 +440,35 @@ def test_an_extended_connect_is_a_stream(run: Any) -> None:
     run(client, application=application)
 
 
+def test_a_websocket_goes_over_an_extended_connect(run: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "websocket"
+        assert scope["http_version"] == "2"
+        await receive()
+        await send({"type": "websocket.accept"})
+        message = await receive()
+        await send({"type": "websocket.send", "text": message["text"].upper()})
+        await send({"type": "websocket.close", "code": 1000})
+
+    async def client(connect: Any, server: HttpServer[Any]) -> None:
+        peer = Peer(await connect())
+        base = ((b":method", b"CONNECT"), (b":protocol", b"websocket"), *GET[1:])
+        number = peer.ask((b"sec-websocket-version", b"13"), base=base, end=False)
+        while not peer.responses[number]["headers"]:
+            await peer.turn()
+        assert peer.responses[number]["headers"][0] == (b":status", b"200")
+        peer.conn.send_data(number, b"\x81\x85\0\0\0\0hello")  # masked by zeros
+        while len(peer.responses[number]["body"]) < 7 + 4:
+            await peer.turn()
+        assert peer.responses[number]["body"] == b"\x81\x05HELLO\x88\x02\x03\xe8"
+        peer.conn.send_data(number, b"\x88\x82\0\0\0\0\x03\xe8", end_stream=True)
+        assert (await peer.answer(number))["reset"] is None
+        assert server.mib.HandlerErrors == 0
+        await peer.stream.aclose()
+
+    run(client, application=Asgi(app, lifespan="off"))
+
+
 def test_who_watches_learns_that_the_client_has_gone(run: Any) -> None:
     seen: list[str] = []
 
