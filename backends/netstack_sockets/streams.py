@@ -47,6 +47,7 @@ class KernelStream:
 
     # beyond `signatures.Stream`, as our own streams say it
     gathers = True  # `send_all` takes several buffers in a row
+    sendfile = True  # `send_file` takes no copy through this process
     keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
 
     def __init__(

@@ -36,12 +36,13 @@ async def http_server(
     """`handler` or `application` on `port` of `host`, all addresses of `net` unless it says which, under TLS with `context`;
     requests in flight have GRACE to end before this does."""
     from ..http.serve.server import HttpServer
+    from ..http.serve.session import http2_available
 
     stack: StreamStack = net
     if context is not None:
         from ..tls import Tls
 
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(["h2", "http/1.1"] if http2_available() else ["http/1.1"])
         stack = Tls(net, context)
     server = HttpServer(stack, handler, application=application, access=access)
     try:

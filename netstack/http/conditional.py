@@ -7,7 +7,9 @@ from .headers import Headers
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _TAGS = re.compile(rf"[ \t,]*(?:{_TAG.pattern}[ \t,]*)+")
-_RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))[ \t]*")
+_RANGE = re.compile(r"[ \t]*(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))[ \t]*")
+
+RANGES = 32  # in one request: a reader of PDF asks for a dozen
 
 
 def _matches(value: str, etag: str | None, weak: bool) -> bool:
@@ -48,31 +50,55 @@ def precondition(method: str, headers: Headers, etag: str | None, modified: int 
     return None
 
 
-def requested_range(headers: Headers, size: int, etag: str, modified: int) -> range | None:
-    """The bytes that a GET asks for; None: all of them. An empty range can't be satisfied: 416 (RFC 9110 15.5.17).
+def requested_ranges(headers: Headers, size: int, etag: str, modified: int) -> list[range] | None:
+    """The parts that a GET asks for, in its order; None: all of it. None of them can be satisfied where the list is empty: 416
+    (RFC 9110 15.5.17).
 
-    One range only: several would need a multipart body, and let a small request ask for the same bytes a thousand times
-    (CVE-2011-3192). A server may ignore Range (RFC 9110 14.2), and that is what becomes of several and of what isn't lawful.
+    A small request could ask for the same bytes a thousand times (CVE-2011-3192, RFC 9110 17.15). So ranges that overlap become
+    one, which leaves at most the whole, and of more than `RANGES` the field is ignored, as RFC 9110 14.2 allows. It is ignored as
+    well where anything in it isn't lawful.
     """
     value = headers.get("range")
-    if value is None:
+    if value is None or not _if_range(headers.get("if-range"), etag, modified):
         return None
-    if_range = headers.get("if-range")
-    if if_range is not None:
-        # a strong tag, or the exact date: anything less could join halves of two different files
-        if if_range.startswith('"'):
-            if if_range != etag:
-                return None
-        elif parse_date(if_range) != modified:
+    unit, _, said = value.partition("=")
+    if unit.strip().lower() != "bytes" or said.count(",") >= RANGES:
+        return None
+    asked: list[range] = []
+    for item in said.split(","):
+        if not item.strip(" \t"):
+            continue  # RFC 9110 5.6.1.2: empty elements of a list count for nothing
+        found = _RANGE.fullmatch(item)
+        if found is None:
             return None
-    found = _RANGE.fullmatch(value)
-    if found is None:
+        first, last, suffix = found.groups()
+        if suffix is not None:
+            part = range(max(size - int(suffix), 0), size)
+        elif last and int(last) < int(first):
+            return None
+        else:
+            part = range(int(first), min(int(last) + 1, size) if last else size)
+        asked.append(part)
+    if not asked:
         return None
-    first, last, suffix = found.groups()
-    if suffix is not None:
-        return range(max(size - int(suffix), 0), size)
-    start = int(first)
-    stop = min(int(last) + 1, size) if last else size
-    if last and int(last) < start:
-        return None
-    return range(min(start, size), stop) if start < size else range(0)
+    return _joined([part for part in asked if part])
+
+
+def _if_range(value: str | None, etag: str, modified: int) -> bool:
+    """RFC 9110 13.1.5: a strong tag, or the exact date: anything less could join halves of two different files."""
+    if value is None:
+        return True
+    if value.startswith(('"', "W/")):
+        return value == etag and not etag.startswith("W/")
+    return not etag.startswith("W/") and parse_date(value) == modified
+
+
+def _joined(parts: list[range]) -> list[range]:
+    """As they are where none overlap; else each byte once, in the order of the file."""
+    joined: list[range] = []
+    for part in sorted(parts, key=lambda each: each.start):
+        if joined and part.start < joined[-1].stop:
+            joined[-1] = range(joined[-1].start, max(joined[-1].stop, part.stop))
+        else:
+            joined.append(part)
+    return parts if len(joined) == len(parts) else joined

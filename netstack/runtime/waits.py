@@ -73,6 +73,12 @@ class AsyncioWaits:
             time = self._time = asyncio.get_running_loop().time
         return int(time() * SECOND)
 
+    def clock(self) -> Callable[[], int]:
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.BaseEventLoop) and type(loop).time is asyncio.BaseEventLoop.time:
+            return time.monotonic_ns  # what that asks, without four calls on the way
+        return self.now
+
     def wall(self) -> int:
         return int(time.time())
 

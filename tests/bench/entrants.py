@@ -12,7 +12,7 @@ import attrs
 
 from . import programs
 from .measure import Entrant, Run
-from .peers import dnszone
+from .peers import dnszone, services
 from .place import READY, Absent, Failed, Lab, Namespace, Process
 
 HOST, STACK = "10.79.0.1", "10.79.0.2"  # the two ends of a tap: the kernel, and who is measured
@@ -230,6 +230,92 @@ def dns_c(name: str, package: str, program: str, *words: str, queries: str = "qu
         lab.start([path, *words, "-c", str(folder / f"{package}.conf")], far, ready=None)
         run = ask_names(lab, near, VETH, queries)
         lab.call(python_server("dnsload", VETH, str(DNS), "wait", str(READY)), near, cpu=lab.client_cpu, timeout=READY + SLACK)
+        return run
+
+    return Entrant(name, enter)
+
+
+# -- HTTP servers ---------------------------------------------------------------------------------------------------------
+
+FILE = 1 << 20  # bytes: large enough that heads don't count, small enough that opening does
+NGINX = """
+daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log stderr;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    server {{ listen 80 backlog=4096; root {folder}/www; }}
+}}
+"""
+
+
+def files_served(lab: Lab) -> Path:
+    """A folder with `www/file`, and nginx's settings."""
+    folder = lab.programs / "www-bench"
+    (folder / "www").mkdir(parents=True, exist_ok=True)
+    file = folder / "www" / "file"
+    if not file.exists() or file.stat().st_size != FILE:
+        file.write_bytes(bytes(range(256)) * (FILE // 256))
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
+    return folder
+
+
+def load_pages(lab: Lab, namespace: Namespace, host: str, path: str, connections: int) -> Run:
+    """wrk from `namespace`. Raises Absent without it."""
+    programs.find("wrk", "wrk")
+
+    def run(seconds: float) -> Mapping[str, float]:
+        words = python_server("wrk", "load", host, str(services.HTTP), path, str(seconds), str(connections))
+        return lab.call(words, namespace, cpu=lab.client_cpu, timeout=seconds + SLACK)
+
+    return run
+
+
+def asgi_ours(name: str, job: Job, loop: str = "netstack", *, tap: bool = True) -> Entrant:
+    """Our HTTP server with an ASGI application, on our stack over a tap or on the kernel's sockets over a veth."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        namespace, host = start_http(lab, tap, "hello", loop)
+        return job.ask(lab, namespace, host)
+
+    return Entrant(name, enter, own=True)
+
+
+def static_ours(name: str, loop: str = "netstack", *, tap: bool = True) -> Entrant:
+    """Our HTTP server with a folder."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        namespace, host = start_http(lab, tap, "static", loop, str(files_served(lab) / "www"))
+        return load_pages(lab, namespace, host, "/file", 64)
+
+    return Entrant(name, enter, own=True)
+
+
+def start_http(lab: Lab, tap: bool, what: str, loop: str, *words: str) -> tuple[Namespace, str]:
+    """Where to ask it from, and by which address."""
+    if tap:
+        inside = lab.namespace()
+        lab.start(python_server("httpours", what, loop, tap_spec(True), *words), inside)
+        return inside, STACK
+    near, far = lab.pair()
+    lab.start(python_server("httpours", what, loop, "posix:", *words), far)
+    return near, VETH
+
+
+def nginx(name: str) -> Entrant:
+    """One worker, sendfile, over a veth. It doesn't say when it is ready: it is asked until it listens."""
+
+    def enter(lab: Lab) -> Run:
+        path = programs.find("nginx", "nginx-light")
+        folder = files_served(lab)
+        near, far = lab.pair()
+        lab.start([path, "-p", str(folder), "-c", str(folder / "nginx.conf")], far, ready=None)
+        run = load_pages(lab, near, VETH, "/file", 64)
+        words = python_server("wrk", "wait", VETH, str(services.HTTP), str(READY))
+        lab.call(words, near, cpu=lab.client_cpu, timeout=READY + SLACK)
         return run
 
     return Entrant(name, enter)

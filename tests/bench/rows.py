@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .entrants import (
     Job,
+    asgi_ours,
     c_server,
     crowd,
     dns_c,
@@ -14,11 +15,13 @@ from .entrants import (
     kernel,
     lwip,
     memory,
+    nginx,
     ours,
     pasta,
     pmd,
     pump,
     slirp,
+    static_ours,
     uvicorn,
 )
 from .measure import Entrant, Goal, Row
@@ -215,6 +218,38 @@ ROWS = [
             Goal("uvicorn's requests, on asyncio's loop", "per_second", "ours, asyncio's loop", "kernel, asyncio's loop", 1.0),
             Goal("uvicorn's requests, on uvloop", "per_second", "ours, uvloop", "kernel, uvloop", 1.0),
         ],
+    ),
+    Row(
+        "asgi",
+        "A hello-world in ASGI at 64 connections, on our HTTP server and on uvicorn (httptools).",
+        RATE,
+        [
+            asgi_ours("ours, tap", HTTP),
+            asgi_ours("ours, tap, uvloop", HTTP, "uvloop"),
+            asgi_ours("ours, sockets, uvloop", HTTP, "uvloop", tap=False),
+            asgi_ours("ours, sockets, asyncio", HTTP, "asyncio", tap=False),
+            uvicorn("uvicorn, uvloop", HTTP, "uvloop", own=False),
+        ],
+        [
+            Goal("ASGI hello over a tap, to uvicorn with uvloop", "per_second", "ours, tap", "uvicorn, uvloop", 1.2),
+            Goal("ASGI hello on sockets, to uvicorn with uvloop", "per_second", "ours, sockets, uvloop", "uvicorn, uvloop", 1.0),
+        ],
+    ),
+    Row(
+        "static",
+        "A file of 1 MiB at 64 connections, by wrk: our HTTP server over a tap and on the kernel's sockets, nginx on the kernel's.",
+        {"gbit": "Gbit/s", "per_second": "/s"},
+        [
+            static_ours("ours, tap"),
+            static_ours("ours, tap, uvloop", "uvloop"),
+            static_ours("ours, sockets, uvloop", "uvloop", tap=False),
+            nginx("nginx"),
+        ],
+        [
+            Goal("files of 1 MiB over a tap, to nginx", "gbit", "ours, tap", "nginx", 0.5),
+            Goal("files of 1 MiB on sockets, to nginx", "gbit", "ours, sockets, uvloop", "nginx", 0.5),
+        ],
+        seconds=1.0,
     ),
     Row(
         "dns",

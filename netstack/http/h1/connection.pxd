@@ -28,6 +28,7 @@ cdef class ServerConnection:
     cpdef bytes start(self, int status, object fields, object length, bytes date)
     cpdef object body(self, object data)
     @cython.locals(data=bytes)
+    cpdef tuple span(self, object count)
     cpdef bytes finish(self, object trailers=*)
     cpdef void close(self) except *
     cdef void _check(self, int step) except *

@@ -162,6 +162,12 @@ class ServerConnection:
             raise UsageError("a body follows the head of a response")
         return self._writer.body(data)
 
+    def span(self, count: int) -> tuple[bytes, bytes]:
+        """What goes before and behind `count` bytes of the body that don't pass through here: a file's."""
+        if self.server != hc.SERVER_BODY:
+            raise UsageError("a body follows the head of a response")
+        return self._writer.span(count)
+
     def finish(self, trailers: RawFields = ()) -> bytes:
         """`send` of an `End`."""
         self._check(hc.FINISH)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 from .exchange import Application, Exchange
 from .message import Handler, HttpError, Request, RequestBody, Response
@@ -11,12 +11,12 @@ from .message import Handler, HttpError, Request, RequestBody, Response
 JOIN = 16384  # up to here, copying a body behind its head costs less than a segment of its own
 
 
-@runtime_checkable
 class FilePart(Protocol):
-    """A body that lies in an open file, so that the stack may fetch it from there."""
+    """A body that lies in an open file, so that the stack may fetch it from there. What has a `fileno` is one."""
 
     offset: int
     length: int
+    data: memoryview | None  # the same in memory, for stacks that would have to read it first
 
     def fileno(self) -> int: ...
 
@@ -51,8 +51,8 @@ async def answer(exchange: Exchange, response: Response) -> None:
         return
     try:
         await exchange.start(response.status, fields, getattr(body, "length", None))
-        if isinstance(body, FilePart):
-            await exchange.send_file(body.fileno(), body.offset, body.length)
+        if hasattr(body, "fileno"):
+            await _send_part(exchange, cast(FilePart, body))
         elif not exchange.silent:
             await _send_pieces(exchange, body)
         await exchange.finish()
@@ -60,6 +60,13 @@ async def answer(exchange: Exchange, response: Response) -> None:
         aclose = getattr(body, "aclose", None)
         if aclose is not None:
             await aclose()
+
+
+async def _send_part(exchange: Exchange, part: FilePart) -> None:
+    if part.data is None or getattr(exchange, "sendfile", False):
+        await exchange.send_file(part.fileno(), part.offset, part.length)
+    else:
+        await exchange.send(part.data)
 
 
 async def _send_pieces(exchange: Exchange, body: AsyncIterable[bytes | memoryview]) -> None:

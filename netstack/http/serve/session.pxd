@@ -6,11 +6,11 @@ from netstack.http.h1.connection cimport ServerConnection
 @cython.final
 cdef class Session:
     cdef readonly object stream, since, env, refusal
-    cdef public object lost
+    cdef public object lost, upgraded
     cdef readonly ServerConnection conn
     cdef readonly str scheme, serving
     cdef readonly bytes preface
-    cdef object _events, _arrived
+    cdef object _events, _arrived, _local, _remote
     cdef bint _receiving
     cdef list _watchers
     cdef void _take(self, object data) except *

@@ -11,12 +11,12 @@ while it does: then that task goes on receiving, for the session, which waits fo
 import logging
 from collections import deque
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from attrs import frozen
 
-from ...errors import BrokenError, ClosedError, TimedOut, UsageError
+from ...errors import BrokenError, ClosedError, NetstackError, TimedOut, UsageError
 from ...instant import Duration, Instant
-from ...runtime.fileblocks import read_blocks
 from ...runtime.waits import Event as Happening
 from ...runtime.waits import Waits
 from ...signatures import Address, Stream
@@ -26,6 +26,7 @@ from ..h1.connection import ServerConnection
 from ..mib import HttpMib
 from .accesslog import Access, Entry
 from .exchange import Application
+from .fileparts import file_sent, small_file
 from .upgraded import Upgraded
 
 log = logging.getLogger("netstack.http")
@@ -34,6 +35,11 @@ RECEIVE = 65536  # asked of the stream at once
 BLOCK = 262144  # given to the stream at once: under one time-out
 JOIN = 16384  # up to here, copying a piece behind the head costs less than a segment of its own
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4: who knows that we speak HTTP/2 begins with it
+
+
+def http2_available() -> bool:
+    """The library is installed; this loads nothing."""
+    return find_spec("h2") is not None
 
 
 @frozen
@@ -54,7 +60,7 @@ class Session:
     """One connection, from its first byte to its last. `run` it in its own task."""
 
     __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface",
-                 "_events", "_receiving", "_arrived", "_watchers")  # fmt: skip
+                 "_events", "_receiving", "_arrived", "_watchers", "_local", "_remote", "upgraded")  # fmt: skip
 
     def __init__(self, stream: Stream, environment: Environment, scheme: str = "http") -> None:
         self.stream = stream
@@ -68,8 +74,23 @@ class Session:
         self.preface = b""  # the client speaks HTTP/2: all that it has sent
         self._events: deque[Event] = deque()
         self._receiving = False
+        self._local: Address | None = None  # once somebody has asked: streams make theirs anew each time
+        self._remote: Address | None = None
         self._arrived: Happening | None = None
         self._watchers: list[Happening] = []
+        self.upgraded: Upgraded | None = None
+
+    @property
+    def remote_address(self) -> Address:
+        if self._remote is None:
+            self._remote = self.stream.remote_address
+        return self._remote
+
+    @property
+    def local_address(self) -> Address:
+        if self._local is None:
+            self._local = self.stream.local_address
+        return self._local
 
     @property
     def idle(self) -> bool:
@@ -96,6 +117,8 @@ class Session:
         """Between two requests: end it. A request in flight goes on, as the last one."""
         if self.conn.idle:
             await self.stream.aclose()
+        elif self.upgraded is not None and self.upgraded.on_closing is not None:
+            self.upgraded.on_closing()
 
     async def _serve(self) -> None:
         conn = self.conn
@@ -161,7 +184,8 @@ class Session:
     def _take(self, data: bytes) -> None:
         conn = self.conn
         if not conn.requests and data[:3] == b"PRI" and PREFACE.startswith(data[: len(PREFACE)]) and len(data) >= 16:
-            self.preface = data
+            if http2_available():
+                self.preface = data
         self._events.extend(conn.receive_data(data, self.env.clock()))
 
     async def _wait_for_other(self) -> None:
@@ -230,6 +254,15 @@ class Session:
             self.lost = error
             raise
         self.env.mib.OutBytes += len(data)
+
+    async def send_file(self, descriptor: int, offset: int, count: int) -> None:
+        try:
+            async for sent in file_sent(self.stream, descriptor, offset, count, self.env.config.send_timeout):
+                self.env.mib.OutBytes += sent
+        except (OSError, ClosedError) as error:
+            if isinstance(error, NetstackError):  # any other is the file's
+                self.lost = error
+            raise
 
     # -- one request ------------------------------------------------------------------------------------------------------------
 
@@ -357,11 +390,16 @@ class Exchange1:
 
     @property
     def remote_address(self) -> Address:
-        return self._session.stream.remote_address
+        return self._session.remote_address
 
     @property
     def local_address(self) -> Address:
-        return self._session.stream.local_address
+        return self._session.local_address
+
+    @property
+    def sendfile(self) -> bool:
+        """A file goes without passing through this process."""
+        return getattr(self._session.stream, "sendfile", False)
 
     @property
     def silent(self) -> bool:
@@ -418,15 +456,21 @@ class Exchange1:
             await session.send(framed)
 
     async def send_file(self, descriptor: int, offset: int, count: int) -> None:
-        if self.silent:
-            self._check(started=True)
+        self._check(started=True)
+        if self.silent or not count:
             return
-        left = count
-        async for block in read_blocks(descriptor, offset, offset + count):
-            left -= len(block)
-            await self.send(block)
-        if left:
-            raise UsageError("the file became shorter while it was sent")
+        session = self._session
+        if count <= JOIN:
+            await self.send(await small_file(descriptor, offset, count))
+            return
+        head = self._head()
+        before, behind = session.conn.span(count)
+        if head or before:
+            await session.send(head + before)
+        await session.send_file(descriptor, offset, count)
+        self.sent += count
+        if behind:
+            await session.send(behind)
 
     async def finish(self, trailers: RawFields = (), data: bytes = b"") -> None:
         self._check(started=True)
@@ -460,7 +504,8 @@ class Exchange1:
         self.status = 101
         self.upgraded = self.finished = True
         await session.send(head)
-        return Upgraded(session.stream, rest)
+        session.upgraded = Upgraded(session.stream, rest)
+        return session.upgraded
 
     async def gone(self) -> None:
         if not self.over:
@@ -476,5 +521,3 @@ class Exchange1:
             raise UsageError("the response is whole, or was given up: nothing can follow")
         if self._started != started:
             raise UsageError("a response is started once, before its body" if self._started else "start the response first")
-
-

@@ -1,5 +1,6 @@
 """Files over HTTP: what is found, what is not, conditions, ranges, and uploads that are whole or not there."""
 
+import gc
 import os
 import resource
 from collections.abc import Iterator
@@ -52,6 +53,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     (root / "<b>&.txt").write_text("odd")
     open_before = len(os.listdir("/proc/self/fd"))
     yield root
+    gc.collect()  # a server and its sessions are a ring
     assert len(os.listdir("/proc/self/fd")) == open_before, "a descriptor leaked"
 
 
@@ -173,7 +175,6 @@ def test_conditions_spare_what_the_client_has(root: Path) -> None:
         ("bytes=10-", 416, None, "bytes */10"),
         ("bytes=-0", 416, None, "bytes */10"),
         ("bytes=5-4", 200, b"0123456789", None),
-        ("bytes=0-1,3-4", 200, b"0123456789", None),
         ("lines=0-1", 200, b"0123456789", None),
         ("bytes=a-b", 200, b"0123456789", None),
         ("bytes=" + "9" * 50 + "-", 200, b"0123456789", None),
@@ -221,7 +222,8 @@ def test_a_200_mb_file_is_streamed_and_never_held(root: Path) -> None:
 
 def test_a_file_that_shrinks_while_it_is_sent_cuts_the_stream(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "big").write_bytes(bytes(3 * BLOCK))
-    stack, server = serve(StaticFiles(root))
+    files = StaticFiles(root)
+    stack, server = serve(files)
 
     class Shrinking(ScriptedStream):
         async def send_all(self, data: bytes, timeout: object = None) -> None:
@@ -232,6 +234,7 @@ def test_a_file_that_shrinks_while_it_is_sent_cuts_the_stream(root: Path, caplog
     assert stream.aborted
     assert server.mib.HandlerErrors == 1
     assert "shorter" in caplog.text
+    files.close()  # the log holds the traceback, and that everything else
 
 
 def test_put_is_not_allowed_unless_it_is(root: Path) -> None:
