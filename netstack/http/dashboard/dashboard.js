@@ -131,6 +131,8 @@ function sample(now) {
   trips.add([now.t, known ? row.srtt : null, known ? Math.max(0, row.srtt - row.rttvar) : null, known ? row.srtt + row.rttvar : null, known ? row.min_rtt : null]);
   say($("rtt-now"), time(row.srtt));
   sequence.add(now);
+  const skipped = now.missed + now.out.skipped + now.in.skipped;
+  if (skipped) say($("readout"), `too fast to tell all: ${count(skipped)} left out`);
   for (const chart of charts) chart.draw();
   variables(row);
   reasons(row);

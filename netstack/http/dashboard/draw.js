@@ -54,7 +54,7 @@ class Canvas {
     c.font = `11px ${getComputedStyle(document.body).fontFamily}`;
     this.w = w;
     this.h = h;
-    this.box = { left: 66, right: w - 10, top: 8, bottom: h - 22 };
+    this.box = { left: 76, right: w - 10, top: 8, bottom: h - 22 };
     return c;
   }
 
@@ -261,7 +261,7 @@ export class Sequence extends Canvas {
     high += room;
     this.scale(from, to, low, high);
     this.inverse = (px, py) => [from + (px - left) / (right - left) * (to - from), low + (bottom - py) / (bottom - top) * (high - low)];
-    this.axes(c, from, to, low, high, bytes);
+    this.axes(c, from, to, low, high, high - low < high / 50 ? v => count(Math.round(v)) : bytes); // near the end of much, each byte
     c.save();
     this.clip(c);
     const stair = (index, colour, width) => {

@@ -19,10 +19,11 @@ from .trace import Trace
 
 PERIOD = Duration(500 * MILLISECOND)  # of the table and the counters: numbers that change faster can't be read
 SAMPLE = Duration(100 * MILLISECOND)  # of one connection: a line that is drawn ten times a second looks alive
-SHARE = 20  # a stream works at most one twentieth of the time, however much there is to tell
+SHARE, TRACE_SHARE = 20, 4  # a stream works at most one twentieth, or fourth, of the time, however much there is to tell
 ROWS = 200  # connections in a table: a stranger can open thousands
 STREAMS = 16  # at once, two for a page: who opens more keeps the stack busy with telling of itself
 FRAMES = 4000  # looked at between two waits: 10 ms, when a connection is picked and the ring is full
+BEHIND = 2 * FRAMES  # a trace that has more before it leaves some out, and says so: who looks wants to see the present
 PAGES = 64  # connections of browsers that are remembered: six for each that has the page open
 RETRY = 1000  # ms until a browser connects again
 
@@ -103,7 +104,7 @@ class Live:
                         before[name] = tick[name] = now
                 tick["up"] = (waits.now() - since) // MILLISECOND
                 yield event("tick", tick)
-                await rest(waits, began, PERIOD)
+                await rest(waits, began, PERIOD, SHARE)
         finally:
             self.leave()
 
@@ -119,10 +120,13 @@ class Live:
             yield b"retry: %d\n\n" % RETRY + event("hello", hello)
             trace = Trace(_split(pair[0]), _split(pair[1]), picked.iss, picked.irs, picked.scales, self.ring.link, since)
             told = -1
-            number = self.ring.first
+            number = max(self.ring.first, self.ring.end - BEHIND)
             while True:
                 began = waits.now()
                 over = picked.over
+                missed = self.ring.end - number
+                if missed > BEHIND:
+                    number += missed - FRAMES
                 frames = self.ring.since(number, FRAMES)
                 number = max(number, self.ring.first) + len(frames)
                 for kept in frames:
@@ -131,11 +135,12 @@ class Live:
                 row = dict(picked.row())
                 again, told = self._again(trace, row.pop("retransmissions", ()), told, since)
                 sample = {"t": (began - since) // 1000, "row": row, "received": picked.received, "again": again, **trace.take()}
+                sample["missed"] = missed - FRAMES if missed > BEHIND else 0
                 yield event("sample", sample)
                 if over:
                     yield event("over", {})
                     return
-                await rest(waits, began, SAMPLE if len(frames) < FRAMES else Duration(0))
+                await rest(waits, began, SAMPLE if len(frames) < FRAMES else Duration(0), TRACE_SHARE)
         finally:
             self.leave()
 
@@ -160,10 +165,10 @@ def changed(now: Mapping[str, Mapping[str, int]], before: Mapping[str, Mapping[s
     return {group: values for group, values in news.items() if values}
 
 
-async def rest(waits: Waits, began: int, period: Duration) -> None:
-    """Until `period` after `began`, or longer where the work itself took long."""
+async def rest(waits: Waits, began: int, period: Duration, share: int) -> None:
+    """Until `period` after `began`, or longer where the work itself took more than one part of `share`."""
     now = waits.now()
-    pause = max(period - (now - began), SHARE * (now - began), MILLISECOND)
+    pause = max(period - (now - began), share * (now - began), MILLISECOND)
     with suppress(TimedOut):
         await waits.wait(waits.event(), Duration(min(pause, 5 * SECOND)))
 

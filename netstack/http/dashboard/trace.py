@@ -123,14 +123,17 @@ class Trace:
         """Look at one; whatever it is, nothing is raised."""
         b = kept.data
         ip = self._link
+        sent = kept.direction == OUTBOUND
+        key = self._out_key if sent else self._in_key
         if len(b) < ip + 40 or (ip and b[ip - 2 : ip] != _IPV4):
+            return
+        if b[ip] == 0x45 and b[ip + 12 : ip + 24] != key:  # nearly every frame of others ends here
             return
         version_length, total, fragment, protocol = _IP.unpack_from(b, ip)
         tcp = ip + ((version_length & 15) << 2)
         if version_length >> 4 != 4 or protocol != const.PROTO_TCP or fragment & 0x3FFF or tcp < ip + 20 or len(b) < tcp + 20:
             return
-        sent = kept.direction == OUTBOUND
-        if b[ip + 12 : ip + 20] + b[tcp : tcp + 4] != (self._out_key if sent else self._in_key):
+        if b[ip + 12 : ip + 20] + b[tcp : tcp + 4] != key:
             return
         seq, ack, offset_flags, window = _TCP.unpack_from(b, tcp)
         header = offset_flags >> 12 << 2
