@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from .adapters import Observer
 from .address import Cidr, Ip4, Mac, ip4_text
 from .counters import Group
 from .errors import AddressInUse, UsageError
@@ -148,6 +149,13 @@ class Stack:
             self.tcp.abort_all(now)
         finally:
             self.netif.close()
+
+    def watch(self, observer: Observer | None) -> None:
+        """Show each frame that comes or goes to `observer` (adapters.py) from now on; None: to nobody any more, which is how it
+        begins and costs nothing. Raises UsageError when somebody looks already."""
+        if observer is not None and self.link.rx.observer is not None:
+            raise UsageError("somebody looks at this stack's frames already: share what he sees")
+        self.link.watch(observer)
 
     # -- what operators read ----------------------------------------------------------------------------------------------
 

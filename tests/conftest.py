@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from netns import Namespace, namespace_command
 
 import netstack
 
@@ -64,11 +65,6 @@ def missing_program(name: str) -> str:
     if shutil.which(name):
         return ""
     return f"{name} is not installed: make tools, or install {INSTALL.get(name, name)}"
-
-
-def namespace_command() -> list[str]:
-    """The command that runs another in a network namespace of its own: as root, or rootless in a user namespace too."""
-    return ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
 
 
 @functools.cache
@@ -123,35 +119,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.failed and "seed" in getattr(item, "fixturenames", ()):
         report.sections.append(("seed", f"repeat this run with --seed {item.config.option.seed}"))
     return report
-
-
-class Namespace:
-    """A network namespace that lives as long as the test. `prefix` runs a command inside it."""
-
-    def __init__(self) -> None:
-        # the holder ends with this process, whatever ends it: its standard input is our pipe
-        self.holder = subprocess.Popen(
-            [*namespace_command(), "sh", "-c", "ip link set lo up && echo ready && exec cat"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.holder.stdout is not None
-        assert self.holder.stdout.readline() == "ready\n", "the namespace did not come up"
-        user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        self.prefix = ["nsenter", "--target", str(self.holder.pid), *user, "--net", "--"]
-
-    def run(self, *command: str, timeout: float = 30, check: bool = False) -> "subprocess.CompletedProcess[str]":
-        """Run a command inside, and wait for it."""
-        return subprocess.run([*self.prefix, *command], capture_output=True, text=True, timeout=timeout, check=check)
-
-    def start(self, *command: str, **options: object) -> "subprocess.Popen[str]":
-        """Start a command inside. The caller ends it."""
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-        return subprocess.Popen([*self.prefix, *command], **pipes)  # type: ignore[call-overload,no-any-return]  # options vary
-
-    def close(self) -> None:
-        self.holder.communicate()
 
 
 @pytest.fixture

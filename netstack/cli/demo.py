@@ -27,7 +27,7 @@ from ..runtime.loop import KERNEL
 from ..runtime.loop import run as run_loop
 from .namespace import enter_rootless, may_configure_network
 from .service import stop_event, stop_without_device
-from .web import about_build, demo_page, http_server
+from .web import about_build, dashboard_server
 
 if TYPE_CHECKING:
     from ..runtime.asyncio import Net
@@ -130,7 +130,7 @@ async def on_a_tap(plan: Plan, rootless: bool) -> int:
     host = str(plan.stack.address)
     async with (
         open_(f"tap:{plan.tap}?host={plan.kernel}", addresses=[str(plan.stack)], pcap=plan.pcap) as net,
-        http_server(net, 80, demo_page(net)),
+        dashboard_server(net, 80),
     ):
         where = "in a namespace of our own" if rootless else "on this machine"
         print(f"{net.netif.name}, a tap device {where}: the kernel is {plan.kernel.address}, our stack is {host}")
@@ -232,7 +232,7 @@ async def in_memory(plan: Plan) -> int:
     async with (
         open_(server, addresses=[str(plan.stack)], pcap=plan.pcap) as ours,
         open_(client, addresses=[str(plan.kernel)]) as theirs,
-        http_server(ours, 80, demo_page(ours)),
+        dashboard_server(ours, 80),
     ):
         print(f"A wire in memory: a client at {plan.kernel.address}, our stack at {host}, and no kernel in between")
         print(f"(the {about_build()})\n\nGET http://{host}/ across the wire:\n", flush=True)

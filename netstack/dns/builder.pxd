@@ -12,7 +12,7 @@ cdef class Builder:
     cdef readonly int qd, an, ns, ad, section
     cdef bytes last, opt
     cdef Py_ssize_t last_at
-    cdef bint exact
+    cdef bint exact, multicast
     cdef object edns
     cpdef void begin(self, unsigned int id, unsigned int flags) except *
     cpdef void truncated(self) except *

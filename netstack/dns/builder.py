@@ -22,6 +22,9 @@ _N = 78
 _MAY_COMPRESS: dict[int, bytes] = {
     2: b"N", 3: b"N", 4: b"N", 5: b"N", 6: b"NN\x14", 7: b"N", 8: b"N", 9: b"N", 12: b"N", 14: b"NN", 15: b"\x02N",
 }  # fmt: skip
+_MULTICAST: dict[int, bytes] = {  # RFC 6762 18.14: RP AFSDB RT PX SRV KX DNAME NSEC
+    17: b"NN", 18: b"\x02N", 21: b"\x02N", 26: b"\x02NN", 33: b"\x06N", 36: b"\x02N", 39: b"N", 47: b"N",
+}  # fmt: skip
 
 
 class Builder:
@@ -36,6 +39,7 @@ class Builder:
         "last",
         "last_at",
         "limit",
+        "multicast",
         "n",
         "names",
         "ns",
@@ -45,7 +49,11 @@ class Builder:
         "trail",
     )
 
-    def __init__(self, limit: int = dc.MAX_MESSAGE, edns: Edns | None = None, exact: bool = False) -> None:
+    def __init__(
+        self, limit: int = dc.MAX_MESSAGE, edns: Edns | None = None, exact: bool = False, multicast: bool = False
+    ) -> None:
+        """`multicast`: the data of more types is compressed, SRV and NSEC among them."""
+        self.multicast = multicast
         self.edns = edns
         self.opt = b"" if edns is None else edns_wire(edns)
         self.limit = min(limit, dc.MAX_MESSAGE) - len(self.opt)
@@ -150,6 +158,8 @@ class Builder:
         raw.p32(self.buf, at + 4, ttl)
         self.n += 10
         layout = _MAY_COMPRESS.get(type) if type <= 15 else None
+        if self.multicast and type > 15:
+            layout = _MULTICAST.get(type)
         if layout is None:
             fits = self.room(len(rdata))
             if fits:

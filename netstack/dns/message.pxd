@@ -29,7 +29,7 @@ cdef class Message:
 cdef bint _put(Builder b, int section, list records) except -1
 
 @cython.locals(r=Reader, m=Message, qd=int, an=int, ns=int, ar=int)
-cpdef Message decode(object data)
+cpdef Message decode(object data, bint multicast=*)
 
 @cython.locals(i=int, name=bytes, type=int, rclass=int, ttl="long long", size=int)
 cdef void records(Reader r, Message m, int section, int n, list into) except *

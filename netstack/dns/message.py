@@ -174,12 +174,14 @@ def _put(b: Builder, section: int, records: list[Record]) -> bool:
     return True
 
 
-def decode(data: "bytes | bytearray | memoryview") -> Message:
+def decode(data: "bytes | bytearray | memoryview", multicast: bool = False) -> Message:
     """The message that `data` is, to its last octet. Raises WireError, which says what is wrong and where.
 
-    Addresses and the data of types with compressible names are checked here, other data when it is unpacked.
+    Addresses and the data of types with compressible names are checked here, other data when it is unpacked. `multicast`: more
+    types have such names (RFC 6762 18.14).
     """
     r = Reader(data)
+    r.multicast = multicast
     if r.end < dc.HEADER:
         raise WireError(f"a message of {r.end} octets: its header has 12")
     if r.end > dc.MAX_MESSAGE:

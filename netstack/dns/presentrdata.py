@@ -74,7 +74,7 @@ def rdata_text(type: int, rdata: bytes, layout: Layout = PLAIN, unknown: bool = 
     if form is None:
         return _opaque(rdata, layout)
     words = [word for kind, v in zip(form[1], values, strict=True) if (word := _word(type, kind, v, rdata, layout))]
-    if layout.multiline:
+    if layout.multiline and (len(words) == len(form[1]) or isinstance(values, NSEC3)):  # nothing to break where a part is empty
         return _over_lines(type, values, words, rdata, layout)
     text = " ".join(words)
     return text + _key_remark(type, values, rdata, " ") if type in _KEYS and layout.remarks else text

@@ -10,6 +10,7 @@ cdef class Reader:
     cdef public Py_ssize_t o, end
     cdef public int section, index
     cdef Py_ssize_t last_at, jumps
+    cdef public bint multicast
     cdef bytes last
     cpdef object fail(self, str what)
     cpdef void need(self, Py_ssize_t n) except *
@@ -33,7 +34,7 @@ cdef class Reader:
     cpdef void skip_name(self) except *
     @cython.locals(b=bytearray, p=Py_ssize_t, c=int)
     cpdef bytes plain_name(self)
-    @cython.locals(outer=Py_ssize_t, data=bytes, layout=bytes)
+    @cython.locals(outer=Py_ssize_t, start=Py_ssize_t, data=bytes, layout=bytes)
     cpdef bytes rdata(self, int type, Py_ssize_t n)
     @cython.locals(op=int, parts=list)
     cpdef bytes expand(self, bytes layout)

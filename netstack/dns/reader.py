@@ -22,14 +22,17 @@ _LAYOUTS: dict[int, bytes] = {
     17: b"NN", 18: b"\x02N", 21: b"\x02N", 24: b"\x12NR", 26: b"\x02NN", 30: b"NR",  # RP AFSDB RT SIG PX NXT
     33: b"\x06N", 35: b"\x04SSSN",  # SRV NAPTR
 }  # fmt: skip
+_MULTICAST: dict[int, bytes] = {36: b"\x02N", 39: b"N", 47: b"NR"}  # KX DNAME NSEC, over multicast only (RFC 6762 18.14)
 
 
 class Reader:
-    """`o` is the next octet, `end` where what is being read ends: the message, or the data of one record."""
+    """`o` is the next octet, `end` where what is being read ends: the message, or the data of one record. `multicast`: more types
+    have compressible names."""
 
-    __slots__ = ("b", "end", "index", "jumps", "last", "last_at", "o", "scratch", "section")
+    __slots__ = ("b", "end", "index", "jumps", "last", "last_at", "multicast", "o", "scratch", "section")
 
     def __init__(self, data: "bytes | bytearray | memoryview") -> None:
+        self.multicast = False
         self.b = bytearray(data)
         self.o = 0
         self.end = len(self.b)
@@ -192,12 +195,21 @@ class Reader:
                 raise self.fail(f"an address of {n} octets")
             return self.take(n)
         layout = _LAYOUTS.get(type) if type <= 35 else None
+        if self.multicast and layout is None:
+            layout = _MULTICAST.get(type)
         if layout is None:
             return self.take(n)
         outer = self.end
-        self.end = self.o + n
+        start = self.o
+        self.end = start + n
         if layout == b"N":
             data = self.name()
+        elif layout == b"NR":
+            try:
+                data = self.expand(layout)
+            except WireError:  # RFC 6762 6.1: a message must not be ignored because of an NSEC record that can't be read
+                self.o = start
+                data = self.rest()
         else:
             data = self.expand(layout)
         self.finish()

@@ -7,11 +7,13 @@ from netstack.ethif.mib cimport LinkMib
 
 cdef class Demux(FrameSink):
     cdef LinkMib mib
-    cdef dict sinks
+    cdef dict attached, sinks
+    cdef readonly object observer
     cdef list everybody
     cdef int et0
     cdef FrameSink up0
     cpdef attach(self, int ethertype, FrameSink sink)
+    cpdef watch(self, object observer)
     @cython.locals(sink=FrameSink)
     cdef void deliver(self, Frame f, int ethertype) except *
     @cython.locals(sink=FrameSink)
@@ -25,7 +27,7 @@ cdef class EthifRx(Demux):
 
 
 cdef class EthifCore(LinkCore):
-    cdef NetifCore below
+    cdef NetifCore _device, below
     cdef unsigned long long own
     cdef int _mtu
     cdef readonly LinkMib _mib
@@ -39,7 +41,7 @@ cdef class PointToPointRx(Demux):
 
 
 cdef class PointToPointCore(LinkCore):
-    cdef NetifCore below
+    cdef NetifCore _device, below
     cdef int _mtu
     cdef readonly LinkMib _mib
     cdef readonly PointToPointRx rx

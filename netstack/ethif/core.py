@@ -6,9 +6,13 @@ table, since nearly every frame is of the type of the one before.
 
 Padding of short frames is the device's business: a tap and a wire in memory don't ask for it. Frames of other hosts are
 dropped here, in one place, and are counted: a device that cannot filter, or a segment that floods, shows in InOtherHost.
+
+Somebody may look at what passes (`watch`), and begin and end while the link is at work. He is put between the link and its
+neighbours then, and taken out again: with nobody there is nothing to ask, not even whether somebody is there.
 """
 
 from .. import const, raw
+from ..adapters import Observer, TeePort, TeeSink
 from ..cores import Frame, FrameSink, LinkCore, NetifCore, NextHopCore, Out
 from ..errors import UsageError
 from .mib import LinkMib
@@ -17,11 +21,13 @@ from .mib import LinkMib
 class Demux(FrameSink):
     """Hands each frame to whoever asked for its EtherType, and the end of the batch to everybody."""
 
-    __slots__ = ("et0", "everybody", "mib", "sinks", "up0")
+    __slots__ = ("attached", "et0", "everybody", "mib", "observer", "sinks", "up0")
 
     def __init__(self, mib: LinkMib) -> None:
         self.mib = mib
-        self.sinks: dict[int, FrameSink] = {}
+        self.attached: dict[int, FrameSink] = {}
+        self.sinks: dict[int, FrameSink] = {}  # the same, or an observer before each
+        self.observer: Observer | None = None
         self.everybody: list[FrameSink] = []
         self.et0 = -1  # the one-entry cache: 1 ns against 32 for the table
         self.up0: FrameSink = None  # type: ignore[assignment]  # never read while et0 is -1
@@ -29,11 +35,19 @@ class Demux(FrameSink):
     def attach(self, ethertype: int, sink: FrameSink) -> None:
         if not 0x0600 <= ethertype <= 0xFFFF:
             raise UsageError(f"{ethertype:#x} is not an EtherType: give one from 0x0600 to 0xffff")
-        if ethertype in self.sinks:
+        if ethertype in self.attached:
             raise UsageError(f"EtherType {ethertype:#06x} already has a handler on this link: one for each type")
-        self.sinks[ethertype] = sink
+        self.attached[ethertype] = sink
+        self.watch(self.observer)
         if sink not in self.everybody:
             self.everybody.append(sink)
+
+    def watch(self, observer: Observer | None) -> None:
+        self.observer = observer
+        self.sinks = {
+            ethertype: sink if observer is None else TeeSink(observer, sink) for ethertype, sink in self.attached.items()
+        }
+        self.et0 = -1
 
     def deliver(self, f: Frame, ethertype: int) -> None:
         if ethertype != self.et0:
@@ -88,14 +102,21 @@ class EthifRx(Demux):
 class EthifCore(LinkCore):
     """Packets to an Ethernet device."""
 
-    __slots__ = ("_mib", "_mtu", "below", "own", "rx")
+    __slots__ = ("_device", "_mib", "_mtu", "below", "own", "rx")
 
     def __init__(self, below: NetifCore, own: int, mtu: int) -> None:
-        self.below = below
+        self._device = below
+        self.below = below  # the device, or an observer before it
         self.own = own
         self._mtu = mtu
         self._mib = LinkMib()
         self.rx = EthifRx(self._mib, own)
+
+    def watch(self, observer: Observer | None) -> None:
+        """Show what passes from now on to `observer`, both ways: what goes up with the link's header just before `f.off`. None: to
+        nobody any more. Frames that nobody here takes, for other hosts or of unknown types, are not shown."""
+        self.below = self._device if observer is None else TeePort(observer, self._device)
+        self.rx.watch(observer)
 
     def send(self, p: Out, ethertype: int, dst: int, now: int) -> None:
         if not p.gso and p.length() > self._mtu:
@@ -135,13 +156,20 @@ class PointToPointRx(Demux):
 class PointToPointCore(LinkCore):
     """Bare IP packets to a device: nothing to write, nobody to address."""
 
-    __slots__ = ("_mib", "_mtu", "below", "rx")
+    __slots__ = ("_device", "_mib", "_mtu", "below", "rx")
 
     def __init__(self, below: NetifCore, mtu: int) -> None:
-        self.below = below
+        self._device = below
+        self.below = below  # the device, or an observer before it
         self._mtu = mtu
         self._mib = LinkMib()
         self.rx = PointToPointRx(self._mib)
+
+    def watch(self, observer: Observer | None) -> None:
+        """Show what passes from now on to `observer`, both ways: what goes up with the link's header just before `f.off`. None: to
+        nobody any more. Frames that nobody here takes, for other hosts or of unknown types, are not shown."""
+        self.below = self._device if observer is None else TeePort(observer, self._device)
+        self.rx.watch(observer)
 
     def send(self, p: Out, ethertype: int, dst: int, now: int) -> None:
         if not p.gso and p.length() > self._mtu:

@@ -94,5 +94,33 @@ class ResponseHead:
     length: int | None = None  # of the body that follows; None where it isn't known: chunks, or the end of the stream
 
 
+# -- what a client hears ------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class ReplyHead:
+    """The status line and the header section of a response that is not interim (RFC 9112 4)."""
+
+    status: int
+    reason: str  # what stood behind the number, in ISO 8859-1; HTTP/2 has none
+    version: Version
+    fields: RawFields
+    length: int | None = None  # of the body; None where its end will tell
+    keep_alive: bool = True
+    switched: bool = False  # what follows is another protocol's: 101, or a 2xx to CONNECT
+    section: bytes = b""  # status line and fields as they came, without the empty line
+
+
+@frozen
+class Fault:
+    """What came is not a response, or did not come in time. The connection has no further use."""
+
+    reason: str
+    truncated: bool = False  # all that came was lawful, and then the stream ended
+    late: str = ""  # the phase that took too long: "first byte" or "read"
+    unanswered: bool = False  # not one byte of a response had come
+
+
 Event: TypeAlias = RequestHead | Body | End | Refusal | Closed
+Heard: TypeAlias = Interim | ReplyHead | Body | End | Fault | Closed
 Sent: TypeAlias = Interim | ResponseHead | Body | End

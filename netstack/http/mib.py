@@ -17,6 +17,10 @@ class HttpMib(Group):
         "HandlerErrors": "handlers that raised: answered 500, or cut off when the response had begun",
         "Broken": "connections lost while a request was being served",
         "Lingered": "connections closed with a request body still on its way",
+        "Http2": "connections that speak HTTP/2",
+        "Resets": "streams of HTTP/2 that ended before their response was whole: reset by the client, or not read for too long",
+        "Faults": "connections of HTTP/2 closed because the client broke the protocol",
+        "Floods": "connections of HTTP/2 closed because the client exceeded a bound that no honest one comes near",
     }
     __slots__ = tuple(MEANING)
 
@@ -33,3 +37,7 @@ class HttpMib(Group):
         self.HandlerErrors = 0
         self.Broken = 0
         self.Lingered = 0
+        self.Http2 = 0
+        self.Resets = 0
+        self.Faults = 0
+        self.Floods = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -21,6 +21,8 @@ from .names import Host, Names
 
 if TYPE_CHECKING:
     from ..dns.client.answer import Answer
+    from ..dns.multicast.core import MdnsConfig
+    from ..dns.multicast.mdns import Mdns
     from .lookups import Dns, Lookups, Servers
 
 T = TypeVar("T")
@@ -43,6 +45,7 @@ class NetFace:
         self._closed = False
         self._lookups: Lookups | None = None
         self.history = History()  # of connections that failed
+        self._closers: list[Callable[[], None]] = []
 
     @property
     def netif(self) -> Netif:
@@ -96,8 +99,8 @@ class NetFace:
         self.lookups.ask(whom)
 
     def asks(self, host: Host, flags: int = 0) -> bool:
-        """Is `host` a name for the DNS?"""
-        return self._lookups is not None and self._lookups.asks(host, flags)
+        """Is `host` a name for the DNS, or for somebody of its own (`Names.special`)?"""
+        return (self._lookups is not None or bool(self.names.special)) and self.lookups.asks(host, flags)
 
     async def address_of(self, host: str) -> int:
         """An IPv4 address of `host`. Raises UsageError for what is no name here and can't be asked for, Unreachable for a name that
@@ -148,6 +151,23 @@ class NetFace:
             raise ClosedError("this net is closed")
         if self._crank.failure is not None:
             raise BrokenError(f"the device {self.netif.name} is gone: {self._crank.failure}") from self._crank.failure
+
+    def mdns(self, name: str = "", config: MdnsConfig | None = None) -> Mdns:
+        """Multicast DNS on this net's link, to be entered with `async with`: the host is called `name` there, without one it only
+        asks. Raises UsageError."""
+        from ..dns.multicast.core import MdnsConfig
+        from ..dns.multicast.mdns import Mdns
+
+        return Mdns(self, name, config or MdnsConfig())
+
+    def on_close(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call it when the net is closed, while datagrams can still be sent. Gives what undoes this."""
+        self._closers.append(call)
+        return lambda: self._closers.remove(call) if call in self._closers else None
+
+    def _farewell(self) -> None:
+        while self._closers:
+            self._closers.pop()()
 
     def _let_go(self) -> None:
         """Of the loop and the device, if they are its own."""

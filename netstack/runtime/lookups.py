@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..dns.client.answer import answer, wire_name
-from ..dns.client.errors import NoData, ResolutionError
+from ..dns.client.errors import NoData
 from ..dns.client.resolver import Resolver
 from ..dns.message import Question
 from ..dns.name import text as name_text
@@ -68,13 +68,19 @@ class Lookups:
         self._resolver = made
 
     def asks(self, host: Host, flags: int = 0) -> bool:
-        """Is `host` a name for the DNS?"""
-        return self._resolver is not None and not flags & socket.AI_NUMERICHOST and not self._net.names.knows(host)
+        """Is `host` a name for the DNS, or for somebody of its own (`Names.special`)?"""
+        names = self._net.names
+        if flags & socket.AI_NUMERICHOST or (self._resolver is None and not names.special) or names.knows(host):
+            return False
+        return self._resolver is not None or names.specialist(host) is not None
 
     # -- getaddrinfo ----------------------------------------------------------------------------------------------------------
 
     async def getaddrinfo(self, host: Host, port: Port, family: int, type: int, proto: int, flags: int) -> list[AddrInfo]:
         """Of a name for which `asks` is true. Raises ResolutionError, which is socket.gaierror with glibc's codes."""
+        special = self._net.names.specialist(host)
+        if special is not None:
+            return await self._net.names.ask_specialist(special, host, port, family, type, proto, flags)
         resolver = self._resolver
         assert resolver is not None and host is not None
         kinds = kinds_of(host, port, family, type, proto, flags)
@@ -86,17 +92,18 @@ class Lookups:
     def getaddrinfo_blocking(
         self, make: Callable[[int, int], Any], host: Host, port: Port, family: int, type: int, proto: int, flags: int
     ) -> list[AddrInfo]:
-        """The same for threads, by sockets that `make` makes. Servers behind TLS, and finders of the program's own, are asked by
-        the net's loop, which must run elsewhere then. Raises UsageError where it doesn't."""
+        """The same for threads, by sockets that `make` makes. Servers behind TLS, finders of the program's own, and who has names
+        of his own (`Names.special`), are asked by the net's loop, which must run elsewhere then. Raises UsageError where it
+        doesn't."""
         resolver = self._resolver
-        assert resolver is not None and host is not None
-        finder = resolver.finder
+        finder = None if resolver is None or self._net.names.specialist(host) is not None else resolver.finder
         if not isinstance(finder, Forwarder) or any(each.tls is not None for each in finder.servers()):
             loop: asyncio.AbstractEventLoop = self._net.loop  # type: ignore[attr-defined]  # a Net: others have no threads
             if not loop.is_running() or _runs_here(loop):
                 raise UsageError("these servers are asked by the net's loop, and it doesn't run: await net.getaddrinfo() in it")
             asked = self.getaddrinfo(host, port, family, type, proto, flags)
             return asyncio.run_coroutine_threadsafe(asked, loop).result()
+        assert resolver is not None and host is not None
         if self._blocking is None:
             from ..dns.client.blocking import BlockingResolver
 
@@ -155,7 +162,7 @@ class Lookups:
         """The addresses to try, the best first, of a name for which `asks` is true. Raises Unreachable where there is none."""
         try:
             found = await self.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM, 0, 0)
-        except ResolutionError as error:
+        except socket.gaierror as error:  # a ResolutionError among them
             raise Unreachable(f"{host}: {error.strerror}") from error
         return [int(ipaddress.IPv4Address(info[4][0])) for info in found]
 

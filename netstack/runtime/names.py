@@ -21,6 +21,7 @@ AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]
 Host = str | bytes | None
 Port = str | bytes | int | None
 Resolve = Callable[..., Awaitable[Sequence[AddrInfo]]]  # getaddrinfo of a loop or a net
+Special = Callable[[str, int], Awaitable[Sequence[str]]]  # a name and a family; the addresses, none where it has none
 
 REMEMBERED = 1024  # addresses that a program connects to, as numbers; more are looked up each time
 
@@ -90,6 +91,7 @@ class Names:
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._names: dict[str, str] = {}
         self._at_once: dict[str, tuple[int, ...]] = {}  # answers of `all_ipv4`
+        self.special: dict[str, Special] = {}  # the last label of names, "local", and who looks them up
         for name, addresses in (hosts or {}).items():
             chosen = (addresses,) if isinstance(addresses, str) else tuple(addresses)
             for address in chosen:
@@ -114,6 +116,22 @@ class Names:
         if isinstance(host, str) and self.all_ipv4(host):
             return True
         return not isinstance(host, (str, bytes)) or not host or bool(self._look_up(text_of(host), 0))
+
+    def specialist(self, host: Host) -> Special | None:
+        """Who looks up names that end as `host` does, where it is not known here."""
+        if not self.special or self.knows(host):
+            return None
+        assert isinstance(host, (str, bytes))  # whatever else it is, is known
+        return self.special.get(_key(text_of(host)).rpartition(".")[2])
+
+    async def ask_specialist(
+        self, ask: Special, host: Host, port: Port, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[AddrInfo]:
+        """As `getaddrinfo`, of what he finds."""
+        assert isinstance(host, (str, bytes))
+        text = text_of(host)
+        found = () if flags & socket.AI_NUMERICHOST else await ask(text, family)
+        return Names({text: found} if found else {}).getaddrinfo(host, port, family, type, proto, flags)
 
     def ipv4(self, host: str) -> int:
         """The first IPv4 address of `host`. Raises UsageError where there is none."""

@@ -303,6 +303,7 @@ class Net(NetFace, Verbs):
         Without `reset` open ones are closed before, as a kernel does when a process ends."""
         if self._closed:
             return
+        self._farewell()
         self._closed = True
         for door in list(self._doors):
             await door.aclose()
@@ -342,6 +343,7 @@ class Net(NetFace, Verbs):
     def drop(self) -> None:
         """End everything at once, where nobody can wait: what is open is reset, what was not delivered yet is lost."""
         if not self._closed:
+            self._farewell()
             self._closed = True
             for task in list(self._tasks):
                 task.cancel()

@@ -5,8 +5,8 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from conftest import Namespace
 from dnslab import KERNEL, STACK, TAP, named, ours, sign
+from netns import Namespace
 
 pytestmark = [pytest.mark.needs_tap, pytest.mark.needs("dig", "kdig", "drill", "delv", "dnssec-signzone")]
 

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import re
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
-from conftest import Namespace
 from dnslab import ROOT, knotd, named, nsd, served, sign, unbound
+from netns import Namespace
 
 pytestmark = pytest.mark.needs("dig", "nsd", "knotd", "named", "unbound", "dnssec-signzone")
 
@@ -194,6 +195,42 @@ def test_our_dig_signs_and_verifies_as_theirs_does(space, zone, tmp_path):
         assert ";; Couldn't verify signature: the server says BADSIG to our signature" in wrong
         assert ";; WARNING -- Some TSIG could not be validated" in wrong
         assert status == 0
+
+
+@pytest.mark.needs_tap
+def test_our_dig_asks_over_a_stack_of_its_own(netns, zone, tmp_path):
+    """The same question from the kernel's sockets and over a tap: UDP, cut and over TCP, a transfer that nsd refuses."""
+    with nsd(netns, tmp_path, zone.files, 5380, "0.0.0.0"):
+        how = ["@10.79.0.1", "--net", "tap:dig0?host=10.79.0.1/24&address=10.79.0.2/24"]
+        for words in (["mail.peers.example", "AAAA"], ["big.peers.example", "TXT"], ["+tcp", "+dnssec", "peers.example", "MX"]):
+            straight, _ = our_dig(netns, 5380, *words)
+            over_tap, status = our_dig(netns, 5380, *words, *how)
+            assert (facts(over_tap), status) == (facts(straight), 0)
+            assert facts(straight)[0][0] == "NOERROR"
+            assert "#5380(10.79.0.1)" in over_tap
+
+
+@pytest.mark.needs("kdig", "openssl")
+def test_dns_over_tls_with_dig_kdig_and_ours(netns, zone, tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    request += ["-subj", "/CN=dns.example", "-addext", "subjectAltName=DNS:dns.example", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(request, check=True, capture_output=True)
+    trusted = [f"+tls-ca={cert}", "+tls-hostname=dns.example"]
+    with served(netns, 5370, zone.files, words=["--tls", str(cert), str(key)]):
+        for words in (["+tls"], ["+tls", *trusted]):
+            got = netns.run("dig", "@127.0.0.1", "+tries=1", *words, "big.peers.example", "TXT").stdout
+            assert "ANSWER: 20," in got
+            assert "#853(127.0.0.1) (TLS)" in got
+            got = netns.run("kdig", "@127.0.0.1", *words, "mail.peers.example", "AAAA", "www.peers.example", "A").stdout
+            assert "2001:db8::25" in got
+            assert "192.0.2.25" in got
+            mine, status = our_dig(netns, 853, *words, "big.peers.example", "TXT")
+            assert "ANSWER: 20," in mine
+            assert ("#853(127.0.0.1) (TLS)" in mine, status) == (True, 0)
+        refused, status = our_dig(netns, 853, f"+tls-ca={cert}", "+tls-hostname=other.example", "+tries=1", "mail.peers.example")
+        assert status == 9
+        assert "Connection to 127.0.0.1#853(127.0.0.1) for mail.peers.example failed: " in refused
 
 
 TREE = {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 import netstack
 from netstack.dns.authority import load
+from netstack.dns.client.errors import LookupTimedOut, ServerFailure
 from netstack.dns.client.resolver import Resolver
+from netstack.dns.resolve.forward import ForwardConfig
 from netstack.dns.serve.server import DnsServer
 from netstack.instant import MILLISECOND
 from netstack.testing.net import World
@@ -21,6 +24,14 @@ shop  60  IN CNAME web
 web   60  IN A   10.0.0.77
 web   60  IN A   10.0.0.3
 """.splitlines()
+
+BAD_WIRE = """
+@     300 IN SOA ns admin 1 3600 600 86400 60
+@     300 IN NS  ns
+ns    300 IN A   10.0.0.2
+*.big 300 IN TXT {}
+*     300 IN A   10.0.0.77
+""".format(" ".join(["y" * 100] * 20)).splitlines()
 
 
 async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,5 +95,31 @@ def test_programs_of_others_fetch_a_page_by_its_name(program, through):
             if relay is not None:
                 await relay.aclose()
             await server.aclose()
+
+    netstack.run_virtual(main())
+
+
+@pytest.mark.parametrize(("kind", "servers", "most"), [("A", 1, 2_200), ("A", 2, 2_200), ("TXT", 1, 4_500)])
+def test_no_look_up_is_lost_on_a_wire_that_loses_every_fifth_frame(kind, servers, most):
+    """Each way; a third of all attempts comes to nothing. What is bigger than a datagram comes over TCP."""
+
+    async def main() -> None:
+        world = World(seed=4, delay=10 * MILLISECOND, loss=0.2)
+        client = world.host("client")
+        hosts = [world.host(f"server {i}") for i in range(servers)]
+        async with netstack.open_world(world):
+            for host in hosts:
+                await DnsServer(host.net, host.net, [load.read(BAD_WIRE, "example.")]).listen(53)
+            places = [str(host.address.address) for host in hosts]
+            async with Resolver(client.net, client.net, places, config=ForwardConfig(failure_ttl=1)) as resolver:
+                while True:  # what happens while a neighbour can't be found is another matter
+                    with contextlib.suppress(LookupTimedOut, ServerFailure):
+                        await resolver.resolve("warm.example")
+                        break
+                mib = resolver.finder.mib
+                for start in range(0, 1000, 20):
+                    names = [f"n{i}.example" if kind == "A" else f"n{i}.big.example" for i in range(start, start + 20)]
+                    await asyncio.gather(*(resolver.resolve(name, kind) for name in names))
+                assert 1_300 < mib.OutDatagrams + mib.OutStreams < most
 
     netstack.run_virtual(main())

@@ -7,7 +7,6 @@ NSEC3's hashes; the records are served as they are.
 Names are relative to the zone, in small letters; what is found are numbers of nodes.
 """
 
-import base64
 import hashlib
 
 from ... import raw
@@ -17,7 +16,8 @@ from ..numbers import Type
 from .node import Set
 from .store import Store
 
-_HEX32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghijklmnopqrstuv")
+_DIGITS = b"0123456789abcdefghijklmnopqrstuv"
+_PAIRS = [bytes((a, b)) for a in _DIGITS for b in _DIGITS]  # ten bits in base32hex
 
 
 def nsec3_hash(key: bytes, salt: bytes, iterations: int) -> bytes:
@@ -30,8 +30,8 @@ def nsec3_hash(key: bytes, salt: bytes, iterations: int) -> bytes:
 
 def nsec3_label(digest: bytes) -> bytes:
     """As the first label of an owner, with its length."""
-    text = base64.b32encode(digest).translate(_HEX32)
-    return bytes((len(text),)) + text
+    n = int.from_bytes(digest, "big")
+    return b"\x20" + b"".join([_PAIRS[n >> i & 1023] for i in range(150, -1, -10)])
 
 
 def order(key: bytes) -> bytes:
@@ -162,35 +162,33 @@ class Nsec3Chain:
     def cover(self, key: bytes) -> int:
         return self.circle.before(self.owner(key))
 
-    def provable(self, closest: bytes) -> bytes:
-        """`closest`, or where opt-out leaves an empty non-terminal without a record, the nearest name above that has one."""
-        while closest and not self.match(closest):
-            closest = closest[closest[0] + 1 :]
-        return closest
-
-    def encloser(self, key: bytes, closest: bytes) -> list[int]:
-        """The closest encloser proof (RFC 5155 7.2.1): it exists, and the name one label longer does not."""
+    def encloser(self, key: bytes, closest: bytes) -> tuple[list[int], bytes]:
+        """The closest encloser proof (RFC 5155 7.2.1): that it exists, and that the name one label longer does not; and which it
+        is. Where opt-out leaves an empty non-terminal without a record, it is the nearest name above that has one."""
         found = self.match(closest)
+        while closest and not found:
+            closest = closest[closest[0] + 1 :]
+            found = self.match(closest)
         nearer = self.cover(tail(key, closest))
-        return [found, nearer] if found else [nearer]
+        return ([found, nearer] if found else [nearer]), closest
 
     def absent(self, key: bytes, closest: bytes, wildcard: bool) -> list[int]:
         """RFC 5155 7.2.2; of a wildcard's answer 7.2.6."""
         if wildcard:
             return [self.cover(tail(key, closest))]
-        closest = self.provable(closest)
-        return [*self.encloser(key, closest), self.cover(b"\1*" + closest)]
+        proof, closest = self.encloser(key, closest)
+        return [*proof, self.cover(b"\1*" + closest)]
 
     def no_data(self, key: bytes, closest: bytes, wildcard: bool) -> list[int]:
         """RFC 5155 7.2.3; of a wildcard 7.2.5."""
         if wildcard:
-            return [*self.encloser(key, closest), self.match(b"\1*" + closest) or self.cover(b"\1*" + closest)]
+            return [*self.encloser(key, closest)[0], self.match(b"\1*" + closest) or self.cover(b"\1*" + closest)]
         return self.no_ds(key)
 
     def no_ds(self, key: bytes) -> list[int]:
         """RFC 5155 7.2.7."""
         found = self.match(key)
-        return [found] if found or not key else self.encloser(key, self.provable(key[key[0] + 1 :]))
+        return [found] if found or not key else self.encloser(key, key[key[0] + 1 :])[0]
 
 
 Chain = NsecChain | Nsec3Chain

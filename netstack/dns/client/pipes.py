@@ -44,7 +44,7 @@ class Lost(NetstackError):
 class Asked:
     """A query on a pipe."""
 
-    __slots__ = ("_came", "_id", "_message", "_waits", "fresh", "lost", "place")
+    __slots__ = ("_came", "_id", "_message", "_waits", "fresh", "late", "lost", "place")
 
     def __init__(self, place: int, id: bytes, waits: Waits, fresh: bool = True) -> None:
         """`place` is the id that it has on the stream, `id` its own. `fresh`: the stream has not answered anything yet."""
@@ -53,6 +53,7 @@ class Asked:
         self._message: bytes | None = None
         self._came: Event | None = None
         self.place = place
+        self.late = False  # it was not answered in time
         self.fresh = fresh
         self.lost: str | None = None
 
@@ -72,7 +73,11 @@ class Asked:
             if self.lost is not None:
                 raise Lost(self.lost, not self.fresh)
             self._came = self._waits.event()
-            await self._waits.wait(self._came, timeout)
+            try:
+                await self._waits.wait(self._came, timeout)
+            except TimedOut:
+                self.late = True
+                raise
         message, self._message = self._message, None
         return self._id + message[2:]
 
@@ -91,6 +96,7 @@ class Pipe:
         self._waiting: dict[int, Asked] = {}
         self._heard = waits.now()
         self.proven = False  # an answer has come
+        self.stuck = False  # an answer didn't come in time, and nothing has since: another try has a stream of its own
         self.rested = waits.now()  # since when nobody waits
         self.over = False
         self._writer: Spawned | None = None
@@ -115,6 +121,7 @@ class Pipe:
     def forget(self, asked: Asked) -> None:
         if self._waiting.get(asked.place) is asked:
             del self._waiting[asked.place]
+            self.stuck = self.stuck or asked.late
         if not self._waiting:
             self.rested = self._waits.now()
 
@@ -166,6 +173,7 @@ class Pipe:
             if not data:
                 return
             self._heard = self._waits.now()
+            self.stuck = False
             for message in deframer.feed(data):
                 asked = self._waiting.get(message[0] << 8 | message[1])
                 if asked is not None:
@@ -226,7 +234,7 @@ class Pipes(Generic[S_co]):
 
     def _pipe(self, server: Upstream, waits: Waits) -> Pipe | None:
         for pipe in self._pipes:
-            if pipe.key == _key(server) and pipe.waiting < WAITING and not pipe.over:
+            if pipe.key == _key(server) and pipe.waiting < WAITING and not (pipe.over or pipe.stuck):
                 return pipe
         if len(self._pipes) >= PIPES:
             idle = [pipe for pipe in self._pipes if not pipe.waiting]

@@ -37,7 +37,7 @@ LOOK = SECOND  # how often, at most, it is looked whether the file has changed
 
 @frozen(kw_only=True)
 class ResolvConf:
-    """`timeout` in seconds for one attempt, of `attempts` for each server."""
+    """`timeout` in seconds, `attempts` times: so long it is asked."""
 
     servers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
@@ -51,10 +51,8 @@ class ResolvConf:
     unknown: tuple[str, ...] = field(default=(), eq=False)  # what we made nothing of
 
     def config(self) -> ForwardConfig:
-        servers = max(1, len(self.servers))
-        query = QueryConfig(
+        query = QueryConfig(  # as long as glibc waits, and more tries in that time: each of ours is as long as the server needs
             patience=min(self.timeout * self.attempts, 60) * SECOND,
-            attempts=min(64, max(4, self.attempts * servers * 2)),  # one may be over TCP, or without EDNS
             edns=self.edns0,
             stream_only=self.use_vc,
         )

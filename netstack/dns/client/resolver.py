@@ -156,7 +156,7 @@ class Resolver(Generic[D_co, S_co]):
         self, name: str | bytes, type: str | int = "A", *, timeout: float | None = None, dnssec: bool = False
     ) -> Answer:
         """The records of `name`, behind all its aliases. `timeout` in seconds; without one it takes as long as the servers may
-        (`ForwardConfig.query.patience`: five seconds). `dnssec` wants their signatures too, which `Answer.outcome` has.
+        (`ForwardConfig.query.patience`: eight seconds). `dnssec` wants their signatures too, which `Answer.outcome` has.
 
         Raises NameNotFound, NoData, ServerFailure, LookupTimedOut, Unanswerable: each a `socket.gaierror`; UsageError, ClosedError.
         """

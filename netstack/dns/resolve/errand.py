@@ -49,6 +49,11 @@ class Errand:
         self.doubt: tuple[bytes, Reading] | None = None  # what was denied, cut short, and its reading
         self.arrive()
 
+    def add(self, links: list[RRset]) -> None:
+        """To the chain; a DNAME that is met twice stands there once."""
+        there = {(names.key(link.name), link.type) for link in self.links}
+        self.links += [link for link in links if (names.key(link.name), link.type) not in there]
+
     def arrive(self) -> None:
         """Forget what was so at the zone before."""
         self.tried: set[str] = set()

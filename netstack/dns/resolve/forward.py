@@ -27,12 +27,13 @@ from ..mib import CacheMib, QueryMib
 from ..numbers import Ede, Rcode, Type
 from .cache import Cache, CacheConfig, Credit, Found, Kind
 from .job import Job, Outcome, Settled, Step
-from .query import Action, Answered, GaveUp, Query, QueryConfig
+from .query import Action, Answered, GaveUp, Query, QueryConfig, State
 from .reading import Reading, read
 from .servers import server
 from .special import special
 from .upstream import SECOND, Upstream
 
+MOST_ATTEMPTS = 64  # for one question, whatever number of servers is silent: what a stranger's question makes us send
 DOWN = 2  # time-outs in a row, from which on others are asked first
 RETRY_DOWN = 30 * SECOND  # until one that was down may be asked first again
 EDNS_AGAIN = 15 * 60 * SECOND  # until one that knew no EDNS is asked with it again: it may have been a box on the way
@@ -42,8 +43,9 @@ UNCACHED = frozenset((Type.ANY, Type.MAILA, Type.MAILB, Type.RRSIG, Type.SIG))  
 
 @frozen(kw_only=True)
 class ForwardConfig:
-    """Durations in ns, but `failure_ttl` in seconds. `strict`: servers are asked in the order given, as resolv.conf
-    has it, else the fastest first; `rotate`: each question begins at another one."""
+    """Durations in ns, but `failure_ttl` in seconds. `query.attempts` are for each server, MOST_ATTEMPTS for all. `strict`:
+    servers are asked in the order given, as resolv.conf has it, else the fastest first; `rotate`: each question begins at another
+    one."""
 
     query: QueryConfig = field(factory=QueryConfig)
     strict: bool = True
@@ -292,7 +294,7 @@ class Forwarding:
             assert self._stale is not None
             self.cancel()
             return Settled(attrs.evolve(self._stale, refresh=True))  # and whoever drives us finds out, with all the time it takes
-        if self._query.deadline is not None and now >= self._query.deadline:
+        if self._query.state is not State.PAUSED and self._query.deadline is not None and now >= self._query.deadline:
             self._silences += 1
         return self._did(now, self._query.expired(now))
 
@@ -312,8 +314,9 @@ class Forwarding:
     def _ask(self, now: int) -> Step:
         forwarder, question = self._forwarder, self._question
         config = forwarder.query_config(self._dnssec, self._cd)
-        if self._ends - now != config.patience:
-            config = attrs.evolve(config, patience=max(1, self._ends - now))
+        attempts = min(MOST_ATTEMPTS, config.attempts * len(self._servers))
+        if self._ends - now != config.patience or attempts != config.attempts:
+            config = attrs.evolve(config, patience=max(1, self._ends - now), attempts=attempts)
         self._query = Query(self._name, question.type, self._servers, forwarder.rng, config, forwarder.mib, question.rclass)
         step = self._did(now, self._query.start(now))
         assert step is not None

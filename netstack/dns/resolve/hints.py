@@ -15,27 +15,35 @@ from ..numbers import Type
 
 MOST = 64  # servers and addresses of each: there are 13 with two addresses; a whole zone is not a hints file
 
+WANTED = "give the text of a hints file, names with addresses, or addresses"
+
 Hints = dict[bytes, tuple[bytes, ...]]
 """Name of a server, in wire form, and its addresses, of 4 or 16 octets. Servers that are known by their address alone stand under
 the root's name."""
 
-HintsLike = Mapping[str, "str | Iterable[str]"] | Iterable[str] | str
+HintsLike = Mapping[str, "str | Iterable[str]"] | Iterable["str | tuple[str, str | Iterable[str]]"] | str
 
 
 def read(said: HintsLike) -> Hints:
     """Hints from what people have: the text of a hints file (`. NS a.root.example.`, `a.root.example. A 192.0.2.1`), a mapping of
-    names to an address or several, or addresses alone, in a list or one text. Raises UsageError where there are none."""
+    names to an address or several, pairs of the same, or addresses alone, in a list or one text. Raises UsageError where there are
+    none."""
+    if isinstance(said, bytes) or not isinstance(said, Iterable):
+        raise UsageError(f"{said!r} names no root servers: {WANTED}")
     if isinstance(said, str):
         found = _file(said) if len(said.split()) > 1 else _addresses([said])
-    elif isinstance(said, Mapping):
-        found = {}
-        for who, where in said.items():
-            found[names.parse(who, names.ROOT)] = tuple(map(octets, [where] if isinstance(where, str) else where))
     else:
-        found = _addresses(said)
+        found = {}
+        for each in said.items() if isinstance(said, Mapping) else said:
+            if isinstance(each, (tuple, list)) and len(each) != 2:
+                raise UsageError(f"{each!r} is no pair of name and address: {WANTED}")
+            who, where = each if isinstance(each, (tuple, list)) else (".", each)
+            here = [where] if isinstance(where, str) or not isinstance(where, Iterable) else where
+            name = names.parse(who, names.ROOT)
+            found[name] = found.get(name, ()) + tuple(octets(str(address)) for address in here)
     found = {who: where[:MOST] for who, where in list(found.items())[:MOST] if where}
     if not found:
-        raise UsageError("no address of a root server: give the text of a hints file, names with addresses, or addresses")
+        raise UsageError(f"no address of a root server: {WANTED}")
     return found
 
 

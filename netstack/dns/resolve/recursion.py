@@ -35,7 +35,7 @@ from .hints import Hints
 from .job import Outcome
 from .local import REVERSE, SPECIAL, LocalZone, LocalZones
 from .roster import Roster
-from .scrub import Reading, RRset, Sort, glue, set_of, soa_records
+from .scrub import Reading, RRset, Sort, alias_of, glue, rewritten, set_of, soa_records
 from .upstream import Upstream
 from .walk import Walk
 
@@ -102,6 +102,7 @@ class Recursion:
         self.cuts = Cuts()
         self.roster = Roster(rng, self.config.port, self.config.cookies)
         self.local = LocalZones(self.config.local_zones)
+        self.renames = False  # there are DNAMEs in the cache
         self.prime_after = 0  # an instant: the root's servers have been asked for without success
         self._failures: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # until when, and the how-manieth in a row
         self.hinted = Cut(names.ROOT, self.texts(self.hints), FOREVER)
@@ -144,10 +145,20 @@ class Recursion:
         rcode = Rcode.NOERROR
         if question.type == Type.ANY:
             return None  # what is known may not be all
+        seen: set[bytes] = set()
         while True:
             found = self.look(name, question.type, now, stale=stale)
-            if found is None or len(links) > self.config.aliases:
-                return None
+            key = names.key(name)
+            if key in seen or len(seen) > self.config.aliases:
+                return None  # a circle, or too long: the walk says so
+            seen.add(key)
+            if found is None:
+                renamed = self.renamed(name, now)
+                if not renamed:
+                    return None
+                links += [link for link in renamed if (link.name, link.type) not in {(each.name, each.type) for each in links}]
+                name = renamed[1].rdatas[0]
+                continue
             refresh, was_stale = refresh or found.refresh, was_stale or found.stale
             entry = found.entry
             if entry.kind == Kind.FAILURE:
@@ -186,15 +197,28 @@ class Recursion:
                 return alias
         return found
 
+    def renamed(self, name: bytes, now: int) -> list[RRset]:
+        """The DNAME that is known above `name`, and the CNAME that follows from it (RFC 6672 3.4); nothing, where none is."""
+        above = names.parent(name)
+        while self.renames and len(above) > 1:
+            found = self.cache.get(above, Type.DNAME, now)
+            if found is not None and found.entry.kind == Kind.RECORDS:
+                renaming = set_of(found, above)
+                to = rewritten(name, above, renaming.rdatas[0])
+                return [] if to is None else [renaming, alias_of(name, renaming, to)]
+            above = names.parent(above)
+        return []
+
     def keep(self, reading: Reading, now: int, cut: Cut) -> None:
         """Store an answer of the servers of `cut`; where they are, for no longer than they are these."""
+        link = reading.links[0]  # behind a DNAME comes a CNAME of our own making
+        ttl = link.ttl
+        if names.key(link.name) in cut.servers:
+            ttl = min(ttl, -(-(cut.expires - now) // SECOND))
         proof = tuple(r for s in reading.proof for r in s.records(True))
         credit = Credit.AUTHORITATIVE if reading.aa else Credit.ANSWER
-        for link in reading.links:
-            ttl = link.ttl
-            if names.key(link.name) in cut.servers:
-                ttl = min(ttl, -(-(cut.expires - now) // SECOND))
-            self.cache.put(link.name, link.type, ttl, link.rdatas, credit, now, signatures=link.signatures, proof=proof)
+        self.cache.put(link.name, link.type, ttl, link.rdatas, credit, now, signatures=link.signatures, proof=proof)
+        self.renames = self.renames or link.type == Type.DNAME
 
     def keep_denial(self, name: bytes, type: int, reading: Reading, now: int) -> None:
         said = reading.soa
@@ -243,6 +267,21 @@ class Recursion:
         if address[:12] in (bytes(12), bytes(10) + b"\xff\xff"):
             return self.config.ipv6 and self.config.ask_loopback and address == bytes(15) + b"\1"
         return self.config.ipv6 and address[0] != 0xFF and not (address[0] == 0xFE and address[1] & 0xC0 == 0x80)
+
+    def wanted(self, errand: Errand, cut: Cut, under_way: set[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+        """Names of servers of the errand's zone, each with the type of address, that may be looked for."""
+        config = self.config
+        types = [int(type) for type, has in ((Type.A, config.ipv4), (Type.AAAA, config.ipv6)) if has]
+        found = []
+        for who in cut.servers:
+            type = next((type for type in types if (who, type) not in errand.sought), None)
+            if who == names.ROOT or errand.found.get(who) or type is None:
+                continue
+            if (who, type) in under_way:
+                self.mib.Circles += 1
+            else:
+                found.append((who, type))
+        return found
 
     def known_addresses(self, server: bytes, now: int) -> list[str]:
         """From the cache, or the glue of the zone that the name is in."""

@@ -54,6 +54,13 @@ class RRset:
         return found
 
 
+def one(record: Record) -> RRset:
+    """A set of one record."""
+    made = RRset(record.name, record.type, record.ttl)
+    made.rdatas = (record.rdata,)
+    return made
+
+
 Sets = dict[tuple[bytes, int], RRset]
 
 
@@ -107,6 +114,11 @@ def rewritten(name: bytes, owner: bytes, target: bytes) -> bytes | None:
     return found if len(found) <= dc.MAX_NAME else None
 
 
+def alias_of(name: bytes, renaming: RRset, to: bytes) -> RRset:
+    """The CNAME that a DNAME makes; it lives as long."""
+    return one(Record(name, int(Type.CNAME), dc.IN, renaming.ttl, to))
+
+
 def read(m: Message, zone: bytes, name: bytes, type: int) -> Reading:
     """What `m`, with rcode NOERROR, NXDOMAIN or YXDOMAIN, says as a response of a server of `zone`, a key, to the question for
     `name` and `type`."""
@@ -147,9 +159,7 @@ def _follow(found: Reading, sets: Sets, zone: bytes, name: bytes, type: int) -> 
         found.links = [renaming]
         found.too_long = to is None
         if to is not None:
-            made = RRset(name, int(Type.CNAME), renaming.ttl)  # RFC 6672 3.1: ours, and not what came along
-            made.rdatas = (to,)
-            found.links.append(made)
+            found.links.append(alias_of(name, renaming, to))  # RFC 6672 3.1: ours, and not what came along
             found.target = to
     elif alias is not None:
         alias.rdatas = alias.rdatas[:1]  # RFC 2181 10.1: there can be one

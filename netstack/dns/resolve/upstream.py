@@ -39,18 +39,24 @@ class Upstream:
         return Upstream(self.address, self.port, stream_only=self.stream_only, tls=self.tls)
 
     def timeout(self, round: int) -> int:
-        """How long to wait for an answer, in ns: as RFC 6298 2 has it, doubled in each `round` of asking."""
+        """How long to wait for an answer, in ns: as RFC 6298 2 has it, doubled in every second `round` of asking. Where doubling
+        each time is for who may have filled the wire, a look-up is two small datagrams, of which one was lost: so there are many
+        tries in the time that anybody waits, and still long ones among them for a server that has to look further."""
         wait = INITIAL if self.srtt == 0 else max(LEAST, self.srtt + 4 * self.rttvar)
-        return min(wait << min(round, 8), MOST)
+        return min(wait << min(round // 2, 8), MOST)
 
     def answered(self, rtt: int) -> None:
         """It took `rtt` ns."""
-        self.failures = 0
+        self.alive()
         if self.srtt == 0:
             self.srtt, self.rttvar = max(rtt, 1), rtt // 2
         else:
             self.rttvar += (abs(self.srtt - rtt) - self.rttvar) // 4
             self.srtt = max(1, self.srtt + (rtt - self.srtt) // 8)
+
+    def alive(self) -> None:
+        """It answered, and how long that took is unknown: over TCP, where what was lost is sent again (RFC 6298 3)."""
+        self.failures = 0
 
     def silent(self) -> None:
         self.failures += 1

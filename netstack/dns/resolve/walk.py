@@ -32,7 +32,7 @@ from .cuts import Cut
 from .errand import Errand, Purpose
 from .job import Outcome, Settled, Step
 from .query import Action, Answered, GaveUp, Query, QueryConfig, SendDatagram, SendStream
-from .scrub import Reading, RRset, Sort, authority_of, denial, read, set_of, soa_records
+from .scrub import Reading, Sort, authority_of, denial, one, read, set_of, soa_records
 from .upstream import Upstream
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 AT_ONCE = 6  # servers that one query knows: it goes on to the next by itself
 PRIME_AGAIN = 60 * SECOND  # after the root's servers could not be had
 PRIME_PATIENCE = 2 * SECOND
+LOST = 4  # queries more than two for each server: where there is but one, and the way to it is bad
 SHORT_ATTEMPTS = 3  # of a name cut short, before the whole one is tried
 
 
@@ -168,20 +169,22 @@ class Walk:
             return False
         local = self.recursion.local.answer(Question(errand.name, errand.type))
         if local is not None:
-            for record in local.answer:
-                made = RRset(record.name, record.type, record.ttl)
-                made.rdatas = (record.rdata,)
-                errand.links.append(made)
+            errand.links += [one(record) for record in local.answer]
             self._end(now, errand, local.rcode, local.authority)
             return True
         if errand.type == Type.ANY or (self.fresh and errand is self.stack[0] and not errand.links):
             return False
         found = self.recursion.look(errand.name, errand.type, now)
         if found is None:
-            if len(self.stack) > 1 and self.recursion.failing(errand.name, errand.type, now):
+            renamed = self.recursion.renamed(errand.name, now)
+            if renamed:
+                errand.add(renamed)
+                self._follow(now, errand, renamed[1].rdatas[0])
+            elif len(self.stack) > 1 and self.recursion.failing(errand.name, errand.type, now):
                 self._fail(now, errand)
-                return True
-            return False
+            else:
+                return False
+            return True
         entry = found.entry
         if entry.kind != Kind.RECORDS:
             rcode = Rcode.NXDOMAIN if entry.kind == Kind.NXDOMAIN else Rcode.NOERROR
@@ -239,7 +242,7 @@ class Walk:
             self.why = int(Ede.OTHER), "it takes too long" if now >= self.ends else "more queries than one question may cause"
             self._give_up(now)
             return None
-        left = min(config.queries - self.sent, config.zone_queries - errand.sent, 2 * len(servers) + 2)
+        left = min(config.queries - self.sent, config.zone_queries - errand.sent, 2 * len(servers) + LOST)
         patience = self.ends - now
         if errand.is_minimised:
             left = min(left, SHORT_ATTEMPTS)
@@ -273,19 +276,8 @@ class Walk:
         if self.fetched >= config.all_fetches or len(self.stack) > config.depth:
             self.recursion.mib.FetchesRefused += 1
             return False
-        sought_now = {(e.server, e.type) for e in self.stack if e.purpose is Purpose.ADDRESS}
-        wanted = []
-        for who in cut.servers:
-            if who == names.ROOT or errand.found.get(who):
-                continue
-            for type in ([int(Type.A)] if config.ipv4 else []) + ([int(Type.AAAA)] if config.ipv6 else []):
-                if (who, type) in errand.sought:
-                    continue
-                if (who, type) in sought_now:
-                    self.recursion.mib.Circles += 1
-                    break
-                wanted.append((who, type))
-                break
+        under_way = {(e.server, e.type) for e in self.stack if e.purpose is Purpose.ADDRESS}
+        wanted = self.recursion.wanted(errand, cut, under_way)
         if not wanted:
             return False
         who, type = wanted[self.recursion.rng.getrandbits(16) % len(wanted)]
@@ -411,8 +403,7 @@ class Walk:
         self._doubt_is_over(cut, errand)
         if errand.type != Type.ANY:
             self.recursion.keep(reading, now, cut)
-        there = {(names.key(link.name), link.type) for link in errand.links}
-        errand.links += [link for link in reading.links if (names.key(link.name), link.type) not in there]
+        errand.add(reading.links)
         if reading.too_long:
             self._end(now, errand, int(Rcode.YXDOMAIN), ())  # RFC 6672 2.2
         elif reading.target is not None:

@@ -25,8 +25,8 @@ class DnsConfig:
     # streams, whose clients have proved their address
     any_over_streams: bool = False
 
-    # octets of answers that are kept ready, whatever is asked: what isn't asked again makes room first
-    ready: int = field(default=64 << 20, validator=ge(65536))
+    # octets of answers that are kept ready, some 60,000, whatever is asked: what isn't asked again makes room first
+    ready: int = field(default=32 << 20, validator=ge(65536))
     # cookies (RFC 7873) for who asks with one, of a secret of the server's own, unless it is given others
     cookies: bool = True
 

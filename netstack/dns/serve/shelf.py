@@ -45,7 +45,7 @@ class Shelf:
 
     __slots__ = ("answers", "evicted", "held", "main", "octets", "table", "trial", "trial_held")
 
-    def __init__(self, octets: int = 64 << 20, answers: int = 200_000) -> None:
+    def __init__(self, octets: int = 32 << 20, answers: int = 200_000) -> None:
         self.octets = octets
         self.answers = answers
         self.table: dict[bytes, Kept] = {}

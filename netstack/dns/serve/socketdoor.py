@@ -47,10 +47,11 @@ class SocketDoor:
         self._names = bytearray(sysio.BATCH * sysio.NAME)
         self._controls = bytearray(sysio.BATCH * sysio.CONTROL)
         self._sizes = bytearray(sysio.BATCH * 8)
-        if sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_PKTINFO", 8), 1)  # has a name since Python 3.13
+        if sock.getsockname()[0] in ("0.0.0.0", "::"):  # of several addresses, the one that was asked has to answer
+            if sock.family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_PKTINFO", 8), 1)  # has a name since Python 3.13
 
     def on_readable(self) -> None:
         """Answer one batch. The loop comes back for more, so that other work gets its turn."""

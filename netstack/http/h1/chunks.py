@@ -3,7 +3,7 @@
 import re
 from enum import IntEnum
 
-from ..config import HttpLimits
+from ..config import HttpClientLimits, HttpLimits
 from ..refused import Refused
 
 # chunk = chunk-size [ chunk-ext ] CRLF …: up to 16 digits, so that no reader behind us overflows. White space around an extension's
@@ -27,7 +27,7 @@ class ChunkReader:
 
     __slots__ = ("_limits", "_mode", "_left", "_total", "_overhead", "_seen", "trailers")
 
-    def __init__(self, limits: HttpLimits) -> None:
+    def __init__(self, limits: HttpLimits | HttpClientLimits) -> None:
         self._limits = limits
         self._mode = _Mode.SIZE
         self._left = 0  # of this chunk

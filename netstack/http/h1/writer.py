@@ -1,4 +1,4 @@
-"""Responses to bytes (RFC 9112 4, 6): the head, and a body that is sized, in chunks, or ended by the end of the stream.
+"""Messages to bytes (RFC 9112 3, 4, 6): the head, and a body that is sized, in chunks, or ended by the end of the stream.
 
 The writer owns the framing. A user's fields can't contradict it, and can't hold what would end a field early: both are
 `UsageError`, before the first byte has gone.
@@ -17,6 +17,8 @@ _LENGTH = re.compile(rb"[0-9]{1,19}")
 _SPELLINGS = {b"etag": b"ETag", b"te": b"TE", b"www-authenticate": b"WWW-Authenticate", b"dnt": b"DNT"}
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+_BODY_EXPECTED = ("POST", "PUT", "PATCH")  # RFC 9110 8.6: their empty body says that it is empty
 _NO_BODY = (204, 304)  # and 1xx: RFC 9110 6.4.1
 # RFC 9110 6.5.1
 _NO_TRAILERS = frozenset((b"content-length", b"transfer-encoding", b"trailer", b"connection", b"host", b"content-encoding"))
@@ -57,7 +59,8 @@ def status_line(status: int) -> bytes:
 
 
 class Writer:
-    """One response after another. `start`, `body` any number of times, `finish`; the order is the connection's to keep."""
+    """One message after another. `start` a response or `ask`, `body` any number of times, `finish`; the order is the
+    connection's to keep."""
 
     __slots__ = ("silent", "_chunked", "_left", "close")
 
@@ -131,6 +134,48 @@ class Writer:
             parts.append(b"Connection: keep-alive\r\n")  # RFC 9112 9.3: what a client of 1.0 asked for must be confirmed
         parts.append(b"\r\n")
         self.close = not keep_alive
+        return b"".join(parts)
+
+    def ask(self, method: str, target: str, fields: RawFields, length: int | None) -> bytes:
+        """The head of a request, whose body has `length` bytes, or comes in chunks where that is None.
+
+        `close` then says whether it is the last one. A Content-Length among the fields must agree.
+        """
+        if not method.isascii() or _TOKEN.fullmatch(method.encode()) is None:
+            raise UsageError(f"{method!r} is not a method: those are names like GET")
+        if not target.isascii() or _TARGET.fullmatch(target.encode()) is None:
+            raise UsageError(f"{target!r} can't be asked for: escape what is not visible ASCII with % (urllib.parse.quote)")
+        parts = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target.encode())]
+        self.close = self.silent = False
+        told: bytes | None = None
+        for name, value in fields:
+            line = _name(name)
+            if line == b"Content-Length: ":
+                if told is not None:
+                    raise UsageError("Content-Length is given twice")
+                told = value
+                continue
+            if line == b"Transfer-Encoding: ":
+                if value.lower() != b"chunked" or length is not None:
+                    raise UsageError("leave Transfer-Encoding to the client: it chunks a body whose length isn't known")
+                continue
+            if line == b"Connection: " and b"close" in [option.strip() for option in value.lower().split(b",")]:
+                self.close = True
+            _check_value(name, value)
+            parts += (line, value, b"\r\n")
+        if told is not None:
+            if not _LENGTH.fullmatch(told):
+                raise UsageError(f"Content-Length is a number of bytes, not {told.decode('latin-1')!r}")
+            if length is not None and length != int(told):
+                raise UsageError(f"Content-Length says {int(told)} and the body has {length} bytes")
+            length = int(told)
+        self._left = length
+        self._chunked = length is None
+        if length is None:
+            parts.append(b"Transfer-Encoding: chunked\r\n")
+        elif length or told is not None or method in _BODY_EXPECTED:
+            parts.append(b"Content-Length: %d\r\n" % length)
+        parts.append(b"\r\n")
         return b"".join(parts)
 
     def body(self, data: bytes) -> bytes:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...errors import BrokenError, NetstackError, UsageError
 from ...runtime.waits import Event, Spawned, waits_here
 from ..target import split_target, unescape
 from .exchange import Exchange
+
+if TYPE_CHECKING:
+    from ..ws.config import WsConfig
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -38,14 +41,15 @@ log = logging.getLogger("netstack.http")
 
 class Asgi:
     """`app` as an application. `root_path` is where it is mounted. `lifespan`: "auto" asks and goes on without where the app has
-    none, "on" insists, "off" doesn't ask."""
+    none, "on" insists, "off" doesn't ask. `websocket`: the bounds of its WebSockets, for which wsproto must be installed."""
 
-    def __init__(self, app: App, *, root_path: str = "", lifespan: str = "auto") -> None:
+    def __init__(self, app: App, *, root_path: str = "", lifespan: str = "auto", websocket: WsConfig | None = None) -> None:
         if lifespan not in ("auto", "on", "off"):
             raise UsageError(f"lifespan={lifespan!r}: it is auto, on or off")
         self.app = app
         self.root_path = root_path.rstrip("/")
         self.state: dict[str, Any] = {}
+        self.websocket = websocket
         self._lifespan = None if lifespan == "off" else _Lifespan(app, self.state, insists=lifespan == "on")
 
     async def startup(self) -> None:
@@ -78,8 +82,25 @@ class Asgi:
             "state": self.state.copy(),
             "extensions": EXTENSIONS,
         }
+        if head.upgrade and await self._websocket(exchange, scope):
+            return
         call = _Call(exchange)
         await self.app(scope, call.receive, call.send)
+
+    async def _websocket(self, exchange: Exchange, scope: Scope) -> bool:
+        """Was it one? Without wsproto it is a request as others: who serves may leave out an Upgrade (RFC 9110 7.8)."""
+        from ..ws.handshake import is_websocket
+
+        if not is_websocket(exchange.head):
+            return False
+        try:
+            from ..ws.config import WsConfig
+            from .websocket import serve_asgi
+        except ImportError as error:
+            log.warning("a WebSocket was asked for and can't be served: %s (pip install netstack[websocket])", error)
+            return False
+        await serve_asgi(exchange, self.app, scope, self.websocket or WsConfig())
+        return True
 
 
 class _Call:

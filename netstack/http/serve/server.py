@@ -12,9 +12,11 @@
 It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks may be arguments.
 """
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ...errors import TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
@@ -29,6 +31,10 @@ from .exchange import Application, Lifespan
 from .message import Handler
 from .session import Environment, Session
 
+if TYPE_CHECKING:
+    from .session2 import Session2
+    from .websocket import WebSocketHandler
+
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
 
 GRACE = Duration(5 * SECOND)  # for requests in flight: longer than a page takes, shorter than who stops a service waits
@@ -36,7 +42,8 @@ _POLL = Duration(20 * MILLISECOND)  # between looks at what is still in flight w
 
 
 class HttpServer(Generic[S_co]):
-    """Serves `handler`, or an `application` such as `Asgi(app)`, on every port that `listen` opens.
+    """Serves `handler`, or an `application` such as `Asgi(app)`, on every port that `listen` opens. `websocket` is a handler for
+    those who ask for a WebSocket (websocket.py; wsproto must be installed).
 
     `access` is called with each response that is over (accesslog.py). Clocks are the runtime's unless they are given: `clock` in
     nanoseconds that never go back, `wall` in seconds since 1970, for Date, `sleep` what `aclose` waits with.
@@ -48,6 +55,7 @@ class HttpServer(Generic[S_co]):
         handler: Handler | None = None,
         *,
         application: Application | None = None,
+        websocket: WebSocketHandler | None = None,
         config: HttpConfig = HttpConfig(),  # noqa: B008 (frozen)
         access: Access | None = None,
         clock: Callable[[], int] | None = None,
@@ -55,11 +63,16 @@ class HttpServer(Generic[S_co]):
         sleep: Callable[[Duration], Awaitable[None]] | None = None,
     ) -> None:
         if application is None:
-            if handler is None:
+            if handler is None and websocket is None:
                 raise UsageError("what shall be served? Give a handler, or application=")
-            application = handler_application(handler)
-        elif handler is not None:
+            application = None if handler is None else handler_application(handler)
+        elif handler is not None or websocket is not None:
             raise UsageError("a server has a handler or an application, not both")
+        if websocket is not None:
+            from .websocket import websocket_application
+
+            application = websocket_application(websocket, application)
+        assert application is not None
         self._stack = stack
         self._waits: Waits | None = None
         self._given_clock, self._wall = clock, wall
@@ -68,7 +81,7 @@ class HttpServer(Generic[S_co]):
         self._date = b""
         self._lifespan = application if isinstance(application, Lifespan) else None
         self._listeners: list[StreamListener] = []
-        self._sessions: set[Session] = set()
+        self._sessions: set[Session | Session2] = set()
         self._closing_at: Instant | None = None
         self.mib = HttpMib()
         self._application = application
@@ -157,7 +170,19 @@ class HttpServer(Generic[S_co]):
         self.mib.Connections += 1
         assert self._environment is not None
         secured = hasattr(stream, "selected_alpn_protocol")  # as streams under TLS have it
-        session = Session(stream, self._environment, "https" if secured else "http")
+        scheme = "https" if secured else "http"
+        data = b""
+        if getattr(stream, "selected_alpn_protocol", None) != "h2":
+            session = Session(stream, self._environment, scheme)
+            await self._run(session)
+            if not session.preface:
+                return
+            data = session.preface
+        from .session2 import Session2  # only who is asked for HTTP/2 loads the library
+
+        await self._run(Session2(stream, self._environment, scheme, data))
+
+    async def _run(self, session: "Session | Session2") -> None:
         self._sessions.add(session)
         try:
             await session.run()

@@ -6,7 +6,7 @@ from netstack.http.h1.connection cimport ServerConnection
 @cython.final
 cdef class Session:
     cdef readonly object stream, since, env, refusal
-    cdef public object lost
+    cdef public object lost, upgraded
     cdef readonly ServerConnection conn
     cdef readonly str scheme, serving
     cdef readonly bytes preface

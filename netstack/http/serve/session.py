@@ -10,6 +10,7 @@ while it does: then that task goes on receiving, for the session, which waits fo
 
 import logging
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from attrs import frozen
 
@@ -35,6 +36,11 @@ JOIN = 16384  # up to here, copying a piece behind the head costs less than a se
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4: who knows that we speak HTTP/2 begins with it
 
 
+def http2_available() -> bool:
+    """The library is installed; this loads nothing."""
+    return find_spec("h2") is not None
+
+
 @frozen
 class Environment:
     """What all connections of a server share."""
@@ -53,7 +59,8 @@ class Session:
     """One connection, from its first byte to its last. `run` it in its own task."""
 
     __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface",
-                 "_events", "_receiving", "_arrived", "_watchers", "local_address", "remote_address")  # fmt: skip
+                 "_events", "_receiving", "_arrived", "_watchers", "local_address", "remote_address",
+                 "upgraded")  # fmt: skip
 
     def __init__(self, stream: Stream, environment: Environment, scheme: str = "http") -> None:
         self.stream = stream
@@ -70,6 +77,7 @@ class Session:
         self.local_address, self.remote_address = stream.local_address, stream.remote_address  # which it makes anew each time
         self._arrived: Happening | None = None
         self._watchers: list[Happening] = []
+        self.upgraded: Upgraded | None = None
 
     @property
     def idle(self) -> bool:
@@ -96,6 +104,8 @@ class Session:
         """Between two requests: end it. A request in flight goes on, as the last one."""
         if self.conn.idle:
             await self.stream.aclose()
+        elif self.upgraded is not None and self.upgraded.on_closing is not None:
+            self.upgraded.on_closing()
 
     async def _serve(self) -> None:
         conn = self.conn
@@ -161,7 +171,8 @@ class Session:
     def _take(self, data: bytes) -> None:
         conn = self.conn
         if not conn.requests and data[:3] == b"PRI" and PREFACE.startswith(data[: len(PREFACE)]) and len(data) >= 16:
-            self.preface = data
+            if http2_available():
+                self.preface = data
         self._events.extend(conn.receive_data(data, self.env.clock()))
 
     async def _wait_for_other(self) -> None:
@@ -479,7 +490,8 @@ class Exchange1:
         self.status = 101
         self.upgraded = self.finished = True
         await session.send(head)
-        return Upgraded(session.stream, rest)
+        session.upgraded = Upgraded(session.stream, rest)
+        return session.upgraded
 
     async def gone(self) -> None:
         if not self.over:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...instant import Duration
 from ...signatures import Address, Stream
 
@@ -12,6 +14,7 @@ class Upgraded:
     def __init__(self, stream: Stream, rest: bytes) -> None:
         self.stream = stream
         self._rest = rest
+        self.on_closing: Callable[[], None] | None = None  # called when the server closes, for who would say goodbye
 
     @property
     def local_address(self) -> Address:

@@ -274,6 +274,7 @@ class TrioNet(NetFace):
         Being cancelled doesn't shorten it."""
         if self._closed:
             return
+        self._farewell()
         self._closed = True
         while self._on_close:
             self._on_close.pop()()

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netstack.cli import main
 from netstack.cli.digging.words import read, reverse, subnet
 from netstack.cli.digging.zones import Ends
-from netstack.dns import jsonform, name, present
+from netstack.dns import jsonform, name, present, rdata
 from netstack.dns.edns import Edns
 from netstack.dns.message import Message, Question, Record, decode
 from netstack.dns.numbers import Type
@@ -180,6 +182,15 @@ def test_json_has_the_shapes_of_rfc_8427():
         "rdataA": "192.0.2.1", "RDLENGTH": 4, "RDATAHEX": "c0000201",
     }  # fmt: skip
     assert found["EDNS"]["EDE"] == [{"code": 18, "text": "no"}]
+
+
+@given(st.sampled_from([*sorted(rdata.FORMS), 250, 65280]), st.binary(max_size=80), st.binary(max_size=40))
+def test_whatever_can_be_read_can_be_shown(type, data, option):
+    for words in (["x"], ["+multiline", "x"], ["+nocrypto", "+rrcomments", "x"], ["+unknownformat", "+nosplit", "x"]):
+        shown = present.record_text(Record(N("x."), type, 1, 1, data), read(words).lookups[0].style())
+        assert shown.startswith("x.\t") and shown.endswith("\n")
+    for code in range(20):
+        assert "\n" not in present.option_text(code, option, b"01234567")
 
 
 def records(*said):

@@ -1,11 +1,11 @@
-"""Plays scenarios in the language of Unbound's testbound and Deckard (`.rpl`) to the iterative resolver: what servers say is
-written down, what clients ask and are to be told too.
+"""Plays scenarios in the language of Unbound's testbound and Deckard (`.rpl`) to the iterative resolver, or, where everything is to
+be forwarded, to the forwarder: what servers say is written down, what clients ask and are to be told too.
 
     python tests/unit/dns/replay.py FILE_OR_FOLDER ...
 
 plays those of other people and says for each: pass, fail, or skip, with the reason. Skipped is what needs what we don't have:
-validation, forwarding, modules. Compared are rcode, flags, question and answer section; where the scenario compares all, authority
-and additional sections are told as `sections differ`, since ours hold no more than they must.
+validation, some zones forwarded and others not, modules. Compared are rcode, flags, question and answer section; where the scenario
+compares all, authority and additional sections are told as `sections differ`, since ours hold no more than they must.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from netstack.dns.message import Message, Question, Record, decode
 from netstack.dns.numbers import Rcode, type_number
 from netstack.dns.resolve.cache import Cache, CacheConfig
 from netstack.dns.resolve.cuts import FOREVER, Cut
+from netstack.dns.resolve.forward import ForwardConfig, Forwarder
 from netstack.dns.resolve.job import Outcome, Settled
 from netstack.dns.resolve.query import SendDatagram
 from netstack.dns.resolve.recursion import Recursion, RecursionConfig
@@ -124,6 +125,11 @@ class Scenario:
             line = re.sub(r"\s[;#].*|^[;#].*", "", line).strip()
             if line == "CONFIG_END":
                 return
+            one_line = re.fullmatch(r'forward-zone:\s*name:\s*("?[^\s"]*"?)\s*((?:forward-[a-z]+:\s*\S+\s*)+)', line)
+            if one_line is not None:
+                self.config += [("forward-zone", ""), ("name", one_line[1].strip('"'))]
+                self.config += re.findall(r"(forward-[a-z]+):\s*(\S+)", one_line[2])
+                continue
             key, _, value = line.partition(":")
             if key:
                 self.config.append((key.strip(), value.strip().strip('"')))
@@ -277,12 +283,20 @@ class Player:
         stubs: dict[bytes, list[str]] = {}
         cache: dict[str, Any] = {"below_nxdomain": False}
         chosen: dict[str, Any] = {"minimise": True, "mix_case": False, "local_zones": ()}
+        forwards: dict[str, list[str]] = {}
         zone = ""
+        forwarding = False
         for key, value in self.scenario.config:
             if key.endswith("-zone") or key == "server":
                 zone = ""
-            if key == "forward-zone" or value.startswith("name:"):
-                raise Skip("needs forward-zone")
+                forwarding = key == "forward-zone"
+            if key == "forward-addr" and forwarding:
+                forwards.setdefault(zone or ".", []).append(value.split("#")[0].replace("@", ":"))
+                continue
+            if key.startswith("forward-") and key != "forward-zone" and value not in ("no", ""):
+                raise Skip(f"needs {key}")
+            if value.startswith("name:"):
+                raise Skip("needs options behind others")
             if key in ("module-config",) and value.split() not in (["iterator"], ["validator", "iterator"]):
                 raise Skip(f"needs modules: {value}")
             if key in ANCHORS:
@@ -329,6 +343,16 @@ class Player:
                 cache["prefetch"] = 0.1000001
             elif key == "max-global-quota":
                 chosen["queries"] = int(value)
+        if forwards:
+            if any(key in ("serve-expired-ttl-reset", "outbound-msg-retry") for key, _ in self.scenario.config):
+                raise Skip("needs tries counted as Unbound does")
+            if "." not in forwards or stubs or hints:
+                raise Skip("needs servers of zones beside iteration")
+            said = ForwardConfig(strict=False, aliases=11)
+            self.resolver = Forwarder(
+                forwards.pop("."), random.Random(seed), domains=forwards, cache=Cache(CacheConfig(**cache)), config=said
+            )
+            return
         chosen |= config
         self.resolver = Recursion(
             hints or ["193.0.14.129"], random.Random(seed), cache=Cache(CacheConfig(**cache)), config=RecursionConfig(**chosen)

@@ -1,7 +1,10 @@
 """The iterative resolver on somebody else's wire: whatever the transport looks like, and whatever comes, there is an answer."""
 
 import asyncio
+import ipaddress
 import random
+import time
+from unittest.mock import AsyncMock
 
 import pytest
 from recursion_world import ROOT, Internet, reply, serves, zone
@@ -101,10 +104,32 @@ def transports(wire):
         async def __call__(self, wire_, address_, port_, tcp_, timeout_):
             return await wire.exchange(wire_, address_, port_, tcp_, timeout_)
 
-    return [two, three, named, other_order, anything, with_more, Sends(), Calls(), wire]
+    async def unknown_names(destination, blob):
+        return await wire.exchange(blob, destination, 53, False, 1.0)
+
+    async def types(a: str, b: int, c: bytes, d: bool, e: float):
+        assert b == 53
+        return await wire.exchange(c, a, b, d, e)
+
+    async def protocol(data, server, proto="udp"):
+        assert proto in ("udp", "tcp")
+        return await wire.exchange(data, server, 53, proto == "tcp", 1.0)
+
+    async def keywords(wire_, address, **more):
+        return await wire.exchange(wire_, address, more["port"], more["tcp"], more["timeout"])
+
+    async def as_sockets_do(wire_, address, *, log=None):
+        assert log is None
+        return bytearray(await wire.exchange(wire_, address, 53, False, 1.0)), (address, 53)
+
+    def at_once(wire_, address):
+        return run(wire.exchange(wire_, address, 53, False, 1.0))
+
+    return [two, three, named, other_order, anything, with_more, Sends(), Calls(), wire, unknown_names, types, protocol, keywords,
+            as_sockets_do, at_once, AsyncMock(side_effect=wire.exchange)]  # fmt: skip
 
 
-@pytest.mark.parametrize("i", range(9))
+@pytest.mark.parametrize("i", range(16))
 def test_transports_have_the_parameters_that_they_like(i):
     wire = Wire()
     resolver = iterative({"a.root.": ROOT}, transports(wire)[i], lambda: wire.now / SECOND)
@@ -112,9 +137,54 @@ def test_transports_have_the_parameters_that_they_like(i):
 
 
 def test_what_is_no_transport_is_refused():
-    for bad in (None, 5, "10.0.0.1"):
+    async def one(wire):
+        pass
+
+    async def seven(a, b, c, d, e, f, g):
+        pass
+
+    for bad in (None, 5, "10.0.0.1", Wire, one, seven):
         with pytest.raises(UsageError, match="transport"):
             iterative([ROOT], bad, lambda: 0)
+
+
+def test_what_is_no_answer_is_said_or_never_gets_in():
+    async def text(wire, address):
+        return "an answer"
+
+    async def another_server(wire, address):
+        return await Wire().exchange(wire, address, 53, False, 1.0), ("10.0.0.99", 53)
+
+    async def another_question(wire, address):
+        m = decode(await Wire().exchange(wire, address, 53, False, 1.0))
+        m.question = [Question(names.parse("evil.example."), 1)]
+        return m.encode()
+
+    with pytest.raises(UsageError, match="octets"):
+        run(iterative([ROOT], text, lambda: 7).resolve(query()))
+    for transport in (another_server, another_question):
+        m = decode(run(iterative([ROOT], transport, lambda: 7).resolve(query())))
+        assert m.rcode == Rcode.SERVFAIL and not m.answer
+
+
+def test_hints_are_what_people_have(tmp_path):
+    text = f". 3600000 NS a.root.\na.root. 3600000 A {ROOT}\n"
+    file = tmp_path / "root.hints"
+    file.write_text(text)
+    pairs = [("a.root.", ROOT)], [["a.root", [ROOT, "2001:db8::1"]]], [("a.root.", ipaddress.ip_address(ROOT))]
+    for hints in (text, file, str(file), {"a.root": ROOT}, {"a.root.": [ROOT]}, (ROOT,), {ROOT}, ROOT, *pairs):
+        wire = Wire()
+        assert decode(run(iterative(hints, wire, lambda w=wire: w.now).resolve(query()))).answer
+    for bad in (None, 5, b". NS a.", [], {"a.root.": "b.root."}, [("a.root.", "A", ROOT)], "/no/such/file", ("a.root.", ROOT)):
+        with pytest.raises(UsageError):
+            iterative(bad, Wire(), lambda: 0)
+
+
+@pytest.mark.parametrize("now", [time.monotonic, time.monotonic_ns, time.time])
+def test_the_clock_tells_seconds_or_nanoseconds(now):
+    assert decode(run(iterative([ROOT], Wire(), now).resolve(query()))).answer
+    with pytest.raises(UsageError, match="clock"):
+        iterative([ROOT], Wire(), now())
 
 
 def test_truncated_answers_are_fetched_over_tcp():

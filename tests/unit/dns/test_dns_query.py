@@ -8,7 +8,7 @@ from netstack.dns import name
 from netstack.dns.edns import Edns, cookie_option
 from netstack.dns.message import Message, Question, Record, decode
 from netstack.dns.numbers import Rcode, Type
-from netstack.dns.resolve.query import Answered, GaveUp, Query, QueryConfig, SendDatagram, SendStream
+from netstack.dns.resolve.query import STREAM_LEAST, Answered, GaveUp, Query, QueryConfig, SendDatagram, SendStream, State
 from netstack.dns.resolve.upstream import MOST, SECOND, Upstream
 from netstack.dns.stream import Deframer, frame
 from netstack.errors import UsageError, WireError
@@ -79,9 +79,9 @@ def test_silence_goes_around_the_servers_with_back_off_until_patience_ends():
         action = q.expired(now)
     assert isinstance(action, GaveUp) and "did not answer" in action.reason and action.last is None
     assert now == T + 3 * SECOND
-    assert asked == ["10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.2", "10.0.0.1"]
-    assert waits == [400 * MS, 400 * MS, 800 * MS, 800 * MS, 600 * MS]
-    assert (q.mib.Timeouts, q.mib.GaveUp, q.servers[0].failures) == (5, 1, 3)
+    assert asked == ["10.0.0.1", "10.0.0.2"] * 3
+    assert waits == [400 * MS, 400 * MS, 400 * MS, 400 * MS, 800 * MS, 600 * MS]
+    assert (q.mib.Timeouts, q.mib.GaveUp, q.servers[0].failures) == (6, 1, 3)
     assert q.deadline is None and q.expired(now + SECOND) is None and q.failed(now, "x") is None
 
 
@@ -146,6 +146,37 @@ def test_a_stream_that_fails_leads_to_the_next_server():
     assert isinstance(again, SendStream) and again.server is q.servers[1]
     assert isinstance(q.expired(q.deadline), SendStream) and q.server is q.servers[0]
     assert q.mib.OutDatagrams == 0 and q.mib.Unreachable == 1
+
+
+def test_who_cannot_be_reached_is_left_in_peace_for_a_moment():
+    """What fails at once, as while a neighbour is not found, must not use up all attempts at once."""
+    q = query(n=2)
+    q.start(T)
+    other = q.failed(T + MS, "no way to the host")
+    assert isinstance(other, SendDatagram) and other.server is q.servers[1]
+    assert q.failed(T + 2 * MS, "no way to the host") is None and q.state is State.PAUSED
+    assert q.failed(T + 3 * MS, "no way to the host") is None and q.mib.Unreachable == 2, "the same port says it once more"
+    assert arrive(q, T + 4 * MS, other, answer_to(other.data)) is None and q.mib.InLate == 1
+    assert q.deadline == T + MS + 400 * MS and q.expired(q.deadline - 1) is None
+    again = q.expired(q.deadline)
+    assert isinstance(again, SendDatagram) and again.server is q.servers[0] and q.mib.Timeouts == 0
+    assert isinstance(arrive(q, q.sent + MS, again, answer_to(again.data)), Answered)
+
+
+def test_after_three_times_it_is_believed_that_nobody_is_there():
+    q = query(n=1)
+    q.start(T)
+    assert q.failed(T, "refused") is None and isinstance(q.expired(q.deadline), SendDatagram)
+    assert q.failed(q.sent, "refused") is None and isinstance(q.expired(q.deadline), SendDatagram)
+    assert isinstance(q.failed(q.sent, "refused"), GaveUp) and q.sent == T + 800 * MS
+
+
+def test_what_came_over_tcp_says_nothing_of_the_distance():
+    q = query()
+    sent = q.start(T)
+    stream = arrive(q, T + 20 * MS, sent, answer_to(sent.data, tc=True))
+    assert isinstance(stream, SendStream) and q.deadline - q.sent == STREAM_LEAST
+    assert isinstance(q.message(T + SECOND, answer_to(stream.data)), Answered) and stream.server.srtt == 20 * MS
 
 
 @pytest.mark.parametrize("rcode", [Rcode.FORMERR, Rcode.NOTIMP, Rcode.BADVERS])
@@ -316,7 +347,7 @@ def test_ten_thousand_forged_answers_never_get_in(seed, mix_case, tcp):
             assert not isinstance(got, Answered)
             action = got or action
             if isinstance(got, SendStream) and tcp == "is refused":
-                action = q.failed(T, "connection refused")
+                action = q.failed(T, "connection refused") or q.expired(q.deadline)
             if isinstance(action, SendDatagram):
                 target = action
         m = q.mib
@@ -327,7 +358,7 @@ def test_ten_thousand_forged_answers_never_get_in(seed, mix_case, tcp):
             done = q.message(T + MS, answer_to(action.data))
             assert isinstance(done, Answered) and done.message.answer[0].rdata == GOOD
         else:
-            assert isinstance(action, GaveUp) and m.OutStreams == 4
+            assert isinstance(action, GaveUp) and m.OutStreams == 6
 
 
 def test_of_all_ids_that_a_forger_can_try_eight_are_looked_at():
@@ -389,7 +420,7 @@ def test_a_query_needs_a_server():
 
 def test_waiting_follows_the_server():
     up = Upstream("a")
-    assert up.timeout(0) == 400 * MS and up.timeout(1) == 800 * MS and up.timeout(63) == MOST
+    assert up.timeout(0) == up.timeout(1) == 400 * MS and up.timeout(2) == up.timeout(3) == 800 * MS and up.timeout(63) == MOST
     for _ in range(50):
         up.answered(200 * MS)
     assert 200 * MS <= up.timeout(0) < 210 * MS

@@ -249,7 +249,8 @@ def some_value(rng, field):
         return rng.randbytes(field.size)
     if isinstance(field, rarefields.Position):
         sizes = [rng.randrange(10) * 10 ** rng.randrange(10) for _ in range(3)]
-        return (*sizes, rng.randint(-324_000_000, 324_000_000), rng.randint(-648_000_000, 648_000_000), rng.randint(-10_000_000, 10**9))
+        angles = rng.randint(-324_000_000, 324_000_000), rng.randint(-648_000_000, 648_000_000)
+        return (*sizes, *angles, rng.randint(-10_000_000, 10**9))
     return rng.randbytes(rng.choice([20, 32, 33, 48]))
 
 

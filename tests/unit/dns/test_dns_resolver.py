@@ -118,7 +118,7 @@ def test_silence_times_out_and_says_so(on):
             start = on.now()
             with pytest.raises(netstack.TimedOut):
                 await place.resolver.resolve("www.example")
-            assert 4.9 * SECOND <= on.now() - start < 5.1 * SECOND
+            assert 7.9 * SECOND <= on.now() - start < 8.1 * SECOND
 
     on.run(test)
 
@@ -220,7 +220,7 @@ def test_old_answers_are_given_while_the_servers_are_silent(on):
             answer = await place.resolver.resolve("web.example")
             assert answer.stale and len(answer) == 2 and answer.ttl == 30
             assert 1.7 * SECOND < on.now() - start < 1.9 * SECOND
-            await on.sleep(6)  # the servers are asked in the background until then, and rest afterwards
+            await on.sleep(9)  # the servers are asked in the background until then, and rest afterwards
             start = on.now()
             assert (await place.resolver.resolve("web.example")).stale and on.now() - start < MS
             place.says.answer = zone

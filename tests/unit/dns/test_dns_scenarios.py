@@ -40,7 +40,8 @@ def test_the_player_notices_what_goes_otherwise(was, becomes, says):
 
 def test_what_needs_more_than_there_is_is_skipped_with_its_reason():
     said = SCENARIOS[0].read_text()
-    for line, reason in (("forward-zone:\nname: x", "forward-zone"), ("server:\naccess-control: x", "access-control")):
+    forward = "forward-zone:\nname: x\nforward-addr: 10.0.0.1"
+    for line, reason in ((forward, "servers of zones"), ("server:\naccess-control: x", "access-control")):
         with pytest.raises(Skip, match=reason):
             play(line + "\n" + said)
     with pytest.raises(Skip, match="MATCH"):

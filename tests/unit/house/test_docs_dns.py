@@ -28,5 +28,6 @@ def test_every_command_line_parses(line):
 
 
 def test_links_lead_somewhere():
-    titles = {re.sub(r"[^a-z0-9 -]", "", line[3:].lower()).replace(" ", "-") for line in PAGE.splitlines() if line.startswith("## ")}
+    heads = [line[3:].lower() for line in PAGE.splitlines() if line.startswith("## ")]
+    titles = {re.sub(r"[^a-z0-9 -]", "", head).replace(" ", "-") for head in heads}
     assert set(re.findall(r"\(#([a-z-]+)\)", PAGE)) == titles

@@ -26,7 +26,10 @@ MAY_IMPORT = {
 WORLDLY = {"time", "socket", "os", "random", "asyncio", "threading", "select", "selectors", "subprocess", "signal"}
 PURE = ("L0", "L1", "L2", "L3", "L4", "S")
 THIRD_PARTY = {"attrs": "*", "httptools": "netstack/http/*", "pytun": "netstack_tuntap/*", "trio": "netstack/runtime/trio*"}
+THIRD_PARTY["httpx"] = "netstack/http/client/httpx_transport.py"
+THIRD_PARTY["wsproto"] = "netstack/http/ws/*"  # when the first WebSocket is opened
 THIRD_PARTY["dns"] = "netstack/dns/authority/load.py"
+THIRD_PARTY["h2"] = THIRD_PARTY["hpack"] = "netstack/http/h2/*"
 THIRD_PARTY["uvloop"] = "netstack/runtime/*"  # taken where it is there: the loop below ours
 CIMPORTS_UNSEEN = re.compile(
     r"^\s*from\s+(?:\.\S*|netstack\w*)\s+cimport\s+(?:raw|const)\b.*$|^\s*from\s+\..*cimport.*$", re.MULTILINE

@@ -1,0 +1,1 @@
+"""The client's face: pool, redirections, proxies, over any StreamStack."""
