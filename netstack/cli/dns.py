@@ -54,6 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", metavar="N", type=port_number, default=53, help="(53)")
     parser.add_argument("--tls", metavar=("CERT", "KEY"), nargs=2, help="DNS over TLS too, on port 853: files in PEM")
+    parser.add_argument(
+        "--https", metavar=("CERT", "KEY"), nargs=2, help="DNS over HTTPS too, https://…/dns-query: files in PEM"
+    )
     parser.add_argument("--rrl", metavar="N", type=count, help="equal answers a second that one network gets over UDP")
     parser.add_argument("--nsid", metavar="TEXT", default="", help="what this server calls itself, to who asks with +nsid")
     parser.add_argument("--any", action="store_true", help="ANY has all sets over TCP")
@@ -74,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     finder = find_how(args)
     copies = [primary(said, keys) for said in args.secondary]
     targets = [target(said, keys) for said in args.notify]
-    tls = tls_context(args.tls)
+    tls = tls_context(args.tls, "--tls", "dot")
+    https = tls_context(args.https, "--https", "http/1.1")
     options = server_options(args, keys)  # what can't be is said before the device is opened
     for file in files:
         file.restore()
@@ -94,6 +98,14 @@ def run(args: argparse.Namespace) -> int:
                 await server.listen(args.port, host)
                 if tls is not None:
                     await server.listen_streams(Tls(net, server=tls), host=host)
+            if https is not None:
+                from ..dns.serve.doh import DnsOverHttps
+                from ..http.serve.server import HttpServer
+
+                web = HttpServer(Tls(net, server=https), DnsOverHttps(server))
+                stack.push_async_callback(web.aclose)
+                for host in args.listen or [""]:
+                    await web.listen(443, host)
             server.notify(*targets)
             if args.allow_update:
                 for file in files:
@@ -253,15 +265,15 @@ def target(said: str, keys: "Keys") -> "Target":
     return Target(address, port, key=key)
 
 
-def tls_context(files: list[str] | None) -> ssl.SSLContext | None:
+def tls_context(files: list[str] | None, option: str, protocol: str) -> ssl.SSLContext | None:
     if files is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(*files)
     except ssl.SSLError as error:
-        raise UsageError(f"--tls: {files[0]} and {files[1]} are no certificate and its key: {error.reason}") from None
-    context.set_alpn_protocols(["dot"])
+        raise UsageError(f"{option}: {files[0]} and {files[1]} are no certificate and its key: {error.reason}") from None
+    context.set_alpn_protocols([protocol])
     return context
 
 

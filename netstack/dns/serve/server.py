@@ -40,7 +40,7 @@ from .config import LOCAL, DnsConfig
 from .cookies import Cookies
 from .desk import Desk
 from .handlers import H, Handler
-from .later import Flight, Later
+from .later import Flight, Later, Send
 from .limiter import Limiter
 from .limits import RateLimits
 from .mount import Reply, mount
@@ -123,7 +123,7 @@ class DnsServer(Generic[D_co, S_co]):
         self._sessions: dict[Session, None] = {}  # the one that was silent for longest first
         self._clients: dict[str, int] = {}  # connections of each address
         self._tasks: set[Spawned] = set()
-        self._closing = False
+        self._closing = self._opened = False
         self._copies: Secondaries[D_co, S_co] | None = None
         self._notifier: Notifier[D_co] | None = None
         self._told: tuple[Target, ...] = ()
@@ -259,6 +259,7 @@ class DnsServer(Generic[D_co, S_co]):
     def _open(self) -> None:
         if self._closing:
             raise UsageError("this server was closed: make another one")
+        self._opened = True
         if self.desk.cookies is not None:
             self.desk.cookies.set_clock(self._wall() * SECOND, self._waits_here().now())
         if self.desk.config.recursion is None:
@@ -318,11 +319,9 @@ class DnsServer(Generic[D_co, S_co]):
 
             said.send = send
             self._begin(said)
-        if self.desk.chores:
-            self._do_chores()
+        self._do_chores()
         if isinstance(said, tuple) and len(said) == 1:
-            answer: bytes = said[0]
-            return answer
+            return bytes(said[0])
         if said is not None and not isinstance(said, Later):
             for each in said:
                 reply(each)
@@ -349,8 +348,7 @@ class DnsServer(Generic[D_co, S_co]):
                 self._begin(said)
             elif said is not None:
                 await self._send(port, address, said)
-            if desk.chores:
-                self._do_chores()
+            self._do_chores()
             in_turn += 1
             if in_turn >= BATCH:
                 in_turn = 0
@@ -362,6 +360,18 @@ class DnsServer(Generic[D_co, S_co]):
                 await port.send(wire, address)
             except (OSError, ClosedError):
                 self.mib.OutFailed += 1
+
+    async def ask(self, wire: bytes, client: Client, send: Send) -> None:
+        """A message that came by somebody else's way, HTTP: its answers, of which there may be none, go to `send`, now or later."""
+        if not self._opened or self._closing:
+            self._open()
+        said = self.desk.handle(wire, client, self._waits_here().now())
+        if isinstance(said, Later):
+            said.send = send
+            self._begin(said)
+        else:
+            self._do_chores()
+            await send(said or ())
 
     # -- streams --------------------------------------------------------------------------------------------------------------
 
@@ -410,8 +420,7 @@ class DnsServer(Generic[D_co, S_co]):
     def _begin(self, later: Later) -> None:
         if later.flight.begin():
             self._fly(later.flight)
-        if self.desk.chores:
-            self._do_chores()
+        self._do_chores()
 
     def _do_chores(self) -> None:
         while self.desk.chores:

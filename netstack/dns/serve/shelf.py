@@ -109,9 +109,7 @@ class Shelf:
 
     def make_room(self, may_move: bool) -> None:
         """Drop one, or move one on."""
-        if self.trial and (
-            not self.main or self.trial_held > self.octets // 10 or len(self.trial) > self.answers // 10
-        ):
+        if self.trial and (not self.main or self.trial_held > self.octets // 10 or len(self.trial) > self.answers // 10):
             kept = self.trial.popleft()
             self.trial_held -= kept.cost
             if may_move and kept.used and kept.kind != dc.NXDOMAINS:

@@ -11,7 +11,8 @@ cdef class Session:
     cdef readonly str scheme, serving
     cdef readonly bytes preface
     cdef list _events
-    cdef object _arrived, _local, _remote
+    cdef object _arrived
+    cdef readonly object local_address, remote_address
     cdef bint _receiving
     cdef list _watchers
     cdef void _take(self, object data) except *

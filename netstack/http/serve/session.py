@@ -59,7 +59,8 @@ class Session:
     """One connection, from its first byte to its last. `run` it in its own task."""
 
     __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface",
-                 "_events", "_receiving", "_arrived", "_watchers", "_local", "_remote", "upgraded")  # fmt: skip
+                 "_events", "_receiving", "_arrived", "_watchers", "local_address", "remote_address",
+                 "upgraded")  # fmt: skip
 
     def __init__(self, stream: Stream, environment: Environment, scheme: str = "http") -> None:
         self.stream = stream
@@ -73,23 +74,10 @@ class Session:
         self.preface = b""  # the client speaks HTTP/2: all that it has sent
         self._events: list[Event] = []  # few: a deque would take 760 bytes of each idle connection
         self._receiving = False
-        self._local: Address | None = None  # once somebody has asked: streams make theirs anew each time
-        self._remote: Address | None = None
+        self.local_address, self.remote_address = stream.local_address, stream.remote_address  # which it makes anew each time
         self._arrived: Happening | None = None
         self._watchers: list[Happening] = []
         self.upgraded: Upgraded | None = None
-
-    @property
-    def remote_address(self) -> Address:
-        if self._remote is None:
-            self._remote = self.stream.remote_address
-        return self._remote
-
-    @property
-    def local_address(self) -> Address:
-        if self._local is None:
-            self._local = self.stream.local_address
-        return self._local
 
     @property
     def idle(self) -> bool:
@@ -397,8 +385,7 @@ class Exchange1:
 
     @property
     def sendfile(self) -> bool:
-        """A file goes without passing through this process."""
-        return getattr(self._session.stream, "sendfile", False)
+        return getattr(self._session.stream, "sendfile", False)  # a file goes without passing through this process
 
     @property
     def silent(self) -> bool:
