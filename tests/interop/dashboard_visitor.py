@@ -26,7 +26,8 @@ INK = """canvas => {
         const key = `${data[i] >> 4} ${data[i + 1] >> 4} ${data[i + 2] >> 4}`;
         seen.set(key, (seen.get(key) ?? 0) + 1);
     }
-    return { colours: [...seen.values()].filter(n => n > 30).length, picture: canvas.toDataURL().length + canvas.toDataURL().slice(-4000) };
+    const url = canvas.toDataURL();
+    return { colours: [...seen.values()].filter(n => n > 30).length, picture: `${url.length} ${url.slice(-4000)}` };
 }"""
 
 

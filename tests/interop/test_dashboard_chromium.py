@@ -1,4 +1,4 @@
-"""The demo's page in a real browser, over the tap: values move, a connection is picked, diagrams are drawn, nothing is complained of."""
+"""The demo's page in a real browser, over the tap: values move, a connection is picked, diagrams are drawn, no complaint."""
 
 import json
 import sys
