@@ -35,8 +35,8 @@ async def http_server(
 ) -> "AsyncIterator[HttpServer[StreamStack]]":
     """`handler` or `application` on `port` of `host`, all addresses of `net` unless it says which, under TLS with `context`;
     requests in flight have GRACE to end before this does."""
+    from ..http.serve.environment import http2_available
     from ..http.serve.server import HttpServer
-    from ..http.serve.session import http2_available
 
     stack: StreamStack = net
     if context is not None:

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Protocol
 
 from ..errors import TimedOut
@@ -59,6 +59,12 @@ class Waits(Protocol):
 
     def spawn(self, work: Work) -> Spawned:
         """Run `work()` in a task beside this one. An error in it is logged and ends nothing else."""
+
+
+async def pause(waits: Waits, duration: Duration) -> None:
+    """Let `duration` pass."""
+    with suppress(TimedOut):
+        await waits.wait(waits.event(), duration)
 
 
 class AsyncioWaits:

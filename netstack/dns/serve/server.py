@@ -16,13 +16,13 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 from ...counters import Group
 from ...errors import AddressInUse, ClosedError, TimedOut, UsageError
 from ...instant import MILLISECOND, SECOND, Duration
-from ...runtime.waits import Spawned, Waits, Work, waits_here
+from ...runtime.waits import Spawned, Waits, Work, pause, waits_here
 from ...signatures import Address, Datagrams, DatagramStack, Rng, Stream, StreamListener, StreamStack
 from ...tls.stack import Tls
 from ..authority.access import NOBODY, Access
@@ -70,8 +70,7 @@ class DnsServer(Generic[D_co, S_co]):
 
     `views` are for some networks alone: the first that has the client's is his. `driver` is who asks for the finder; without one it
     asks through the same stacks. `keys` may sign what `access` lets them. `limits`: of answers over UDP. `wall` gives the seconds
-    since 1970. The desk of another server may be given instead of all of
-    these: then both say the same.
+    since 1970. The desk of another server may be given instead of all of these: then both say the same.
     """
 
     def __init__(
@@ -282,7 +281,7 @@ class DnsServer(Generic[D_co, S_co]):
             await session.close()
         end = waits.now() + grace
         while (self.desk.pending or any(each.busy for each in self._sessions)) and waits.now() < end:
-            await self._pause(_POLL)
+            await pause(self._waits_here(), _POLL)
         self.desk.close()
         for task in list(self._tasks):
             task.cancel()
@@ -296,15 +295,10 @@ class DnsServer(Generic[D_co, S_co]):
         while self._ports:
             await self._ports.pop().aclose()
         while self._sessions:
-            await self._pause(_POLL)
+            await pause(self._waits_here(), _POLL)
         for each in (self._copies, self._notifier, self._driver):
             if each is not None:
                 await each.aclose()
-
-    async def _pause(self, time: Duration) -> None:
-        waits = self._waits_here()
-        with suppress(TimedOut):
-            await waits.wait(waits.event(), time)
 
     # -- UDP ------------------------------------------------------------------------------------------------------------------
 
@@ -340,7 +334,7 @@ class DnsServer(Generic[D_co, S_co]):
             except OSError:
                 faults += 1
                 if faults >= FAULTS:
-                    await self._pause(REST)
+                    await pause(self._waits_here(), REST)
                 continue
             said = desk.handle(data, Client(*address), waits.now())
             if isinstance(said, Later):
@@ -352,7 +346,7 @@ class DnsServer(Generic[D_co, S_co]):
             in_turn += 1
             if in_turn >= BATCH:
                 in_turn = 0
-                await self._pause(Duration(0))
+                await pause(self._waits_here(), Duration(0))
 
     async def _send(self, port: Datagrams, address: Address, wires: Iterable[bytes]) -> None:
         for wire in wires:

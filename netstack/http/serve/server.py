@@ -15,21 +15,21 @@ It imports no runtime: tasks, waiting and time-outs are the stack's, and clocks 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from ...errors import TimedOut, UsageError
+from ...errors import UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
-from ...runtime.waits import AsyncioWaits, Waits, waits_here
+from ...runtime.waits import Waits, pause, waits_here
 from ...signatures import Address, Stream, StreamListener, StreamStack
 from ..config import HttpConfig
 from ..date import format_date
 from ..mib import HttpMib
 from .accesslog import Access
 from .application import handler_application
+from .environment import Environment
 from .exchange import Application, Lifespan
 from .message import Handler
-from .session import Environment, Session
+from .session import Session
 
 if TYPE_CHECKING:
     from .session2 import Session2
@@ -76,7 +76,7 @@ class HttpServer(Generic[S_co]):
         self._stack = stack
         self._waits: Waits | None = None
         self._given_clock, self._wall = clock, wall
-        self._sleep = sleep or self._wait
+        self._sleep = sleep or (lambda duration: pause(self._waits_here(), duration))
         self._second = -1
         self._date = b""
         self._lifespan = application if isinstance(application, Lifespan) else None
@@ -113,11 +113,6 @@ class HttpServer(Generic[S_co]):
         if self._waits is None:
             self._waits = waits_here()
         return self._waits
-
-    async def _wait(self, duration: Duration) -> None:
-        waits = self._waits_here()
-        with suppress(TimedOut):
-            await waits.wait(waits.event(), duration)
 
     @property
     def stack(self) -> S_co:

@@ -9,22 +9,15 @@ while it does: then that task goes on receiving, for the session, which waits fo
 """
 
 import logging
-from collections.abc import Callable
-from importlib.util import find_spec
-
-from attrs import frozen
 
 from ...errors import BrokenError, ClosedError, NetstackError, TimedOut, UsageError
 from ...instant import Duration, Instant
 from ...runtime.waits import Event as Happening
-from ...runtime.waits import Waits
 from ...signatures import Address, Stream
-from ..config import HttpConfig
 from ..events import Body, Closed, End, Event, Interim, RawFields, Refusal, RequestHead
 from ..h1.connection import ServerConnection
-from ..mib import HttpMib
-from .accesslog import Access, Entry
-from .exchange import Application
+from .accesslog import Entry
+from .environment import Environment, http2_available
 from .fileparts import file_sent, small_file
 from .upgraded import Upgraded
 
@@ -34,25 +27,6 @@ RECEIVE = 65536  # asked of the stream at once
 BLOCK = 262144  # given to the stream at once: under one time-out
 JOIN = 16384  # up to here, copying a piece behind the head costs less than a segment of its own
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4: who knows that we speak HTTP/2 begins with it
-
-
-def http2_available() -> bool:
-    """The library is installed; this loads nothing."""
-    return find_spec("h2") is not None
-
-
-@frozen
-class Environment:
-    """What all connections of a server share."""
-
-    application: Application
-    config: HttpConfig
-    clock: Callable[[], Instant]
-    date: Callable[[], bytes]
-    mib: HttpMib
-    closing_at: Callable[[], Instant | None]  # the end of the grace, once the server is closing
-    waits: Callable[[], Waits]
-    access: Access | None = None
 
 
 class Session:

@@ -20,8 +20,8 @@ from ...signatures import Stream
 from ..events import Body, Closed, End, Refusal, RequestHead
 from ..h2 import words as hw
 from ..h2.engine import Engine
+from .environment import Environment
 from .exchange2 import Exchange2
-from .session import Environment
 
 log = logging.getLogger("netstack.http")
 
