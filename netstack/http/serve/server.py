@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ...errors import UsageError
 from ...instant import MILLISECOND, SECOND, Duration, Instant
-from ...runtime.waits import Waits, pause, waits_here
+from ...runtime.waits import AsyncioWaits, Waits, pause, waits_here
 from ...signatures import Address, Stream, StreamListener, StreamStack
 from ..config import HttpConfig
 from ..date import format_date
