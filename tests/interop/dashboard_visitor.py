@@ -17,6 +17,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 URL = "http://10.79.0.2/"
 DEMO = (sys.executable, "-m", "netstack", "demo", "--mode", "tap")
+CURL = ("curl", "-s", "-o", "/dev/null", "--limit-rate", "20M", "--local-port", "20999")
 INK = """canvas => {
     const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
     copy.drawImage(canvas, 0, 0);
@@ -53,9 +54,9 @@ async def visit(page: Page, folder: str, seen: dict[str, Any]) -> None:
     await page.screenshot(path=f"{folder}/1280-quiet.png")
 
     # something moves, and the keyboard alone picks it
-    curl = await asyncio.create_subprocess_exec("curl", "-s", "-o", "/dev/null", "--limit-rate", "20M", f"{URL}bytes/2000000000")
+    curl = await asyncio.create_subprocess_exec(*CURL, f"{URL}bytes/2000000000")
     try:
-        traffic = page.locator("#table tbody tr", has=page.locator(".tag[hidden]"))
+        traffic = page.locator("#table tbody tr[data-key$=':20999']", has=page.locator(".tag[hidden]"))
         await expect(traffic).to_have_count(1)
         await expect(page.locator("#empty")).to_be_hidden()
         key = await traffic.get_attribute("data-key")

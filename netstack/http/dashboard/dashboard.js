@@ -232,8 +232,9 @@ function tick(now) {
   const tcp = counters.delta("Tcp");
   if (seconds) rates = { InSegs: tcp.InSegs / seconds, OutSegs: tcp.OutSegs / seconds };
   facts(now);
-  const others = rows.filter(row => !table.mine.has(row.remote));
-  $("empty").hidden = others.length > 0 || Boolean($("find").value) || loads > 0;
+  // browsers open connections that they may never use: one that has carried nothing is no traffic
+  const others = rows.some(row => !table.mine.has(row.remote) && (row.acked_bytes || row.in_flight || row.unread));
+  $("empty").hidden = others || rates.InSegs + rates.OutSegs > 50 || Boolean($("find").value) || loads > 0;
   say($("count"), now.found === now.total ? count(now.total) : `${count(now.found)} of ${count(now.total)}`);
   say($("cut"), now.found > rows.length ? `The ${count(rows.length)} that heard something last are shown; a filter looks at all.` : "");
   if (now.neighbours) rowsOf($("neighbours"), now.neighbours, [["address", "Address"], ["link", "Link address"], ["state", "State"]], "Nobody yet.");

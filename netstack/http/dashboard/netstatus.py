@@ -24,7 +24,8 @@ MINUTE = 60_000_000_000
 
 
 class NetStatus:
-    """`more`: groups of counters beside the stack's own, those of servers that run on it; it may grow. `facts` are shown as they
+    """`more`: groups of counters beside the stack's own, those of servers that run on it (`HttpServer.mib`,
+    `DnsServer.groups()`); it may grow. `facts` are shown as they
     are: "build" and "version"."""
 
     def __init__(self, net: NetFace, more: Mapping[str, Group] | None = None, facts: Row | None = None) -> None:
