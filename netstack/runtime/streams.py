@@ -206,8 +206,9 @@ class TcpStream:
         `bytes` and read-only memoryviews are sent from where they are, without a copy. What is behind a view must stay as it is
         until the peer has it: until a while after this returns. Everything else is copied.
 
-        Little leaves at once. The end of much may wait to be filled by what follows (Nagle): not for long, since the peer
-        acknowledges the full segments before it as they come, and not as he does with little, after a delay.
+        Little leaves at once: on a loop of ours, before that waits. The end of much may wait to be filled by what follows (Nagle):
+        not for long, since the peer acknowledges the full segments before it as they come, and not as he does with little, after a
+        delay.
 
         Raises TimedOut, BrokenError, ClosedError, BusyError.
         """
@@ -219,7 +220,10 @@ class TcpStream:
         if core.ended:
             raise self._broken()
         conn = self.connection
-        now = self._crank.now()
+        crank = self._crank
+        if not crank.owing:
+            crank.owe()
+        now = crank.now()
         if type(data) is bytes:
             if (len(data) < 2 * conn.mss) != conn.nodelay:
                 conn.set_nodelay(not conn.nodelay, now)
@@ -229,7 +233,7 @@ class TcpStream:
             if (sum(map(len, parts)) < 2 * conn.mss) != conn.nodelay:
                 conn.set_nodelay(not conn.nodelay, now)
             more = conn.write_kept(parts, now)
-        self._crank.rearm()
+        crank.rearm()
         if more:
             return
         core.may_write = False
