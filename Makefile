@@ -13,8 +13,10 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
-BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns liblwip-dev
+BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns liblwip-dev dnsperf nsd knot nginx-light nghttp2-client wrk
 TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark postgresql
+# servers and clients of others that ours meet in the tests; each test does without, and says so
+PEERS := nsd knot knot-dnsutils unbound bind9 bind9-dnsutils bind9-utils ldnsutils avahi-daemon avahi-utils dbus nginx-light nghttp2-client
 COMPILE := $(PY) setup.py -q build_ext --inplace
 
 .PHONY: run test compat lint bench bench-tools tools clean build
@@ -62,7 +64,10 @@ tools:
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  for tool in ip ping curl nmap tcpdump tshark; do command -v $$tool >/dev/null || missing=1; done; \
 	  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing=1; \
-	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(TOOLS); } \
+	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(TOOLS); } || exit 1; \
+	  for tool in nsd knotd kdig unbound named dig delv dnssec-signzone ldns-signzone avahi-daemon nginx nghttp; do command -v $$tool >/dev/null || lacking=1; done; \
+	  [ -z "$${lacking:-}" ] || { apt-get -q update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(PEERS); } >/dev/null 2>&1 \
+	    || echo "make tools: apt-get could not install all of $(PEERS); going on without"; \
 	else \
 	  echo "make tools: not root, or no apt-get here: install these with your system's package manager: $(TOOLS)"; \
 	fi
@@ -70,7 +75,7 @@ tools:
 # peers to measure beside; what can't be had is left out, with a line that says so
 bench-tools: $(VENV)/.ready
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  for tool in ip gcc pasta slirp4netns; do command -v $$tool >/dev/null || missing=1; done; \
+	  for tool in ip gcc pasta slirp4netns dnsperf nsd knotd nginx h2load wrk; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -e /usr/include/lwip/lwip/tcp.h ] || missing=1; \
 	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
 	    $(BENCH_TOOLS); } >/dev/null 2>&1 || echo "make: apt-get could not install all of $(BENCH_TOOLS); going on without"; \
