@@ -2,7 +2,6 @@
 cdef enum:
     HEADER = 12
     MAX_NAME = 255
-    MAX_LABEL = 63
     MAX_POINTERS = 127
     MAX_MESSAGE = 65535
     MIN_PAYLOAD = 512

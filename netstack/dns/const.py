@@ -2,7 +2,6 @@
 
 HEADER = 12  # octets (RFC 1035 4.1.1)
 MAX_NAME = 255  # octets, the root's zero among them (RFC 1035 2.3.4)
-MAX_LABEL = 63
 MAX_POINTERS = 127  # in one name: it can't have more labels, and a pointer that leads to a pointer serves nobody
 MAX_MESSAGE = 65535  # what the length before a message on a stream can say (RFC 1035 4.2.2)
 MIN_PAYLOAD = 512  # RFC 1035 4.2.1; RFC 6891 6.2.3: smaller values count as this

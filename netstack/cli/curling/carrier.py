@@ -42,7 +42,6 @@ class Carrier:
         self.err = err
         self.teller = Teller(err, options.verbose)
         self.jar = MozillaCookieJar()
-        self._sent_cookies = ""
 
     async def run(self) -> int:
         """The exit status: of the last transfer that failed, as curl's."""

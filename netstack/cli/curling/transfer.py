@@ -113,7 +113,7 @@ class Transfer:
             self._prepare(url)
             heads = self._heads(files)
             self.carrier.teller.heads = heads
-            headers = self._headers(kind, body is not None)
+            headers = self._headers(kind)
             large = length is None or length > EXPECT
             response = await client.request(
                 method,
@@ -134,7 +134,7 @@ class Transfer:
 
     # -- what is asked --------------------------------------------------------------------------------------------------------
 
-    def _headers(self, kind: str, has_body: bool) -> list[tuple[str, str]]:
+    def _headers(self, kind: str) -> list[tuple[str, str]]:
         """Those of -H go before ours: `Name:` takes one away, `Name;` sends an empty one."""
         options = self.options
         agent = f"netstack-curl/{__version__}" if options.user_agent is None else options.user_agent

@@ -48,7 +48,6 @@ class Pool:
         self._total = 0
         self._waiters: deque[_Waiter] = deque()
         self._sweeper: Spawned | None = None
-        self._sweeping: Event | None = None
         self._closed = False
 
     def __len__(self) -> int:

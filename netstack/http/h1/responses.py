@@ -52,10 +52,6 @@ class ResponseReader:
         """Bytes that came and were not read yet."""
         return len(self._buffer) - self._at
 
-    @property
-    def mid_body(self) -> bool:
-        return self._mode in (SIZED, CHUNKED, ENDLESS)
-
     def expect(self, method: str, upgrading: bool) -> None:
         """The next response answers `method`, and may be a 101 only when `upgrading`."""
         assert self._mode == IDLE, "the last response has not ended"

@@ -13,7 +13,7 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ...errors import BrokenError, NetstackError, UsageError
+from ...errors import NetstackError, UsageError
 from ...runtime.waits import Event, Spawned, waits_here
 from ..target import split_target, unescape
 from .exchange import Exchange
@@ -120,7 +120,7 @@ class _Call:
             return {"type": "http.disconnect"}
         try:
             piece = await self._exchange.receive()
-        except (BrokenError, OSError):
+        except OSError:  # BrokenError among them: the client is gone, or what it sends can't be read
             self._asked = True
             return {"type": "http.disconnect"}
         if not piece:

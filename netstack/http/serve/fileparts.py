@@ -64,10 +64,6 @@ class FileParts:
         self._file = None
 
 
-def _content_range(part: range, size: int) -> str:
-    return f"bytes {part.start}-{part.stop - 1}/{size}"
-
-
 def content_range(part: range, size: int) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{size}"
 

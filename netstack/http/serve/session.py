@@ -258,9 +258,7 @@ class Session:
                 raise self.lost from None
             if self.refusal is not None:
                 self._count(self.refusal)
-            elif exchange.aborted:
-                pass
-            else:
+            elif not exchange.aborted:
                 self._blame(head, error)
             if self.conn.begun or exchange.aborted:
                 self.stream.abort()  # what has gone can't be unsaid: only a cut tells the client that it is not the whole
