@@ -1,0 +1,108 @@
+"""One conversation that a guest begins, and what is decided about it.
+
+A `Flow` is born with the guest's SYN, first datagram or first echo request, before anything was answered. A `Gate` decides:
+connect, take, or deny. Whatever becomes of it, the gate is told of its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, Protocol
+
+import attrs
+
+from ..address import Ip4
+from ..errors import UsageError
+from ..instant import Instant
+
+Proto = Literal["tcp", "udp", "icmp"]
+State = Literal["new", "connecting", "open", "closing", "denied", "failed", "over"]
+How = Literal["reset", "unreachable", "drop"]
+
+# `inspect(flow, first, final)`: may this go on, going by the bytes that the guest sent first? None: it takes more to tell; with
+# `final` there will be no more, and None means no
+Inspect = Callable[["Flow", bytes, bool], "bool | None"]
+Handler = Callable[..., Awaitable[object]]
+
+
+class Flow:
+    """`src` is the guest's, `dst` what it asked for, wherever that is redirected. Bytes are of payload, from and to the guest."""
+
+    __slots__ = (
+        "began", "dst", "dst_port", "guest", "hostname", "inbound", "last", "names", "note", "proto", "rate", "received", "sent",
+        "src", "src_port", "state",
+    )  # fmt: skip
+
+    def __init__(self, proto: Proto, src: Ip4, src_port: int, dst: Ip4, dst_port: int, now: Instant, guest: str = "") -> None:
+        self.proto = proto
+        self.src = src
+        self.src_port = src_port
+        self.dst = dst
+        self.dst_port = dst_port
+        self.guest = guest  # its name; "" where there is but one
+        self.began = now
+        self.last = now
+        self.state: State = "new"
+        self.names: tuple[str, ...] = ()  # for which this guest was given `dst` by our own DNS, newest first
+        self.hostname = ""  # what it said itself (TLS SNI, HTTP Host), else the newest of `names`
+        self.note = ""  # why it was denied or failed
+        self.rate: int | None = None  # bytes a second, each way
+        self.inbound = False  # begun from outside, by a port forward
+        self.sent = 0
+        self.received = 0
+
+    def __repr__(self) -> str:
+        name = f" ({self.hostname})" if self.hostname else ""
+        return f"<Flow {self.proto} {self.src}:{self.src_port} -> {self.dst}:{self.dst_port}{name}, {self.state}>"
+
+
+@attrs.frozen
+class Decision:
+    """What becomes of a flow. Made by `connect`, `take` and `deny`."""
+
+    action: Literal["connect", "take", "deny"]
+    to: tuple[str, int] | str | None = None
+    rate: int | None = None
+    inspect: Inspect | None = None
+    handler: Handler | None = None
+    reason: str = ""
+    how: How = "reset"
+
+    @staticmethod
+    def connect(
+        to: tuple[str, int] | str | None = None,
+        *,
+        rate: int | None = None,
+        inspect: Inspect | None = None,
+        handler: Handler | None = None,
+    ) -> Decision:
+        """Go on to `to`, an address or name and a port, or "unix:/path"; None: where the guest wanted to go.
+
+        `rate` bounds each way in bytes a second. `inspect` reads the first bytes of a TCP flow before any of them is passed on.
+        `handler(flow, guest, far)` is a coroutine that has both streams in place of the relay.
+        """
+        if isinstance(to, str) and not to.startswith("unix:/"):
+            raise UsageError(f"{to!r} is nowhere to connect to: give (address, port), or unix:/path/of/a/socket")
+        if rate is not None and rate <= 0:
+            raise UsageError(f"a rate of {rate} carries nothing: give bytes a second, or None for no limit")
+        return Decision("connect", to, rate, inspect, handler)
+
+    @staticmethod
+    def take(handler: Handler) -> Decision:
+        """Be the far end ourselves: `handler(flow, guest)` has the guest's stream, and no socket of the host is opened."""
+        return Decision("take", handler=handler)
+
+    @staticmethod
+    def deny(reason: str, how: How = "reset") -> Decision:
+        """`reset` is a refusal (for UDP: port unreachable), `unreachable` says administratively prohibited, `drop` says nothing."""
+        return Decision("deny", reason=reason, how=how)
+
+
+class Gate(Protocol):
+    """Who decides."""
+
+    def decide(self, flow: Flow) -> Decision | Awaitable[Decision]:
+        """At once where nobody else must be asked: an awaitable costs a task for each flow."""
+
+    def over(self, flow: Flow) -> Any:
+        """The flow has ended, or was denied, or never came to be: `flow.state` and `flow.note` say which."""
