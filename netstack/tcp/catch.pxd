@@ -29,6 +29,7 @@ cdef class Request(Timer):
     cpdef void refuse(self, long long now) except *
     cpdef void unreachable(self, int code, long long now) except *
     cpdef void drop(self) except *
+    cpdef void forget(self) except *
     cdef void expire(self, long long now) except *
 
 

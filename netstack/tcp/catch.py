@@ -8,6 +8,7 @@ side, and what that says, the peer shall hear. So a SYN becomes a `Request`, whi
     refuse         RST (RFC 9293 3.10.7.1)
     unreachable    an ICMP destination unreachable that quotes the SYN
     drop           nothing, and nothing to its repetitions either, until the time-out
+    forget         nothing, and its repetition asks anew
 
 Meanwhile the peer repeats its SYN, as its RFC 6298 tells it, and finds the request there. SYN cookies have no part in this: they
 promise a connection.
@@ -90,6 +91,11 @@ class Request(Timer):
     def drop(self) -> None:
         """Silence, for its repetitions too."""
         self.live = False
+
+    def forget(self) -> None:
+        """As if it had never come: its repetition is a new request."""
+        if self.live:
+            self.held.forget(self)
 
     def expire(self, now: int) -> None:
         self.held.timed_out(self)
