@@ -27,6 +27,7 @@ RECEIVE = 65536  # asked of the stream at once
 BLOCK = 262144  # given to the stream at once: under one time-out
 JOIN = 16384  # up to here, copying a piece behind the head costs less than a segment of its own
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4: who knows that we speak HTTP/2 begins with it
+PREFACE_LINE = 16  # of it are the first line, which is no request of HTTP/1
 
 
 class Session:
@@ -45,7 +46,7 @@ class Session:
         self.env = environment
         self.refusal: Refusal | None = None  # came while an application was reading its body
         self.lost: Exception | None = None  # the stream's own failure
-        self.preface = b""  # the client speaks HTTP/2: all that it has sent
+        self.preface: bytes | None = b""  # all that came, while HTTP/2 may begin so; after `run`: the client speaks that
         self._events: list[Event] = []  # few: a deque would take 760 bytes of each idle connection
         self._receiving = False
         self.local_address, self.remote_address = stream.local_address, stream.remote_address  # which it makes anew each time
@@ -70,6 +71,7 @@ class Session:
                 raise
             if not self.conn.idle:
                 self.env.mib.Broken += 1
+            self.preface = None
             self.stream.abort()
         finally:
             self.conn.close()
@@ -97,8 +99,9 @@ class Session:
                     break
                 self._events.extend(conn.next_request(self.env.clock()))
             elif isinstance(event, Refusal):
-                if self.preface:
-                    return
+                if self.preface is not None and len(self.preface) >= PREFACE_LINE:
+                    return  # the reader has refused its first line, and another session shall read all of it
+                self.preface = None
                 await self._refuse(event)
                 break
             else:
@@ -144,9 +147,9 @@ class Session:
 
     def _take(self, data: bytes) -> None:
         conn = self.conn
-        if not conn.requests and data[:3] == b"PRI" and PREFACE.startswith(data[: len(PREFACE)]) and len(data) >= 16:
-            if http2_available():
-                self.preface = data
+        if self.preface is not None:
+            begun = self.preface + data
+            self.preface = begun if PREFACE.startswith(begun[: len(PREFACE)]) and http2_available() else None
         self._events.extend(conn.receive_data(data, self.env.clock()))
 
     async def _wait_for_other(self) -> None:
