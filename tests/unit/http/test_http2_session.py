@@ -71,7 +71,8 @@ async def hello(request: Request) -> Response:
 def test_a_preface_in_pieces_is_understood_at_every_cut(run: Any) -> None:
     async def client(connect: Any, server: HttpServer[Any]) -> None:
         whole = PREFACE + frame(SETTINGS) + request()
-        for pieces in [*([whole[:cut], whole[cut:]] for cut in range(1, len(PREFACE) + 1)), [whole[at : at + 1] for at in range(40)]]:
+        cuts = [[whole[:cut], whole[cut:]] for cut in range(1, len(PREFACE) + 1)]
+        for pieces in [*cuts, [whole[at : at + 1] for at in range(40)]]:
             stream = await connect()
             for piece in pieces:
                 await stream.send_all(piece)
