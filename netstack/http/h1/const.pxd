@@ -7,6 +7,10 @@ cdef enum:
     ENDLESS = 4
     DONE = 5
     DEAD = 6
+    CHUNK_SIZE = 0
+    CHUNK_DATA = 1
+    CHUNK_CRLF = 2
+    TRAILERS = 3
     CLIENT_IDLE = 0
     CLIENT_BODY = 1
     CLIENT_DONE = 2

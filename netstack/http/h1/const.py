@@ -9,6 +9,11 @@ ENDLESS = 4  # in the body of a response that the end of the stream ends
 DONE = 5  # a whole message was handed up: waits for `resume` or `expect`
 DEAD = 6  # refused, or ended
 
+CHUNK_SIZE = 0  # a chunked body: in the line that begins a chunk
+CHUNK_DATA = 1
+CHUNK_CRLF = 2  # after the data
+TRAILERS = 3
+
 CLIENT_IDLE = 0
 CLIENT_BODY = 1
 CLIENT_DONE = 2

@@ -1,9 +1,10 @@
 cimport cython
 cimport netstack.http.h1.const as hc
+from netstack.http.h1.chunks cimport ChunkReader
 
 
 cdef class Incoming:
-    cdef object _chunks
+    cdef ChunkReader _chunks
     cdef int _mode
     cdef bytes _buffer
     cdef Py_ssize_t _at, _seen

@@ -66,7 +66,7 @@ class Incoming:
     def _sized(self, events: list[Any]) -> bool:
         if self._left:
             at = self._at
-            piece = self._buffer[at : at + self._left]
+            piece = self._buffer[at : at + min(self._left, len(self._buffer) - at)]
             if not piece:
                 return False
             self._at = at + len(piece)
