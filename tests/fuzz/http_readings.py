@@ -111,7 +111,7 @@ def by_stdlib(data: bytes) -> Reading:
     if not data[:start].endswith((b"\n\n", b"\n\r\n", b"\n")) or data[:start].splitlines()[-1:] not in ([b""], []):
         return MORE  # it takes the end of the stream for the end of the section
     headers: Message = handler.headers
-    words = data.split(b"\n", 1)[0].split()
+    words = [word.encode("latin-1") for word in handler.requestline.split()]
     fields = [(name.lower().encode("latin-1"), value.strip(" \t").encode("latin-1")) for name, value in headers.items()]
     if "content-length" not in headers and "transfer-encoding" not in headers:
         return Seen(words[0], words[1], fields, b"", start)
