@@ -24,7 +24,8 @@ HERE, THERE, PORT = 0x0A000063, 0x0A000001, 40000
 ISS = 2**32 - 60  # so that the numbers wrap within the request
 BODY = bytes(range(256))
 REQUEST = b"POST /good?q=1 HTTP/1.1\r\nHost: a\r\nX-Number: 7\r\nContent-Length: 256\r\n\r\n" + BODY
-EVIL = b"GET /evil HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + b"GET /worse HTTP/1.1\r\nHost: c\r\n\r\n" * 10
+EVIL = b"GET /evil HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+EVIL += b"GET /worse HTTP/1.1\r\nHost: c\r\n\r\n" * 10
 
 
 async def tell(request: Request) -> Response:
