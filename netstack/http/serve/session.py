@@ -92,9 +92,12 @@ class Session:
                 if not await self._exchange(event):
                     return
                 self.serving = ""
-                self._events.clear()  # of the body, what the application did not read
                 while conn.draining:
                     await self._receive()
+                for unread in self._events:  # of the body, what the application did not read
+                    if isinstance(unread, Refusal):
+                        self._count(unread)
+                self._events.clear()
                 if not conn.reusable:
                     break
                 self._events.extend(conn.next_request(self.env.clock()))
@@ -242,6 +245,7 @@ class Session:
             return event.data
         if isinstance(event, Refusal):
             self.refusal = event
+            self._count(event)
             raise BrokenError(event.reason)
         assert isinstance(event, End), event
         return event.trailers
@@ -259,9 +263,7 @@ class Session:
         except Exception as error:
             if self.lost is not None:
                 raise self.lost from None
-            if self.refusal is not None:
-                self._count(self.refusal)
-            elif not exchange.aborted:
+            if self.refusal is None and not exchange.aborted:
                 self._blame(head, error)
             if self.conn.begun or exchange.aborted:
                 self.stream.abort()  # what has gone can't be unsaid: only a cut tells the client that it is not the whole
@@ -291,12 +293,15 @@ class Session:
 
     async def _refuse(self, refusal: Refusal) -> None:
         self._count(refusal)
-        log.info("refused %s:%d: %d %s", *self.stream.remote_address, refusal.status, refusal.reason)
         answer = self.conn.refuse(refusal, self.env.date())
         if answer:
+            if self.env.access is not None:
+                self.env.access(Entry(None, self.remote_address, refusal.status, 0, Duration(0)))
             await self.send(answer)
 
     def _count(self, refusal: Refusal) -> None:
+        """Each refusal once, and one line."""
+        log.info("refused %s:%d: %d %s", *self.remote_address, refusal.status, refusal.reason)
         mib = self.env.mib
         if refusal.truncated:
             mib.Truncated += 1
