@@ -6,6 +6,7 @@ from attrs.validators import ge, le, optional
 from ..instant import NANOSECOND, SECOND, Duration
 
 MAX_WINDOW = (1 << 31) - 1  # RFC 9113 6.9.1
+MAX_BODY = (1 << 63) - 1  # what C counts in
 
 
 @frozen
@@ -19,7 +20,7 @@ class HttpLimits:
     # ten thousand one-letter fields fit 32 KiB, and each costs an object: a hundred is what Apache allows. 431
     header_count: int = field(default=100, validator=ge(1))
     # bodies are streamed, so this bounds a disk and not our memory. 413
-    body: int = field(default=1 << 30, validator=ge(0))
+    body: int = field(default=1 << 30, validator=[ge(0), le(MAX_BODY)])
     # size and extensions of one chunk: no honest client sends extensions at all
     chunk_line: int = field(default=256, validator=ge(18))
     # bytes of chunk framing beyond 16 for each chunk and beyond the data itself, in one body: else extensions carry gigabytes
@@ -110,7 +111,7 @@ class HttpClientLimits:
     # responses before the response: a server that sends 102 for ever would hold us without ever being silent
     interim: int = field(default=32, validator=ge(0))
     # bodies are streamed and the caller looks at their size; what is read whole has a bound of its own
-    body: int = field(default=(1 << 63) - 1, validator=ge(0))
+    body: int = field(default=MAX_BODY, validator=[ge(0), le(MAX_BODY)])
     # of chunked bodies, as for servers: extensions must not carry more than the data does
     chunk_line: int = field(default=4096, validator=ge(18))
     chunk_overhead: int = field(default=65536, validator=ge(0))
