@@ -26,12 +26,12 @@ import inspect
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...address import Cidr, Ip4, ip4_text
 from ...errors import UsageError, WireError
-from ...instant import Instant
+from ...instant import SECOND, Instant
 from ..flow import Decision, Flow
 from . import ranges
 from .asking import ask
@@ -42,7 +42,7 @@ from .hostnames import Pattern, canonical
 from .learnt import Learnt
 from .mib import PolicyMib
 from .ranges import BY_OCTET, NEVER
-from .rules import PROTOCOLS, TCP, Rule, Table
+from .rules import ICMP, PROTOCOLS, TCP, Rule, Table
 from .said import read_said
 from .spec import read_rule
 from .web import Web
@@ -55,13 +55,17 @@ log = logging.getLogger("netstack.policy")
 AddressLike = Ip4 | int | str
 F = TypeVar("F", bound=Callable[..., Any])
 CONNECT = Decision.connect()
+LOCALHOST = "127.0.0.1"
+FOREIGN = 4096  # addresses that are known not to be the host's
+SERVICES = (64, 65)  # SVCB and HTTPS records: RFC 9460
 
 
 class Policy:
     """See the module. `default` is "allow" or "deny".
 
     `network` is that of the guests: flows from elsewhere are spoofed. `own` are the host's addresses, which are opened only by
-    rules that name them. `clock` must be that of the flows, in nanoseconds; `wall` gives seconds since 1970, for denials.
+    rules that name them; what is for the `gateway`, and no service of ours, goes to the host's 127.0.0.1 with `loopback`, or where
+    a rule names the gateway. `clock` must be that of the flows, in nanoseconds; `wall` gives seconds since 1970, for denials.
     """
 
     def __init__(
@@ -69,7 +73,9 @@ class Policy:
         default: str = "allow",
         *,
         network: Cidr | str | None = None,
-        own: Iterable[AddressLike] = (),
+        own: Container[int] | Iterable[AddressLike] = (),
+        gateway: AddressLike | None = None,
+        loopback: bool = False,
         clock: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
         config: PolicyConfig = PolicyConfig(),  # noqa: B008 (frozen)
@@ -90,7 +96,11 @@ class Policy:
         self._denials = Denials(config.denials, log.info)
         self._hooks: list[Callable[[Flow], Any]] = []
         self._askable: list[Pattern] = []
-        self._own: frozenset[int] = frozenset()
+        self._own: Container[int] = frozenset()
+        self._foreign: set[int] = set()  # addresses that are not the host's, as of this second
+        self._foreign_until = 0
+        self._gateway = -1 if gateway is None else address_of(gateway)
+        self.loopback = loopback
         self._base = self._mask = 0
         self._bound: dict[int, str] = {}  # guests by their addresses
         self._flows: dict[str | int, int] = {}  # how many of each guest
@@ -114,12 +124,14 @@ class Policy:
         self._base, self._mask = (cidr.network, cidr.mask) if cidr is not None else (0, 0)
 
     @property
-    def own(self) -> Iterable[AddressLike]:
-        return tuple(map(Ip4, sorted(self._own)))
+    def own(self) -> Container[int]:
+        """The host's addresses, as ints: what is given, or whatever can say `in` of it at any time."""
+        return self._own
 
     @own.setter
-    def own(self, addresses: Iterable[AddressLike]) -> None:
-        self._own = frozenset(map(address_of, addresses))
+    def own(self, addresses: Container[int] | Iterable[AddressLike]) -> None:
+        self._own = frozenset(map(address_of, addresses)) if isinstance(addresses, Iterable) else addresses
+        self._foreign.clear()
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -247,8 +259,8 @@ class Policy:
         kind, what = ranges.OPEN, ""
         if BY_OCTET[dst >> 24]:
             kind, what = ranges.kind_of(dst)
-        if dst in self._own:
-            kind, what = NEVER, "the host's own"
+        if dst not in self._foreign or flow.began >= self._foreign_until:
+            kind, what = self._at_home(dst, flow.began, kind, what)
         proto, names = PROTOCOLS[flow.proto], flow.names
         if names and table.by_name:
             rule, checked, denied = self._by_names(flow, proto, dst, kind)
@@ -256,14 +268,19 @@ class Policy:
             rule = table.find(proto, dst, flow.dst_port, flow.guest, kind, "")
             checked = denied = False
         if rule is None:
-            if not self._allow or kind == NEVER:
+            if dst == self._gateway and self.loopback and proto != ICMP:
+                decision = CONNECT
+            elif not self._allow or kind == NEVER:
                 return self._refuse(flow, proto, dst, kind, what)
-            decision = CONNECT
+            else:
+                decision = CONNECT
         elif not rule.allow:
             return self._deny(flow, "rule", str(rule), self._decisions[id(rule)])
         else:
             decision = self._decisions.get(id(rule), CONNECT) if self._decisions else CONNECT
         self.mib.Allowed += 1
+        if dst == self._gateway:
+            return Decision.connect((LOCALHOST, flow.dst_port), rate=decision.rate)
         if proto == TCP:
             if checked:
                 return self._checked(flow, decision)
@@ -271,10 +288,24 @@ class Policy:
                 return self._watched(flow, decision)
         return decision
 
+    def _kind(self, dst: int, now: Instant) -> tuple[int, str]:
+        return self._at_home(dst, now, *ranges.kind_of(dst))
+
+    def _at_home(self, dst: int, now: Instant, kind: int, what: str) -> tuple[int, str]:
+        """Is it the host's own? That may cost a question to the kernel, so the answer holds for a second."""
+        if dst == self._gateway:
+            return NEVER, "the gateway, which stands for the host's own loopback"
+        if now >= self._foreign_until or len(self._foreign) >= FOREIGN:
+            self._foreign.clear()
+            self._foreign_until = now + SECOND
+        if dst in self._own:
+            return NEVER, "the host's own"
+        self._foreign.add(dst)
+        return kind, what
+
     def waved(self, flow: Flow) -> Decision:
         """A function said True: allowed, as far as a rule without an address could."""
-        dst = int(flow.dst)
-        kind, what = (NEVER, "the host's own") if dst in self._own else ranges.kind_of(dst)
+        kind, what = self._kind(int(flow.dst), flow.began)
         if kind == NEVER and not flow.inbound:
             return self._deny(flow, "guarded", f"{flow.dst} is {what}: return Decision.connect() to mean it")
         self.mib.Allowed += 1
@@ -373,7 +404,7 @@ class Policy:
             known = ", ".join(flow.names[:3]) or "no name"
             return self.denied(flow, "mismatch", f"it says {name}, and the address was learnt by {known}", name)
         dst = int(flow.dst)
-        kind = NEVER if dst in self._own else ranges.kind_of(dst)[0]
+        kind, _ = self._kind(dst, flow.began)
         if self._stale:
             self._build()
         rule = self._table.find(PROTOCOLS[flow.proto], dst, flow.dst_port, flow.guest, kind, name)
@@ -398,21 +429,22 @@ class Policy:
         self.mib.Learnt += learnt.learn(src, asked, numbers, ttl, Instant(self.clock()))
         self.mib.Forgotten = learnt.forgotten
 
-    def may_ask(self, guest: AddressLike, name: str, type: int | str = 1) -> bool:
-        """May `guest` ask our DNS for `name`? Not for what no rule could allow: a question tells its server something, too."""
+    def may_ask(self, guest: AddressLike, name: str, type: int = 1) -> bool | tuple[()]:
+        """May `guest` ask our DNS for `name`? Not for what no rule could allow: a question tells its server something, too. (): the
+        answer is that there is nothing of this type. So it is for HTTPS records where names are looked at: they bring the keys that
+        hide a name (ECH, RFC 9849), and send browsers to QUIC, which hides it too."""
         src = address_of(guest)
         who = self._bound.get(src, "")
         asked = canonical(name)
         if self._stale:
             self._build()
+        allowed = self._allow
         if asked is not None and any(pattern.matches(asked) for pattern in self._askable):
-            return True
-        if asked is None:
-            allowed = self._allow
-        elif self._table.by_name:
+            allowed = True
+        elif asked is not None and self._table.by_name:
             allowed = self._table.speaks_of(asked, who, self._allow)
-        else:
-            allowed = self._allow
+        if allowed and (self._table.by_name or self.web.active) and type in SERVICES:
+            return ()
         if not allowed:
             detail = f"no rule allows anything with {asked or 'such a name'}, so it isn't asked for"
             self._note(Denial(self.wall(), who, ip4_text(src), 0, "dns", "", 53, name[:LONGEST_NAME], "question", detail))

@@ -96,6 +96,35 @@ def test_the_hosts_own_addresses_are_opened_by_name_of_the_address_alone():
     assert verdict(policy, "192.0.2.7", 5432) == "connect"
 
 
+def test_the_hosts_addresses_may_be_asked_for_and_are_asked_for_once_a_second():
+    class Kernel:
+        asked = 0
+        hosts = frozenset((0xC0000207,))
+
+        def __contains__(self, address):
+            Kernel.asked += 1
+            return address in Kernel.hosts
+
+    policy = make_policy("allow", own=Kernel())
+    assert [verdict(policy, SITE) for _ in range(9)] == ["connect"] * 9 and Kernel.asked == 1
+    assert verdict(policy, "192.0.2.7") == "guarded"
+    Kernel.hosts = frozenset((0x5DB8D822,))
+    assert verdict(policy, SITE, now=1001 * SECOND) == "guarded"
+
+
+def test_the_gateway_stands_for_the_hosts_loopback_where_that_was_opened():
+    policy = make_policy("allow", gateway="10.0.2.2")
+    assert verdict(policy, "10.0.2.2", 5432) == "guarded"
+    policy.allow("10.0.2.2:5432")
+    assert decide(policy, make_flow("10.0.2.2", 5432)).to == ("127.0.0.1", 5432)
+    assert verdict(policy, "10.0.2.2", 5433) == "guarded"
+    policy = make_policy("allow", gateway="10.0.2.2", loopback=True)
+    policy.deny("10.0.2.2:22")
+    assert decide(policy, make_flow("10.0.2.2", 5432, "udp")).to == ("127.0.0.1", 5432)
+    assert verdict(policy, "10.0.2.2", 22) == "rule"
+    assert verdict(policy, "10.0.2.2", 1, "icmp") == "guarded"
+
+
 def test_private_addresses_are_as_the_default_and_the_rules_for_addresses_have_it():
     assert verdict(make_policy("allow"), "192.168.1.1") == "connect"
     policy = make_policy()
@@ -280,11 +309,19 @@ def test_names_that_nothing_could_allow_are_not_asked_for():
     good = ["deb.debian.org", "DEB.Debian.org.", "time.example"]
     bad = ["debian.org", "secret.evil.example", "api.github.com", "4.3.2.1.in-addr.arpa", "\\000.debian.org", ""]
     assert [name for name in good + bad if policy.may_ask(GUEST, name)] == good
-    assert policy.may_ask("10.0.2.7", "api.github.com", "AAAA")
+    assert policy.may_ask("10.0.2.7", "api.github.com", 28)
     assert policy.mib.DeniedQuestion == 6
     denial = policy.denials[0]
     assert (denial.proto, denial.why, denial.src, denial.name) == ("dns", "question", GUEST, "debian.org")
     assert "by DNS" in str(denial)
+
+
+def test_records_that_would_hide_a_name_are_not_there_where_names_are_looked_at():
+    policy = make_policy()
+    policy.allow("*.debian.org")
+    assert [policy.may_ask(GUEST, "deb.debian.org", type) for type in (1, 28, 64, 65)] == [True, True, (), ()]
+    assert policy.may_ask(GUEST, "evil.example", 65) is False
+    assert make_policy("allow").may_ask(GUEST, "deb.debian.org", 65) is True
 
 
 def test_where_the_default_is_to_allow_only_names_that_are_denied_altogether_are_not_asked_for():
