@@ -202,6 +202,7 @@ if __name__ == "__main__":
                 "tap = netstack_tuntap:open_tap",
                 "tun = netstack_tuntap:open_tun",
                 "pcap = netstack_pcap:open_pcap",
+                "qemu = netstack_qemu:open_qemu",
             ],
             "netstack.stack": ["posix = netstack_sockets:open_posix"],
         },

@@ -151,7 +151,8 @@ def refusal(error: OSError, where: str) -> str:
     if error.errno == errno.EPERM:
         return f"no tap can be made in {where} ({why}): it must be a namespace of your own, or you must be root"
     if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO) and error.filename == interface.TUN:
-        return f"no tap can be made in {where}: {interface.TUN} is missing (sudo modprobe tun; a container needs --device {interface.TUN})"
+        advice = f"sudo modprobe tun; a container needs --device {interface.TUN}"
+        return f"no tap can be made in {where}, since {interface.TUN} is missing: {advice}"
     if error.errno == errno.EBUSY:
         return f"no tap can be made in {where} ({why}): it has an interface of that name already, choose another"
     return f"no tap can be made in {where}: {why}"
@@ -167,11 +168,11 @@ def fork(work: Callable[[socket.socket], None]) -> tuple[int, socket.socket]:
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
-    if child:
-        theirs.close()
-        return child, ours
-    ours.close()
-    _in_child(work, theirs)
+    if not child:
+        ours.close()
+        _in_child(work, theirs)
+    theirs.close()
+    return child, ours
 
 
 def _in_child(work: Callable[[socket.socket], None], out: socket.socket) -> NoReturn:
