@@ -1,7 +1,8 @@
 """A Debian cloud kernel with a busybox for all of its userland, under QEMU's software emulation.
 
-The kernel is that of the package linux-image-cloud-amd64, installed, or unpacked somewhere that $NETSTACK_TEST_KERNEL names (`dpkg -x
-linux-image-*-cloud-amd64*.deb FOLDER`). The initramfs is made here: busybox, the drivers of a virtio network card, and a script.
+The kernel is that of the package linux-image-cloud-amd64, installed, or unpacked in a folder that $NETSTACK_TEST_KERNEL names
+(`dpkg -x linux-image-*-cloud-amd64*.deb FOLDER`). The initramfs is made here: busybox, the drivers of a virtio network card, and a
+script.
 """
 
 import os
@@ -11,7 +12,8 @@ import subprocess
 from pathlib import Path
 
 MODULES = (  # in the order in which they are loaded
-    "virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover", "virtio_net",
+    "virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover",
+    "virtio_net",
 )  # fmt: skip
 APPLETS = ("sh", "mount", "insmod", "ip", "udhcpc", "wget", "ping", "cat", "echo", "poweroff", "md5sum", "nslookup", "sleep", "nc")
 LEASE = """#!/bin/sh
@@ -105,8 +107,8 @@ def start(folder: Path, script: str, netdev: str, *options: str) -> "subprocess.
     image = folder / "initramfs"
     image.write_bytes(initramfs(script))
     command = [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-nographic", "-accel", "tcg", "-cpu", "max", "-m", "192",
-        "-kernel", str(found[0]), "-initrd", str(image), "-serial", "stdio", "-monitor", "none",
+        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-nographic", "-accel", "tcg", "-cpu", "max",
+        "-m", "192", "-kernel", str(found[0]), "-initrd", str(image), "-serial", "stdio", "-monitor", "none",
         "-append", "console=ttyS0 quiet panic=-1 tsc=unstable no_timer_check net.ifnames=0 ipv6.disable=1 random.trust_cpu=on",
         "-netdev", netdev, "-device", "virtio-net-pci,netdev=n,romfile=", *options,
     ]  # fmt: skip
