@@ -197,11 +197,12 @@ if __name__ == "__main__":
             "lint": ["mypy>=1.13,<3", "ruff>=0.8,<0.20"],
         },
         entry_points={
-            "console_scripts": ["netstack = netstack.cli:main"],
+            "console_scripts": ["netstack = netstack.cli:main", "netstack-tap = netstack.cli.tap:main"],
             "netstack.netif": [
                 "tap = netstack_tuntap:open_tap",
                 "tun = netstack_tuntap:open_tun",
                 "pcap = netstack_pcap:open_pcap",
+                "qemu = netstack_qemu:open_qemu",
             ],
             "netstack.stack": ["posix = netstack_sockets:open_posix"],
         },
