@@ -60,11 +60,19 @@ class Http2Limits:
     # bytes of a header block as it came; and of what it unpacks to, 32 more for each field as RFC 9113 6.5.2 counts: HPACK makes
     # 4 KiB of one byte (CVE-2016-6581). Beyond `HttpLimits.header_section` and up to here the answer is 431
     header_block: int = field(default=65536, validator=ge(4096))
-    # of a request body, or response body, that nobody has read yet. Before our SETTINGS arrive the peer counts on 65535
+    # of a request body, or response body, that nobody has read yet: with this it starts. Before our SETTINGS arrive the peer counts
+    # on 65535
     stream_window: int = field(default=65535, validator=[ge(65535), le(MAX_WINDOW)])
+    # so far a stream's window grows while its reader takes all that comes (h2/windows.py): 80 MB/s over 100 ms. Chromium's is 6 MiB
+    stream_window_most: int = field(default=8 << 20, validator=[ge(65535), le(MAX_WINDOW)])
+    # by so much all windows of a connection together may have grown: who uploads fast on a hundred streams, and then waits with
+    # readers that pause, has no more of our memory than this beyond the windows that his streams began with
+    window_growth: int = field(default=16 << 20, validator=ge(0))
+    # and those of all connections: beyond it nobody is refused, the windows of who comes later stay small
+    window_growth_of_all: int = field(default=128 << 20, validator=ge(0))
     # of all streams together, beyond what is queued: it only has to keep the pipe full, since what is received is given back at
     # once, and a stream that nobody reads stops at its own window
-    connection_window: int = field(default=1 << 20, validator=[ge(65535), le(MAX_WINDOW)])
+    connection_window: int = field(default=16 << 20, validator=[ge(65535), le(MAX_WINDOW)])
     # of a stream's response that waits for a window, before `Exchange.send` waits as well
     send_queue: int = field(default=65536, validator=ge(1))
     # DATA made at once, from all streams in turn: what one stream may get ahead of another, and what a control frame waits for
@@ -119,6 +127,8 @@ class HttpClientLimits:
     # a compressed body may become so many times as long, once it is longer than a mebibyte. Text reaches 50; deflate itself 1032,
     # which is a bomb: ten megabytes that become ten gigabytes
     inflation: int = field(default=200, validator=ge(1))
+    # by which the windows of all responses over HTTP/2 may have grown beyond what they begin with: what readers that pause cost
+    window_growth_of_all: int = field(default=128 << 20, validator=ge(0))
 
 
 @frozen
