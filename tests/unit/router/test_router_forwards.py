@@ -47,8 +47,8 @@ def test_forwards_are_written_as_users_of_passt_and_slirp_write_them(text, expec
 @pytest.mark.parametrize(
     "text",
     [
-        "", ":", "0", "65536", "a", "22:", ":22:22:22:22", "1-2:3", "9-8", "1-2000", "127.0.0.1:22:guest:22", "unix:22", "unix:x:22",
-        "unix:/x", "[::1:22", "1:2:3",
+        "", ":", "0", "65536", "a", "22:", ":22:22:22:22", "1-2:3", "9-8", "1-2000", "127.0.0.1:22:guest:22", "unix:22",
+        "unix:x:22", "unix:/x", "[::1:22", "1:2:3",
     ],
 )  # fmt: skip
 def test_what_is_no_forward_is_refused_with_an_example(text):
