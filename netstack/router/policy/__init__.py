@@ -25,7 +25,7 @@ Above them:
     policy judge asking      Policy, the gate; what every flow takes; functions of the program's
     web relay pump           requests in the clear: what is done to them, the proxy as a machine, and on two streams
     authority intercept      the same under TLS, with certificates of one's own
-    policyfile               a policy as a file of Python
+    policyfile options       a policy as a file of Python, and on a command line
 """
 
 from typing import TYPE_CHECKING

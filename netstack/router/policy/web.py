@@ -231,11 +231,11 @@ class Web:
         if flow.dst_port in config.http_ports and (checked or self._http):
             from .pump import serve_http
 
-            return Decision.connect(rate=rate, handler=partial(serve_http, self._policy, checked))
+            return Decision.connect(rate=rate, handler=partial(serve_http, self._policy, checked, rate))
         if flow.dst_port in config.tls_ports and any(self.wants(name, "tls") for name in flow.names):
             from .intercept import serve_tls
 
-            return Decision.connect(rate=rate, handler=partial(serve_tls, self._policy, checked))
+            return Decision.connect(rate=rate, handler=partial(serve_tls, self._policy, checked, rate))
         return None
 
     # -- requests -----------------------------------------------------------------------------------------------------------------
