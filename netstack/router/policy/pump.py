@@ -12,11 +12,12 @@ from ...errors import BrokenError, ClosedError, NetstackError, UsageError, WireE
 from ...http.events import RequestHead
 from ...http.headers import Headers
 from ...http.target import split_target
-from ...instant import SECOND, Instant
-from ...signatures import Stream
+from ...instant import SECOND, Duration, Instant
+from ...signatures import Address, Stream
 from ...tls.errors import TruncatedError
 from ..flow import Flow
 from .asking import name_of, tell, within
+from .bucket import TokenBucket
 from .relay import HttpRelay
 from .said import host_of
 from .web import Reply, Request
@@ -30,9 +31,40 @@ LINGER = 2.0  # seconds for a guest to notice that its connection ends
 LINGERED = 1 << 20  # bytes that are read and dropped meanwhile
 
 
-async def serve_http(policy: Policy, checked: bool, flow: Flow, guest: Stream, far: Stream) -> None:
+async def serve_http(policy: Policy, checked: bool, rate: int | None, flow: Flow, guest: Stream, far: Stream) -> None:
     """The handler of a flow in the clear. `checked`: each request must be for a name that the rules allow."""
-    await Pump(policy, flow, guest, far, "http", checked).run()
+    await Pump(policy, flow, Metered(guest, flow, rate, False), Metered(far, flow, rate, True), "http", checked).run()
+
+
+class Metered:
+    """A stream whose bytes are counted for its flow, and sent no faster than `rate`. `there`: what is sent goes from the guest."""
+
+    def __init__(self, stream: Stream, flow: Flow, rate: int | None, there: bool) -> None:
+        self._stream = stream
+        self._flow = flow
+        self._there = there
+        self._loop = asyncio.get_running_loop()
+        self._bucket = None if rate is None else TokenBucket(rate, now=self._now())
+        self.local_address: Address = stream.local_address
+        self.remote_address: Address = stream.remote_address
+        self.receive = stream.receive
+        self.send_eof = stream.send_eof
+        self.aclose = stream.aclose
+        self.abort = stream.abort
+
+    def _now(self) -> Instant:
+        return Instant(int(self._loop.time() * SECOND))
+
+    async def send_all(self, data: bytes, timeout: Duration | None = None) -> None:
+        flow = self._flow
+        await self._stream.send_all(data, timeout)
+        if self._there:
+            flow.sent += len(data)
+        else:
+            flow.received += len(data)
+        flow.last = self._now()
+        if self._bucket is not None and (wait := self._bucket.take(len(data), self._now())):
+            await asyncio.sleep(wait / SECOND)
 
 
 class Pump:

@@ -159,7 +159,6 @@ class Web:
         self._policy = policy
         self._functions: list[tuple[Pattern, tuple[str, ...], Callable[[Request], Any]]] = []
         self._secrets: list[Secret] = []
-        self.active = False
         self._http = False
         self._https: list[Pattern] = []
         self.authority: Authority | None = None
@@ -215,7 +214,7 @@ class Web:
         return Pattern(host), schemes
 
     def _want(self, pattern: Pattern, schemes: tuple[str, ...]) -> None:
-        self.active = True
+        self._policy.looking = True
         self._http = self._http or "http" in schemes
         if "https" in schemes:
             self._https.append(pattern)
@@ -232,11 +231,11 @@ class Web:
         if flow.dst_port in config.http_ports and (checked or self._http):
             from .pump import serve_http
 
-            return Decision.connect(rate=rate, handler=partial(serve_http, self._policy, checked))
+            return Decision.connect(rate=rate, handler=partial(serve_http, self._policy, checked, rate))
         if flow.dst_port in config.tls_ports and any(self.wants(name, "tls") for name in flow.names):
             from .intercept import serve_tls
 
-            return Decision.connect(rate=rate, handler=partial(serve_tls, self._policy, checked))
+            return Decision.connect(rate=rate, handler=partial(serve_tls, self._policy, checked, rate))
         return None
 
     # -- requests -----------------------------------------------------------------------------------------------------------------

@@ -199,6 +199,25 @@ def test_bodies_stream_both_ways_with_a_window_between():
     run_scene(policy, visit)
 
 
+def test_a_rate_holds_for_flows_whose_requests_are_looked_at_and_bytes_are_counted():
+    policy = make_policy()
+    policy.allow("api.example", rate=100_000)
+    policy.on_answer(GUEST, "api.example", [SITE], 60)
+
+    async def visit(scene):
+        async def big(request):
+            return Response(200, (), bytes(1_000_000))
+
+        scene.handler = big
+        began = asyncio.get_running_loop().time()
+        await fetch(scene)
+        return asyncio.get_running_loop().time() - began, scene.flows[0]
+
+    took, flow = run_scene(policy, visit)
+    assert 6 < took < 11  # up to 256 KiB at once, and what is in windows on its way
+    assert 1_000_000 < flow.received < 1_001_000 and 0 < flow.sent < 300
+
+
 def test_an_answer_that_breaks_breaks_for_the_guest_too():
     async def serve(stream):
         await stream.receive()
