@@ -39,6 +39,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _DIGITS = re.compile(rb"[0-9]++")
 _STARTS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\r")
 WHOLE = End()
+NO_LINE = ("", "", 1)
 V10 = (1, 0)
 V11 = (1, 1)
 REMEMBERED = 512  # bytes of a header section: a longer one is rarely the same twice
@@ -111,7 +112,7 @@ class Reader:
         self._seen = 0  # of what follows `_at`, so much holds no end of section
         self._eof = False
         self._blank = False  # the one blank line before a request was seen
-        self._line: tuple[str, str, int] = ("", "", 1)
+        self._line = NO_LINE
         self._left = 0  # of a sized body
         self._heads = _heads_of(limits)
         self._chunks: ChunkReader | None = None
@@ -143,6 +144,7 @@ class Reader:
         assert self._mode == hc.DONE, "the last message has not ended"
         self._mode = hc.LINE
         self._blank = False
+        self._line = NO_LINE
         return self._read()
 
     def release(self) -> bytes:
@@ -358,4 +360,3 @@ class Reader:
         events.append(End(split_fields(self._chunks.trailers)))
         self._mode = hc.DONE
         return False
-
