@@ -25,6 +25,7 @@ from typing import Protocol
 from netstack.errors import BrokenError, BusyError, ClosedError, UsageError
 from netstack.instant import Duration
 from netstack.patience import Patience
+from netstack.resting import Attendance, Resting
 from netstack.signatures import Address
 from netstack.sleeper import Sleeper
 
@@ -47,7 +48,7 @@ class HasFileno(Protocol):
     def fileno(self) -> int: ...
 
 
-class KernelStream:
+class KernelStream(Resting):
     """`netstack.signatures.Stream` on a kernel's socket, and the further verbs of our `TcpStream`."""
 
     # beyond `signatures.Stream`, as our own streams say it
@@ -55,8 +56,16 @@ class KernelStream:
     sendfile = True  # `send_file` takes no copy through this process
     keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
 
-    def __init__(self, outbox: Outbox, sock: socket.socket, peer: Address, on_end: Callable[[KernelStream], None]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        sock: socket.socket,
+        peer: Address,
+        on_end: Callable[[KernelStream], None],
+        attendance: Attendance | None = None,
+    ) -> None:
         """`sock` doesn't block and is connected; `on_end` is called when it has been closed."""
+        super().__init__(attendance)
         self._loop = loop = outbox.loop
         self._outbox = outbox
         self._sock = sock
@@ -211,12 +220,27 @@ class KernelStream:
         if self._chunk:  # nobody takes it: what comes stays in the kernel, and holds up the peer
             self._watch_no_more_reads()
         elif self._read():
+            self.stir()
             self._reader.wake()
 
     def _watch_no_more_reads(self) -> None:
         if self._reading:
             self._reading = False
             self._loop.remove_reader(self._sock)
+
+    # -- resting --------------------------------------------------------------------------------------------------------------
+
+    def _may_rest(self) -> bool:
+        return not self._closed
+
+    def _lie_down(self) -> bool:
+        if self._chunk or self._eof or self._error is not None:
+            return False
+        self._patience.stop()
+        if not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._sock, self._on_readable)
+        return True
 
     # -- sending ------------------------------------------------------------------------------------------------------------
 
@@ -418,6 +442,7 @@ class KernelStream:
 
     def _wake(self) -> None:
         """Whoever waits is to look again."""
+        self.stir()
         self._reader.wake_soon()
         wake(self._writer)
 
@@ -432,6 +457,7 @@ class KernelStream:
             return
         self._closed = True
         self._chunk = b""
+        self.end_rest()
         self._watch_no_more_reads()
         self.push()
         if not self._queue:
@@ -441,6 +467,7 @@ class KernelStream:
     def abort(self) -> None:
         self._closed = True
         self._chunk = b""
+        self.end_rest()
         if not self._gone:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._let_go()

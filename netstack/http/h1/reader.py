@@ -30,6 +30,7 @@ _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9]\.[0-
 _OLD_REQUEST_LINE = re.compile(TOKEN + rb" [\x21-\x7e]++")
 _DIGITS = re.compile(rb"[0-9]++")
 _STARTS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\r")
+NO_LINE = ("", "", 1)
 V10 = (1, 0)
 V11 = (1, 1)
 REMEMBERED = 512  # bytes of a header section: a longer one is rarely the same twice
@@ -53,7 +54,7 @@ class Reader(Incoming):
         Incoming.__init__(self, hc.LINE)
         self._limits = limits
         self._blank = False  # the one blank line before a request was seen
-        self._line: tuple[str, str, int] = ("", "", 1)
+        self._line: tuple[str, str, int] = NO_LINE
         self._heads = _heads_of(limits)
 
     @property
@@ -73,6 +74,7 @@ class Reader(Incoming):
         assert self._mode == hc.DONE, "the last message has not ended"
         self._mode = hc.LINE
         self._blank = False
+        self._line = NO_LINE
         return self._read()
 
     def _read(self) -> list[Event]:
