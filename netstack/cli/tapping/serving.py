@@ -179,7 +179,7 @@ def watch_device(router: Router, stop: asyncio.Event) -> list[BaseException]:
 
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if error is not None and error is router.net.failure:
+        if isinstance(error, OSError) and error is router.net.failure:
             failures.append(error)
             stop.set()
         else:
