@@ -125,6 +125,13 @@ class Arp(ArpCore, Generic[E_co]):
         """Forget a pinned neighbour. Raises UsageError when `ip` has no static entry."""
         self.unpin(ip)
 
+    def add_heard(self, ip: int, mac: int | Mac, now: Instant | int) -> None:
+        """As if this neighbour had just spoken to us: for who knows it by other means, as a DHCP server its client, which doesn't
+        answer for its address yet. It ages as others do. Raises UsageError."""
+        if not is_host(ip) or Mac(int(mac)).is_group or not int(mac):
+            raise UsageError(f"{ip4_text(ip)} at {Mac(int(mac))} can't be a neighbour: take addresses of a single host")
+        self.learn(ip, int(mac), now)
+
     def table(self) -> list[ArpEntry]:
         """The neighbours, in the order of their addresses."""
         return [

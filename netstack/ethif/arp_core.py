@@ -210,6 +210,13 @@ class ArpCore(NextHopCore):
             raise UsageError(f"{ip4_text(ip)} has no static entry")
         self.cache.forget(n)
 
+    def learn(self, ip: int, mac: int, now: int) -> None:
+        if ip in self.claims:
+            raise UsageError(f"{ip4_text(ip)} is one of our own addresses: it can't be a neighbour's")
+        n = self.cache.entry(ip)
+        if self.cache.heard(n, mac, now) == const.ARP_RELEASE:
+            self.release(n, now)
+
     # -- ARP packets ----------------------------------------------------------------------------------------------------------
 
     def receive(self, f: Frame) -> None:

@@ -101,6 +101,13 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
         interfaces.append(interface)
         return interface
 
+    def set_mtu(self, mtu: int, interface: Interface) -> None:
+        """Send datagrams of at most `mtu` octets into this link from now on, for it may carry more than its other hosts take. Paths
+        that are at work hear of it; raises UsageError below 68."""
+        self._interface(interface)
+        interface.set_mtu(mtu)
+        self.forget()
+
     @property
     def addresses(self) -> list[Cidr]:
         """Of all interfaces, in the order in which they were added."""

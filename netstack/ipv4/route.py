@@ -29,15 +29,18 @@ class Interface:
     __slots__ = ("addresses", "index", "link", "mtu", "next_hop", "offload", "point_to_point")
 
     def __init__(self, index: int, link: object, next_hop: NextHopCore, mtu: int, offload: int, point_to_point: bool) -> None:
-        if mtu < 68:
-            raise UsageError(f"an MTU of {mtu} is too small for IPv4: a link must carry at least 68 bytes (RFC 791 3.2)")
         self.index = index
         self.link = link
         self.next_hop = next_hop
-        self.mtu = mtu
+        self.set_mtu(mtu)
         self.offload = offload
         self.point_to_point = point_to_point
         self.addresses: list[Cidr] = []
+
+    def set_mtu(self, mtu: int) -> None:
+        if mtu < 68:
+            raise UsageError(f"an MTU of {mtu} is too small for IPv4: a link must carry at least 68 bytes (RFC 791 3.2)")
+        self.mtu = mtu
 
 
 class Path:

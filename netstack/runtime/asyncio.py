@@ -31,6 +31,7 @@ from .net import Net
 from .reactor import clock_of
 
 if TYPE_CHECKING:
+    from .face import NetFace
     from .lookups import Dns, Servers
     from .trio.opening import TrioOpening
 
@@ -94,8 +95,8 @@ class Opening:
 
 def prepare(
     netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int
-) -> tuple[Stack, Names, Servers | Dns | None]:
-    """The stack for which `open` was asked, on its device, the names that it knows, and who is asked for others."""
+) -> tuple[Stack, Plan]:
+    """The stack for which `open` was asked, on its device, and what else was said."""
     plan = Plan.merge(netif, addresses, options)
     device = open_netif(plan.spec) if plan.spec is not None else netif
     assert not isinstance(device, str)
@@ -106,18 +107,19 @@ def prepare(
     except BaseException:
         device.close()
         raise
-    return stack, plan.names, plan.dns
+    return stack, plan
 
 
 def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Net:
     """A net at work on `loop`, which need not run yet. Whoever has it closes it; its addresses may still be probed for. Raises what
     `open` does."""
-    stack, names, dns = prepare(netif, addresses, options, clock_of(loop)())
+    stack, plan = prepare(netif, addresses, options, clock_of(loop)())
     try:
-        net = Net(stack, loop, names)
-        if dns is not None:
-            net.dns = dns
+        net = Net(stack, loop, plan.names)
+        if plan.dns is not None:
+            net.dns = plan.dns
         net.start()
+        plan.configure(net)
     except BaseException:
         stack.netif.close()
         raise
@@ -136,13 +138,21 @@ class Plan:
     rng: Rng
     names: Names
     dns: Servers | Dns | None
+    dhcp: bool
+
+    def configure(self, net: NetFace) -> None:
+        """Once the net is turned: have others say what hasn't been said here."""
+        if self.dhcp:
+            from .automatic import configure
+
+            configure(net, self.rng)
 
     @classmethod
     def merge(cls, netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any]) -> Plan:
         taken: dict[str, tuple[str, ...]] = {}
         spec = Spec.parse(netif) if isinstance(netif, str) else None
         if spec is not None:
-            taken, spec = spec.take("address", "gateway", "pcap", "fault", "seed", "hosts", "names", "dns")
+            taken, spec = spec.take("address", "gateway", "ip", "pcap", "fault", "seed", "hosts", "names", "dns")
 
         def one(key: str) -> str | None:
             said = options.get(key)
@@ -153,7 +163,12 @@ class Plan:
 
         chosen = list(addresses) or taken.get("address", ())
         cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse_whole(cidr) for cidr in chosen]
-        if not cidrs and not isinstance(netif, Loopback) and (spec is None or spec.kind != "loopback"):
+        ip = one("ip")
+        if ip not in (None, "dhcp"):
+            raise UsageError(f"ip={ip} is no way to have an address: write ip=dhcp, or give the address itself")
+        if ip is not None and (cidrs or one("gateway")):
+            raise UsageError("ip=dhcp has the server say address and gateway: leave them out, or leave it out")
+        if not cidrs and ip is None and not isinstance(netif, Loopback) and (spec is None or spec.kind != "loopback"):
             raise UsageError("the host needs an address: give one like 10.79.0.2/24, or write tap:tap0?address=10.79.0.2/24")
         gateway = one("gateway")
         seed = one("seed")
@@ -164,7 +179,7 @@ class Plan:
             dns = "system" if written == ("system",) else written
         if dns is not None and names.system:
             raise UsageError("names=system has the system's resolver answer, and dns= others: choose one of them")
-        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng, names, dns)
+        return cls(spec, cidrs, Ip4.parse(gateway) if gateway else None, one("pcap"), one("fault"), rng, names, dns, ip is not None)
 
     def wrap(self, device: Netif) -> Netif:
         """Faults next to the device, the capture above them: it shows what the stack saw."""
@@ -193,6 +208,7 @@ def open(
     netif: str | Netif,
     *,
     addresses: Sequence[str | Cidr] = (),
+    ip: str | None = None,
     gateway: str | None = None,
     pcap: str | None = None,
     fault: str | None = None,
@@ -207,6 +223,8 @@ def open(
     netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif.
                "posix:" is the kernel's own network: streams, datagrams and asyncio's functions, and nothing of devices and layers
     addresses  own addresses with prefix lengths, "10.79.0.2/24"; at least one, here or in the SPEC
+    ip         "dhcp": address, gateway, MTU and name servers from a DHCP server, as long as the net is open; usable when the
+               block begins, and given back at its end. TimedOut where no server answers within 30 s
     gateway    where everything else goes
     pcap       a file that gets every frame the stack sees, as pcapng
     fault      what to do to the traffic: "loss=0.01,delay=20ms,seed=7"
@@ -222,7 +240,7 @@ def open(
     """
     options = {
         "gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names,
-        "dns": dns,
+        "dns": dns, "ip": ip,
     }  # fmt: skip
     return Opening(netif, addresses, options)
 

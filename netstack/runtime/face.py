@@ -20,6 +20,7 @@ from .current import run_on
 from .names import Host, Names
 
 if TYPE_CHECKING:
+    from ..dhcp.onstack import ClientOnStack
     from ..dns.client.answer import Answer
     from ..dns.multicast.core import MdnsConfig
     from ..dns.multicast.mdns import Mdns
@@ -46,6 +47,7 @@ class NetFace:
         self._lookups: Lookups | None = None
         self.history = History()  # of connections that failed
         self._closers: list[Callable[[], None]] = []
+        self.dhcp: ClientOnStack | None = None  # who has its address from elsewhere (automatic.py)
 
     @property
     def netif(self) -> Netif:

@@ -128,9 +128,17 @@ class Net(NetFace, Verbs):
             raise failures[0]
         return stream
 
-    async def _connect_to(self, address: int, port: int, limit: Duration, called: str) -> TcpStream:
+    async def connect_from(self, local: int, local_port: int, address: int, port: int, limit: Duration) -> TcpStream:
+        """Connect to an address as an int, from `local`, which on a stack that is everybody (`Ipv4Config.any_ip`) is anyone's, and
+        from `local_port`, 0 for any. Raises AddressInUse, Refused, TimedOut, Unreachable."""
+        self.check()
+        return await self._connect_to(address, port, limit, ip4_text(address), local, local_port)
+
+    async def _connect_to(
+        self, address: int, port: int, limit: Duration, called: str, local: int = 0, local_port: int = 0
+    ) -> TcpStream:
         stream = TcpStream(self._crank, self._loop, self._streams.discard)
-        conn = self.stack.tcp.connect(0, 0, address, check_port(port), stream.user, self.now())
+        conn = self.stack.tcp.connect(local, local_port, address, check_port(port), stream.user, self.now())
         stream.bind(conn)
         self._crank.rearm()
         self._streams.add(stream)
@@ -186,9 +194,13 @@ class Net(NetFace, Verbs):
         """A UDP socket on `port` (0 chooses one), connected to `remote` if that is given. Raises AddressInUse, Unreachable."""
         self.check()
         peer = (await self.address_of(remote[0]), check_port(remote[1])) if remote else None
+        return self.udp_from(self.names.own(host), port, peer)
+
+    def udp_from(self, local: int, port: int, peer: tuple[int, int] | None) -> UdpSocket:
+        """The same of addresses as ints, at once."""
         remote = None if peer is None else (ip4_text(peer[0]), peer[1])
         socket = UdpSocket(self, self._crank, self._loop, remote, self._datagrams.discard)
-        socket.bind(self.stack.udp.bind(self.names.own(host), check_port(port), socket.user, peer))
+        socket.bind(self.stack.udp.bind(local, check_port(port), socket.user, peer))
         self._datagrams.add(socket)
         return socket
 

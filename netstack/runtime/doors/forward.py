@@ -174,11 +174,19 @@ class Forward:
         self.counts.accepted += 1
         await self._join(near, far)
 
-    async def _serve(self, near: End) -> None:
-        """One connection to the host, from its accept to its end."""
+    async def reach(self, near: End) -> End:
+        """Connect to where `near` goes on. Raises OSError, NetstackError."""
+        return await reach(self._net, self.there)
+
+    async def connect_packets(self, peer: Any) -> UdpSocket | HostPackets:
+        """What the datagrams of `peer` go on from. Raises the same."""
+        return await connected_packets(self._net, self.there)
+
+    async def _serve(self, near: End, counts: Counts | None = None) -> None:
+        """One connection to the host, from its accept to its end. `counts` says what has gone through it, at any moment."""
         self.counts.accepted += 1
         try:
-            far = await reach(self._net, self.there)
+            far = await self.reach(near)
         except BREAKS:
             self.counts.refused += 1
             near.abort()
@@ -186,10 +194,10 @@ class Forward:
         except BaseException:
             near.abort()
             raise
-        await self._join(near, far)
+        await self._join(near, far, counts)
 
-    async def _join(self, near: End, far: End) -> None:
-        count = Counts()
+    async def _join(self, near: End, far: End, counts: Counts | None = None) -> None:
+        count = Counts() if counts is None else counts
         try:
             await join(near, far, count)
         except BREAKS:
@@ -225,7 +233,7 @@ class Forward:
                         self.counts.turned_away += 1  # senders makes the table forget, and not grow
                         forget(next(iter(flows.values())))
                     try:
-                        flow = Flow(self, near, peer, await connected_packets(self._net, self.there), forget)
+                        flow = Flow(self, near, peer, await self.connect_packets(peer), forget)
                     except BREAKS:
                         self.counts.refused += 1
                         continue

@@ -145,15 +145,16 @@ class TrioOpening:
 
     async def __aenter__(self) -> TrioNet:
         netif, addresses, options = self._arguments
-        stack, names, dns = prepare(netif, addresses, options, run_clock()())
+        stack, plan = prepare(netif, addresses, options, run_clock()())
         nursery = await self._block.__aenter__()
         reactor = TrioReactor()
-        net = self._net = TrioNet(stack, nursery, reactor, names=names)
+        net = self._net = TrioNet(stack, nursery, reactor, names=plan.names)
         try:
             reactor.serve(net.turn, nursery)
             net.start()
-            if dns is not None:
-                net.dns = dns
+            if plan.dns is not None:
+                net.dns = plan.dns
+            plan.configure(net)
             await net.wait_addresses()
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
@@ -176,6 +177,7 @@ def open(
     netif: str | Netif,
     *,
     addresses: Sequence[str | Cidr] = (),
+    ip: str | None = None,
     gateway: str | None = None,
     pcap: str | None = None,
     fault: str | None = None,
@@ -188,7 +190,7 @@ def open(
     """`netstack.open` for trio, with the same arguments."""
     options = {
         "gateway": gateway, "pcap": pcap, "fault": fault, "seed": seed, "config": config, "hosts": hosts, "names": names,
-        "dns": dns,
+        "dns": dns, "ip": ip,
     }  # fmt: skip
     return TrioOpening(netif, addresses, options)
 

@@ -1,0 +1,2 @@
+"""What a router does for its guests beside carrying their packets: addresses, names, port forwards, and a door for whoever runs
+it."""
