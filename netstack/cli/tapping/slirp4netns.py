@@ -224,7 +224,7 @@ def open_target(args: argparse.Namespace, where: Addresses) -> Netif:
         return wait_for_bess(args.target, mtu)
     path = args.target if args.netns_type == "path" else f"/proc/{args.target}/ns/net"
     user = args.userns_path or (f"/proc/{args.target}/ns/user" if args.netns_type == "pid" else None)
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         raise OSError(2, os.strerror(2), path)
     up = args.configure
     mac = Mac.parse(args.macaddress) if args.macaddress else None
