@@ -14,7 +14,6 @@ from .instant import SECOND, Duration, check_timeout
 
 
 class Timer(Protocol):
-    def when(self) -> float: ...
     def cancel(self) -> None: ...
 
 
@@ -29,11 +28,12 @@ class Patience:
     """For one waiter at a time. `begin` before he waits for `future`, which is anything with `done()` and `set_exception()`;
     `end` after. When the time has come, the future gets TimedOut."""
 
-    __slots__ = ("_deadline", "_future", "_loop", "_timer", "_what")
+    __slots__ = ("_deadline", "_future", "_loop", "_timer", "_what", "_when")
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._timer: Timer | None = None
+        self._when = 0.0  # it will come; uvloop's don't say it where that is at once
         self._future: Any = None
         self._deadline = 0.0
         self._what = ""
@@ -46,10 +46,10 @@ class Patience:
         self._deadline = deadline
         self._what = what
         timer = self._timer
-        if timer is None or timer.when() > deadline:
+        if timer is None or self._when > deadline:
             if timer is not None:
                 timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._come)
+            self._arm()
 
     def end(self) -> None:
         self._future = None
@@ -61,12 +61,16 @@ class Patience:
             self._timer.cancel()
             self._timer = None
 
+    def _arm(self) -> None:
+        self._when = self._deadline
+        self._timer = self._loop.call_at(self._when, self._come)
+
     def _come(self) -> None:
         self._timer = None
         future = self._future
         if future is None or future.done():
             return
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._come)
+            self._arm()
         else:
             future.set_exception(TimedOut(f"timed out {self._what}"))

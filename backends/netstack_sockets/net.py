@@ -22,6 +22,7 @@ from .datagrams import KernelDatagrams
 from .door import Door
 from .listener import KernelListener
 from .networks import attached
+from .outbox import Outbox
 from .streams import RESET, KernelStream
 from .world import Endpoint, bound, check_port, for_family, local_endpoint, named, new_socket, resolve, wake
 
@@ -52,6 +53,7 @@ class KernelNet:
         local_endpoint(address, 0)
         self._address = address
         self._loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set when it is entered
+        self._outbox: Outbox = None  # type: ignore[assignment]
         self._streams: set[KernelStream] = set()
         self._listeners: set[KernelListener] = set()
         self._datagrams: set[KernelDatagrams] = set()
@@ -65,6 +67,7 @@ class KernelNet:
         if self._loop is not None:
             raise UsageError("this net has been entered before: make another one")
         self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(self._loop)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -165,7 +168,7 @@ class KernelNet:
             self._loop.remove_writer(sock)
 
     def _keep(self, sock: socket.socket, peer: Address) -> KernelStream:
-        stream = KernelStream(self._loop, sock, peer, self._streams.discard)
+        stream = KernelStream(self._outbox, sock, peer, self._streams.discard)
         self._streams.add(stream)
         return stream
 

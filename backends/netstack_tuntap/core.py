@@ -7,7 +7,7 @@ Where the device gives single frames, segments that follow each other are joined
 super-segment is cut as it is written, a writev for each frame (netstack/gso.py).
 
 With `vnet` the device speaks of checksums and super-segments in a header before each frame. What comes in with a partial
-checksum was made by this very kernel and never crossed a wire, and one marked as verified was verified: both are CSUM_GOOD.
+checksum was made by this very kernel and never crossed a wire, and one marked as verified was verified: CSUM_PARTIAL, CSUM_GOOD.
 What goes out may leave its checksum to the device, and be up to 64 KiB that the device (or, across a virtual link, nobody)
 cuts into segments.
 """
@@ -139,7 +139,9 @@ class TapCore(NetifCore):
             return False
         flags, gso_type, gso_size = sysio.get_vnet(f.buf, 0)
         f.off = sysio.VNET
-        if flags & (sysio.NEEDS_CSUM | sysio.DATA_VALID):
+        if flags & sysio.NEEDS_CSUM:
+            f.csum = const.CSUM_PARTIAL
+        elif flags & sysio.DATA_VALID:
             f.csum = const.CSUM_GOOD
         if gso_type != sysio.GSO_NONE:
             if gso_size == 0 or not self.offers(gso_type):

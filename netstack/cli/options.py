@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -37,9 +38,7 @@ def open_net(args: argparse.Namespace) -> "Opening":
     from ..runtime.asyncio import open as open_
 
     dns = "system" if args.dns == ["system"] else args.dns or None
-    return open_(
-        netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault, dns=dns, hosts=args.hosts
-    )
+    return open_(netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault, dns=dns, hosts=args.hosts)
 
 
 def may_know_names(args: argparse.Namespace) -> bool:
@@ -53,6 +52,14 @@ def port_number(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 1 to 65535")
+
+
+def size(text: str) -> int:
+    """For `type=`: bytes, in units of 1024 with k, m, g or t."""
+    found = re.fullmatch(r"([0-9]{1,15})([kmgt]?)", text.lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write a number of bytes, or one like 20g (k, m, g, t)")
+    return int(found[1]) << 10 * " kmgt".index(found[2] or " ")
 
 
 def count(text: str) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from ..counters import Group
+    from ..http.config import HttpConfig
     from ..http.serve.accesslog import Access
     from ..http.serve.exchange import Application
     from ..http.serve.message import Handler
@@ -32,9 +33,11 @@ async def http_server(
     host: str = "",
     context: "SSLContext | None" = None,
     access: "Access | None" = None,
+    config: "HttpConfig | None" = None,
 ) -> "AsyncIterator[HttpServer[StreamStack]]":
     """`handler` or `application` on `port` of `host`, all addresses of `net` unless it says which, under TLS with `context`;
     requests in flight have GRACE to end before this does."""
+    from ..http.config import HttpConfig
     from ..http.serve.environment import http2_available
     from ..http.serve.server import HttpServer
 
@@ -44,7 +47,7 @@ async def http_server(
 
         context.set_alpn_protocols(["h2", "http/1.1"] if http2_available() else ["http/1.1"])
         stack = Tls(net, context)
-    server = HttpServer(stack, handler, application=application, access=access)
+    server = HttpServer(stack, handler, application=application, access=access, config=config or HttpConfig())
     try:
         await server.listen(port, host)
         yield server

@@ -24,6 +24,7 @@ from ...instant import Duration, check_timeout
 from ...runtime.waits import Waits, waits_here
 from ...signatures import Stream, StreamStack
 from ..config import HttpClientConfig
+from ..h2.windows import Room
 from ..headers import Headers, HeadersLike
 from .connection import Connection, Deadline, Exchange, Watcher
 from .connection1 import Connection1
@@ -89,6 +90,7 @@ class HttpClient(Generic[S_co]):
         self._waits = waits
         self._pool: Pool | None = None
         self._tls: dict[bool, Tls[S_co]] = {}
+        self._room = Room(config.limits.window_growth_of_all)  # for windows of HTTP/2
         self._closed = False
 
     @property
@@ -357,7 +359,7 @@ class HttpClient(Generic[S_co]):
             open_ = import_module(f"{__package__}.connection2").Connection2.open
         except ImportError as error:
             raise UsageError(f"HTTP/2 needs the library h2: pip install h2 ({error})") from error
-        return cast(Connection, await open_(stream, deadline.config, self._waits_here(), self._watcher, deadline))
+        return cast(Connection, await open_(stream, deadline.config, self._waits_here(), self._watcher, self._room))
 
     # -- little things --------------------------------------------------------------------------------------------------------
 

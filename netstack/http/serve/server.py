@@ -23,6 +23,7 @@ from ...runtime.waits import AsyncioWaits, Waits, pause, waits_here
 from ...signatures import Address, Stream, StreamListener, StreamStack
 from ..config import HttpConfig
 from ..date import format_date
+from ..h2.windows import Room
 from ..mib import HttpMib
 from .accesslog import Access
 from .application import handler_application
@@ -100,6 +101,7 @@ class HttpServer(Generic[S_co]):
             lambda: self._closing_at,
             self._waits_here,
             self._access,
+            Room(self._config.http2.window_growth_of_all),
         )
 
     @property

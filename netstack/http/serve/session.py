@@ -27,6 +27,7 @@ RECEIVE = 65536  # asked of the stream at once
 BLOCK = 262144  # given to the stream at once: under one time-out
 JOIN = 16384  # up to here, copying a piece behind the head costs less than a segment of its own
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4: who knows that we speak HTTP/2 begins with it
+PREFACE_LINE = 16  # of it are the first line, which is no request of HTTP/1
 
 
 class Session:
@@ -45,7 +46,7 @@ class Session:
         self.env = environment
         self.refusal: Refusal | None = None  # came while an application was reading its body
         self.lost: Exception | None = None  # the stream's own failure
-        self.preface = b""  # the client speaks HTTP/2: all that it has sent
+        self.preface: bytes | None = b""  # all that came, while HTTP/2 may begin so; after `run`: the client speaks that
         self._events: list[Event] = []  # few: a deque would take 760 bytes of each idle connection
         self._receiving = False
         self.local_address, self.remote_address = stream.local_address, stream.remote_address  # which it makes anew each time
@@ -70,6 +71,7 @@ class Session:
                 raise
             if not self.conn.idle:
                 self.env.mib.Broken += 1
+            self.preface = None
             self.stream.abort()
         finally:
             self.conn.close()
@@ -90,15 +92,19 @@ class Session:
                 if not await self._exchange(event):
                     return
                 self.serving = ""
-                self._events.clear()  # of the body, what the application did not read
                 while conn.draining:
                     await self._receive()
+                for unread in self._events:  # of the body, what the application did not read
+                    if isinstance(unread, Refusal):
+                        self._count(unread)
+                self._events.clear()
                 if not conn.reusable:
                     break
                 self._events.extend(conn.next_request(self.env.clock()))
             elif isinstance(event, Refusal):
-                if self.preface:
-                    return
+                if self.preface is not None and len(self.preface) >= PREFACE_LINE:
+                    return  # the reader has refused its first line, and another session shall read all of it
+                self.preface = None
                 await self._refuse(event)
                 break
             else:
@@ -144,9 +150,9 @@ class Session:
 
     def _take(self, data: bytes) -> None:
         conn = self.conn
-        if not conn.requests and data[:3] == b"PRI" and PREFACE.startswith(data[: len(PREFACE)]) and len(data) >= 16:
-            if http2_available():
-                self.preface = data
+        if self.preface is not None:
+            begun = self.preface + data
+            self.preface = begun if PREFACE.startswith(begun[: len(PREFACE)]) and http2_available() else None
         self._events.extend(conn.receive_data(data, self.env.clock()))
 
     async def _wait_for_other(self) -> None:
@@ -239,6 +245,7 @@ class Session:
             return event.data
         if isinstance(event, Refusal):
             self.refusal = event
+            self._count(event)
             raise BrokenError(event.reason)
         assert isinstance(event, End), event
         return event.trailers
@@ -256,9 +263,7 @@ class Session:
         except Exception as error:
             if self.lost is not None:
                 raise self.lost from None
-            if self.refusal is not None:
-                self._count(self.refusal)
-            elif not exchange.aborted:
+            if self.refusal is None and not exchange.aborted:
                 self._blame(head, error)
             if self.conn.begun or exchange.aborted:
                 self.stream.abort()  # what has gone can't be unsaid: only a cut tells the client that it is not the whole
@@ -288,12 +293,15 @@ class Session:
 
     async def _refuse(self, refusal: Refusal) -> None:
         self._count(refusal)
-        log.info("refused %s:%d: %d %s", *self.stream.remote_address, refusal.status, refusal.reason)
         answer = self.conn.refuse(refusal, self.env.date())
         if answer:
+            if self.env.access is not None:
+                self.env.access(Entry(None, self.remote_address, refusal.status, 0, Duration(0)))
             await self.send(answer)
 
     def _count(self, refusal: Refusal) -> None:
+        """Each refusal once, and one line."""
+        log.info("refused %s:%d: %d %s", *self.remote_address, refusal.status, refusal.reason)
         mib = self.env.mib
         if refusal.truncated:
             mib.Truncated += 1

@@ -172,7 +172,7 @@ class Forward:
             far.abort()
             raise
         self.counts.accepted += 1
-        await self._join(near, far)
+        await self._join(near, far, Counts())
 
     async def reach(self, near: End) -> End:
         """Connect to where `near` goes on. Raises OSError, NetstackError."""
@@ -194,10 +194,9 @@ class Forward:
         except BaseException:
             near.abort()
             raise
-        await self._join(near, far, counts)
+        await self._join(near, far, Counts() if counts is None else counts)
 
-    async def _join(self, near: End, far: End, counts: Counts | None = None) -> None:
-        count = Counts() if counts is None else counts
+    async def _join(self, near: End, far: End, count: Counts) -> None:
         try:
             await join(near, far, count)
         except BREAKS:

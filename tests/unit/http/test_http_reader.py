@@ -3,7 +3,7 @@
 import pytest
 from http_world import connection, joined
 
-from netstack.http.config import HttpLimits
+from netstack.http.config import MAX_BODY, HttpLimits
 from netstack.http.events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead
 from netstack.http.h1.connection import ServerConnection
 from netstack.http.h1.reader import Reader
@@ -383,3 +383,13 @@ def test_respond_after_a_head_request_that_was_followed_by_garbage_has_a_body() 
     (refusal,) = conn.next_request(0)  # type: ignore[arg-type]
     assert isinstance(refusal, Refusal)
     assert conn.refuse(refusal).endswith(b"This is not HTTP.\n")
+
+
+@pytest.mark.parametrize("size", [b"7fffffffffffffff", b"7ffffffffffffffe"])
+def test_a_chunk_as_long_as_numbers_go_is_read_on(size: bytes) -> None:
+    reader = Reader(HttpLimits(body=MAX_BODY))
+    head = request(b"Transfer-Encoding: chunked")
+    assert reader.feed(head + size + b"\r\nabc")[1:] == [Body(b"abc")]
+    assert reader.feed(b"def") == [Body(b"def")]
+    for more in (b"8000000000000000", b"ffffffffffffffff"):
+        assert Reader(HttpLimits(body=MAX_BODY)).feed(head + more + b"\r\nabc")[1:] == [Refusal(413, "The body is too large.")]
