@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from .. import const
 from ..address import Cidr, Ip4
@@ -188,6 +189,10 @@ class ClientOnStack:
 
     def _take(self, data: bytes, source: int, mac: int, now: int) -> None:
         self._do(self.core.receive(data, Instant(now)), now)
+        lease, arp = self.lease, self._stack.arp
+        if lease is not None and arp is not None and mac and source == int(lease.server) and source in lease.address:
+            with suppress(UsageError):  # so that a farewell needs no question first, whose answer nobody would wait for
+                arp.add_heard(source, mac, now)
 
     def _due(self, now: int) -> None:
         self._do(self.core.run(Instant(now)), now)

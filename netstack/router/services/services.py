@@ -1,0 +1,226 @@
+"""All services of a router, put together.
+
+    services = Services(net, ServicesConfig(network=…, gateway=…), flows=nat.flows)
+    await services.start()
+    nat = Nat(net, services.gate(policy))
+
+`net` is the guests' side. Where guests are known by more than their link address, policy asks and the control socket is told, the
+rest is given as functions; each part can be had alone as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from attrs import field, frozen
+
+from ...address import Cidr, Ip4
+from ...dhcp.leases import Lease
+from ...dhcp.options import Route
+from ...dhcp.server import DhcpConfig, StaticLease
+from ...errors import UsageError
+from ...instant import SECOND, Duration
+from ...runtime.asyncio import open as open_net
+from ..flow import Flow, Gate
+from .capture import Recorder
+from .control import Control
+from .dhcp import DhcpService
+from .dns import GuestDns, MayAsk, OnAnswer
+from .forwards import ForwardGate, Forwards
+from .names import DOMAIN, HOST, LocalNames
+
+DAY = Duration(24 * 3600 * SECOND)
+NO_PROBE = Duration(0)
+FIRST = 100  # of the pool, in the network: what slirp4netns's users know their guest by
+
+
+@frozen(kw_only=True)
+class ServicesConfig:
+    """`network` of the guests, `gateway` the router's own address in it. The rest has slirp4netns's values.
+
+    dns         the address of the name server; None: there is none       servers   whom it asks: "system", or a list
+    domain      of the guests' names                                      hosts     names and their addresses, beside `host_names`
+    pool        first and last address to be leased; None: from the hundredth on, or what there is
+    leases      a file that keeps them; "" none                            tcp, udp  forwards to the guest, tcp_out, udp_out from it
+    control     path of the control socket; "" none                        keep_source  guests see who really comes by a forward
+    """
+
+    network: Cidr
+    gateway: Ip4
+    dns: Ip4 | None = None
+    servers: tuple[str, ...] | str = "system"
+    domain: str = DOMAIN
+    host_names: tuple[str, ...] = HOST
+    hosts: Mapping[str, str | Iterable[str]] = field(factory=dict)
+    dhcp: bool = True
+    pool: tuple[Ip4, Ip4] | None = None
+    static: tuple[StaticLease, ...] = ()
+    routes: tuple[Route, ...] = ()
+    search: tuple[str, ...] = ()
+    lease: Duration = DAY
+    probe: Duration = NO_PROBE
+    leases_per_guest: int = 64
+    mtu: int | None = None
+    leases: str = ""
+    tcp: tuple[str, ...] = ()
+    udp: tuple[str, ...] = ()
+    tcp_out: tuple[str, ...] = ()
+    udp_out: tuple[str, ...] = ()
+    keep_source: bool = False
+    control: str = ""
+    remember_frames: bool = False
+
+    def leased(self) -> tuple[Ip4, Ip4]:
+        """The pool. Raises UsageError for a network without room."""
+        if self.pool is not None:
+            return self.pool
+        network = self.network.network
+        last = network + (1 << 32 - self.network.length) - 2
+        taken = {int(self.gateway), int(self.dns or self.gateway)}
+        first = network + FIRST if network + FIRST <= last else next((a for a in range(network + 1, last + 1) if a not in taken), 0)
+        if not first:
+            raise UsageError(f"{self.network} has no address for a guest: choose a larger network, or dhcp=False")
+        return Ip4(first), Ip4(last)
+
+    def dhcp_config(self, mtu: int) -> DhcpConfig:
+        first, last = self.leased()
+        return DhcpConfig(
+            own=Cidr(self.gateway, self.network.length),
+            first=first,
+            last=last,
+            router=self.gateway,
+            dns=() if self.dns is None else (self.dns,),
+            domain=self.domain,
+            search=self.search,
+            mtu=min(self.mtu or mtu, 65535),
+            routes=self.routes,
+            static=self.static,
+            lease=self.lease,
+            probe=self.probe,
+            limit=self.leases_per_guest,
+        )
+
+
+class Services:
+    """`world` is where names are asked, `netstack.open("posix:")` unless it is given. `guest_of(mac)` says which guest that is;
+    `may_ask` and `on_answer` are policy's (dns.py); `flows()`, `cam()`, `counters()`, `meanings()` and `policy` are for the control
+    socket (control.py). `on_lease(lease)` is told of leases."""
+
+    def __init__(
+        self,
+        net: Any,
+        config: ServicesConfig,
+        *,
+        world: Any = None,
+        guest_of: Callable[[int], str] | None = None,
+        may_ask: MayAsk | None = None,
+        on_answer: OnAnswer | None = None,
+        on_lease: Callable[[Lease], object] | None = None,
+        flows: Callable[[], Iterable[Flow]] = tuple,
+        cam: Callable[[], Mapping[str, int]] | None = None,
+        policy: Any = None,
+        counters: Callable[[], Mapping[str, Mapping[str, int]]] | None = None,
+        meanings: Callable[[], Mapping[str, Mapping[str, str]]] | None = None,
+    ) -> None:
+        self.config = config
+        self.net = net
+        self._world = world
+        self._opening: AbstractAsyncContextManager[Any] | None = None
+        self._asks = (may_ask, on_answer)
+        self._flows = flows
+        self._shown: dict[str, Any] = {"cam": cam, "policy": policy, "counters": counters, "meanings": meanings}
+        own = Cidr(config.gateway, config.network.length)
+        self.dhcp: DhcpService | None = None
+        if config.dhcp:
+            mtu = net.stack.link.mtu
+            self.dhcp = DhcpService(net, config.dhcp_config(mtu), path=config.leases, guest_of=guest_of, on_change=on_lease)
+        self.names = LocalNames(
+            config.gateway,
+            own,
+            host_names=config.host_names,
+            domain=config.domain,
+            hosts=config.hosts,
+            **({} if self.dhcp is None else {"leased": self.dhcp.address_of, "leased_to": self.dhcp.hostname_of}),  # type: ignore[arg-type]  # both
+        )
+        self.forwards = Forwards(
+            net, gateway=config.gateway, default_guest=self._first_guest, keep_source=config.keep_source
+        )  # fmt: skip
+        self.dns: GuestDns | None = None
+        self.recorder: Recorder | None = None
+        self.control: Control | None = None
+
+    def _first_guest(self) -> Ip4 | None:
+        """The guest that is meant where none is named: the first that has a lease; else who has configured itself as slirp's do."""
+        if self.dhcp is not None:
+            for lease in self.dhcp.core.leases:
+                return Ip4(lease.address)
+        return self.config.leased()[0]
+
+    def gate(self, gate: Gate) -> ForwardGate:
+        """`gate`, behind the forwards from guests."""
+        return ForwardGate(self.forwards, gate)
+
+    def flows(self) -> list[Flow]:
+        """The guests' own, and what came by forwards."""
+        return [*self._flows(), *self.forwards.flows()]
+
+    async def start(self) -> None:
+        """Raises UsageError, AddressInUse, OSError: then nothing is left running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _start(self) -> None:
+        config = self.config
+        if self.dhcp is not None:
+            self.dhcp.start()
+        if config.dns is not None:
+            if self._world is None:
+                self._opening = open_net("posix:")
+                self._world = await self._opening.__aenter__()
+            if not self.net.stack.ip.is_local(int(config.dns)):
+                self.net.stack.add_address(Cidr(config.dns, 32), self.net.now())
+            may_ask, on_answer = self._asks
+            self.dns = GuestDns(
+                self.net, self._world, self.names, servers=config.servers, may_ask=may_ask, on_answer=on_answer
+            )  # fmt: skip
+            await self.dns.start(dict.fromkeys((str(config.dns), str(config.gateway))))
+        for proto, specs in (("tcp", config.tcp), ("udp", config.udp)):
+            for text in specs:
+                await self.forwards.add_spec(proto, text)
+        for proto, specs in (("tcp", config.tcp_out), ("udp", config.udp_out)):
+            for text in specs:
+                self.forwards.add_out_spec(proto, text)
+        if config.control or config.remember_frames:
+            self.recorder = Recorder(self.net.stack, self.net.name, always=config.remember_frames)
+        if config.control:
+            self.control = Control(
+                self.net,
+                flows=self.flows,
+                forwards=self.forwards,
+                dhcp=self.dhcp,
+                names=self.names,
+                dns=self.dns,
+                recorder=self.recorder,
+                **self._shown,
+            )
+            await self.control.listen(config.control)
+
+    async def aclose(self) -> None:
+        """Leases are kept, where there is a file for them; forwards are closed, and their connections reset."""
+        if self.control is not None:
+            await self.control.aclose()
+        if self.recorder is not None:
+            self.recorder.close()
+        await self.forwards.aclose()
+        if self.dns is not None:
+            await self.dns.aclose()
+        if self.dhcp is not None:
+            self.dhcp.close()
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            await opening.__aexit__(None, None, None)
