@@ -13,7 +13,7 @@
 Pure, values and instants in, values out:
 
     hostnames ranges         names and addresses as they are compared, and which of them are not simply somewhere
-    rules spec               rules, the one that decides, and how a user types them
+    rules spec table         rules, how a user types them, and finding the one that decides
     learnt                   which names a guest was given which addresses for
     hello                    a ClientHello, read by somebody who must not be lied to
     bucket                   so much in a second
@@ -22,7 +22,7 @@ Pure, values and instants in, values out:
 Above them:
 
     said                     whom a guest says that it talks to, in TLS or HTTP
-    policy asking            Policy, the gate; functions of the program's
+    policy judge asking      Policy, the gate; what every flow takes; functions of the program's
     web relay pump           requests in the clear: what is done to them, the proxy as a machine, and on two streams
     authority intercept      the same under TLS, with certificates of one's own
     policyfile               a policy as a file of Python

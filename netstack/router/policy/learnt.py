@@ -7,8 +7,6 @@ thousand names to push others out pushes out its own. Guests have a bound as wel
 made up.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Iterable
 
@@ -55,7 +53,7 @@ class Learnt:
             new += known.pairs.pop(pair, None) is None
             known.pairs[pair] = until
             others = known.names.get(address, ())
-            known.names[address] = (name, *(other for other in others if other != name)) if others else (name,)
+            known.names[address] = (name, *[other for other in others if other != name]) if others else (name,)
         while len(known.pairs) > self._names:
             self._forget(known, next(iter(known.pairs)))
             self.forgotten += 1
@@ -81,7 +79,7 @@ class Learnt:
     def _forget(known: _Guest, pair: tuple[int, str]) -> None:
         address, gone = pair
         del known.pairs[pair]
-        left = tuple(name for name in known.names[address] if name != gone)
+        left = tuple([name for name in known.names[address] if name != gone])
         if left:
             known.names[address] = left
         else:

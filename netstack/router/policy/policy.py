@@ -26,23 +26,18 @@ import inspect
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...address import Cidr, Ip4, ip4_text
 from ...errors import UsageError, WireError
-from ...instant import SECOND, Instant
+from ...instant import Instant
 from ..flow import Decision, Flow
-from . import ranges
-from .asking import ask
-from .bucket import TokenBucket
 from .config import PolicyConfig
 from .denial import COUNTERS, Denial, Denials
 from .hostnames import Pattern, canonical
-from .learnt import Learnt
-from .mib import PolicyMib
-from .ranges import BY_OCTET, NEVER
-from .rules import ICMP, PROTOCOLS, TCP, Rule, Table
+from .judge import Judge
+from .rules import PROTOCOLS, Rule
 from .said import read_said
 from .spec import read_rule
 from .web import Web
@@ -54,13 +49,10 @@ log = logging.getLogger("netstack.policy")
 
 AddressLike = Ip4 | int | str
 F = TypeVar("F", bound=Callable[..., Any])
-CONNECT = Decision.connect()
-LOCALHOST = "127.0.0.1"
-FOREIGN = 4096  # addresses that are known not to be the host's
 SERVICES = (64, 65)  # SVCB and HTTPS records: RFC 9460
 
 
-class Policy:
+class Policy(Judge):
     """See the module. `default` is "allow" or "deny".
 
     `network` is that of the guests: flows from elsewhere are spoofed. `own` are the host's addresses, which are opened only by
@@ -82,29 +74,12 @@ class Policy:
     ) -> None:
         if default not in ("allow", "deny"):
             raise UsageError(f"default={default!r} is no default: write allow or deny")
-        self.config = config
-        self.mib = PolicyMib()
+        super().__init__(default == "allow", config, -1 if gateway is None else address_of(gateway), loopback)
         self.clock = clock
         self.wall = wall
         self.web = Web(self)
-        self._allow = default == "allow"
-        self._rules: list[Rule] = []
-        self._table = Table((), not self._allow)
-        self._stale = False
-        self._decisions: dict[int, Decision] = {}  # of rules with more to say than yes, by their identity
-        self._learnt = Learnt(config.grace, config.names, config.guests)
         self._denials = Denials(config.denials, log.info)
-        self._hooks: list[Callable[[Flow], Any]] = []
         self._askable: list[Pattern] = []
-        self._own: Container[int] = frozenset()
-        self._foreign: set[int] = set()  # addresses that are not the host's, as of this second
-        self._foreign_until = 0
-        self._gateway = -1 if gateway is None else address_of(gateway)
-        self.loopback = loopback
-        self._base = self._mask = 0
-        self._bound: dict[int, str] = {}  # guests by their addresses
-        self._flows: dict[str | int, int] = {}  # how many of each guest
-        self._fresh: dict[str | int, TokenBucket] = {}
         self.network = network
         self.own = own
 
@@ -211,161 +186,16 @@ class Policy:
         self.web.intercept(authority, trust)
         return authority
 
-    # -- the gate -------------------------------------------------------------------------------------------------------------
-
-    def decide(self, flow: Flow) -> Decision | Awaitable[Decision]:
-        """See router/flow.py."""
-        self.mib.Flows += 1
-        src = int(flow.src)
-        key = flow.guest or src
-        count = self._flows[key] = self._flows.get(key, 0) + 1
-        if flow.inbound:
-            src = 0
-        elif src & self._mask != self._base:
-            return self._deny(flow, "spoofed", "its source is no address of the guests' network")
-        elif self._bound and self._bound.get(src, flow.guest) != flow.guest:
-            return self._deny(flow, "spoofed", "its source is another guest's address")
-        if count > self.config.flows:
-            return self._deny(flow, "flood", f"this guest has {self.config.flows} flows already")
-        if self.config.new_flows is not None and not self._is_patient(key, flow.began):
-            return self._deny(flow, "flood", "this guest begins flows too fast")
-        if names := self._learnt.names(src, int(flow.dst), flow.began):
-            flow.names = names
-            flow.hostname = flow.hostname or names[0]
-        if self._hooks:
-            return ask(self, self._hooks, flow)
-        return self.judge(flow)
-
-    def over(self, flow: Flow) -> None:
-        """See router/flow.py."""
-        key = flow.guest or int(flow.src)
-        left = self._flows.get(key, 0) - 1
-        if left > 0:
-            self._flows[key] = left
-        else:
-            self._flows.pop(key, None)
-            bucket = self._fresh.get(key)
-            if bucket is not None and bucket.full(flow.last):
-                del self._fresh[key]
-
-    def judge(self, flow: Flow) -> Decision:
-        """By the rules and the default."""
-        if flow.inbound:  # somebody opened a port for it
-            self.mib.Allowed += 1
-            return CONNECT
-        if self._stale:
-            self._build()
-        table, dst = self._table, int(flow.dst)
-        kind, what = ranges.OPEN, ""
-        if BY_OCTET[dst >> 24]:
-            kind, what = ranges.kind_of(dst)
-        if dst not in self._foreign or flow.began >= self._foreign_until:
-            kind, what = self._at_home(dst, flow.began, kind, what)
-        proto, names = PROTOCOLS[flow.proto], flow.names
-        if names and table.by_name:
-            rule, checked, denied = self._by_names(flow, proto, dst, kind)
-        else:
-            rule = table.find(proto, dst, flow.dst_port, flow.guest, kind, "")
-            checked = denied = False
-        if rule is None:
-            if dst == self._gateway and self.loopback and proto != ICMP:
-                decision = CONNECT
-            elif not self._allow or kind == NEVER:
-                return self._refuse(flow, proto, dst, kind, what)
-            else:
-                decision = CONNECT
-        elif not rule.allow:
-            return self._deny(flow, "rule", str(rule), self._decisions[id(rule)])
-        else:
-            decision = self._decisions.get(id(rule), CONNECT) if self._decisions else CONNECT
-        self.mib.Allowed += 1
-        if dst == self._gateway:
-            return Decision.connect((LOCALHOST, flow.dst_port), rate=decision.rate)
-        if proto == TCP:
-            if checked:
-                return self._checked(flow, decision)
-            if denied or table.denies_names or self.web.active:
-                return self._watched(flow, decision)
-        return decision
-
-    def _kind(self, dst: int, now: Instant) -> tuple[int, str]:
-        return self._at_home(dst, now, *ranges.kind_of(dst))
-
-    def _at_home(self, dst: int, now: Instant, kind: int, what: str) -> tuple[int, str]:
-        """Is it the host's own? That may cost a question to the kernel, so the answer holds for a second."""
-        if dst == self._gateway:
-            return NEVER, "the gateway, which stands for the host's own loopback"
-        if now >= self._foreign_until or len(self._foreign) >= FOREIGN:
-            self._foreign.clear()
-            self._foreign_until = now + SECOND
-        if dst in self._own:
-            return NEVER, "the host's own"
-        self._foreign.add(dst)
-        return kind, what
-
-    def waved(self, flow: Flow) -> Decision:
-        """A function said True: allowed, as far as a rule without an address could."""
-        kind, what = self._kind(int(flow.dst), flow.began)
-        if kind == NEVER and not flow.inbound:
-            return self._deny(flow, "guarded", f"{flow.dst} is {what}: return Decision.connect() to mean it")
-        self.mib.Allowed += 1
-        return self._watched(flow, CONNECT) if flow.proto == "tcp" and self.web.active and not flow.inbound else CONNECT
-
-    def _by_names(self, flow: Flow, proto: int, dst: int, kind: int) -> tuple[Rule | None, bool, bool]:
-        """The rule for the best of its names, the newest first; must the name be said, and may it be one that is denied?"""
-        find, port, guest = self._table.find, flow.dst_port, flow.guest
-        best: Rule | None = None
-        settled = False
-        denied = False
-        must = False
-        for name in flow.names:
-            rule = find(proto, dst, port, guest, kind, name)
-            if not (rule.allow if rule is not None else self._allow and kind != NEVER):
-                denied = True
-                best = best if settled else best or rule
-                continue
-            if rule is None or rule.name is None or not self._must_say(rule, port):
-                return rule, False, denied or self._table.denies_names
-            if not settled:
-                best, settled, must = rule, True, True
-        return best, must, denied
-
-    def _must_say(self, rule: Rule, port: int) -> bool:
-        if rule.check is not None:
-            return rule.check
-        return not rule.ports or port in self.config.tls_ports or port in self.config.http_ports
-
-    def _refuse(self, flow: Flow, proto: int, dst: int, kind: int, what: str) -> Decision:
-        """No rule allows it: why not?"""
-        for name in flow.names if kind else ():
-            rule = self._table.find(proto, dst, flow.dst_port, flow.guest, ranges.OPEN, name)
-            if rule is not None and rule.allow and rule.name is not None:
-                return self._deny(flow, "rebinding", f"{name} leads to {flow.dst}, which is {what}: no name opens that")
-        if kind == NEVER:
-            return self._deny(flow, "guarded", f"{flow.dst} is {what}: only a rule about it opens that")
-        return self._deny(flow, "default", "no rule allows it")
-
-    def _is_patient(self, key: str | int, now: Instant) -> bool:
-        bucket = self._fresh.get(key)
-        if bucket is None:
-            assert self.config.new_flows is not None
-            bucket = self._fresh[key] = TokenBucket(self.config.new_flows, self.config.new_flows_burst, now)
-        return bucket.grab(1, now)
-
-    def _build(self) -> None:
-        self._table = Table(self._rules, not self._allow)
-        self._stale = False
-
     # -- the first bytes --------------------------------------------------------------------------------------------------------
 
-    def _checked(self, flow: Flow, decision: Decision) -> Decision:
+    def checked(self, flow: Flow, decision: Decision) -> Decision:
         """It must say one of its names."""
         if (decision_of_web := self.web.decide(flow, decision.rate, True)) is not None:
             return decision_of_web
         self.mib.Inspected += 1
         return Decision.connect(rate=decision.rate, inspect=self._must_be_said)
 
-    def _watched(self, flow: Flow, decision: Decision) -> Decision:
+    def watched(self, flow: Flow, decision: Decision) -> Decision:
         """It may go on, unless it says a name that is denied."""
         if (decision_of_web := self.web.decide(flow, decision.rate, False)) is not None:
             return decision_of_web
@@ -404,10 +234,8 @@ class Policy:
             known = ", ".join(flow.names[:3]) or "no name"
             return self.denied(flow, "mismatch", f"it says {name}, and the address was learnt by {known}", name)
         dst = int(flow.dst)
-        kind, _ = self._kind(dst, flow.began)
-        if self._stale:
-            self._build()
-        rule = self._table.find(PROTOCOLS[flow.proto], dst, flow.dst_port, flow.guest, kind, name)
+        kind, _ = self.kind(dst, flow.began)
+        rule = self.table().find(PROTOCOLS[flow.proto], dst, flow.dst_port, flow.guest, kind, name)
         if rule is not None and not rule.allow:
             return self.denied(flow, "rule", str(rule), name)
         if learnt and rule is None and not self._allow:
@@ -436,14 +264,12 @@ class Policy:
         src = address_of(guest)
         who = self._bound.get(src, "")
         asked = canonical(name)
-        if self._stale:
-            self._build()
-        allowed = self._allow
+        allowed, table = self._allow, self.table()
         if asked is not None and any(pattern.matches(asked) for pattern in self._askable):
             allowed = True
-        elif asked is not None and self._table.by_name:
-            allowed = self._table.speaks_of(asked, who, self._allow)
-        if allowed and (self._table.by_name or self.web.active) and type in SERVICES:
+        elif asked is not None and table.by_name:
+            allowed = table.speaks_of(asked, who, self._allow)
+        if allowed and (table.by_name or self.looking) and type in SERVICES:
             return ()
         if not allowed:
             detail = f"no rule allows anything with {asked or 'such a name'}, so it isn't asked for"
@@ -464,10 +290,6 @@ class Policy:
         src, dst = str(flow.src), str(flow.dst)
         self._note(Denial(self.wall(), flow.guest, src, flow.src_port, flow.proto, dst, flow.dst_port, name, why, detail))
         return False
-
-    def _deny(self, flow: Flow, why: str, detail: str, decision: Decision | None = None) -> Decision:
-        self.denied(flow, why, detail)
-        return decision or Decision.deny(detail)
 
     def _note(self, denial: Denial) -> None:
         mib, counter = self.mib, COUNTERS[denial.why]

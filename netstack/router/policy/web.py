@@ -159,7 +159,6 @@ class Web:
         self._policy = policy
         self._functions: list[tuple[Pattern, tuple[str, ...], Callable[[Request], Any]]] = []
         self._secrets: list[Secret] = []
-        self.active = False
         self._http = False
         self._https: list[Pattern] = []
         self.authority: Authority | None = None
@@ -215,7 +214,7 @@ class Web:
         return Pattern(host), schemes
 
     def _want(self, pattern: Pattern, schemes: tuple[str, ...]) -> None:
-        self.active = True
+        self._policy.looking = True
         self._http = self._http or "http" in schemes
         if "https" in schemes:
             self._https.append(pattern)

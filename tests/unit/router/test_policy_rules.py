@@ -6,8 +6,9 @@ import pytest
 from policy_words import SITE, make_policy, verdict
 
 from netstack.errors import UsageError
-from netstack.router.policy.rules import Table, read_ports
+from netstack.router.policy.rules import read_ports
 from netstack.router.policy.spec import read_rule
+from netstack.router.policy.table import Table
 
 
 @pytest.mark.parametrize(
