@@ -159,11 +159,11 @@ def _number(arguments: dict[str, Any], name: str) -> int:
     return int(value)
 
 
-def bind_api(path: str) -> socket.socket:
+def bind_api(path: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
     """A listening socket at `path`, in place of what was there. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s = socket.socket(socket.AF_UNIX, kind)
     try:
         s.bind(path)
         s.listen(BACKLOG)

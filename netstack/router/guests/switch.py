@@ -238,7 +238,7 @@ class Port(FrameSink):
         """A frame of another guest's, as it came."""
         p = self.switch.out
         p.reset()
-        if (f.csum == const.CSUM_GOOD or f.gso) and not self.lay_out(p, f):
+        if (f.csum != const.CSUM_UNKNOWN or f.gso) and not self.lay_out(p, f):
             if f.gso:
                 self.mib.OutRefused += 1
                 return
