@@ -19,7 +19,6 @@ import socket
 
 from ... import const
 from ...cores import DatagramCatcher, Frame, IpError
-from ...ipv4.icmp import Icmp
 from ...udp.core import UdpCore
 from . import const as nc
 from . import errqueue, quote, sysio
@@ -236,7 +235,7 @@ class UdpNat(DatagramCatcher):
     )  # fmt: skip
 
     def __init__(
-        self, udp: UdpCore, icmp: Icmp, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
+        self, udp: UdpCore, icmp: quote.IcmpOut, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
     ) -> None:
         self.udp = udp
         self.icmp = icmp
