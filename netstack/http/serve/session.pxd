@@ -18,7 +18,6 @@ cdef class Session:
     cdef list _watchers
     cdef void _take(self, object data) except *
     cdef void _wake(self) except *
-    cdef void _blame(self, RequestHead head, object error) except *
 
 
 @cython.final
