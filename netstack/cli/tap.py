@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     specs += [netns_spec(args, where, i, place) for i, place in enumerate(args.netns)]
     if not specs:
         raise UsageError("which guest? Write one like tap:tap0, --netns PID or qemu:/run/vm.sock; or netstack-tap run -- PROGRAM")
-    chosen = options.router_options(args, where)  # what can't be is said before anything is opened
+    chosen = plan(args, where)  # what can't be is said before anything is opened
     check_fd(args.ready_fd, "--ready-fd")
     check_fd(args.exit_fd, "--exit-fd")
     serving = serving_of(args)
@@ -115,19 +115,23 @@ def run(args: argparse.Namespace) -> int:
     return run_loop(serve(args, netif, chosen, serving), net=KERNEL[0])
 
 
-async def serve(args: argparse.Namespace, netif: Any, chosen: dict[str, Any], serving: Any, program: Any = None) -> int:
-    from ..router.router import Router
+def plan(args: argparse.Namespace, where: options.Addresses) -> tuple[Any, Any]:
+    """Configuration of services, and the policy without its files."""
+    from ..router.policy.policy import Policy
+
+    loopback = options.reaches_loopback(args, where)
+    policy = Policy(args.default, network=where.network, gateway=where.gateway, loopback=loopback)
+    return options.services_config(args, where), policy
+
+
+async def serve(args: argparse.Namespace, netif: Any, chosen: tuple[Any, Any], serving: Any, program: Any = None) -> int:
+    from ..router.household import Household
+    from ..router.policy.options import use_policy_options
     from .tapping import serving as work
 
-    setup = None
-    if args.policy is not None:
-        from ..router.policy.policyfile import load_policy
-
-        setup = load_policy(args.policy)
-    router = Router(netif, **chosen)
-    if setup is not None:
-        setup(router)
-    return await work.serve(router, netif, serving, program)
+    house = Household(netif, *chosen, pcap=args.pcap)
+    use_policy_options(house, args)
+    return await work.serve(house, netif, serving, program)
 
 
 def netns_spec(args: argparse.Namespace, where: options.Addresses, i: int, place: str) -> str:

@@ -7,7 +7,7 @@ import re
 from ...errors import UsageError
 
 _RANGE = re.compile(r"~([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
-_PORTS = re.compile(r"((?:.*[/:])?)([0-9]{1,5})-([0-9]{1,5})(?::([0-9]{1,5})-([0-9]{1,5}))?", re.ASCII)
+_PORTS = re.compile(r"((?:.*/|[^:-]*:)?)([0-9]{1,5})-([0-9]{1,5})(?::([0-9]{1,5})-([0-9]{1,5}))?", re.ASCII)
 
 
 def split(text: str) -> list[str]:

@@ -10,6 +10,9 @@ import attrs
 from ...address import Cidr, Ip4, Mac
 from ...errors import UsageError
 from ...router.guests.namespaces import Inside
+from ...router.policy.options import add_policy_options
+from ...router.services.forwardspec import inward, outward
+from ...router.services.services import ServicesConfig
 from .forwarding import split
 
 NETWORK = "10.0.2.0/24"
@@ -93,12 +96,7 @@ def add_router_options(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--map-host-loopback", metavar="IP", nargs="?", const="gateway", default="none", help=home)
     out.add_argument("--disable-host-loopback", action="store_true", help="the default: guests don't reach it")
 
-    policy = parser.add_argument_group("policy")
-    policy.add_argument("--default", choices=("allow", "deny"), default="allow", help="what no rule speaks of (allow)")
-    rule = "a rule, in their order: example.net, *.example.net:443, 192.0.2.0/24, udp/53"
-    policy.add_argument("--allow", metavar="RULE", action=Rule, dest="rules", default=[], help=rule)
-    policy.add_argument("--deny", metavar="RULE", action=Rule, dest="rules", help="the same, to forbid")
-    policy.add_argument("--policy", metavar="FILE", help="a file of Python with a function setup(router)")
+    add_policy_options(parser)
 
     work = parser.add_argument_group("operation")
     work.add_argument("-p", "--pcap", metavar="FILE", help="write every frame to FILE, as pcapng")
@@ -119,15 +117,6 @@ def add_router_options(parser: argparse.ArgumentParser) -> None:
     rights.add_argument("--no-seccomp", action="store_true", help="don't filter system calls")
 
 
-class Rule(argparse.Action):
-    """--allow and --deny, in one list: the first that matches decides."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        namespace.rules = [*namespace.rules, (str(option).lstrip("-"), values)]
-
-
 def addresses(args: argparse.Namespace) -> Addresses:
     return Addresses.read(args.network, args.gateway, args.dns_forward, args.address)
 
@@ -138,45 +127,49 @@ def inside(args: argparse.Namespace, where: Addresses, up: bool) -> Inside:
     return Inside(args.ns_ifname, args.mtu, mac, where.guest, where.gateway, up)
 
 
-def router_options(args: argparse.Namespace, where: Addresses) -> dict[str, Any]:
-    """For `Router`: what the command line says, and nothing that it doesn't."""
-    found: dict[str, Any] = {"network": where.network, "gateway": where.gateway}
-    loopback = args.map_host_loopback
-    if loopback not in ("none", "gateway") and Ip4.parse(loopback) != where.gateway:
-        raise UsageError(f"--map-host-loopback {loopback} is not the gateway, {where.gateway}: leave the address out")
-    if args.disable_host_loopback and loopback != "none":
-        raise UsageError("--disable-host-loopback and --map-host-loopback contradict each other: say one of them")
-    hosts = {}
+def services_config(args: argparse.Namespace, where: Addresses) -> ServicesConfig:
+    """What the command line says of services. Raises UsageError."""
+    hosts: dict[str, str] = {}
     for each in args.hosts:
         name, equals, address = each.partition("=")
         if not equals or not name:
             raise UsageError(f"{each!r} names no host: write NAME=IP, like db.internal=10.0.2.2")
         hosts[name] = str(Ip4.parse(address))
-    forwards = [(proto, part) for proto in ("tcp", "udp") for text in getattr(args, f"{proto}_ports") for part in split(text)]
-    outward = [(proto, part) for proto in ("tcp", "udp") for text in getattr(args, f"{proto}_ns") for part in split(text)]
-    said = {
-        "loopback": loopback != "none",
-        "pcap": args.pcap,
-        "dns": None if not args.dns else False if args.dns == ["none"] else args.dns,
-        "hosts": hosts,
-        "search": args.search,
-        "forwards": forwards,
-        "outward": outward,
-        "rules": args.rules,
-        "control": args.control,
-        "leases": args.leases,
+    forwards: dict[str, Any] = {
+        f"{proto}{suffix}": tuple(part for text in getattr(args, f"{proto}_{option}") for part in split(text))
+        for proto in ("tcp", "udp")
+        for suffix, option in (("", "ports"), ("_out", "ns"))
     }
-    if args.dns_forward:
-        found["dns_address"] = where.dns
-    if args.no_dhcp:
-        found["dhcp"] = False
-    if args.mtu != MTU:
-        found["mtu"] = args.mtu
-    if args.default != "allow":
-        found["default"] = args.default
-    if args.address:
-        found["first"] = where.guest.address
-    return found | {key: value for key, value in said.items() if value not in (None, [], {}) and value is not None and value != ()}
+    for proto in ("tcp", "udp"):  # what can't be is said before anything is opened
+        for text in forwards[proto]:
+            inward(proto, text)
+        for text in forwards[f"{proto}_out"]:
+            outward(proto, text)
+    last = Ip4(where.network.network + (1 << 32 - where.network.length) - 2)
+    return ServicesConfig(
+        network=where.network,
+        gateway=where.gateway,
+        dns=None if args.dns == ["none"] else where.dns,
+        servers=tuple(args.dns) if args.dns and args.dns != ["none"] else "system",
+        hosts=hosts,
+        dhcp=not args.no_dhcp,
+        pool=(where.guest.address, max(where.guest.address, last)),
+        search=tuple(args.search),
+        mtu=args.mtu,
+        leases=args.leases or "",
+        control=args.control or "",
+        **forwards,
+    )
+
+
+def reaches_loopback(args: argparse.Namespace, where: Addresses) -> bool:
+    """May guests reach the host's 127.0.0.1, at the gateway's address? Raises UsageError."""
+    said: str = args.map_host_loopback
+    if said not in ("none", "gateway") and Ip4.parse(said) != where.gateway:
+        raise UsageError(f"--map-host-loopback {said} is not the gateway, {where.gateway}: leave the address out")
+    if args.disable_host_loopback and said != "none":
+        raise UsageError("--disable-host-loopback and --map-host-loopback contradict each other: say one of them")
+    return said != "none"
 
 
 # -- for `type=` ------------------------------------------------------------------------------------------------------------

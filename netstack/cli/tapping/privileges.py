@@ -131,18 +131,16 @@ def sandbox(writable: Iterable[str] = ()) -> None:
         for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
             Path(f"/proc/self/{name}").write_text(text)
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
-    root = tempfile.gettempdir()
+    opened = {path: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in sorted(folders)}
+    root = tempfile.gettempdir()  # covered from now on: what lies under it is reached by its descriptor
     syscalls.mount("none", root, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755,size=1m")
-    here = syscalls.MS_BIND | syscalls.MS_REC
-    hidden = {}  # what lies under the folder that we have just covered
-    for path, may_write in sorted(folders.items()):
-        if path == root or path.startswith(root + os.sep):
-            hidden[path] = may_write
-            continue
+    for path, fd in opened.items():
         target = root + path
-        os.makedirs(target, exist_ok=True)
-        syscalls.mount(path, target, flags=here)
-        if not may_write:
+        with contextlib.suppress(OSError):  # it lies in one that is there already, read-only
+            os.makedirs(target, exist_ok=True)
+        syscalls.mount(f"/proc/self/fd/{fd}", target, flags=syscalls.MS_BIND | syscalls.MS_REC)
+        os.close(fd)
+        if not folders[path]:
             read_only = syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID
             with contextlib.suppress(OSError):  # what was mounted with other flags in a namespace above can't be changed here
                 syscalls.mount("none", target, flags=read_only)

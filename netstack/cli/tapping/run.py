@@ -39,14 +39,14 @@ def run(args: argparse.Namespace) -> int:
     from ...router.guests.program import Program, Room
     from ...runtime.loop import KERNEL
     from ...runtime.loop import run as run_loop
-    from ..tap import serve, serving_of
+    from ..tap import plan, serve, serving_of
     from .serving import check_fd
 
     argv = args.program[1:] if args.program[:1] == ["--"] else args.program
     if not argv:
         raise UsageError("which program shall run? Write it behind the options: netstack-tap run -- curl https://example.net/")
     where = options.addresses(args)
-    chosen = options.router_options(args, where)
+    chosen = plan(args, where)
     check_fd(args.ready_fd, "--ready-fd")
     check_fd(args.exit_fd, "--exit-fd")
     serving = serving_of(args)

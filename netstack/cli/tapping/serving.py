@@ -25,7 +25,7 @@ from ...router.guests.program import Program
 from ...signatures import Netif
 
 if TYPE_CHECKING:
-    from ...router.router import Router
+    from ...router.household import Household
 
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT, signal.SIGWINCH)
 TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # a terminal sends these to the program too
@@ -44,7 +44,7 @@ class Serving:
     one_off: bool = False
     banner: str = ""
     drop: Callable[[], None] | None = None  # gives up privileges, before the loop has threads
-    on_start: Callable[[Router], Any] | None = None  # an async context manager of what belongs to this router
+    on_start: Callable[[Household], Any] | None = None  # an async context manager of what belongs to this router
 
 
 def check_fd(fd: int | None, what: str) -> None:
@@ -71,7 +71,7 @@ class Report:
             print(f"netstack-tap: {text}", file=sys.stderr, flush=True)
 
 
-async def serve(router: Router, netif: Netif, serving: Serving, program: Program | None = None) -> int:
+async def serve(router: Household, netif: Netif, serving: Serving, program: Program | None = None) -> int:
     """Until it is told to end: the exit status. Raises what opening raises."""
     report = Report(serving)
     stop = asyncio.Event()
@@ -172,7 +172,7 @@ def watching(fd: int, call: Callable[[], None]) -> Any:
         loop.remove_reader(fd)
 
 
-def watch_device(router: Router, stop: asyncio.Event) -> list[BaseException]:
+def watch_device(router: Household, stop: asyncio.Event) -> list[BaseException]:
     """Set `stop` when the device of the guests is gone; then the list says why."""
     failures: list[BaseException] = []
     loop = asyncio.get_running_loop()
@@ -219,7 +219,7 @@ def notify(state: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def telling(router: Router, netif: Netif, report: Report, every: float) -> AsyncIterator[None]:
+async def telling(router: Household, netif: Netif, report: Report, every: float) -> AsyncIterator[None]:
     """A line of figures every so often."""
 
     async def tell() -> None:

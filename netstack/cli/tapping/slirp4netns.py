@@ -18,14 +18,14 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ...address import Cidr, Mac
+from ...address import Cidr, Ip4, Mac
 from ...errors import UsageError
 from ...router.guests.namespaces import Inside, Place, tap_in
 from ...signatures import Netif
 from .options import GUEST, Addresses
 
 if TYPE_CHECKING:
-    from ...router.router import Router
+    from ...router.household import Household
 
 VERSION = "1.2.0"  # whose options these are
 MTU, MTU_MAX = 1500, 65521
@@ -46,7 +46,7 @@ User-mode networking for unprivileged network namespaces, by netstack-tap.
 --userns-path=PATH       the user namespace
 --enable-sandbox         a mount namespace of its own, and no capabilities but CAP_NET_BIND_SERVICE
 --enable-seccomp         filter system calls
---outbound-addr=IPv4     the host's address that connections leave from
+--outbound-addr=IPv4     not there yet
 --outbound-addr6=IPv6    taken, with a warning
 --disable-dns            no DNS at network + 3
 --macaddress=MAC         the interface's link address (only with -c)
@@ -121,7 +121,8 @@ def run(args: argparse.Namespace, parser: SlirpParser) -> int:
     from .slirpapi import bind_api
 
     where = check(args)
-    options = router_options(args, where)
+    if args.outbound_addr:
+        raise UsageError("--outbound-addr is not there yet: leave it out, and the host's routes choose")
     ready, end = (number(getattr(args, f"{name}_fd"), f"{name}-fd") for name in ("ready", "exit"))
     for fd, what in ((ready, "ready-fd"), (end, "exit-fd")):
         serving.check_fd(fd, what)
@@ -143,33 +144,34 @@ def run(args: argparse.Namespace, parser: SlirpParser) -> int:
         drop=lambda: give_up(args),
         on_start=None if api is None else lambda router: answering(router, where, api, args.api_socket),
     )
-    return run_loop(work(netif, options, how), net=KERNEL[0])
+    return run_loop(work(args, where, netif, how), net=KERNEL[0])
 
 
-async def work(netif: Netif, options: dict[str, Any], how: Any) -> int:
-    from ...router.router import Router
+async def work(args: argparse.Namespace, where: Addresses, netif: Netif, how: Any) -> int:
+    from ...router.household import Household
+    from ...router.policy.policy import Policy
+    from ...router.services.services import ServicesConfig
     from . import serving
 
-    return await serving.serve(Router(netif, **options), netif, how)
+    policy = Policy(network=where.network, gateway=where.gateway, loopback=not args.disable_host_loopback)
+    base = where.network.network
+    pool = (Ip4(base + DHCP_BEGIN), Ip4(base + DHCP_END))
+    dns = None if args.disable_dns else where.dns
+    config = ServicesConfig(network=where.network, gateway=where.gateway, dns=dns, pool=pool, mtu=int(args.mtu))
+    return await serving.serve(Household(netif, config, policy), netif, how)
 
 
 @contextlib.asynccontextmanager
-async def answering(router: Router, where: Addresses, s: socket.socket, path: str) -> AsyncIterator[None]:
+async def answering(router: Household, where: Addresses, s: socket.socket, path: str) -> AsyncIterator[None]:
     """The API at work."""
-    from ...router.services.forwards import Forwards
     from .slirpapi import SlirpApi
 
-    # the router's own where it has some: then they share the numbers, and the control API sees them
-    own = getattr(router, "forwards", None)
-    forwards = own or Forwards(router.net, gateway=router.gateway, default_guest=lambda: where.guest.address)
-    api = SlirpApi(forwards, where.guest.address)
+    api = SlirpApi(router.forwards, where.guest.address)
     await api.start(s)
     try:
         yield
     finally:
         await api.aclose()
-        if own is None:
-            await forwards.aclose()
         with contextlib.suppress(OSError):
             os.unlink(path)
 
@@ -198,15 +200,6 @@ def check(args: argparse.Namespace) -> Addresses:
     if int(cidr.address) != cidr.network:
         raise UsageError(f"--cidr={args.cidr} is an address in a network: write the network, like 10.0.2.0/24")
     return Addresses.read(args.cidr)
-
-
-def router_options(args: argparse.Namespace, where: Addresses) -> dict[str, Any]:
-    options: dict[str, Any] = {"network": where.network, "gateway": where.gateway, "loopback": not args.disable_host_loopback}
-    if args.disable_dns:
-        options["dns"] = False
-    if args.outbound_addr:
-        options["outbound"] = args.outbound_addr
-    return options
 
 
 def number(text: str | None, what: str) -> int | None:

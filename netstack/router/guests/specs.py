@@ -62,7 +62,7 @@ def open_guests(texts: list[str], mtu: int | None = None) -> Guests:
             if isinstance(opened, tuple):
                 guests.doors.append(opened[0])
             else:
-                guests.netifs.append((name or opened.name, opened))
+                guests.netifs.append((name or _name(spec, opened), opened))
     except BaseException:
         guests.close()
         raise
@@ -93,6 +93,11 @@ def open_guest(spec: Spec, mtu: int | None) -> Netif | tuple[Door]:
         open_door: Callable[[str, Mapping[str, str]], Door] = load("qemu", "netstack_qemu:open_door")
         return (open_door(spec.name, options),)
     return open_netif(attrs.evolve(spec, options=tuple(options.items())))
+
+
+def _name(spec: Spec, netif: Netif) -> str:
+    """Of a guest that was given none: its device's, or of one in another namespace that one's."""
+    return spec.name.rpartition("/")[2] if spec.kind == "netns" else netif.name
 
 
 def open_netns(name: str, options: Mapping[str, str]) -> Netif:

@@ -238,7 +238,7 @@ class Port(FrameSink):
         """A frame of another guest's, as it came."""
         p = self.switch.out
         p.reset()
-        if (f.csum != const.CSUM_UNKNOWN or f.gso) and not self.lay_out(p, f):
+        if (f.csum == const.CSUM_PARTIAL or f.gso) and not self.lay_out(p, f):
             if f.gso:
                 self.mib.OutRefused += 1
                 return
@@ -388,6 +388,11 @@ class SwitchCore(NetifCore):
     def guest_of(self, ip: int) -> str:
         """The name of the guest whose address this is, "" where nobody has it."""
         port = self.ips.get(ip)
+        return "" if port is None else port.name
+
+    def guest_of_mac(self, mac: int) -> str:
+        """The same for a link address."""
+        port = self.macs.get(mac)
         return "" if port is None else port.name
 
     def port(self, name: str) -> Port:
