@@ -33,6 +33,7 @@ from .names import DOMAIN, HOST, LocalNames
 
 DAY = Duration(24 * 3600 * SECOND)
 NO_PROBE = Duration(0)
+DNS = 3
 FIRST = 100  # of the pool, in the network: what slirp4netns's users know their guest by
 
 
@@ -71,6 +72,54 @@ class ServicesConfig:
     keep_source: bool = False
     control: str = ""
     remember_frames: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        network: Cidr,
+        gateway: Ip4,
+        *,
+        dns: Iterable[str] | str | bool | None = None,
+        dns_address: str | Ip4 | None = None,
+        first: str | Ip4 | None = None,
+        forwards: Iterable[str | tuple[str, str]] = (),
+        outward: Iterable[str | tuple[str, str]] = (),
+        control: str | None = None,
+        leases: str | None = None,
+        **more: Any,
+    ) -> ServicesConfig:
+        """From the words of `Router` and of the command line: `dns` are servers, None or "system" the host's, False no DNS at all;
+        it answers at `dns_address`, else at the third address, as slirp's. `first` is the first guest's. Forwards as forwardspec.py
+        has them, alone (TCP) or as (proto, text). Raises UsageError."""
+        address = None
+        if dns is not False:
+            address = Ip4(network.network + DNS) if dns_address is None else Ip4.parse(str(dns_address))
+            if address not in network:
+                raise UsageError(f"the name server's address {address} is not in {network}: give one that is")
+        ways: dict[str, Any] = {}
+        for said, end in ((forwards, ""), (outward, "_out")):
+            pairs = [("tcp", each) if isinstance(each, str) else each for each in said]
+            for proto in ("tcp", "udp"):
+                ways[proto + end] = tuple(text for each, text in pairs if each == proto)
+        for key in ("search", "static", "routes"):
+            if key in more:
+                more[key] = tuple(more[key])
+        pool = None if first is None else (Ip4.parse(str(first)), Ip4(network.network + (1 << 32 - network.length) - 2))
+        servers: tuple[str, ...] | str = "system"
+        if dns is not None and not isinstance(dns, bool):
+            servers = dns if isinstance(dns, str) else tuple(dns)
+            servers = "system" if servers in (("system",), "system") else (servers,) if isinstance(servers, str) else servers
+        return cls(
+            network=network,
+            gateway=gateway,
+            dns=address,
+            servers=servers,
+            pool=pool,
+            control=control or "",
+            leases=leases or "",
+            **ways,
+            **more,
+        )
 
     def leased(self) -> tuple[Ip4, Ip4]:
         """The pool. Raises UsageError for a network without room."""
