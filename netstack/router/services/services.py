@@ -1,8 +1,12 @@
 """All services of a router, put together.
 
-    services = Services(net, ServicesConfig(network=…, gateway=…), flows=nat.flows)
-    await services.start()
+    services = Services(net, ServicesConfig(network=…, gateway=…), may_ask=policy.may_ask, on_answer=policy.on_answer)
     nat = Nat(net, services.gate(policy))
+    nat.start()
+    await services.start(nat)
+    …
+    await services.aclose()
+    await nat.aclose()
 
 `net` is the guests' side. Where guests are known by more than their link address, policy asks and the control socket is told, the
 rest is given as functions; each part can be had alone as well.
@@ -24,6 +28,7 @@ from ...errors import UsageError
 from ...instant import SECOND, Duration
 from ...runtime.asyncio import open as open_net
 from ..flow import Flow, Gate
+from ..nat.nat import Nat
 from .capture import Recorder
 from .control import Control
 from .dhcp import DhcpService
@@ -154,8 +159,8 @@ class ServicesConfig:
 
 class Services:
     """`world` is where names are asked, `netstack.open("posix:")` unless it is given. `guest_of(mac)` says which guest that is;
-    `may_ask` and `on_answer` are policy's (dns.py); `flows()`, `cam()`, `counters()`, `meanings()` and `policy` are for the control
-    socket (control.py). `on_lease(lease)` is told of leases."""
+    `may_ask` and `on_answer` are policy's (dns.py). `flows()`, the NAT's unless it is given, `cam()`, `counters()`, `meanings()`
+    and `policy` are for the control socket (control.py). `on_lease(lease)` is told of leases."""
 
     def __init__(
         self,
@@ -167,7 +172,7 @@ class Services:
         may_ask: MayAsk | None = None,
         on_answer: OnAnswer | None = None,
         on_lease: Callable[[Lease], object] | None = None,
-        flows: Callable[[], Iterable[Flow]] = tuple,
+        flows: Callable[[], Iterable[Flow]] | None = None,
         cam: Callable[[], Mapping[str, int]] | None = None,
         policy: Any = None,
         counters: Callable[[], Mapping[str, Mapping[str, int]]] | None = None,
@@ -213,10 +218,14 @@ class Services:
 
     def flows(self) -> list[Flow]:
         """The guests' own, and what came by forwards."""
-        return [*self._flows(), *self.forwards.flows()]
+        nat = self.forwards.nat
+        own = self._flows() if self._flows is not None else () if nat is None else nat.flows()
+        return [*own, *self.forwards.flows()]
 
-    async def start(self) -> None:
-        """Raises UsageError, AddressInUse, OSError: then nothing is left running."""
+    async def start(self, nat: Nat | None = None) -> None:
+        """With the `nat`, which has begun, streams of forwards are carried as its own are. Raises UsageError, AddressInUse,
+        OSError: then nothing is left running."""
+        self.forwards.nat = nat
         try:
             await self._start()
         except BaseException:

@@ -140,7 +140,7 @@ class Forward:
         listener = HostListener(sock, self._loop, accepted)
         self._closers.append(listener.close)
         if path:
-            self._closers.append(lambda: _unlink(path))
+            self._closers.append(lambda: unlink(path))
 
     def _called(self, request: Request) -> None:
         """A SYN to a port of the stack."""
@@ -348,13 +348,13 @@ async def _unix_path(path: str, loop: asyncio.AbstractEventLoop) -> str:
         try:
             (await dial(socket.AF_UNIX, path, loop)).close()
         except ConnectionRefusedError:
-            _unlink(path)
+            unlink(path)
         except OSError:
             pass
     return path
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
 

@@ -29,19 +29,18 @@ async def a_router(**said):
     wire = Wire()
     config = StackConfig(ip=Ipv4Config(any_ip=True))
     async with asyncio.timeout(20), netstack.open(wire.port("router"), addresses=["10.0.2.2/24"], config=config, seed=1) as net:
-        nat = None
-        services = Services(net, ServicesConfig.of(NETWORK, GATEWAY, **said), flows=lambda: nat.flows() if nat else ())
+        services = Services(net, ServicesConfig.of(NETWORK, GATEWAY, **said))
         gate = OpenGate(GATEWAY)
-        await services.start()
         nat = Nat(net, services.gate(gate), NatConfig())
         nat.start()
+        await services.start(nat)
         try:
             async with netstack.open(wire.port("guest"), ip="dhcp", seed=2) as guest:
                 yield guest, services
         finally:
+            await services.aclose()
             await nat.aclose()
             gate.close()
-            await services.aclose()
 
 
 def test_a_guest_reaches_a_unix_socket_of_its_host_at_the_routers_address():
@@ -121,5 +120,80 @@ def test_a_guest_sees_who_comes_by_a_forward_where_that_is_asked_for():
                 assert (data, peer) == (b"question", ("192.0.2.9", 4000))
                 await answers.send(b"answer", peer)
                 assert await asyncio.get_running_loop().sock_recv(sock, 100) == b"answer"
+
+    asyncio.run(main())
+
+
+def test_what_comes_by_a_forward_is_carried_by_the_nats_relay_with_its_ends():
+    async def main():
+        done = asyncio.Event()
+
+        async def serve(stream):
+            data = b""
+            while piece := await stream.receive():
+                data += piece
+            await stream.send_all(data[::-1])  # after the client's end
+            await done.wait()
+
+        port, nobody, unix = free_port(), free_port(), tempfile.mkdtemp()
+        forwards = [f"{port}:22", f"{nobody}:23", f"unix:{unix}/ssh:22"]
+        async with a_router(dns=False, forwards=forwards) as (guest, services):
+            await guest.serve_streams(serve, 22)
+            for opening in (asyncio.open_connection("127.0.0.1", port), asyncio.open_unix_connection(f"{unix}/ssh")):
+                reader, writer = await opening
+                data = bytes(range(256)) * 2000
+                writer.write(data)
+                writer.write_eof()
+                assert await reader.readexactly(len(data)) == data[::-1]
+                (flow,) = services.flows()
+                assert (flow.inbound, flow.state, flow.sent, flow.received) == (True, "open", len(data), len(data))
+                done.set()
+                assert await reader.read() == b""
+                done.clear()
+                writer.close()
+                await writer.wait_closed()
+            reader, writer = await asyncio.open_connection("127.0.0.1", nobody)
+            with contextlib.suppress(ConnectionResetError):
+                raise AssertionError(await reader.read())
+            writer.close()
+            with contextlib.suppress(ConnectionResetError):
+                await writer.wait_closed()
+            while services.flows():
+                await asyncio.sleep(0.01)
+            rows = [(row.accepted, row.refused, row.open) for row in services.forwards.list()]
+            assert rows == [(1, 0, 0), (1, 1, 0), (1, 0, 0)]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"x")
+            while not services.flows():
+                await asyncio.sleep(0.01)
+            await services.forwards.remove(1)  # resets what is open
+            with contextlib.suppress(ConnectionResetError):
+                raise AssertionError(await reader.read())
+            writer.close()
+            with contextlib.suppress(ConnectionResetError):
+                await writer.wait_closed()
+            done.set()
+        assert not Path(f"{unix}/ssh").exists()
+        Path(unix).rmdir()
+
+    asyncio.run(main())
+
+
+def test_a_forward_whose_clients_are_many_lets_the_others_wait():
+    async def main():
+        port = free_port()
+        async with a_router(dns=False) as (guest, services):
+            await guest.serve_streams(echo, 22)
+            services.forwards._limit = 2
+            await services.forwards.add("tcp", "127.0.0.1", port, "", 22)
+            ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+            for _, writer in ends:
+                writer.write(b"hi")
+            assert [await reader.read(2) for reader, _ in ends[:2]] == [b"hi", b"hi"]
+            assert len(services.flows()) == 2
+            for reader, writer in ends:
+                assert await reader.read(2) == b"hi" if (reader, writer) in ends[2:] else True
+                writer.close()
+                await writer.wait_closed()
 
     asyncio.run(main())
