@@ -216,17 +216,25 @@ class Pump:
     # -- time -----------------------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """For the next deadline. A timer that goes off too soon is cheaper than one that is moved with each piece."""
         due = self._relay.next_deadline(self._now())
-        if due is not None:
-            self._timer = self._loop.call_at(due / SECOND, self._due)
+        if due is None:
+            return
+        when = due / SECOND
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._due)
 
     def _due(self) -> None:
         self._timer = None
-        if self._late is None or self._late.done():
-            self._relay.handle_timeout(self._now())
+        now = self._now()
+        due = self._relay.next_deadline(now)
+        if due is not None and due > now:
+            self._arm()
+        elif due is not None and (self._late is None or self._late.done()):
+            self._relay.handle_timeout(now)
             self._late = self._loop.create_task(self._after())
 
     async def _after(self) -> None:
