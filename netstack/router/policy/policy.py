@@ -213,6 +213,8 @@ class Policy(Judge):
             return None
         if said is None or not said.name:
             return self.denied(flow, "nameless", "it says no name, and only a name could allow it")
+        if said.protocol != "tls":  # only the first of its requests was seen
+            return self.denied(flow, "nameless", "it speaks HTTP in the clear on a port of TLS")
         return self.says(flow, said.name)
 
     def _may_be_said(self, flow: Flow, first: bytes, final: bool) -> bool | None:

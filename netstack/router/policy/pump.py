@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ...errors import BrokenError, ClosedError, NetstackError, UsageError, WireError
 from ...http.events import RequestHead
 from ...http.headers import Headers
+from ...http.serve.upgraded import Upgraded
 from ...http.target import split_target
 from ...instant import SECOND, Duration, Instant
 from ...signatures import Address, Stream
@@ -19,7 +20,7 @@ from ..flow import Flow
 from .asking import name_of, tell, within
 from .bucket import TokenBucket
 from .relay import HttpRelay
-from .said import host_of
+from .said import FIRST, Said, host_of, read_said
 from .web import Reply, Request
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("netstack.policy")
 
+PATIENCE = 10.0  # seconds for a guest to say a name, once it is connected
 LINGER = 2.0  # seconds for a guest to notice that its connection ends
 LINGERED = 1 << 20  # bytes that are read and dropped meanwhile
 
@@ -34,6 +36,37 @@ LINGERED = 1 << 20  # bytes that are read and dropped meanwhile
 async def serve_http(policy: Policy, checked: bool, rate: int | None, flow: Flow, guest: Stream, far: Stream) -> None:
     """The handler of a flow in the clear. `checked`: each request must be for a name that the rules allow."""
     await Pump(policy, flow, Metered(guest, flow, rate, False), Metered(far, flow, rate, True), "http", checked).run()
+
+
+async def serve_any(policy: Policy, rate: int | None, flow: Flow, guest: Stream, far: Stream) -> None:
+    """The handler of a flow on any port, which must say a name that the rules allow: in TLS once, in HTTP with each request."""
+    guest, far = Metered(guest, flow, rate, False), Metered(far, flow, rate, True)
+    first = b""
+    said: Said | None = None
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while said is None and len(first) < FIRST and (data := await guest.receive(FIRST - len(first))):
+                    first += data
+                    said = read_said(first)
+    except WireError as error:
+        policy.denied(flow, "malformed", str(error))
+        said = None
+    except (OSError, NetstackError):
+        said = None
+    else:
+        if said is None or not said.name:
+            policy.denied(flow, "nameless", "it says no name, and only a name could allow it")
+            said = None
+        elif not policy.says(flow, said.name):
+            said = None
+    if said is None:
+        guest.abort()
+        far.abort()
+    elif said.protocol == "http":
+        await Pump(policy, flow, Upgraded(guest, first), far, "http", True).run()
+    else:
+        await pass_through(guest, far, first)
 
 
 class Metered:
