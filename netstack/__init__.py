@@ -8,6 +8,7 @@ The map of the house, from the top:
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
     splice                     two streams joined, without a program in between     tcp/splice.py
     http                       an HTTP/1.1 server, files, pages
+    Router                     guests on one side, the host's sockets on the other  router/
     Tls                        TLS over any stack of streams                        tls/
     DnsServer, Zone, serve_dns a server of names, and what it serves                dns/
     testing                    wires in memory, faults, virtual clocks, captures
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .errors import UsageError as UsageError
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
+    from .router.router import Router as Router
     from .runtime.asyncio import open as open
     from .runtime.loop import new_event_loop as new_event_loop
     from .runtime.loop import run as run
@@ -87,6 +89,7 @@ _WHERE = {
     "patch": "runtime.threads.patch",
     "Net": "runtime.net",
     "splice": "runtime.splice",
+    "Router": "router.router",
     "Tls": "tls.stack",
     **dict.fromkeys(("DnsServer", "serve_dns"), "dns.serve.server"),
     "Zone": "dns.authority.zone",

@@ -1,6 +1,6 @@
 cimport cython
 cimport netstack.raw as raw
-from netstack.cores cimport DatagramUser, Frame, FrameSink, NetifCore, Out, StreamUser
+from netstack.cores cimport DatagramCatcher, DatagramUser, Frame, FrameSink, IpError, NetifCore, Out, StreamUser
 
 
 cdef class PySink(FrameSink):
@@ -44,3 +44,9 @@ cdef class PyDatagramUser(DatagramUser):
     cdef readonly object handler
     cdef void datagram(self, Frame f, int sport, long long now) except *
     cdef void error(self, object e, unsigned long long address, int port, long long now) except *
+
+
+cdef class PyDatagramCatcher(DatagramCatcher):
+    cdef readonly object handler
+    cdef void caught(self, Frame f, int sport, int dport, long long now) except *
+    cdef void error(self, IpError e, int sport, int dport, long long now) except *

@@ -7,7 +7,7 @@ a call (cython-patterns: bound and looked-up calls), paid only by those who use 
 from typing import Protocol
 
 from . import raw
-from .cores import DatagramUser, Frame, FrameSink, NetifCore, Out, StreamUser
+from .cores import DatagramCatcher, DatagramUser, Frame, FrameSink, IpError, NetifCore, Out, StreamUser
 
 
 class FrameHandler(Protocol):
@@ -151,3 +151,27 @@ class PyDatagramUser(DatagramUser):
 
     def error(self, e: Exception, address: int, port: int, now: int) -> None:
         self.handler.on_error(e, address, port, now)
+
+
+class CatchHandler(Protocol):
+    """What `PyDatagramCatcher` calls; addresses are ints."""
+
+    def on_caught(self, data: bytes, src: int, sport: int, dst: int, dport: int, ttl: int, now: int, /) -> None: ...
+    def on_error(self, e: IpError, sport: int, dport: int, now: int, /) -> None: ...
+
+
+class PyDatagramCatcher(DatagramCatcher):
+    """Who catches datagrams, written in Python: one call for each."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: CatchHandler) -> None:
+        self.handler = handler
+
+    def caught(self, f: Frame, sport: int, dport: int, now: int) -> None:
+        size = f.gso or f.end - f.off or 1
+        for o in range(f.off, max(f.end, f.off + 1), size):
+            self.handler.on_caught(raw.take(f.buf, o, min(size, f.end - o)), f.src, sport, f.dst, dport, f.ttl, now)
+
+    def error(self, e: IpError, sport: int, dport: int, now: int) -> None:
+        self.handler.on_error(e, sport, dport, now)

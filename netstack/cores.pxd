@@ -86,3 +86,8 @@ cdef class StreamUser:
 cdef class DatagramUser:
     cdef void datagram(self, Frame f, int sport, long long now) except *
     cdef void error(self, object e, unsigned long long address, int port, long long now) except *
+
+
+cdef class DatagramCatcher:
+    cdef void caught(self, Frame f, int sport, int dport, long long now) except *
+    cdef void error(self, IpError e, int sport, int dport, long long now) except *

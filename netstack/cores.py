@@ -288,3 +288,18 @@ class DatagramUser:
     def error(self, e: "Exception", address: int, port: int, now: int) -> None:
         """An ICMP error about a datagram to `address`, `port`."""
         raise NotImplementedError
+
+
+class DatagramCatcher:
+    """Who gets the datagrams that no port wants."""
+
+    __slots__ = ()
+
+    def caught(self, f: Frame, sport: int, dport: int, now: int) -> None:
+        """`f.src`, `sport` sent `f.buf[f.off:f.end]` to `f.dst`, `dport`; good only during the call. With `f.gso` they are several
+        datagrams of that size, the last one perhaps shorter."""
+        raise NotImplementedError
+
+    def error(self, e: IpError, sport: int, dport: int, now: int) -> None:
+        """An ICMP error about a datagram that left from `e.src`, `sport` for `e.dst`, `dport`, and that no port has sent."""
+        raise NotImplementedError

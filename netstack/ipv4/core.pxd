@@ -8,19 +8,16 @@ from netstack.buffers cimport Pool
 from netstack.cores cimport Frame, FrameSink, IpCore, IpError, Out, PacketSink
 from netstack.ipv4.mib cimport IpMib
 from netstack.ipv4.reassembly cimport Partial, Reassembly, write
-from netstack.ipv4.route cimport Path, PathMtus, Routes
+from netstack.ipv4.reporter cimport Reporter
+from netstack.ipv4.route cimport Interface, Path, PathMtus, Routes
 from netstack.timers cimport CallTimer, Timer, Timers
-
-
-cdef class Reporter:
-    cdef void report(self, Frame f, int type, int code, unsigned int rest) except *
-    cdef void timed_out(self, Partial t, long long now) except *
 
 
 cdef class Ipv4Core(IpCore):
     cdef readonly Timers timers
     cdef readonly object rng
     cdef readonly int ttl
+    cdef readonly bint any_ip
     cdef readonly IpMib mib
     cdef readonly Routes routes
     cdef readonly PathMtus path_mtus
@@ -80,6 +77,7 @@ cdef class Ipv4Rx(FrameSink):
     cdef Ipv4Core core
     cdef IpMib mib
     cdef bint loop
+    cdef public Interface interface
     cdef unsigned long long src0, dst0
     cdef int proto0
     cdef PacketSink sink0

@@ -20,8 +20,9 @@ from ..signatures import Rng
 from ..timers import CallTimer, Timer, Timers
 from . import icmp_wire, wire
 from .mib import IpMib
-from .reassembly import Partial, Reassembly, write
-from .route import Path, PathMtus, Routes
+from .reassembly import Reassembly, write
+from .reporter import Reporter
+from .route import Interface, Path, PathMtus, Routes
 
 SLAB = 65536  # the longest datagram
 PATHS = 1024  # destinations remembered; answers to a flood of forged sources pass through here, so it must not grow
@@ -31,30 +32,17 @@ FAILED = 64  # datagrams that the link gave back, waiting to be told: one burst 
 NOBODY = 1 << 40  # no address
 
 
-class Reporter:
-    """Sends ICMP errors, where and as often as they may be sent: `icmp.Reporter4` does."""
-
-    __slots__ = ()
-
-    def report(self, f: Frame, type: int, code: int, rest: int) -> None:
-        """About the datagram in `f`; `rest` is the second word of the message."""
-        raise NotImplementedError
-
-    def timed_out(self, t: Partial, now: int) -> None:
-        """About a datagram whose pieces did not all come."""
-        raise NotImplementedError
-
-
 class Ipv4Core(IpCore):
     """The sending half, and the tables that both halves use."""
 
     __slots__ = (
-        "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing", "path0",
+        "any_ip", "attached", "dst0", "failed", "fragment", "loop", "loop_bytes", "loop_rx", "loop_timer", "mib", "owing", "path0",
         "path_mtus", "paths", "pool", "reassembly", "reassembly_timer", "reporter", "rng", "routes", "rxs", "sinks", "timers",
         "ttl",
     )  # fmt: skip
 
-    def __init__(self, timers: Timers, rng: Rng, ttl: int) -> None:
+    def __init__(self, timers: Timers, rng: Rng, ttl: int, any_ip: bool = False) -> None:
+        self.any_ip = any_ip  # every lawful unicast destination is ours
         self.timers = timers
         self.rng = rng
         self.ttl = ttl
@@ -246,7 +234,7 @@ class Ipv4Core(IpCore):
             src, dst, proto, _, ihl = icmp_wire.quoted(bytearray(packet[:64]), 0, min(len(packet), 64))
         except WireError:  # a later fragment: its first one told
             return
-        if src in self.routes.local and len(self.failed) < FAILED:
+        if (src in self.routes.local or self.any_ip) and len(self.failed) < FAILED:
             self.owing = True
             self.failed.append((proto, IpError(const.ICMP_UNREACHABLE, 1, src, dst, packet[ihl : ihl + 64], 0, src)))
             self.timers.arm(self.loop_timer, now)
@@ -354,12 +342,13 @@ class Ipv4Core(IpCore):
 class Ipv4Rx(FrameSink):
     """The receiving half of one interface; with `loop`, of our own datagrams, which may carry addresses that no wire may."""
 
-    __slots__ = ("core", "dst0", "loop", "mib", "proto0", "sink0", "src0")
+    __slots__ = ("core", "dst0", "interface", "loop", "mib", "proto0", "sink0", "src0")
 
     def __init__(self, core: Ipv4Core, loop: bool) -> None:
         self.core = core
         self.mib = core.mib
         self.loop = loop
+        self.interface: Interface | None = None  # of its link; add_interface says which
         self.sink0: PacketSink = None  # type: ignore[assignment]  # proto0 says whether it is there
         self.forget()
 
@@ -447,6 +436,8 @@ class Ipv4Rx(FrameSink):
         elif dst >> 24 == 0 or dst >> 24 == 127 or dst >> 24 >= 240:
             m.InMartians += 1
             return False
+        elif self.core.any_ip:
+            cast = const.UNICAST
         else:
             m.InAddrErrors += 1
             return False
@@ -456,6 +447,9 @@ class Ipv4Rx(FrameSink):
         if cast == const.UNICAST:
             if f.cast:
                 m.InLinkCast += 1
+                return False
+            if self.core.any_ip and not self.loop and not routes.leads_back(src, self.interface):
+                m.InReversePath += 1
                 return False
             self.src0 = src
             self.dst0 = dst

@@ -4,9 +4,10 @@ cimport netstack.const as const
 cimport netstack.raw as raw
 cimport netstack.ipv4.icmp_wire as icmp_wire
 from netstack.cores cimport Frame, IpError, Out, PacketSink
-from netstack.ipv4.core cimport Ipv4Core, Reporter
+from netstack.ipv4.core cimport Ipv4Core
 from netstack.ipv4.mib cimport IcmpMib
 from netstack.ipv4.reassembly cimport Partial
+from netstack.ipv4.reporter cimport Reporter
 
 
 @cython.final
@@ -37,6 +38,13 @@ cdef class Icmp(PacketSink):
     cdef public bint answer
     cdef Out out
     cdef readonly dict handlers
+    cdef readonly object catcher
+    cpdef void catch_echo(self, object catcher) except *
+    @cython.locals(p=Out)
+    cpdef void echo_reply(self, unsigned long long src, unsigned long long dst, unsigned int ident, unsigned int seq, bytes payload,
+                          long long now, int ttl=*, int tos=*) except *
+    cpdef void report(self, bytes quote, unsigned long long src, unsigned long long dst, int type, int code, unsigned int rest,
+                      long long now) except *
     @cython.locals(m=IcmpMib, b=bytearray, o=Py_ssize_t, n=Py_ssize_t, kind=int)
     cdef void input(self, Frame f) except *
     @cython.locals(m=IcmpMib)

@@ -18,9 +18,10 @@ from ..cores import Frame, IpError, Out, PacketSink
 from ..errors import UsageError, WireError
 from ..signatures import Rng
 from . import icmp_wire
-from .core import Ipv4Core, Reporter
+from .core import Ipv4Core
 from .mib import IcmpMib
 from .reassembly import Partial
+from .reporter import Reporter
 
 QUOTE = 576 - 28  # RFC 1812 4.3.2.3: as much as fits into the 576 bytes that everybody takes
 MIN_PATH_MTU = 552
@@ -28,6 +29,7 @@ BURST = 50  # Linux's icmp_msgs_burst
 
 EchoHandler = Callable[[int, int, bytes, int, int], None]
 EchoErrorHandler = Callable[[IpError, int, int], None]
+EchoCatcher = Callable[[Frame, int, int, bytes], None]
 
 
 class Bucket:
@@ -130,7 +132,7 @@ class Reporter4(Reporter):
 class Icmp(PacketSink):
     """The protocol ICMP on top of IPv4."""
 
-    __slots__ = ("answer", "core", "handlers", "mib", "out")
+    __slots__ = ("answer", "catcher", "core", "handlers", "mib", "out")
 
     def __init__(self, core: Ipv4Core, mib: IcmpMib, answer: bool) -> None:
         self.core = core
@@ -138,6 +140,7 @@ class Icmp(PacketSink):
         self.answer = answer
         self.out = Out()
         self.handlers: dict[int, tuple[EchoHandler, EchoErrorHandler | None]] = {}
+        self.catcher: EchoCatcher | None = None
 
     # -- ping -------------------------------------------------------------------------------------------------------------
 
@@ -177,6 +180,43 @@ class Icmp(PacketSink):
             raise UsageError(f"somebody is already waiting for echo replies with identifier {ident}")
         else:
             self.handlers[ident] = (handler, on_error)
+
+    # -- for others -------------------------------------------------------------------------------------------------------
+
+    def catch_echo(self, catcher: "EchoCatcher | None") -> None:
+        """Echo requests to addresses that are not our own (`Ipv4Config.any_ip`) go to `catcher(frame, ident, seq, payload)` and are
+        not answered; `frame` has src, dst, ttl, tos and now, good only during the call. None: they are answered again."""
+        if catcher is not None and self.catcher is not None:
+            raise UsageError("somebody catches the echo requests of this stack already: he must let go first")
+        self.catcher = catcher
+
+    def echo_reply(self, src: int, dst: int, ident: int, seq: int, payload: bytes, now: int, ttl: int = 0, tos: int = 0) -> None:
+        """Answer an echo request that `dst` had sent to `src`. What can't leave is counted and lost."""
+        p = self.out
+        p.reset()
+        p.off = p.l4 = const.HEADROOM - 8
+        p.data = payload
+        p.n = raw.size(payload)
+        p.src = src
+        p.dst = dst
+        p.proto = const.PROTO_ICMP
+        p.ttl = ttl
+        p.tos = tos
+        icmp_wire.put_message(p.hdr, p.off, const.ICMP_ECHO_REPLY, 0, ident << 16 | seq, payload, 0, p.n)
+        self.mib.OutMsgs += 1
+        try:
+            self.core.send(p, now)
+        except OSError:
+            self.mib.OutErrors += 1
+            return
+        finally:
+            p.data = None
+        self.mib.OutEchoReps += 1
+
+    def report(self, quote: bytes, src: int, dst: int, type: int, code: int, rest: int, now: int) -> None:
+        """Send `src` an ICMP error in the name of `dst`, about the datagram of its own that begins with `quote`: from its internet
+        header on, 8 bytes behind that at the least. `rest` is the second word. Limited as our own errors are."""
+        self.core.reporter.send(quote, src, dst, type, code, rest, now)
 
     # -- from the internet layer ------------------------------------------------------------------------------------------
 
@@ -237,6 +277,9 @@ class Icmp(PacketSink):
             return
         b = f.buf
         o = f.off
+        if self.catcher is not None and f.dst not in self.core.routes.local:
+            self.catcher(f, raw.g16(b, o + 4), raw.g16(b, o + 6), raw.take(b, o + 8, n - 8))
+            return
         p = self.out
         p.reset()
         p.off = p.l4 = const.HEADROOM - 8
@@ -273,7 +316,7 @@ class Icmp(PacketSink):
         """Have we sent something from `src`? What nobody else can have seen, nobody else reports: a loopback address never left
         the host, and frames with a source of ours don't come in from outside."""
         if src >> 24 != 127:
-            return src in self.core.routes.local
+            return self.core.any_ip or src in self.core.routes.local
         return reporter >> 24 == 127 or reporter in self.core.routes.local
 
     def fault(self, f: Frame, n: int, kind: int) -> None:

@@ -22,9 +22,13 @@ A_co = TypeVar("A_co", bound=NextHop, covariant=True)
 
 @frozen
 class Ipv4Config:
+    """`any_ip` makes the host answer for every lawful unicast address, as that address: a honeypot, a router's near side. Sources
+    must lead back to where they came from then; ARP, routes and what one can bind to know the own addresses only, as ever."""
+
     ttl: int = field(default=64, validator=[validators.ge(1), validators.le(255)])  # RFC 1700's recommendation
     answer_echo: bool = True
     icmp_rate: int = field(default=1000, validator=[validators.ge(1), validators.le(1_000_000)])  # errors a second; Linux's figure
+    any_ip: bool = False
 
 
 class Ipv4(Ipv4Core, Generic[E_co, A_co]):
@@ -38,7 +42,7 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
     def __init__(
         self, link: E_co, next_hop: A_co, timers: Timers, rng: Rng, config: Ipv4Config = Ipv4Config()
     ) -> None:
-        super().__init__(timers, rng, config.ttl)
+        super().__init__(timers, rng, config.ttl, config.any_ip)
         self._link = link
         self._next_hop = next_hop
         mib = IcmpMib()
@@ -91,6 +95,7 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
             raise UsageError("this link offloads less than the others: add it before the first transport")
         interface = Interface(len(interfaces), link, next_hop.core, min(link.mtu, 65535), link.offload, link.mac is None)
         rx = self.receiver(False)
+        rx.interface = interface
         assert isinstance(rx, FrameSink)
         link.attach(const.ETH_IPV4, rx)
         interfaces.append(interface)

@@ -9,7 +9,7 @@ cdef class IpMib(Group):
     cdef public long long FragFails, FragCreates, InTruncatedPkts, InMcastPkts, OutMcastPkts, InBcastPkts, OutBcastPkts
     cdef public long long InOctets, OutOctets, InCsumErrors, InTooShort, InBadVersion, InBadLength, InMartians, InLinkCast
     cdef public long long InOtherGroup, InSourceRoute, InBadOptions, ReasmOverlaps, ReasmTooBig, ReasmInconsistent, ReasmTiny
-    cdef public long long ReasmEcn, ReasmLimit, ReasmLate, OutNoNeighbour, LoopDrops
+    cdef public long long ReasmEcn, ReasmLimit, ReasmLate, OutNoNeighbour, LoopDrops, InReversePath
 
 
 @cython.final

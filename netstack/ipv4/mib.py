@@ -35,6 +35,7 @@ class IpMib(Group):
         "InBadVersion": "dropped: not version 4",
         "InBadLength": "dropped: header length below 20 or beyond the datagram",
         "InMartians": "dropped: an address that cannot be on a wire, LAND among them (RFC 1122 3.2.1.3)",
+        "InReversePath": "dropped by a host that is every address: an answer would leave by another way than it came (RFC 3704)",
         "InLinkCast": "dropped: for one host, but sent to all or many by the link (RFC 1122 3.3.6)",
         "InOtherGroup": "dropped: for a multicast group that nobody here has joined",
         "InSourceRoute": "dropped: source routed",
@@ -81,6 +82,7 @@ class IpMib(Group):
         self.InBadVersion = 0
         self.InBadLength = 0
         self.InMartians = 0
+        self.InReversePath = 0
         self.InLinkCast = 0
         self.InOtherGroup = 0
         self.InSourceRoute = 0

@@ -37,6 +37,10 @@ cdef class Routes:
     cdef readonly list interfaces
     cdef readonly dict local, broadcasts, groups, routes
     cdef readonly list lengths
+    @cython.locals(route=Route)
+    cpdef Route lookup(self, unsigned long long dst)
+    @cython.locals(route=Route)
+    cpdef bint leads_back(self, unsigned long long src, Interface interface) except -1
 
 
 @cython.final

@@ -164,6 +164,12 @@ class Routes:
                 return route
         return None
 
+    def leads_back(self, src: int, interface: "Interface | None") -> bool:
+        """Would an answer to `src` leave by `interface` (RFC 3704 2.2)? A host that answers for everybody would otherwise do so for
+        whomever a guest pretends to be."""
+        route = self.lookup(src)
+        return route is not None and route.interface is interface
+
     def all(self) -> list[Route]:
         """All routes, the longest prefix first."""
         return [route for length in self.lengths for route in self.routes[length].values()]

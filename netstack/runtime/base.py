@@ -133,6 +133,11 @@ class Crank(Turn):
             if self._running:
                 self._turn(self.stack.settle, self.clock())  # type: ignore[arg-type]  # an Instant is an int
 
+    def turn(self, work: Callable[[int], bool]) -> None:
+        """Do `work(now)` as one turn of the stack, with one instant. Nothing after `stop`."""
+        if self._running:
+            self._turn(work, self.clock())
+
     def _turn(self, work: Callable[[int], bool], now: int) -> None:
         self.turning = True
         self._instant = now

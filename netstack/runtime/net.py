@@ -32,6 +32,7 @@ from .transports import Keeper
 from .verbs import Verbs
 
 if TYPE_CHECKING:
+    from .doors.callers import Caller, Callers
     from .doors.dialfd import FdSocket
     from .doors.forward import Forward
     from .doors.socks import Socks
@@ -247,6 +248,15 @@ class Net(NetFace, Verbs):
 
         self.check()
         return await dialfd.dial_fd(self, host, port, CONNECT_TIMEOUT if timeout is None else timeout)
+
+    async def accept_any(self, attend: Callable[[Caller], Awaitable[Any]], *, limit: int = 1024) -> Callers:
+        """Run `attend(caller)` in a task for every connection that somebody asks for and no listener of this net wants. It says
+        what becomes of it, and before that nothing is answered (callers.py). With `Ipv4Config(any_ip=True)` on a net that is every
+        address: a honeypot. Raises UsageError when somebody does so already."""
+        from .doors import callers
+
+        self.check()
+        return callers.accept_any(self, attend, limit)
 
     async def forward(self, listen: str, target: str, *, limit: int = 1024) -> Forward:
         """Listen at `listen` and go on to `target`; one of the two is the stack's. At most `limit` connections at a time.

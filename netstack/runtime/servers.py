@@ -11,6 +11,7 @@ from ..cores import StreamUser
 from ..signatures import Address
 from ..sockets.end import StreamEnd
 from ..sockets.stream import StreamSocket
+from ..tcp.catch import Request
 from ..tcp.connection import Connection
 from .base import Crank
 from .face import BACKLOG
@@ -77,6 +78,12 @@ class Server(asyncio.AbstractServer):
                 if self._late is not None:
                     self._late(end)
         self._serving = True
+
+    def catch(self, catcher: Callable[[Request], object]) -> None:
+        """Hold the SYNs that come, for the word of `catcher` (tcp/catch.py). While it serves."""
+        for sock in self._sockets or ():
+            if sock.listening is not None and sock.listening.listener is not None:
+                sock.listening.listener.catcher = catcher
 
     @property
     def address(self) -> Address:

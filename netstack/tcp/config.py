@@ -38,6 +38,8 @@ class TcpConfig:
     syn_cookies: str = "auto"  # to SYNs for which there is no place: cookies.py says what they cost an honest peer. "always": no
     # table, for tests. "never": new SYNs replace half-open connections at random (a flooder who sends r SYNs a second to n
     # entries leaves an honest handshake of t seconds alive with probability (1 - 1/n)**(r*t): 37 % at 100,000 a second and 10 ms)
+    max_held: int = 1024  # SYNs that wait for a catcher's word (catch.py), about 0.5 MB; in need, who has most of them pays …
+    held_timeout: int = 130 * SECOND  # … and for so long: a little longer than Linux repeats a SYN, 127 s
     max_connections: int = 65536  # all states but TIME-WAIT
     keepalive: int = 0  # > 0: idle time before the first probe on new connections. RFC 9293 3.8.4: off by default
     keepalive_interval: int = 75 * SECOND
@@ -55,11 +57,11 @@ class TcpConfig:
             raise UsageError(f"snd_buf_max={self.snd_buf_max} holds less than two segments: choose {tc.LEAST} or more")
         if not 0 < self.memory_pressure <= self.memory_max:
             raise UsageError(f"memory_pressure={self.memory_pressure} must lie between 1 and memory_max={self.memory_max}")
-        for name in ("rto_min", "fin_timeout", "time_wait", "keepalive_interval"):
+        for name in ("rto_min", "fin_timeout", "time_wait", "keepalive_interval", "held_timeout"):
             if getattr(self, name) < MILLISECOND:
                 raise UsageError(f"{name}={getattr(self, name)} is less than a millisecond: durations are in nanoseconds")
         if self.syn_cookies not in ("auto", "always", "never"):
             raise UsageError(f"syn_cookies={self.syn_cookies!r} is no policy: choose 'auto', 'always' or 'never'")
-        for name in ("max_time_wait", "max_half_open", "max_connections", "keepalive_count"):
+        for name in ("max_time_wait", "max_half_open", "max_held", "max_connections", "keepalive_count"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)} would refuse everything: choose 1 or more")

@@ -4,6 +4,7 @@ cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
 from netstack.cores cimport Frame, IpError, Out, PacketSink, StreamUser
+from netstack.tcp.catch cimport Held
 from netstack.tcp.connection cimport Connection
 from netstack.tcp.cookies cimport Cookies, read_stamp, stamp
 from netstack.tcp.demux cimport Demux, key_of
@@ -20,6 +21,7 @@ cdef Options _OPTIONS
 cdef class TcpCore(PacketSink):
     cdef readonly Demux hub
     cdef readonly Resets resets
+    cdef readonly Held held
     @cython.locals(hub=Demux, mib=TcpMib, b=bytearray, o=Py_ssize_t, have=Py_ssize_t, ports="unsigned int", seq="unsigned int", ack="unsigned int", offset_flags=int, field=int, hl=int, flags=int, key="unsigned long long", c=Connection)
     cdef void input(self, Frame f) except *
     @cython.locals(hub=Demux, ext=TcpExt, listener=Listener, n=Py_ssize_t, mtu=int, fate=int, iss="unsigned int", top="unsigned long long", local_port=int, remote_port=int, c=Connection, tw=TimeWait)
@@ -39,7 +41,6 @@ cdef class TcpCore(PacketSink):
     cdef void error(self, IpError e, long long now) except *
     @cython.locals(hub=Demux, local_port=int, remote_port=int, seq="unsigned int", c=Connection)
     cpdef void icmp(self, IpError e, long long now) except *
-    @cython.locals(mtu=int)
     cpdef int mtu_for(self, unsigned long long remote, long long now) except *
     @cython.locals(hub=Demux, c=Connection)
     cpdef Connection open(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port, StreamUser user, long long now,

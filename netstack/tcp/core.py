@@ -1,7 +1,8 @@
 """The TCP layer: segments in, to their connection or to nobody; a flush at the end of each batch.
 
 A segment for no connection is met by RFC 9293 3.10.7.1 and 3.10.7.2: a listener's SYN begins one, most others get a RST, at a
-bounded rate (resets.py). In a flood, SYNs are answered by cookies, and an ACK may begin a connection (cookies.py).
+bounded rate (resets.py). Where somebody catches SYNs, they wait for his word (catch.py). In a flood, SYNs are answered by cookies,
+and an ACK may begin a connection (cookies.py).
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from ..errors import AddressInUse, Refused, Unreachable, UsageError, WireError
 from ..signatures import Ip, Rng
 from ..timers import Timers
 from . import const as tc
+from .catch import Held
 from .config import TcpConfig
 from .connection import Connection
 from .cookies import read_stamp, stamp
@@ -50,11 +52,12 @@ def reason(e: IpError) -> Exception:
 
 
 class TcpCore(PacketSink):
-    __slots__ = ("hub", "resets")
+    __slots__ = ("held", "hub", "resets")
 
     def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
         self.hub = Demux(ip, timers, rng, config)
         self.resets = Resets(rng)
+        self.held = Held(self.hub)
 
     # -- in -------------------------------------------------------------------------------------------------------------------
 
@@ -118,7 +121,8 @@ class TcpCore(PacketSink):
             if verdict != 1:
                 return  # an acceptable SYN goes on: to its listener, or to be refused where there is none any more
         if flags & const.RST:
-            ext.InStray += 1
+            if not (self.held.requests and self.held.reset(f.dst, key_of(f.src, ports >> 16, ports & const.M16), seq)):
+                ext.InStray += 1
             return
         top = f.src >> 28
         if f.src < 1 << 32 and (top >= 14 or f.src >> 24 == 0):  # multicast, class E, broadcast, "this network" (RFC 1122 3.2.1.3)
@@ -128,6 +132,10 @@ class TcpCore(PacketSink):
             ext.InBadSource += 1
             return
         listener = hub.listener_for(f.dst, ports & const.M16)
+        catcher = hub.catcher if listener is None else listener.catcher
+        if catcher is not None and flags & const.SYN and not flags & const.ACK:
+            self.held.syn(f, catcher, ports, seq, flags, field, hl)  # type: ignore[arg-type]  # kept as an object, for C
+            return
         if listener is None or flags & const.ACK:
             if listener is not None and not flags & const.SYN and hub.bakes(listener, f.now):
                 self.cookie_ack(f, listener, ports, seq, ack, flags, field, hl)
@@ -304,11 +312,8 @@ class TcpCore(PacketSink):
     # -- the user's calls -----------------------------------------------------------------------------------------------------
 
     def mtu_for(self, remote: int, now: int) -> int:
-        """The path MTU, within what our arithmetic takes: at least the smallest MSS and headers, at most 16 bits."""
-        mtu: int = self.hub.face.mtu_for(remote, now)
-        if mtu > const.M16:
-            mtu = const.M16
-        return mtu if mtu > tc.MIN_MSS + tc.IP_TCP else tc.MIN_MSS + tc.IP_TCP
+        """The path MTU, within what our arithmetic takes."""
+        return self.hub.mtu_for(remote, now)
 
     def open(
         self,

@@ -29,6 +29,9 @@ cdef class Demux(Hub):
     cdef readonly Cookies cookies
     cdef readonly Py_ssize_t share
     cdef public long long iss_bias
+    cdef public object catcher
+    @cython.locals(mtu=int)
+    cdef int mtu_for(self, unsigned long long remote, long long now) except *
     @cython.locals(table=dict)
     cdef Timer find(self, unsigned long long local, unsigned long long key)
     @cython.locals(key="unsigned long long", table=dict)

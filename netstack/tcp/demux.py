@@ -53,8 +53,8 @@ def key_of(remote: int, remote_port: int, local_port: int) -> int:
 
 class Demux(Hub):
     __slots__ = (
-        "always", "cached", "cookies", "count", "half", "iss_bias", "key0", "line0", "line_local", "line_ports", "line_remote",
-        "listeners", "local0", "never", "reserved", "secret", "share", "tables", "waits",
+        "always", "cached", "catcher", "cookies", "count", "half", "iss_bias", "key0", "line0", "line_local", "line_ports",
+        "line_remote", "listeners", "local0", "never", "reserved", "secret", "share", "tables", "waits",
     )  # fmt: skip
 
     def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
@@ -77,6 +77,7 @@ class Demux(Hub):
         self.always = config.syn_cookies == "always"
         self.cookies = Cookies(rng)
         self.share = config.max_half_open
+        self.catcher: object = None  # of SYNs that no listener wants (catch.py)
         self.iss_bias = 0  # added to each ISS: a door for tests that want sequence numbers to wrap
 
     # -- the tables -----------------------------------------------------------------------------------------------------------
@@ -207,7 +208,9 @@ class Demux(Hub):
         if here is None:
             return None
         listener = here.get(address)
-        return here.get(0) if listener is None else listener
+        if listener is None and (self.catcher is None or self.face.is_local(address)):
+            listener = here.get(0)  # "all addresses" are our own ones, where somebody catches what is for others
+        return listener
 
     def listen(self, address: int, port: int, accept: Accept, backlog: int) -> Listener:
         if not 0 <= port <= 65535:
@@ -280,6 +283,13 @@ class Demux(Hub):
         ports = remote_port << 16 | local_port
         line = self.line(local, remote, ports) >> 32
         return serial.add(line, now // tc.ISS_TICK + self.iss_bias)
+
+    def mtu_for(self, remote: int, now: int) -> int:
+        """The path MTU, within what our arithmetic takes: at least the smallest MSS and headers, at most 16 bits."""
+        mtu: int = self.face.mtu_for(remote, now)
+        if mtu > const.M16:
+            mtu = const.M16
+        return mtu if mtu > tc.MIN_MSS + tc.IP_TCP else tc.MIN_MSS + tc.IP_TCP
 
     def ts_offset(self, c: Tcb) -> int:
         """RFC 7323 5.4: a clock that starts elsewhere for each connection tells nobody how long we have been up, nor which

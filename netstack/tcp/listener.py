@@ -20,9 +20,11 @@ class Listener:
 
     Whoever keeps accepted connections in a queue of its own counts them in `waiting`: when that reaches `backlog`, SYNs are
     dropped (`ListenOverflows`), and the peers' retransmissions find room later.
+
+    `catcher` takes its SYNs instead, before they are answered (catch.py).
     """
 
-    __slots__ = ("_demux", "accept", "address", "backlog", "cookie_at", "half", "port", "waiting")
+    __slots__ = ("_demux", "accept", "address", "backlog", "catcher", "cookie_at", "half", "port", "waiting")
 
     def __init__(self, demux: Demux, address: int, port: int, accept: Accept, backlog: int) -> None:
         self._demux = demux
@@ -30,6 +32,7 @@ class Listener:
         self.port = port
         self.accept = accept
         self.backlog = backlog
+        self.catcher: object = None
         self.waiting = 0
         self.half = 0  # half-open connections
         self.cookie_at = -3600 * SECOND  # when the last SYN cookie was sent

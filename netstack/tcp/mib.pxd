@@ -24,4 +24,5 @@ cdef class TcpExt(Group):
     cdef public long long TCPFromZeroWindowAdv, AckHeldBack
     cdef public long long InTooShort, InBadOffset, InNotUnicast, InBadSource, InBadSyn, InNoRoute
     cdef public long long InStray, InNoAck, InBadAck, InUnacceptable, InBlindRst, InTimeWaitRst, RstLimited, SynDropped
+    cdef public long long SynHeld, SynHeldAgain, SynHeldOverflows, SynHeldEvicted, SynHeldTimeouts, SynHeldResets
     cdef public long long HalfOpenTimeouts, OutFailed, TinyMss, PmtuLowered, PmtuIgnored, PersistGiveUps

@@ -114,6 +114,12 @@ class TcpExt(Group):
         "InBlindRst": "resets not exactly at RCV.NXT: challenged or dropped (RFC 5961 3)",
         "InTimeWaitRst": "resets ignored in TIME-WAIT (RFC 1337)",
         "RstLimited": "resets to strangers not sent: rate limit",
+        "SynHeld": "SYNs held for a catcher's word",
+        "SynHeldAgain": "SYNs that repeat one which is held: not answered",
+        "SynHeldOverflows": "SYNs dropped: the table of held ones is full, and their source has most of it",
+        "SynHeldEvicted": "held SYNs forgotten for want of room: their source had most of it",
+        "SynHeldTimeouts": "held SYNs forgotten: nobody decided in time",
+        "SynHeldResets": "held SYNs that their peers took back by a RST",
         "SynDropped": "SYNs and cookies dropped: the connection table is full",
         "HalfOpenTimeouts": "half-open connections given up",
         "OutFailed": "segments that the layer below could not send: as good as lost",
@@ -203,6 +209,12 @@ class TcpExt(Group):
         self.InBlindRst = 0
         self.InTimeWaitRst = 0
         self.RstLimited = 0
+        self.SynHeld = 0
+        self.SynHeldAgain = 0
+        self.SynHeldOverflows = 0
+        self.SynHeldEvicted = 0
+        self.SynHeldTimeouts = 0
+        self.SynHeldResets = 0
         self.SynDropped = 0
         self.HalfOpenTimeouts = 0
         self.OutFailed = 0

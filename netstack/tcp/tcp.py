@@ -7,8 +7,10 @@ from typing import Generic, TypeVar
 
 from .. import const
 from ..cores import IpError, StreamUser
+from ..errors import UsageError
 from ..signatures import Ip, Rng
 from ..timers import Timers
+from .catch import Catcher
 from .config import TcpConfig
 from .congestion import registry
 from .connection import Connection
@@ -45,13 +47,27 @@ class Tcp(TcpCore, Generic[I_co]):
     def ext(self) -> TcpExt:
         return self.hub.ext
 
-    def listen(self, address: int, port: int, accept: Accept, backlog: int = 128) -> Listener:
+    def listen(self, address: int, port: int, accept: Accept, backlog: int = 128, catcher: Catcher | None = None) -> Listener:
         """Accept connections to `port` of `address` (0: of all addresses; port 0: one is chosen).
 
         `accept(connection)` is called when a handshake is done; it returns the connection's user, whose `connected` is called
-        next, or None to refuse. Raises AddressInUse, UsageError, and Unreachable when the address is not ours.
+        next, or None to refuse. With a `catcher` its SYNs wait for that one's word, and `accept` is not asked.
+
+        Raises AddressInUse, UsageError, and Unreachable when the address is not ours.
         """
-        return self.bind(address, port, accept, backlog)
+        listener = self.bind(address, port, accept, backlog)
+        listener.catcher = catcher
+        return listener
+
+    def catch(self, catcher: Catcher | None) -> None:
+        """SYNs that no listener wants go to `catcher(request)`, and nothing answers them before it says what (catch.py). With
+        `Ipv4Config.any_ip`, those for every address. Listeners on all addresses keep to our own ones then. None: not any more, and
+        those that are held are forgotten. Raises UsageError when somebody catches already."""
+        if catcher is not None and self.hub.catcher is not None:
+            raise UsageError("somebody catches the SYNs of this stack already: he must let go first")
+        self.hub.catcher = catcher
+        if catcher is None:
+            self.held.clear()
 
     def connect(
         self,
@@ -94,6 +110,8 @@ class Tcp(TcpCore, Generic[I_co]):
         return self.all_connections()
 
     def abort_all(self, now: int) -> None:
-        """Drop every connection, with a RST, but for those that only wait for the peer's FIN. Listeners stay."""
+        """Drop every connection, with a RST, but for those that only wait for the peer's FIN, and forget the SYNs that are
+        held. Listeners stay."""
+        self.held.clear()
         for c in self.all_connections():
             c.vanish(now)

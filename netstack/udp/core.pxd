@@ -1,7 +1,7 @@
 cimport cython
 cimport netstack.const as const
 cimport netstack.raw as raw
-from netstack.cores cimport DatagramUser, Frame, IpCore, IpError, Out, PacketSink
+from netstack.cores cimport DatagramCatcher, DatagramUser, Frame, IpCore, IpError, Out, PacketSink
 from netstack.udp.mib cimport UdpMib
 
 
@@ -33,6 +33,10 @@ cdef class UdpCore(PacketSink):
     cdef readonly dict ports, bound, connected
     cdef unsigned long long key0, dst0
     cdef UdpPort port0
+    cdef readonly DatagramCatcher catcher
+    cpdef void catch(self, DatagramCatcher catcher) except *
+    cpdef bint send_as(self, Frame f, Py_ssize_t n, int gso, unsigned long long local, int local_port, unsigned long long address,
+                       int port, long long now, int ttl=*, int tos=*) except -1
     cdef void forget(self) except *
     # ports that are shifted are unsigned: a high one would spread its sign over the address
     @cython.locals(key="unsigned long long", u=UdpPort)
@@ -47,6 +51,9 @@ cdef class UdpCore(PacketSink):
     cdef void flush(self, long long now) except *
     @cython.locals(quote=bytes, sport=int, dport=int, u=UdpPort)
     cdef void error(self, IpError e, long long now) except *
-    @cython.locals(p=Out, local="unsigned long long", head=Py_ssize_t, s="unsigned int")
+    @cython.locals(p=Out, head=Py_ssize_t, s="unsigned int")
+    cdef void put(self, object data, Py_ssize_t o, Py_ssize_t n, int gso, unsigned long long local, int local_port,
+                  unsigned long long address, int port, long long now, int ttl, int tos, bint df, bint quiet) except *
+    @cython.locals(local="unsigned long long")
     cdef void transmit(self, UdpPort u, object data, Py_ssize_t o, Py_ssize_t n, int gso, unsigned long long address, int port, long long now,
                        int ttl, int tos, bint df, unsigned long long source) except *

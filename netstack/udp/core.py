@@ -8,7 +8,7 @@ remembered, since datagrams come in trains.
 import errno
 
 from .. import const, raw
-from ..cores import DatagramUser, Frame, IpCore, IpError, Out, PacketSink
+from ..cores import DatagramCatcher, DatagramUser, Frame, IpCore, IpError, Out, PacketSink
 from ..errors import ClosedError, MessageTooLong, Refused, Unreachable, UsageError
 from ..signatures import Ip
 from .mib import UdpMib
@@ -136,7 +136,9 @@ class UdpPort:
 class UdpCore(PacketSink):
     """The ports of a stack, and both directions through them."""
 
-    __slots__ = ("below", "bound", "closed", "connected", "dst0", "ip", "key0", "mib", "offload", "out", "port0", "ports")
+    __slots__ = (
+        "below", "bound", "catcher", "closed", "connected", "dst0", "ip", "key0", "mib", "offload", "out", "port0", "ports",
+    )  # fmt: skip
 
     def __init__(self, ip: Ip) -> None:
         self.ip = ip
@@ -147,6 +149,7 @@ class UdpCore(PacketSink):
         self.ports: dict[int, list[UdpPort]] = {}  # port -> all that are bound to it
         self.bound: dict[int, UdpPort] = {}  # address << 16 | port, those without a peer, the last one bound
         self.connected: dict[tuple[int, int], UdpPort] = {}  # (peer << 32 | both ports, our address)
+        self.catcher: DatagramCatcher | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -186,9 +189,18 @@ class UdpCore(PacketSink):
             u = self.connected.get((key, dst))
         if u is None:
             u = self.bound.get(dst << 16 | dport)
-            if u is None:
-                u = self.bound.get(dport)
+            if u is None and (self.catcher is None or self.ip.is_local(dst)):
+                u = self.bound.get(dport)  # "all addresses" are our own ones, where somebody catches what is for others
         return u
+
+    def catch(self, catcher: "DatagramCatcher | None") -> None:
+        """Datagrams to one address that no port wants go to `catcher` from now on, and are not answered by an ICMP error; with
+        `Ipv4Config.any_ip`, those for every address. Ports that are bound to all addresses keep to our own ones then. None: not
+        any more. Raises UsageError when somebody catches already."""
+        if catcher is not None and self.catcher is not None:
+            raise UsageError("somebody catches the datagrams of this stack already: he must let go first")
+        self.catcher = catcher
+        self.forget()
 
     # -- in ---------------------------------------------------------------------------------------------------------------
 
@@ -221,6 +233,11 @@ class UdpCore(PacketSink):
         if key != self.key0 or f.dst != self.dst0:
             u = self.look_up(f.src, f.dst, sport, dport)  # type: ignore[assignment]  # None ends the method below
             if u is None:
+                if self.catcher is not None:
+                    m.InDatagrams += 1
+                    f.off = o + 8
+                    self.catcher.caught(f, sport, dport, f.now)
+                    return
                 m.NoPorts += 1
                 self.below.unreachable(f, 3)
                 return
@@ -273,6 +290,11 @@ class UdpCore(PacketSink):
         sport = quote[0] << 8 | quote[1]
         dport = quote[2] << 8 | quote[3]
         u = self.look_up(e.dst, e.src, dport, sport)
+        if u is None and self.catcher is not None:
+            self.catcher.error(e, sport, dport, now)
+            if e.believed:
+                self.mib.InErrorsMatched += 1
+                return
         if u is None:
             self.mib.InErrorsUnmatched += 1
             return
@@ -281,6 +303,17 @@ class UdpCore(PacketSink):
         u.user.error(exception_for(e), e.dst, dport, now)
 
     # -- out --------------------------------------------------------------------------------------------------------------
+
+    def send_as(
+        self, f: Frame, n: int, gso: int, local: int, local_port: int, address: int, port: int, now: int, ttl: int = 0, tos: int = 0
+    ) -> bool:
+        """Send the `n` bytes of `f` from `f.off` on in the name of `local`, whoever that is; with `gso` as datagrams of that size.
+        False when it could not leave, which is counted. For catchers."""
+        try:
+            self.put(f.buf, f.off, n, gso, local, local_port, address, port, now, ttl, tos, False, False)
+        except OSError:
+            return False
+        return True
 
     def transmit(
         self,
@@ -303,34 +336,53 @@ class UdpCore(PacketSink):
             self.mib.SndbufErrors += 1
             mtu = self.ip.mtu_for(address, now)
             raise MessageTooLong(f"{n} bytes where the path carries {mtu - 28}", mtu=mtu)
+        local = u.local
+        if local >> 28 == 14 or local == const.M32 or local == 0:  # bound to a group: that is no source
+            local = source
+        self.put(data, o, n, gso, local, u.local_port, address, port, now, ttl, tos, df, u.quiet)
+
+    def put(
+        self,
+        data: "bytes | bytearray",
+        o: int,
+        n: int,
+        gso: int,
+        local: int,
+        local_port: int,
+        address: int,
+        port: int,
+        now: int,
+        ttl: int,
+        tos: int,
+        df: bool,
+        quiet: bool,
+    ) -> None:
+        """A header before it, and down. `local` 0: the internet layer chooses."""
         p = self.out
         p.reset()
         p.data = data  # type: ignore[assignment]  # a bytearray is as good: who keeps it makes bytes of it
         p.o = o
         p.n = n
         p.gso = gso
-        local = u.local
-        p.src = local if local >> 28 != 14 and local != const.M32 else 0  # bound to a group: that is no source
-        if p.src == 0:
-            p.src = source
+        p.src = local
         p.dst = address
         p.proto = const.PROTO_UDP
         p.ttl = ttl
         p.tos = tos
         p.df = df
-        p.quiet = u.quiet
+        p.quiet = quiet
         head = const.HEADROOM - 8
         try:
             s = self.below.pseudo_out(p, 8 + n)
             if self.offload & const.OFFLOAD_CSUM:
-                raw.put_udp(p.hdr, head, u.local_port, port, 8 + n, s)
+                raw.put_udp(p.hdr, head, local_port, port, 8 + n, s)
                 p.csum_off = const.UDP_CHECKSUM
             else:
-                s = raw.fold(s + u.local_port + port + 8 + n)
+                s = raw.fold(s + local_port + port + 8 + n)
                 if n:
                     s = raw.csum_of(data, o, n, s)
                 # RFC 768: a checksum that computes to 0 is sent as all ones, since 0 says that there is none
-                raw.put_udp(p.hdr, head, u.local_port, port, 8 + n, const.M16 if s == const.M16 else s ^ const.M16)
+                raw.put_udp(p.hdr, head, local_port, port, 8 + n, const.M16 if s == const.M16 else s ^ const.M16)
             p.off = head
             p.l4 = head
             self.below.send(p, now)

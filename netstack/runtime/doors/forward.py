@@ -3,8 +3,9 @@
     await net.forward("tcp:5432", "unix:/run/postgresql/.s.PGSQL.5432")      # the stack's port, served by the host
     await net.forward("host:127.0.0.1:8080", "tcp:10.0.0.1:80")              # the host's port, served through the stack
 
-For programs that nobody can enter. How an end is written: ends.py. A connection goes on as soon as the target has taken it; where
-the target refuses it is reset, since its handshake is over by then. Half-closes, resets and slow readers pass (joint.py).
+For programs that nobody can enter. How an end is written: ends.py. A connection to the stack is answered when the target has
+taken it, and refused where the target refuses; one to the host, whose kernel answers by itself, is reset then. Half-closes, resets
+and slow readers pass (joint.py).
 Datagrams go on from a socket of their own for each sender, so that answers find their way back.
 """
 
@@ -22,8 +23,11 @@ import attrs
 
 from ...errors import ClosedError, NetstackError, UsageError
 from ...instant import SECOND, Duration
-from ...signatures import Stream
-from ..streams import TcpStream, UdpSocket
+from ...tcp.catch import Request
+from ..face import check_port
+from ..serving import bound
+from ..streams import UdpSocket
+from .callers import Caller
 from .ends import Place
 from .hostside import HostEnd, HostListener, HostPackets, KernelSocket, dial, dial_tcp, resolve
 from .joint import Counts, End, StackEnd, join
@@ -45,7 +49,7 @@ FLOW_IDLE = 120.0  # seconds: RFC 4787 REQ-5 says that a binding of UDP must liv
 class Tally:
     """What a forward did. `bytes_in` went from whoever connected to the target, `bytes_out` back."""
 
-    accepted: int = 0
+    accepted: int = 0  # taken by the target; of connections to the host, all that its kernel took
     refused: int = 0  # the target did not take them
     turned_away: int = 0  # there were `limit` others
     broken: int = 0  # reset or timed out after that
@@ -111,7 +115,11 @@ class Forward:
             self._listen_on_host(await host_listener(self.here, self._loop))
         else:
             host = await look_up(self._net, self.here.local) if self.here.local else ""
-            server = await self._net.serve_streams(self._attend, self.here.port, host, BACKLOG)
+            server = self._net.new_server()
+            place = (socket.AF_INET, (host, check_port(self.here.port)))
+            server.bind(bound(self._net, [place], [(socket.SOL_SOCKET, socket.SO_REUSEADDR)]), lambda conn: None, BACKLOG)
+            server.serve()
+            server.catch(self._called)
             self._closers.append(server.close)
             self.address = server.address
 
@@ -134,17 +142,40 @@ class Forward:
         if path:
             self._closers.append(lambda: _unlink(path))
 
-    async def _attend(self, stream: Stream) -> None:
-        """A handler of `serve_streams`: ends when the connection does."""
-        assert isinstance(stream, TcpStream)
-        if self.open >= self.limit:
+    def _called(self, request: Request) -> None:
+        """A SYN to a port of the stack."""
+        caller = Caller(self._net, request)
+        if self.open >= self.limit or self.closed:
             self.counts.turned_away += 1
-            stream.abort()
-        elif not self.closed:
-            await asyncio.wait([self.own(self._serve(StackEnd(stream)))])
+            caller.refuse()
+            return
+        request.on_end = self.own(self._serve_caller(caller)).cancel
+
+    async def _serve_caller(self, caller: Caller) -> None:
+        """One connection, from its SYN to its end. A caller who has given up meanwhile has cancelled this."""
+        try:
+            far = await reach(self._net, self.there)
+        except BREAKS:
+            self.counts.refused += 1
+            caller.refuse()
+            return
+        except BaseException:
+            caller.refuse()
+            raise
+        try:
+            near = StackEnd(await caller.accept())
+        except BREAKS:
+            self.counts.broken += 1
+            far.abort()
+            return
+        except BaseException:
+            far.abort()
+            raise
+        self.counts.accepted += 1
+        await self._join(near, far)
 
     async def _serve(self, near: End) -> None:
-        """One connection, from its accept to its end."""
+        """One connection to the host, from its accept to its end."""
         self.counts.accepted += 1
         try:
             far = await reach(self._net, self.there)
@@ -155,6 +186,9 @@ class Forward:
         except BaseException:
             near.abort()
             raise
+        await self._join(near, far)
+
+    async def _join(self, near: End, far: End) -> None:
         count = Counts()
         try:
             await join(near, far, count)

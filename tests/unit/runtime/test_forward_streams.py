@@ -9,7 +9,8 @@ import socket
 
 import pytest
 
-from netstack.errors import AddressInUse, BrokenError, PeerReset, UsageError
+from netstack.errors import AddressInUse, BrokenError, Refused, TimedOut, UsageError
+from netstack.instant import MILLISECOND
 from tests.unit.runtime.forward_world import B, echo, free_port, on_loop, read_all, receive_all, unix_echo
 
 BIG = b"".join(hashlib.sha256(i.to_bytes(4, "big")).digest() for i in range(32768))  # 1 MiB
@@ -83,14 +84,19 @@ async def test_a_port_of_the_stack_goes_on_to_another_stack(a, b):
 
 
 @on_loop
-async def test_what_the_target_refuses_is_reset(a, b):
+async def test_what_the_target_refuses_is_refused(a, b):
     forward = await b.forward("tcp:5432", f"host:{free_port()}")
-    stream = await a.connect_stream(B, 5432)
-    with pytest.raises(BrokenError) as caught:
-        await stream.receive()
-    assert isinstance(caught.value.__cause__, PeerReset)
-    await stream.aclose()
-    assert (forward.counts.accepted, forward.counts.refused) == (1, 1)
+    with pytest.raises(Refused):
+        await a.connect_stream(B, 5432)
+    assert (forward.counts.accepted, forward.counts.refused, forward.open) == (0, 1, 0)
+
+
+@on_loop
+async def test_who_gives_up_before_the_target_answers_takes_his_attempt_with_him(a, b):
+    await a.forward("tcp:8080", "tcp:10.0.0.77:80")  # nobody has that address: silence
+    with pytest.raises(TimedOut):
+        await b.connect_stream("10.0.0.1", 8080, 20 * MILLISECOND)
+    assert len(a.stack.tcp.held) == 1
 
 
 @on_loop
@@ -169,9 +175,8 @@ async def test_more_than_the_limit_are_turned_away_on_the_stack_and_wait_on_the_
     first = await b.connect_stream("10.0.0.1", 8080)
     await first.send_all(b"1")
     assert await first.receive() == b"1"
-    second = await b.connect_stream("10.0.0.1", 8080)
-    with pytest.raises(BrokenError):
-        await second.receive()
+    with pytest.raises(Refused):
+        await b.connect_stream("10.0.0.1", 8080)
     assert inward.counts.turned_away == 1
 
     outward = await a.forward("host:0", f"tcp:{B}:80", limit=1)
@@ -183,8 +188,7 @@ async def test_more_than_the_limit_are_turned_away_on_the_stack_and_wait_on_the_
     w1.close()
     assert await r2.read(1) == b"2"  # its turn has come
     w2.close()
-    for stream in (first, second):
-        await stream.aclose()
+    await first.aclose()
 
 
 @on_loop

@@ -1,0 +1,19 @@
+cimport netstack.router.nat.const as nc
+from netstack.router.nat.poller cimport Poller, Watched
+
+
+cdef class Pings(Watched):
+    cdef readonly object nat, sock
+    cdef readonly unsigned long long src, dst, to
+    cdef readonly int ident, verdict, code
+    cdef int ttl
+    cdef public long long last
+    cdef public object flow
+    cdef readonly long long sent, received
+    cdef list early
+    cpdef settle(self, unsigned long long to, long long now)
+    cpdef deny(self, int code)
+    cpdef request(self, unsigned int seq, bytes payload, int ttl, long long now)
+    cdef void ready(self, int events, long long now) except *
+    cdef void resume(self, long long now) except *
+    cpdef close(self)

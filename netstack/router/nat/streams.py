@@ -1,0 +1,350 @@
+"""TCP flows of guests: from a SYN that is held to a relay that works, and what the guest hears when it doesn't come to that.
+
+    SYN -> gate -> connect of the host, non-blocking -> connected    SYN,ACK; from now on the relay (relay.py)
+                                                     -> refused      RST
+                                                     -> unreachable  the ICMP error that came, in the name of who sent it
+                                                     -> silence      silence: the guest's SYN times out, and takes the socket along
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ...errors import NetstackError
+from ...instant import Instant
+from ...runtime.doors.callers import Caller
+from ...tcp.catch import Request
+from ..flow import Decision, Flow, Handler, State
+from . import const as nc
+from . import errqueue, quote
+from .farstream import connected
+from .relay import Owner, Relay, Slabs
+
+if TYPE_CHECKING:
+    from .nat import Nat
+
+PATIENCE = 5.0  # seconds that an inspector waits for the first bytes: some protocols let the server speak first
+NOWHERE = {errno.EHOSTUNREACH: 1, errno.ENETUNREACH: 0, errno.EHOSTDOWN: 1, errno.EACCES: 13, errno.EPERM: 13}
+OURS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
+_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+
+
+class TcpNat(Owner):
+    """All of them. A flow counts from its SYN to its end."""
+
+    def __init__(self, nat: Nat) -> None:
+        self.nat = nat
+        self.slabs = Slabs()
+        self.relays: dict[Relay, None] = {}
+        self.others: dict[Flow, asyncio.Task[None] | None] = {}  # undecided, or somebody else's (`Decision.take`, handlers)
+        self.guests: dict[int, int] = {}
+        self.count = 0
+
+    # -- beginning ------------------------------------------------------------------------------------------------------------
+
+    def caught(self, request: Request) -> None:
+        nat = self.nat
+        now = request.began
+        mine = self.guests.get(request.src, 0)
+        if self.count >= nat.config.max_tcp:
+            nat.mib.TcpTableFull += 1
+            request.forget()
+        elif mine >= nat.config.tcp_per_guest:
+            nat.mib.TcpGuestFull += 1
+            request.forget()
+        elif request.ttl <= 1:
+            nat.mib.TtlExceeded += 1
+            nat.icmp.report(request.quote, request.src, nat.gateway, 11, 0, 0, now)
+            request.forget()
+        else:
+            self.count += 1
+            self.guests[request.src] = mine + 1
+            flow = nat.flow("tcp", request.src, request.src_port, request.dst, request.dst_port, now)
+            self.others[flow] = None
+            request.on_end = partial(self.forsaken, request, flow)
+            task = nat.choose(flow, partial(self.decided, request, flow))
+            if task is not None and flow in self.others:
+                self.others[flow] = task
+
+    def forsaken(self, request: Request, flow: Flow) -> None:
+        """The guest has given up before anything was decided."""
+        self.nat.mib.TcpForsaken += 1
+        task = self.others.get(flow)
+        self.never(request, flow, "failed", "the guest has given up")
+        if task is not None:
+            task.cancel()
+
+    def never(self, request: Request, flow: Flow, state: State, note: str) -> None:
+        """Nothing has come of it."""
+        if flow in self.others:
+            del self.others[flow]
+            self.done(request.src, flow, state, note)
+
+    def done(self, src: int, flow: Flow, state: State, note: str = "") -> None:
+        self.count -= 1
+        left = self.guests[src] - 1
+        if left:
+            self.guests[src] = left
+        else:
+            del self.guests[src]
+        self.nat.ended(flow, state, note)
+
+    def decided(self, request: Request, flow: Flow, decision: Decision, now: int) -> None:
+        nat = self.nat
+        if not request.live:
+            return  # `forsaken` has told
+        if decision.action == "deny":
+            nat.mib.Denied += 1
+            request.on_end = None
+            if decision.how == "reset":
+                request.refuse(now)
+            elif decision.how == "unreachable":
+                nat.icmp.report(request.quote, request.src, nat.gateway, 3, 13, 0, now)
+                request.drop()  # a peer may take it for a passing trouble (RFC 1122 4.2.3.9), and will not be asked about again
+            else:
+                request.drop()
+            self.never(request, flow, "denied", decision.reason)
+        elif decision.action == "take":
+            self.take(request, flow, decision, now)
+        else:
+            flow.state = "connecting"
+            flow.rate = decision.rate
+            target = nat.target(flow, decision)
+            if isinstance(target, str):
+                self.others[flow] = nat.own(self.look_up(request, flow, decision, target))
+            else:
+                self.connect(request, flow, decision, target, now)
+
+    async def look_up(self, request: Request, flow: Flow, decision: Decision, name: str) -> None:
+        """A name of the host's world."""
+        nat = self.nat
+        assert isinstance(decision.to, tuple)
+        port = decision.to[1]
+        try:
+            address = await nat.resolve(name)
+        except OSError as error:
+            if request.live:
+                request.on_end = None
+                request.refuse(nat.now())
+                nat.crank.rearm()
+            self.never(request, flow, "failed", f"{name}: {error}")
+            return
+        if request.live:
+            nat.turn(lambda now: self.connect(request, flow, decision, (address, port), now))
+
+    def connect(self, request: Request, flow: Flow, decision: Decision, target: tuple[str, int] | bytes, now: int) -> None:
+        """Begin to connect, to an address and a port or to the path of a unix socket."""
+        nat = self.nat
+        unix = isinstance(target, bytes)
+        sock: socket.socket | None = None
+        try:
+            sock = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, _STREAM)
+            if not unix:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.IPPROTO_IP, errqueue.IP_TTL, request.ttl - 1)
+                errqueue.ask(sock)
+            error = sock.connect_ex(target)
+            if error == errno.EINPROGRESS and (again := sock.connect_ex(target)) != errno.EALREADY:
+                error = again  # the far side is on this machine, and has answered
+            relay = Relay(self, nat.poller, self.slabs, nat.timers, sock, request, flow, now)
+            if error in (0, errno.EINPROGRESS):
+                nat.poller.watch(sock.fileno(), relay)
+        except OSError as problem:
+            if sock is not None:
+                sock.close()
+            nat.mib.NoSocket += 1
+            request.on_end = None
+            request.forget()
+            self.never(request, flow, "failed", f"the host has no socket for it: {problem}")
+            return
+        del self.others[flow]
+        self.relays[relay] = None
+        relay.tag = decision
+        request.on_end = partial(self.given_up, relay)
+        if error != errno.EINPROGRESS:
+            self.connected(relay, error, now)
+
+    def given_up(self, relay: Relay) -> None:
+        """The guest has, while we were connecting."""
+        self.nat.mib.TcpForsaken += 1
+        relay.flow.state = "failed"
+        relay.flow.note = "the guest has given up"
+        relay.cut(self.nat.now())
+
+    # -- what the far side says -------------------------------------------------------------------------------------------------
+
+    def connected(self, relay: Relay, error: int, now: int) -> None:
+        mib = self.nat.mib
+        relay.request.on_end = None
+        if error:
+            self.failed(relay, error, now)
+            return
+        mib.TcpFlows += 1
+        decision: Decision = relay.tag
+        if decision.handler is not None:
+            self.hand_over(relay, decision.handler, now)
+            return
+        if relay.sock.family == socket.AF_INET:
+            relay.sock.setsockopt(socket.IPPROTO_IP, errqueue.IP_RECVERR, 0)  # an open connection bears errors (RFC 1122 4.2.3.9)
+        if decision.inspect is not None:
+            relay.inspected = True
+        if decision.rate is not None:
+            relay.limit(decision.rate, now)
+        relay.accept(now)
+
+    def failed(self, relay: Relay, error: int, now: int) -> None:
+        """The guest hears what we heard."""
+        nat = self.nat
+        request = relay.request
+        flow: Flow = relay.flow
+        told = errqueue.read(relay.sock) if relay.sock.family == socket.AF_INET else []
+        if error == errno.ETIMEDOUT:
+            nat.mib.TcpSilent += 1
+            request.drop()
+        elif error in OURS:
+            nat.mib.NoSocket += 1
+            request.forget()
+        elif told and error != errno.ECONNREFUSED:
+            nat.mib.TcpUnreachable += 1
+            for one in told[:1]:
+                rest = quote.rest(one.type, one.code, one.info)
+                nat.icmp.report(request.quote, request.src, one.offender, one.type, one.code, rest, now)
+            request.forget()
+        elif error in NOWHERE:
+            nat.mib.TcpUnreachable += 1
+            nat.icmp.report(request.quote, request.src, nat.gateway, 3, NOWHERE[error], 0, now)
+            request.forget()
+        else:
+            nat.mib.TcpRefused += 1
+            request.refuse(now)
+        flow.state = "failed"
+        flow.note = os.strerror(error)
+        relay.cut(now)
+
+    def opened(self, relay: Relay, now: int) -> None:
+        relay.flow.state = "open"
+        if relay.inspected:
+            self.nat.loop.call_later(PATIENCE, self.impatient, relay)
+
+    def over(self, relay: Relay, error: Exception | None, now: int) -> None:
+        if self.relays.pop(relay, self) is self:
+            return
+        refresh(relay)
+        flow: Flow = relay.flow
+        state: State = "over"
+        note = ""
+        if flow.state in ("failed", "denied"):
+            state, note = flow.state, flow.note
+        elif error is not None:
+            self.nat.mib.TcpResets += 1
+            note = str(error)
+        self.done(relay.request.src, flow, state, note)
+
+    # -- the guest's first bytes ------------------------------------------------------------------------------------------------
+
+    def inspect(self, relay: Relay, final: bool, now: int) -> None:
+        decision: Decision = relay.tag
+        flow: Flow = relay.flow
+        assert decision.inspect is not None
+        try:
+            verdict = decision.inspect(flow, relay.first(), final)
+        except Exception as error:
+            self.nat.complain("an inspector failed", error)
+            verdict = False
+        if verdict:
+            relay.let_pass(now)
+        elif verdict is False or final:
+            self.nat.mib.Denied += 1
+            flow.state = "denied"
+            flow.note = flow.note or "what the guest said first"
+            relay.abort(now)
+
+    def impatient(self, relay: Relay) -> None:
+        if relay.inspected and relay.state == nc.OPEN:
+            self.nat.turn(lambda now: self.inspect(relay, True, now))
+
+    # -- those that somebody else carries -----------------------------------------------------------------------------------------
+
+    def take(self, request: Request, flow: Flow, decision: Decision, now: int) -> None:
+        """We are the far end."""
+        assert decision.handler is not None
+        request.on_end = None
+        self.others[flow] = self.nat.own(self.attend(request, flow, decision.handler, None))
+
+    def hand_over(self, relay: Relay, handler: Handler, now: int) -> None:
+        sock = relay.give_away()
+        del self.relays[relay]
+        self.others[relay.flow] = self.nat.own(self.attend(relay.request, relay.flow, handler, sock))
+
+    async def attend(self, request: Request, flow: Flow, handler: Handler, sock: socket.socket | None) -> None:
+        nat = self.nat
+        near: Any = None
+        far: Any = None
+        state: State = "over"
+        note = ""
+        try:
+            if sock is not None:
+                far = connected(sock, nat.loop)
+            near = await Caller(nat.net, request).accept()
+            flow.state = "open"
+            await (handler(flow, near) if far is None else handler(flow, near, far))
+            near.close()
+            if far is not None:
+                far.close()
+        except asyncio.CancelledError:
+            raise
+        except (NetstackError, OSError) as error:  # one side has broken: no fault of the handler's
+            state, note = ("failed" if near is None else "over"), str(error)
+        except Exception as error:
+            nat.complain("a flow's handler failed", error)
+            note = "its handler failed"
+        finally:
+            for stream in (near, far):
+                if stream is not None:
+                    stream.abort()
+            if far is None and sock is not None:
+                sock.close()
+            request.forget()
+            self.never(request, flow, state, note)
+
+    # -- ends -------------------------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: int) -> None:
+        config = self.nat.config
+        for relay in list(self.relays):
+            calm = relay.state == nc.OPEN and not relay.end_out and not relay.ending
+            if now - relay.last >= (config.tcp_idle if calm else config.tcp_transitory) and relay.state != nc.CONNECTING:
+                self.nat.mib.TcpIdle += 1
+                relay.abort(now)
+
+    def flows(self) -> list[Flow]:
+        for relay in self.relays:
+            refresh(relay)
+        return [*(relay.flow for relay in self.relays), *self.others]
+
+    def end(self, flow: Flow, now: int) -> bool:
+        """Reset it, whatever it is doing. Was it there?"""
+        for relay in self.relays:
+            if relay.flow is flow:
+                relay.abort(now)
+                return True
+        task = self.others.get(flow)
+        if task is not None:
+            task.cancel()
+        return task is not None
+
+    def close(self, now: int) -> None:
+        for relay in list(self.relays):
+            relay.abort(now)
+
+
+def refresh(relay: Relay) -> None:
+    flow: Flow = relay.flow
+    flow.sent = relay.sent
+    flow.received = relay.received
+    flow.last = Instant(relay.last)
