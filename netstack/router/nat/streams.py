@@ -193,8 +193,8 @@ class TcpNat(Owner):
             relay.sock.setsockopt(socket.IPPROTO_IP, errqueue.IP_RECVERR, 0)  # an open connection bears errors (RFC 1122 4.2.3.9)
         if decision.inspect is not None:
             relay.inspected = True
-        if decision.rate is not None:
-            relay.limit(decision.rate, now)
+        if decision.rate is not None or decision.share is not None:
+            relay.limit(decision.rate or decision.share.there.rate, decision.share, now)  # type: ignore[union-attr]  # one of both
         relay.accept(now)
 
     def failed(self, relay: Relay, error: int, now: int) -> None:

@@ -35,12 +35,12 @@ LINGERED = 1 << 20  # bytes that are read and dropped meanwhile
 
 async def serve_http(policy: Policy, checked: bool, rate: int | None, flow: Flow, guest: Stream, far: Stream) -> None:
     """The handler of a flow in the clear. `checked`: each request must be for a name that the rules allow."""
-    await Pump(policy, flow, Metered(guest, flow, rate, False), Metered(far, flow, rate, True), "http", checked).run()
+    await Pump(policy, flow, *metered(policy, flow, rate, guest, far), "http", checked).run()
 
 
 async def serve_any(policy: Policy, rate: int | None, flow: Flow, guest: Stream, far: Stream) -> None:
     """The handler of a flow on any port, which must say a name that the rules allow: in TLS once, in HTTP with each request."""
-    guest, far = Metered(guest, flow, rate, False), Metered(far, flow, rate, True)
+    guest, far = metered(policy, flow, rate, guest, far)
     first = b""
     said: Said | None = None
     try:
@@ -70,14 +70,16 @@ async def serve_any(policy: Policy, rate: int | None, flow: Flow, guest: Stream,
 
 
 class Metered:
-    """A stream whose bytes are counted for its flow, and sent no faster than `rate`. `there`: what is sent goes from the guest."""
+    """A stream whose bytes are counted for its flow, and sent no faster than `rate` and `shared` have it. `there`: what is sent
+    goes from the guest."""
 
-    def __init__(self, stream: Stream, flow: Flow, rate: int | None, there: bool) -> None:
+    def __init__(self, stream: Stream, flow: Flow, rate: int | None, shared: TokenBucket | None, there: bool) -> None:
         self._stream = stream
         self._flow = flow
         self._there = there
         self._loop = asyncio.get_running_loop()
-        self._bucket = None if rate is None else TokenBucket(rate, now=self._now())
+        own = None if rate is None else TokenBucket(rate, None, self._now())
+        self._buckets = [bucket for bucket in (own, shared) if bucket is not None]
         self.local_address: Address = stream.local_address
         self.remote_address: Address = stream.remote_address
         self.receive = stream.receive
@@ -96,8 +98,15 @@ class Metered:
         else:
             flow.received += len(data)
         flow.last = self._now()
-        if self._bucket is not None and (wait := self._bucket.take(len(data), self._now())):
-            await asyncio.sleep(wait / SECOND)
+        waits = [bucket.take(len(data), flow.last) for bucket in self._buckets]
+        if any(waits):
+            await asyncio.sleep(max(waits) / SECOND)
+
+
+def metered(policy: Policy, flow: Flow, rate: int | None, guest: Stream, far: Stream) -> tuple[Metered, Metered]:
+    share = policy.share_of(flow)
+    back, there = (None, None) if share is None else (share.back, share.there)
+    return Metered(guest, flow, rate, back, False), Metered(far, flow, rate, there, True)
 
 
 class Pump:

@@ -277,6 +277,34 @@ def test_a_rule_may_limit_the_rate():
     assert decide(policy, make_flow()).rate == 2000
 
 
+def test_all_flows_of_a_guest_may_share_a_rate():
+    policy = make_policy("allow")
+    policy.limit(1_000_000)
+    policy.limit(500, "10.0.2.7")
+    policy.on_flow(lambda flow: True if flow.dst_port == 1 else None)
+    first, second, hooked = (decide(policy, make_flow(port=port)).share for port in (443, 444, 1))
+    assert first is second is hooked and first.there.rate == first.back.rate == 1_000_000
+    assert decide(policy, make_flow(src="10.0.2.8")).share is not first
+    assert decide(policy, make_flow(src="10.0.2.7")).share.back.rate == 500
+    policy.limit(None)
+    assert decide(policy, make_flow()).share is None
+    with pytest.raises(UsageError):
+        policy.limit(0)
+
+
+def test_a_guest_that_begins_anew_still_owes_what_it_owed():
+    policy = make_policy("allow")
+    policy.limit(1_000_000)
+    flow, later = make_flow(), make_flow(now=1001 * SECOND)
+    share = decide(policy, flow).share
+    share.there.take(10_000_000, flow.began)
+    policy.over(flow)
+    assert decide(policy, later).share is share
+    later.last = Instant(1100 * SECOND)
+    policy.over(later)
+    assert decide(policy, make_flow(now=1100 * SECOND)).share is not share
+
+
 # -- the DNS ----------------------------------------------------------------------------------------------------------------------
 
 
