@@ -17,7 +17,7 @@ cdef class Judge:
     cdef readonly dict _decisions, _bound, _flows
     cdef readonly Learnt _learnt
     cdef public object _own
-    cdef readonly set _foreign
+    cdef readonly set _foreign, _open
     cdef long long _foreign_until, _gateway
     cdef public long long _base, _mask
     cdef dict _fresh, _shares

@@ -49,6 +49,7 @@ class Judge:
         self._gateway = gateway
         self._base = self._mask = 0  # of the guests' network
         self._bound: dict[int, str] = {}  # guests by their addresses
+        self._open: set[Flow] = set()
         self._flows: dict[str | int, int] = {}  # how many of each guest
         self._fresh: dict[str | int, TokenBucket] = {}
         self._limits: dict[str, int] = {}  # bytes a second of all flows of a guest; "*": of any that has none of its own
@@ -59,6 +60,7 @@ class Judge:
         self.mib.Flows += 1
         src = int(flow.src)
         key = flow.guest or src
+        self._open.add(flow)
         count = self._flows[key] = self._flows.get(key, 0) + 1
         if flow.inbound:
             src = 0
@@ -79,7 +81,10 @@ class Judge:
         return self.shared(flow, decision) if self._limits else decision
 
     def over(self, flow: Flow) -> None:
-        """See router/flow.py."""
+        """See router/flow.py. Of a flow that somebody else has decided about, nothing."""
+        if flow not in self._open:
+            return
+        self._open.remove(flow)
         key = flow.guest or int(flow.src)
         left = self._flows.get(key, 0) - 1
         if left > 0:

@@ -59,6 +59,18 @@ def test_a_flood_of_flows_stops_at_the_bound_of_its_guest_and_harms_no_other():
     assert not policy._flows
 
 
+def test_the_end_of_a_flow_that_somebody_else_decided_about_is_nothing_to_it():
+    policy = make_policy("allow", config=PolicyConfig(flows=2))
+    mine = [make_flow(), make_flow()]
+    for flow in mine:
+        decide(policy, flow)
+    policy.over(make_flow())
+    assert verdict(policy) == "flood"
+    policy.over(mine[0])
+    policy.over(mine[0])
+    assert verdict(policy) == "connect" and not policy._open - {mine[1]}
+
+
 def test_new_flows_may_have_a_rate():
     policy = make_policy("allow", config=PolicyConfig(new_flows=10, new_flows_burst=5))
     assert [verdict(policy) for _ in range(7)] == ["connect"] * 5 + ["flood"] * 2
