@@ -6,6 +6,7 @@ cimport netstack.router.nat.sysio as sysio
 from netstack.buffers cimport Pool, keep
 from netstack.cores cimport Frame, StreamUser
 from netstack.router.nat.poller cimport Poller, Watched
+from netstack.router.policy.bucket cimport Share
 from netstack.tcp.catch cimport Request
 from netstack.tcp.connection cimport Connection
 from netstack.timers cimport CallTimer, Timers
@@ -44,6 +45,7 @@ cdef class Relay(Watched):
     cdef public object error
     cdef readonly long long last, sent, received, rate
     cdef long long purse_out, purse_in, purse_at
+    cdef readonly Share share
     cdef list out
     cdef Py_ssize_t at
     cdef readonly Py_ssize_t out_bytes
@@ -72,7 +74,7 @@ cdef class Relay(Watched):
     @cython.locals(conn=Connection, share=Py_ssize_t, room=Py_ssize_t, n=Py_ssize_t)
     cdef void pull(self, long long now) except *
     cdef void writable(self, long long now) except *
-    cpdef void limit(self, long long rate, long long now) except *
+    cpdef void limit(self, long long rate, Share share, long long now) except *
     @cython.locals(most="long long", came="long long")
     cdef void fill(self, long long now) except *
     cdef bint pays(self, long long now) except -1

@@ -30,6 +30,7 @@ from ...errors import Aborted, PeerReset
 from ...tcp.catch import Request
 from ...tcp.connection import Connection
 from ...timers import CallTimer, Timers
+from ..policy.bucket import Share
 from . import const as nc
 from . import sysio
 from .poller import Poller, Watched
@@ -96,7 +97,7 @@ class Relay(Watched):
     __slots__ = (
         "asked", "at", "conn", "end_out", "ending", "error", "fd", "flow", "full", "gone", "inspected", "last", "out",
         "out_bytes", "owner", "poller", "purse_at", "purse_in", "purse_out", "rate", "readable", "received", "request",
-        "reset", "sent", "shut", "slabs", "state", "tag", "timer", "timers", "waiting", "writes",
+        "reset", "sent", "share", "shut", "slabs", "state", "tag", "timer", "timers", "waiting", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -131,6 +132,7 @@ class Relay(Watched):
         self.gone = False  # the connection is over, and what came from it must still go on
         self.inspected = False  # what comes is kept back until somebody has looked at it
         self.rate = 0  # bytes a second, 0 for no limit
+        self.share: Share | None = None  # what it has in common with others of its guest
         self.purse_out = 0
         self.purse_in = 0
         self.purse_at = now
@@ -223,7 +225,10 @@ class Relay(Watched):
                 if not self.pays(now):
                     return
                 k = sysio.send_many(self.fd, out[:1], self.at)
-                self.purse_out -= k
+                if k > 0:
+                    self.purse_out -= k
+                    if self.share is not None:
+                        self.share.there.take(k, now)
             else:
                 k = sysio.send_many(self.fd, out, self.at)
             if k < 0:
@@ -314,6 +319,8 @@ class Relay(Watched):
             self.last = now
             self.received += n
             self.purse_in -= n
+            if self.share is not None:
+                self.share.back.take(n, now)
             conn.write_one(self.slabs.take(n), now)  # type: ignore[union-attr]
             if self.state != nc.OPEN:
                 return  # the device has failed meanwhile, perhaps
@@ -336,8 +343,9 @@ class Relay(Watched):
 
     # -- a rate ---------------------------------------------------------------------------------------------------------------
 
-    def limit(self, rate: int, now: int) -> None:
-        """At most so many bytes a second, each way; 0: as many as there are."""
+    def limit(self, rate: int, share: "Share | None", now: int) -> None:
+        """At most so many bytes a second, each way; 0: as many as there are. `share`: and no more than is left there."""
+        self.share = share
         self.rate = rate
         self.purse_at = now
         self.purse_in = self.purse_out = most_of(rate)
@@ -355,14 +363,14 @@ class Relay(Watched):
     def pays(self, now: int) -> bool:
         """Is there something for the way out? A piece may cost more than there is, and is paid off later."""
         self.fill(now)
-        if self.purse_out > 0:
+        if self.purse_out > 0 and (self.share is None or self.share.there.wait(now) == 0):
             return True
         self.look_again(now)
         return False
 
     def pays_in(self, now: int) -> bool:
         self.fill(now)
-        if self.purse_in > 0:
+        if self.purse_in > 0 and (self.share is None or self.share.back.wait(now) == 0):
             return True
         self.look_again(now)
         return False

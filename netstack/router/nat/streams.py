@@ -188,8 +188,8 @@ class TcpNat(Owner):
             return
         if decision.inspect is not None:
             relay.inspected = True
-        if decision.rate is not None:
-            relay.limit(decision.rate, now)
+        if decision.rate is not None or decision.share is not None:
+            relay.limit(decision.rate or decision.share.there.rate, decision.share, now)  # type: ignore[union-attr]  # one of both
         relay.accept(now)
 
     def failed(self, relay: Relay, error: int, now: int) -> None:
