@@ -23,6 +23,7 @@ COMPILE := $(PY) setup.py -q build_ext --inplace
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.ready
+	@echo "make: compiling what has changed"
 	@$(COMPILE)
 
 run: build

@@ -92,4 +92,4 @@ def test_by_cookies_alone_every_client_that_speaks_first_is_served_on_a_path_tha
     assert all(end.error is None and end.received == PAGE[:20_000] for end in ends)
     assert all(endpoint.received == question for endpoint in served)
     ext = server.stack.tcp.ext
-    assert ext.SyncookiesRecv == len(served) and ext.SyncookiesSent > 100
+    assert ext.SyncookiesRecv == len(served) and ext.SyncookiesSent >= 100
