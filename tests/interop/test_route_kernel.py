@@ -29,7 +29,8 @@ class Lab:
         world = self.start("unshare", "-n", "cat", stdin=subprocess.PIPE)
         self.world = ("nsenter", "-t", str(world.pid), "-n")
         deadline = time.monotonic() + 10
-        while self.netns.run("readlink", f"/proc/{world.pid}/ns/net").stdout == self.netns.run("readlink", "/proc/self/ns/net").stdout:
+        ours = netns.run("readlink", "/proc/self/ns/net").stdout
+        while netns.run("readlink", f"/proc/{world.pid}/ns/net").stdout == ours:
             assert time.monotonic() < deadline, "the world has no namespace"
         netns.run("ip", "link", "set", "wan0", "netns", str(world.pid), check=True)
         self.set_up((), "lan0", A, LAN)

@@ -84,7 +84,7 @@ def routers():
 
 
 def unfinished(proto, payload, frag=0, flags=0x18):
-    """A datagram as the kernel hands it to a device that finishes sums: the header's is right, the transport's the pseudo-header's."""
+    """A datagram as the kernel hands it to a device that finishes sums: the transport's is the pseudo-header's."""
     if proto == TCP:
         l4 = struct.pack("!HHIIBBHHH", 4000, 80, 1000, 2000, 0x50, flags, 500, 0, 0)
         at = 16
