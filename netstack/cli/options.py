@@ -22,7 +22,7 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
     net.add_argument("--netif", "--net", metavar="SPEC", help=device)
     net.add_argument("--address", metavar="CIDR", action="append", default=[], help="own address, 10.79.0.2/24; repeatable")
     net.add_argument("--gateway", metavar="IP", help="where everything else goes")
-    dns = "whom to ask for names: 10.0.0.1, tls://10.0.0.1#dns.example, or system for /etc/resolv.conf's; repeatable"
+    dns = "whom to ask for names: 10.0.0.1, tls://10.0.0.1#dns.example, https://10.0.0.1, or system, /etc/resolv.conf's; repeatable"
     net.add_argument("--dns", metavar="SERVER", action="append", default=[], help=dns)
     net.add_argument("--hosts", metavar="FILE", help="names of hosts: a file like /etc/hosts, or system for that one itself")
     net.add_argument("--pcap", metavar="FILE", help="write every frame that the stack sees to FILE, as pcapng")

@@ -38,14 +38,13 @@ async def http_server(
     """`handler` or `application` on `port` of `host`, all addresses of `net` unless it says which, under TLS with `context`;
     requests in flight have GRACE to end before this does."""
     from ..http.config import HttpConfig
-    from ..http.serve.environment import http2_available
     from ..http.serve.server import HttpServer
 
     stack: StreamStack = net
     if context is not None:
         from ..tls import Tls
 
-        context.set_alpn_protocols(["h2", "http/1.1"] if http2_available() else ["http/1.1"])
+        context.set_alpn_protocols(web_protocols())
         stack = Tls(net, context)
     server = HttpServer(stack, handler, application=application, access=access, config=config or HttpConfig())
     try:
@@ -53,6 +52,13 @@ async def http_server(
         yield server
     finally:
         await server.aclose(GRACE)
+
+
+def web_protocols() -> list[str]:
+    """What ALPN offers, of what is installed."""
+    from ..http.serve.environment import http2_available
+
+    return ["h2", "http/1.1"] if http2_available() else ["http/1.1"]
 
 
 @asynccontextmanager

@@ -42,7 +42,8 @@ class Udp(UdpCore, Generic[I_co]):
         address = int(address)
         if not 0 <= port <= 65535:
             raise UsageError(f"{port} is not a port: those are 1 to 65535, and 0 for a free one")
-        if address and address >> 28 != 14 and address != const.M32 and not self.ip.is_local(address):
+        anybody = remote is not None and getattr(self.ip, "any_ip", False)  # `Ipv4Config.any_ip`: as whom we talk to this peer
+        if address and address >> 28 != 14 and address != const.M32 and not anybody and not self.ip.is_local(address):
             raise Unreachable(f"{ip4_text(address)} is not an address of this host", number=errno.EADDRNOTAVAIL)
         peer, peer_port = (0, 0) if remote is None else (int(remote[0]), remote[1])
         if remote is not None:

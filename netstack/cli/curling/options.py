@@ -85,7 +85,6 @@ class Options:
     resolve: list[str] = Factory(list)
     connect_to: list[str] = Factory(list)
     unix_socket: str = ""
-    doh_url: str = ""
     time_cond: str = ""
     etag_save: str = ""
     etag_compare: str = ""

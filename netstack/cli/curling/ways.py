@@ -23,7 +23,7 @@ from .words import split_colons
 
 _OF_CLIENTS = frozenset((
     "protocols", "insecure", "cacert", "cert", "key", "tls_least", "tls_max", "proxy", "proxy_user", "proxytunnel", "noproxy",
-    "resolve", "connect_to", "unix_socket", "doh_url", "connect_timeout", "expect100_timeout", "max_redirs", "speed_limit",
+    "resolve", "connect_to", "unix_socket", "connect_timeout", "expect100_timeout", "max_redirs", "speed_limit",
     "speed_time", "parallel_max",
 ))  # fmt: skip
 _TLS = ssl.TLSVersion

@@ -30,8 +30,8 @@ def ask(judge: Judge, hooks: Sequence[Hook], flow: Flow) -> Decision | Awaitable
         if inspect.isawaitable(said):
             return wait(judge, hooks[at + 1 :], hook, said, flow)
         if (decision := understood(judge, hook, flow, said)) is not None:
-            return decision
-    return judge.judge(flow)
+            return judge.shared(flow, decision)
+    return judge.shared(flow, judge.judge(flow))
 
 
 class TookTooLong(Exception):
@@ -55,7 +55,7 @@ async def wait(judge: Judge, rest: Sequence[Hook], hook: Hook, said: Awaitable[A
     except Exception as error:
         return failed(judge, hook, flow, error)
     if (decision := understood(judge, hook, flow, value)) is not None:
-        return decision
+        return judge.shared(flow, decision)
     later = ask(judge, rest, flow)
     return later if isinstance(later, Decision) else await later
 

@@ -10,3 +10,8 @@ cdef class TokenBucket:
     cpdef bint full(self, long long now) except *
     @cython.locals(passed="long long", lacking="long long")
     cdef void _fill(self, long long now) except *
+
+
+cdef class Share:
+    cdef readonly TokenBucket there, back
+    cpdef bint full(self, long long now) except *

@@ -57,3 +57,17 @@ class TokenBucket:
             lacking = self.burst * SECOND - self._level
             self._level += lacking if passed > lacking // self.rate else passed * self.rate  # no product that 64 bits can't hold
             self._at = now
+
+
+class Share:
+    """What several flows may send together, `rate` bytes a second each way: `there`, from their guest, and `back`."""
+
+    __slots__ = ("back", "there")
+
+    def __init__(self, rate: int, now: int = 0) -> None:
+        self.there = TokenBucket(rate, None, now)
+        self.back = TokenBucket(rate, None, now)
+
+    def full(self, now: int) -> bool:
+        """Is nothing owed or spent, either way?"""
+        return self.there.full(now) and self.back.full(now)

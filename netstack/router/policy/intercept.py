@@ -27,7 +27,7 @@ from ...tls.mib import TlsMib
 from ...tls.stream import TlsStream
 from ..flow import Flow
 from .hello import Hello, read_hello
-from .pump import Metered, Pump, pass_through
+from .pump import Pump, metered, pass_through
 from .said import FIRST
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ HANDSHAKE = Duration(30 * SECOND)
 async def serve_tls(policy: Policy, checked: bool, rate: int | None, flow: Flow, guest: Stream, far: Stream) -> None:
     """The handler of a flow whose requests somebody may want to see."""
     try:
-        await _serve(policy, checked, flow, Metered(guest, flow, rate, False), Metered(far, flow, rate, True))
+        await _serve(policy, checked, flow, *metered(policy, flow, rate, guest, far))
     except (OSError, NetstackError) as error:
         log.debug("%s: %s", flow, error)
         guest.abort()

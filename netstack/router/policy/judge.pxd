@@ -17,10 +17,11 @@ cdef class Judge:
     cdef readonly dict _decisions, _bound, _flows
     cdef readonly Learnt _learnt
     cdef public object _own
-    cdef readonly set _foreign
+    cdef readonly set _foreign, _open
     cdef long long _foreign_until, _gateway
     cdef public long long _base, _mask
-    cdef dict _fresh
+    cdef dict _fresh, _shares
+    cdef readonly dict _limits
     @cython.locals(src="long long", count="long long", names=tuple)
     cpdef object decide(self, object flow)
     @cython.locals(left="long long")

@@ -6,11 +6,13 @@ All here is decided at once. `ask` (asking.py) goes the way of functions of the 
 from collections.abc import Awaitable, Callable, Container
 from typing import Any
 
+from attrs import evolve
+
 from ...instant import SECOND, Instant
 from ..flow import Decision, Flow
 from . import ranges
 from .asking import ask
-from .bucket import TokenBucket
+from .bucket import Share, TokenBucket
 from .config import PolicyConfig
 from .learnt import Learnt
 from .mib import PolicyMib
@@ -47,14 +49,18 @@ class Judge:
         self._gateway = gateway
         self._base = self._mask = 0  # of the guests' network
         self._bound: dict[int, str] = {}  # guests by their addresses
+        self._open: set[Flow] = set()
         self._flows: dict[str | int, int] = {}  # how many of each guest
         self._fresh: dict[str | int, TokenBucket] = {}
+        self._limits: dict[str, int] = {}  # bytes a second of all flows of a guest; "*": of any that has none of its own
+        self._shares: dict[str | int, Share] = {}
 
     def decide(self, flow: Flow) -> Decision | Awaitable[Decision]:
         """See router/flow.py."""
         self.mib.Flows += 1
         src = int(flow.src)
         key = flow.guest or src
+        self._open.add(flow)
         count = self._flows[key] = self._flows.get(key, 0) + 1
         if flow.inbound:
             src = 0
@@ -71,10 +77,14 @@ class Judge:
             flow.hostname = flow.hostname or names[0]
         if self._hooks:
             return ask(self, self._hooks, flow)
-        return self.judge(flow)
+        decision = self.judge(flow)
+        return self.shared(flow, decision) if self._limits else decision
 
     def over(self, flow: Flow) -> None:
-        """See router/flow.py."""
+        """See router/flow.py. Of a flow that somebody else has decided about, nothing."""
+        if flow not in self._open:
+            return
+        self._open.remove(flow)
         key = flow.guest or int(flow.src)
         left = self._flows.get(key, 0) - 1
         if left > 0:
@@ -83,6 +93,8 @@ class Judge:
             self._flows.pop(key, None)
             if self._fresh:
                 self._forget_patience(key, flow.last)
+            if self._shares:
+                self._forget_share(key, flow.last)
 
     def judge(self, flow: Flow) -> Decision:
         """By the rules and the default."""
@@ -175,6 +187,23 @@ class Judge:
             return rule.check
         return not rule.ports or port in self.config.tls_ports or port in self.config.http_ports
 
+    def share_of(self, flow: Flow) -> Share | None:
+        """What its guest may send, all flows together."""
+        rate = self._limits.get(flow.guest or str(flow.src)) or self._limits.get("*")
+        if rate is None:
+            return None
+        key = flow.guest or int(flow.src)
+        share = self._shares.get(key)
+        if share is None or share.there.rate != rate:
+            share = self._shares[key] = Share(rate, flow.began)
+        return share
+
+    def shared(self, flow: Flow, decision: Decision) -> Decision:
+        """The decision, with the share of its guest."""
+        if decision.action != "connect" or not self._limits or (share := self.share_of(flow)) is None:
+            return decision
+        return evolve(decision, share=share)
+
     def _refuse(self, flow: Flow, proto: int, dst: int, kind: int, what: str) -> Decision:
         """No rule allows it: why not?"""
         for name in flow.names if kind else ():
@@ -199,6 +228,14 @@ class Judge:
             del self._fresh[key]
         if len(self._fresh) > PATIENT:
             del self._fresh[next(iter(self._fresh))]
+
+    def _forget_share(self, key: str | int, now: Instant) -> None:
+        """As above: who owes something still owes it when its next flow begins."""
+        share = self._shares.get(key)
+        if share is not None and share.full(now):
+            del self._shares[key]
+        if len(self._shares) > PATIENT:
+            del self._shares[next(iter(self._shares))]
 
     def table(self) -> Table:
         """The rules as they are now."""

@@ -33,6 +33,7 @@ from ...address import Cidr, Ip4, ip4_text
 from ...errors import UsageError, WireError
 from ...instant import Instant
 from ..flow import Decision, Flow
+from .bucket import Share
 from .config import PolicyConfig
 from .denial import COUNTERS, Denial, Denials
 from .hostnames import Pattern, canonical
@@ -142,6 +143,15 @@ class Policy(Judge):
         self._stale = True
         return rule
 
+    def limit(self, rate: int | None, guest: str = "*") -> None:
+        """All TCP flows together of `guest`, its name or its address, get `rate` bytes a second each way; None: no limit any more.
+        Without `guest`: of each guest, unless it has a limit of its own. For flows that begin from now on. Raises UsageError."""
+        if rate is None:
+            self._limits.pop(guest, None)
+        else:
+            Share(rate)
+            self._limits[guest] = rate
+
     def may_resolve(self, pattern: str) -> None:
         """Names that may be asked for, though no rule allows them: for functions of `on_flow` that do."""
         self._askable.append(Pattern(pattern))
@@ -213,6 +223,8 @@ class Policy(Judge):
             return None
         if said is None or not said.name:
             return self.denied(flow, "nameless", "it says no name, and only a name could allow it")
+        if said.protocol != "tls":  # only the first of its requests was seen
+            return self.denied(flow, "nameless", "it speaks HTTP in the clear on a port of TLS")
         return self.says(flow, said.name)
 
     def _may_be_said(self, flow: Flow, first: bytes, final: bool) -> bool | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ...errors import BrokenError, ClosedError, NetstackError, UsageError, WireError
 from ...http.events import RequestHead
 from ...http.headers import Headers
+from ...http.serve.upgraded import Upgraded
 from ...http.target import split_target
 from ...instant import SECOND, Duration, Instant
 from ...signatures import Address, Stream
@@ -19,7 +20,7 @@ from ..flow import Flow
 from .asking import name_of, tell, within
 from .bucket import TokenBucket
 from .relay import HttpRelay
-from .said import host_of
+from .said import FIRST, Said, host_of, read_said
 from .web import Reply, Request
 
 if TYPE_CHECKING:
@@ -27,24 +28,58 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("netstack.policy")
 
+PATIENCE = 10.0  # seconds for a guest to say a name, once it is connected
 LINGER = 2.0  # seconds for a guest to notice that its connection ends
 LINGERED = 1 << 20  # bytes that are read and dropped meanwhile
 
 
 async def serve_http(policy: Policy, checked: bool, rate: int | None, flow: Flow, guest: Stream, far: Stream) -> None:
     """The handler of a flow in the clear. `checked`: each request must be for a name that the rules allow."""
-    await Pump(policy, flow, Metered(guest, flow, rate, False), Metered(far, flow, rate, True), "http", checked).run()
+    await Pump(policy, flow, *metered(policy, flow, rate, guest, far), "http", checked).run()
+
+
+async def serve_any(policy: Policy, rate: int | None, flow: Flow, guest: Stream, far: Stream) -> None:
+    """The handler of a flow on any port, which must say a name that the rules allow: in TLS once, in HTTP with each request."""
+    guest, far = metered(policy, flow, rate, guest, far)
+    first = b""
+    said: Said | None = None
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while said is None and len(first) < FIRST and (data := await guest.receive(FIRST - len(first))):
+                    first += data
+                    said = read_said(first)
+    except WireError as error:
+        policy.denied(flow, "malformed", str(error))
+        said = None
+    except (OSError, NetstackError):
+        said = None
+    else:
+        if said is None or not said.name:
+            policy.denied(flow, "nameless", "it says no name, and only a name could allow it")
+            said = None
+        elif not policy.says(flow, said.name):
+            said = None
+    if said is None:
+        guest.abort()
+        far.abort()
+    elif said.protocol == "http":
+        await Pump(policy, flow, Upgraded(guest, first), far, "http", True).run()
+    else:
+        await pass_through(guest, far, first)
 
 
 class Metered:
-    """A stream whose bytes are counted for its flow, and sent no faster than `rate`. `there`: what is sent goes from the guest."""
+    """A stream whose bytes are counted for its flow, and sent no faster than `rate` and `shared` have it. `there`: what is sent
+    goes from the guest."""
 
-    def __init__(self, stream: Stream, flow: Flow, rate: int | None, there: bool) -> None:
+    def __init__(self, stream: Stream, flow: Flow, rate: int | None, shared: TokenBucket | None, there: bool) -> None:
         self._stream = stream
         self._flow = flow
         self._there = there
         self._loop = asyncio.get_running_loop()
-        self._bucket = None if rate is None else TokenBucket(rate, now=self._now())
+        own = None if rate is None else TokenBucket(rate, None, self._now())
+        self._buckets = [bucket for bucket in (own, shared) if bucket is not None]
         self.local_address: Address = stream.local_address
         self.remote_address: Address = stream.remote_address
         self.receive = stream.receive
@@ -63,8 +98,15 @@ class Metered:
         else:
             flow.received += len(data)
         flow.last = self._now()
-        if self._bucket is not None and (wait := self._bucket.take(len(data), self._now())):
-            await asyncio.sleep(wait / SECOND)
+        waits = [bucket.take(len(data), flow.last) for bucket in self._buckets]
+        if any(waits):
+            await asyncio.sleep(max(waits) / SECOND)
+
+
+def metered(policy: Policy, flow: Flow, rate: int | None, guest: Stream, far: Stream) -> tuple[Metered, Metered]:
+    share = policy.share_of(flow)
+    back, there = (None, None) if share is None else (share.back, share.there)
+    return Metered(guest, flow, rate, back, False), Metered(far, flow, rate, there, True)
 
 
 class Pump:
@@ -216,17 +258,25 @@ class Pump:
     # -- time -----------------------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """For the next deadline. A timer that goes off too soon is cheaper than one that is moved with each piece."""
         due = self._relay.next_deadline(self._now())
-        if due is not None:
-            self._timer = self._loop.call_at(due / SECOND, self._due)
+        if due is None:
+            return
+        when = due / SECOND
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._due)
 
     def _due(self) -> None:
         self._timer = None
-        if self._late is None or self._late.done():
-            self._relay.handle_timeout(self._now())
+        now = self._now()
+        due = self._relay.next_deadline(now)
+        if due is not None and due > now:
+            self._arm()
+        elif due is not None and (self._late is None or self._late.done()):
+            self._relay.handle_timeout(now)
             self._late = self._loop.create_task(self._after())
 
     async def _after(self) -> None:

@@ -236,6 +236,10 @@ class Web:
             from .intercept import serve_tls
 
             return Decision.connect(rate=rate, handler=partial(serve_tls, self._policy, checked, rate))
+        if checked and flow.dst_port not in config.tls_ports:
+            from .pump import serve_any
+
+            return Decision.connect(rate=rate, handler=partial(serve_any, self._policy, rate))
         return None
 
     # -- requests -----------------------------------------------------------------------------------------------------------------
@@ -251,6 +255,8 @@ class Web:
     def put_secrets(self, request: Request) -> None:
         """Into a request that leaves now. Raises what a secret's own function raises."""
         if request.scheme == "http" and request.host not in request.flow.names:
+            return
+        if request.method == "TRACE":  # RFC 9110 9.3.8: the answer to it is the request
             return
         for secret in self._secrets:
             if request.scheme in secret.schemes and request.host and secret.host.matches(request.host) and secret.put(request):

@@ -14,7 +14,8 @@ Nothing is answered that wasn't sent to one of our own addresses, and nobody but
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from ...address import Ip4
@@ -23,12 +24,12 @@ from ...dns import rdata
 from ...dns.client.drive import Driver
 from ...dns.message import Question, Record
 from ...dns.numbers import Ede, Rcode, Type
-from ...dns.resolve.job import Finder, Outcome
+from ...dns.resolve.job import Finder, Job, Outcome
 from ...dns.serve.client import Client
 from ...dns.serve.config import DnsConfig
-from ...dns.serve.desk import Desk
+from ...dns.serve.desk import Answers, Desk
 from ...dns.serve.handlers import Answer
-from ...dns.serve.later import Case
+from ...dns.serve.later import Case, Flight, Later
 from ...dns.serve.server import DnsServer
 from ...dns.svcb import IPV4HINT
 from ...errors import WireError
@@ -37,6 +38,8 @@ from .names import Known, LocalNames
 from .upstreams import finder_for
 
 PORT = 53
+SHARE = 4  # of the questions that are under way for all (DnsConfig.pending), one guest may have a fourth: names that don't exist
+# under a domain that doesn't answer fill whatever there is in seconds
 HINTS = (int(Type.SVCB), int(Type.HTTPS))
 
 # may this guest ask for this name and type? True; False: there is no such name; or the addresses that it shall have
@@ -46,9 +49,37 @@ OnAnswer = Callable[[Ip4, str, tuple[Ip4, ...], int], object]
 
 
 class GuestDesk(Desk):
-    """Tells of each answer that a finder gave, and to whom it goes."""
+    """Tells of each answer that a finder gave, and to whom it goes; and lets no guest take all places of those who wait."""
 
     told: Callable[[Client, Question, Iterable[Record]], None]
+
+    def __init__(self, **said: Any) -> None:
+        super().__init__(**said)
+        self._share = max(self.config.pending // SHARE, 1)
+        self._owed: dict[Flight, str] = {}  # to whom
+        self._waiting: Counter[str] = Counter()
+
+    def _later(
+        self, case: Case, now: int, key: object, what: str, job: Job | None = None, work: Awaitable[Any] | None = None
+    ) -> Answers | Later:
+        guest = case.client.address
+        if self._waiting[guest] >= self._share:
+            self.mib.PendingRej += 1
+            Flight(None, now, what, job, work).drop()
+            return (self.replies.refuse(case, Rcode.SERVFAIL),)
+        said = super()._later(case, now, key, what, job, work)
+        if isinstance(said, Later):
+            self._owed[said.flight] = guest
+            self._waiting[guest] += 1
+        return said
+
+    def _land(self, flight: Flight) -> None:
+        guest = self._owed.pop(flight, None)
+        if guest is not None:
+            self._waiting[guest] -= 1
+            if not self._waiting[guest]:
+                del self._waiting[guest]
+        super()._land(flight)
 
     def _outcome(self, case: Case, outcome: Outcome, key: object, now: int) -> bytes:
         ask = self.ask

@@ -25,12 +25,14 @@ from attrs import asdict, evolve, frozen
 from ...address import Ip4
 from ...errors import AddressInUse, Refused, UsageError
 from ...runtime.doors.ends import Place
-from ...runtime.doors.forward import DIAL_TIMEOUT, Forward
-from ...runtime.doors.hostside import HostEnd, HostPackets
+from ...runtime.doors.forward import DIAL_TIMEOUT, Forward, unlink
+from ...runtime.doors.hostside import HostEnd, HostListener, HostPackets
 from ...runtime.doors.joint import Counts, End, StackEnd
 from ...runtime.streams import UdpSocket
 from ..flow import Decision, Flow, Gate
+from ..nat.nat import Nat
 from .forwardspec import Inward, Outward, check_path, check_proto, inward, outward
+from .inward import InwardRelays
 
 LIMIT = 1024  # connections, or senders of datagrams, of one forward at a time
 FORWARDS = 4096  # in all: each is a descriptor of the process
@@ -67,6 +69,49 @@ class GuestForward(Forward):
         self.keep_source = keep_source
         self.flows: dict[Flow, Counts | None] = {}
         self._forwards = forwards
+        self._relays: InwardRelays | None = None
+
+    @property
+    def open(self) -> int:
+        return len(self._tasks) + (0 if self._relays is None else len(self._relays))
+
+    def relayed(self) -> list[Flow]:
+        """Those that the NAT's relay carries."""
+        return [] if self._relays is None else self._relays.flows()
+
+    def _listen_on_host(self, sock: socket.socket) -> None:
+        nat = self._forwards.nat
+        if nat is None:
+            super()._listen_on_host(sock)
+            return
+
+        def accepted(sock: socket.socket) -> None:
+            peer: Any = ""
+            try:
+                sock.setblocking(False)
+                if sock.family != socket.AF_UNIX:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    peer = sock.getpeername()
+                guest = self.guest()
+            except OSError:  # gone already, or nobody to go to
+                self.counts.accepted += 1
+                self.counts.refused += 1
+                HostEnd(sock, self._loop).abort()
+                return
+            relays.begin(sock, self.flow_of(peer), self.source(peer), guest, self.said.guest_port)
+            if self.open >= self.limit:
+                listener.pause()
+
+        def left() -> None:
+            if not self.closed and self.open < self.limit:
+                listener.resume()
+
+        relays = self._relays = InwardRelays(nat, self.counts, left)
+        self.address = sock.getsockname()
+        listener = HostListener(sock, self._loop, accepted)
+        self._closers += [listener.close, relays.close]
+        if self.said.path:
+            self._closers.append(lambda: unlink(self.said.path))
 
     def guest(self) -> Ip4:
         """Raises Refused where there is none."""
@@ -136,7 +181,8 @@ class GuestForward(Forward):
 
 class Forwards:
     """All forwards of a router. `default_guest()` gives the address of the only guest, or the first, once it has one; `gateway` is
-    the address by which guests reach their host. `keep_source`: what forwards do that say nothing."""
+    the address by which guests reach their host. `keep_source`: what forwards do that say nothing. With a `nat` its compiled relay
+    carries streams, without one a task for each."""
 
     def __init__(
         self,
@@ -146,6 +192,7 @@ class Forwards:
         default_guest: Callable[[], Ip4 | None] = lambda: None,
         keep_source: bool = False,
         limit: int = LIMIT,
+        nat: Nat | None = None,
     ) -> None:
         if limit < 1:
             raise UsageError(f"limit={limit} would forward nothing: allow one connection or more")
@@ -153,6 +200,7 @@ class Forwards:
         self.gateway = gateway
         self.default_guest = default_guest
         self.keep_source = keep_source
+        self.nat = nat
         self._limit = limit
         self._in: dict[int, GuestForward] = {}
         self._out: dict[int, Outward] = {}
@@ -259,6 +307,7 @@ class Forwards:
                 if counts is not None:
                     flow.sent, flow.received = counts.back, counts.there
                 found.append(flow)
+            found += forward.relayed()
         return found
 
     def decide(self, flow: Flow) -> Decision | None:

@@ -17,6 +17,8 @@ from ...errors import UsageError
 
 HOST = ("host.internal", "host.containers.internal", "host.docker.internal", "gateway.internal")
 DOMAIN = "internal"  # set aside for private use by ICANN's board in 2024
+# names that programs trust without asking whose they are: who is `wpad` is every browser's proxy (CERT VU#598349)
+NOBODYS = frozenset(("localhost", "wpad", "isatap", "local", "localdomain", "broadcasthost", "ip6-localhost"))
 ZONES = 256  # and records of each: whoever may add them has the control socket, but a script that loops has it, too
 RECORDS = 4096
 PATTERN = 200  # characters of a regular expression; names are asked for by guests, so a pattern should be simple
@@ -122,7 +124,7 @@ class LocalNames:
                 label, _, rest = rest.partition(".")
                 below = f"{below}.{label}" if below else label
         label, _, domain = name.partition(".")
-        if domain == self.domain or not domain:
+        if (domain == self.domain or not domain) and label not in NOBODYS:
             address = self._leased(label)
             if address is not None:
                 return Known((address,), ttl=10)

@@ -1,8 +1,12 @@
 """All services of a router, put together.
 
-    services = Services(net, ServicesConfig(network=…, gateway=…), flows=nat.flows)
-    await services.start()
+    services = Services(net, ServicesConfig(network=…, gateway=…), may_ask=policy.may_ask, on_answer=policy.on_answer)
     nat = Nat(net, services.gate(policy))
+    nat.start()
+    await services.start(nat)
+    …
+    await services.aclose()
+    await nat.aclose()
 
 `net` is the guests' side. Where guests are known by more than their link address, policy asks and the control socket is told, the
 rest is given as functions; each part can be had alone as well.
@@ -24,6 +28,7 @@ from ...errors import UsageError
 from ...instant import SECOND, Duration
 from ...runtime.asyncio import open as open_net
 from ..flow import Flow, Gate
+from ..nat.nat import Nat
 from .capture import Recorder
 from .control import Control
 from .dhcp import DhcpService
@@ -33,6 +38,7 @@ from .names import DOMAIN, HOST, LocalNames
 
 DAY = Duration(24 * 3600 * SECOND)
 NO_PROBE = Duration(0)
+DNS = 3
 FIRST = 100  # of the pool, in the network: what slirp4netns's users know their guest by
 
 
@@ -72,6 +78,54 @@ class ServicesConfig:
     control: str = ""
     remember_frames: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        network: Cidr,
+        gateway: Ip4,
+        *,
+        dns: Iterable[str] | str | bool | None = None,
+        dns_address: str | Ip4 | None = None,
+        first: str | Ip4 | None = None,
+        forwards: Iterable[str | tuple[str, str]] = (),
+        outward: Iterable[str | tuple[str, str]] = (),
+        control: str | None = None,
+        leases: str | None = None,
+        **more: Any,
+    ) -> ServicesConfig:
+        """From the words of `Router` and of the command line: `dns` are servers, None or "system" the host's, False no DNS at all;
+        it answers at `dns_address`, else at the third address, as slirp's. `first` is the first guest's. Forwards as forwardspec.py
+        has them, alone (TCP) or as (proto, text). Raises UsageError."""
+        address = None
+        if dns is not False:
+            address = Ip4(network.network + DNS) if dns_address is None else Ip4.parse(str(dns_address))
+            if address not in network:
+                raise UsageError(f"the name server's address {address} is not in {network}: give one that is")
+        ways: dict[str, Any] = {}
+        for said, end in ((forwards, ""), (outward, "_out")):
+            pairs = [("tcp", each) if isinstance(each, str) else each for each in said]
+            for proto in ("tcp", "udp"):
+                ways[proto + end] = tuple(text for each, text in pairs if each == proto)
+        for key in ("search", "static", "routes"):
+            if key in more:
+                more[key] = tuple(more[key])
+        pool = None if first is None else (Ip4.parse(str(first)), Ip4(network.network + (1 << 32 - network.length) - 2))
+        servers: tuple[str, ...] | str = "system"
+        if dns is not None and not isinstance(dns, bool):
+            servers = dns if isinstance(dns, str) else tuple(dns)
+            servers = "system" if servers in (("system",), "system") else (servers,) if isinstance(servers, str) else servers
+        return cls(
+            network=network,
+            gateway=gateway,
+            dns=address,
+            servers=servers,
+            pool=pool,
+            control=control or "",
+            leases=leases or "",
+            **ways,
+            **more,
+        )
+
     def leased(self) -> tuple[Ip4, Ip4]:
         """The pool. Raises UsageError for a network without room."""
         if self.pool is not None:
@@ -105,8 +159,8 @@ class ServicesConfig:
 
 class Services:
     """`world` is where names are asked, `netstack.open("posix:")` unless it is given. `guest_of(mac)` says which guest that is;
-    `may_ask` and `on_answer` are policy's (dns.py); `flows()`, `cam()`, `counters()`, `meanings()` and `policy` are for the control
-    socket (control.py). `on_lease(lease)` is told of leases."""
+    `may_ask` and `on_answer` are policy's (dns.py). `flows()`, the NAT's unless it is given, `cam()`, `counters()`, `meanings()`
+    and `policy` are for the control socket (control.py). `on_lease(lease)` is told of leases."""
 
     def __init__(
         self,
@@ -118,7 +172,7 @@ class Services:
         may_ask: MayAsk | None = None,
         on_answer: OnAnswer | None = None,
         on_lease: Callable[[Lease], object] | None = None,
-        flows: Callable[[], Iterable[Flow]] = tuple,
+        flows: Callable[[], Iterable[Flow]] | None = None,
         cam: Callable[[], Mapping[str, int]] | None = None,
         policy: Any = None,
         counters: Callable[[], Mapping[str, Mapping[str, int]]] | None = None,
@@ -164,10 +218,14 @@ class Services:
 
     def flows(self) -> list[Flow]:
         """The guests' own, and what came by forwards."""
-        return [*self._flows(), *self.forwards.flows()]
+        nat = self.forwards.nat
+        own = self._flows() if self._flows is not None else () if nat is None else nat.flows()
+        return [*own, *self.forwards.flows()]
 
-    async def start(self) -> None:
-        """Raises UsageError, AddressInUse, OSError: then nothing is left running."""
+    async def start(self, nat: Nat | None = None) -> None:
+        """With the `nat`, which has begun, streams of forwards are carried as its own are. Raises UsageError, AddressInUse,
+        OSError: then nothing is left running."""
+        self.forwards.nat = nat
         try:
             await self._start()
         except BaseException:

@@ -140,7 +140,7 @@ class Forward:
         listener = HostListener(sock, self._loop, accepted)
         self._closers.append(listener.close)
         if path:
-            self._closers.append(lambda: _unlink(path))
+            self._closers.append(lambda: unlink(path))
 
     def _called(self, request: Request) -> None:
         """A SYN to a port of the stack."""
@@ -172,7 +172,7 @@ class Forward:
             far.abort()
             raise
         self.counts.accepted += 1
-        await self._join(near, far, Counts())
+        await self._join(near, far)
 
     async def reach(self, near: End) -> End:
         """Connect to where `near` goes on. Raises OSError, NetstackError."""
@@ -194,9 +194,10 @@ class Forward:
         except BaseException:
             near.abort()
             raise
-        await self._join(near, far, Counts() if counts is None else counts)
+        await self._join(near, far, counts)
 
-    async def _join(self, near: End, far: End, count: Counts) -> None:
+    async def _join(self, near: End, far: End, counts: Counts | None = None) -> None:
+        count = Counts() if counts is None else counts
         try:
             await join(near, far, count)
         except BREAKS:
@@ -347,13 +348,13 @@ async def _unix_path(path: str, loop: asyncio.AbstractEventLoop) -> str:
         try:
             (await dial(socket.AF_UNIX, path, loop)).close()
         except ConnectionRefusedError:
-            _unlink(path)
+            unlink(path)
         except OSError:
             pass
     return path
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
 

@@ -125,13 +125,15 @@ def run_scene(policy: Policy, visit: Callable[[Scene], Awaitable[Any]], *names: 
             stack.push_async_callback(server.aclose, 0 * SECOND)
             if serve is None:
                 await server.listen(80)
+                await server.listen(9000)
             else:
                 await scene.site.net.serve_streams(serve, 80)
             if names:
                 secure = HttpServer(Tls(scene.site.net, site_context(*names)), lambda request: scene.handler(request))
                 stack.push_async_callback(secure.aclose, 0 * SECOND)
                 await secure.listen(443)
-            for port in (80, 443):
+                await secure.listen(9443)
+            for port in (80, 443, 9000, 9443):
                 await scene.router.net.serve_streams(scene.nat, port)
             return await visit(scene)
 

@@ -1,6 +1,7 @@
 """The DNS of guests: three hosts on a wire, guest, router and a server of the world."""
 
 import asyncio
+import contextlib
 import os
 
 import pytest
@@ -21,7 +22,8 @@ GUEST, OTHER = "10.0.0.3", "10.0.0.4"
 class Lab:
     """`told` is what was told of answers, `asked` counts questions that reached the world."""
 
-    def __init__(self, net, server, told):
+    def __init__(self, net, server, told, dns):
+        self.dns = dns
         self.guest, self.other = net
         self.server = server
         self.told = told
@@ -56,7 +58,7 @@ def run(program, **said):
             for host in (guest, other):
                 host.net.dns = [str(router.address.address)]
             try:
-                await program(Lab((guest.net, other.net), server, told))
+                await program(Lab((guest.net, other.net), server, told, dns))
             finally:
                 await dns.aclose()
 
@@ -129,6 +131,26 @@ def test_policy_may_refuse_and_make_up():
         assert lab.asked() > 0
 
     run(program, may_ask=may_ask)
+
+
+def test_a_guest_that_asks_for_nothing_but_silence_leaves_places_for_the_others():
+    async def program(lab):
+        lab.server.desk.answer("*.slow.example.", lambda question, client: asyncio.sleep(60))
+
+        async def ask(i):
+            with contextlib.suppress(OSError):
+                await lab.guest.resolve(f"n{i}.slow.example", timeout=3)
+
+        flood = [asyncio.ensure_future(ask(i)) for i in range(300)]
+        await asyncio.sleep(1)
+        assert lab.dns.desk.pending == 250
+        assert lab.dns.desk.mib.PendingRej >= 50
+        assert len((await lab.other.resolve("www.example")).addresses) == 2
+        await asyncio.gather(*flood)
+        await asyncio.sleep(15)
+        assert (lab.dns.desk.pending, lab.dns.desk._owed, dict(lab.dns.desk._waiting)) == (0, {}, {})
+
+    run(program)
 
 
 def test_answers_over_tcp_are_told_too():

@@ -9,7 +9,7 @@ from netstack.errors import UsageError
 from netstack.router.services.names import LocalNames, LocalZone, ZoneRecord, canonical
 
 HOST = Ip4.parse("10.0.2.2")
-GUESTS = {"web": Ip4.parse("10.0.2.100"), "host": Ip4.parse("10.0.2.101")}
+GUESTS = {"web": Ip4.parse("10.0.2.100"), "host": Ip4.parse("10.0.2.101"), "wpad": Ip4.parse("10.0.2.102")}
 
 
 def names(**said):
@@ -31,6 +31,8 @@ def test_the_host_and_guests_have_names_and_the_rest_of_the_domain_is_empty():
     assert found(local, "db.example") == ["192.0.2.7", "192.0.2.8"]
     assert found(local, "nobody.internal") == "nothing"
     assert found(local, "internal") == []
+    assert found(local, "wpad.internal") == "nothing"  # whoever calls itself so
+    assert found(local, "wpad") is None
     assert found(local, "example.com") is None
     assert found(local, "nobody") is None
     assert found(local, "web.example") is None

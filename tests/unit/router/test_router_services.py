@@ -74,6 +74,22 @@ def test_the_pool_is_what_slirp_has_or_what_there_is():
         pool("192.168.1.0/30", "192.168.1.1", "192.168.1.2")
 
 
+def test_the_words_of_a_command_line_make_a_configuration():
+    made = ServicesConfig.of(
+        NETWORK, GATEWAY, forwards=["2222:22", ("udp", "53")], outward=[("tcp", "5432")], dns=["192.0.2.53"], first="10.0.2.15",
+        search=["lan"], hosts={"db": "10.0.2.2"}, mtu=1400, control=None,
+    )  # fmt: skip
+    assert (made.tcp, made.udp, made.tcp_out, made.udp_out) == (("2222:22",), ("53",), ("5432",), ())
+    assert (made.servers, str(made.dns), made.search, made.mtu) == (("192.0.2.53",), "10.0.2.3", ("lan",), 1400)
+    assert tuple(map(str, made.leased())) == ("10.0.2.15", "10.0.2.254")
+    assert ServicesConfig.of(NETWORK, GATEWAY, dns=False).dns is None
+    assert [ServicesConfig.of(NETWORK, GATEWAY, dns=each).servers for each in (None, "system", ["system"], "192.0.2.1")] == [
+        "system", "system", "system", ("192.0.2.1",),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="not in"):
+        ServicesConfig.of(NETWORK, GATEWAY, dns_address="192.0.2.1")
+
+
 def test_what_fails_at_the_start_leaves_nothing_running():
     async def main():
         async with netstack.open(Wire().port("router"), addresses=["10.0.2.2/24"]) as net:
