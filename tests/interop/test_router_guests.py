@@ -87,7 +87,8 @@ def test_a_program_runs_in_a_room_of_its_own(netns: Namespace) -> None:
 
 
 def test_signals_reach_the_program_and_its_end_is_ours(netns: Namespace) -> None:
-    with ended(netns.start(*TAP, "run", "--", "sh", "-c", "trap 'exit 9' TERM; echo here; sleep 30 >/dev/null 2>&1 & wait")) as process:
+    script = "trap 'exit 9' TERM; echo here; sleep 30 >/dev/null 2>&1 & wait"
+    with ended(netns.start(*TAP, "run", "--", "sh", "-c", script)) as process:
         assert process.stdout is not None and process.stdout.readline() == "here\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 9
