@@ -1,4 +1,4 @@
-"""A policy as the gate of a NAT to sockets, the host's loopback being the world: first bytes, proxies and shares, as they are used."""
+"""A policy as the gate of a real NAT, with the host's loopback as the world: first bytes, proxies, shares."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_first_bytes_decide_and_not_one_of_a_wrong_name_leaves():
 
     routed(policy, serve, visit)
     assert all(b"evil" not in data for data in heard)
-    assert sorted(denial.why for denial in policy.denials) == ["default", "mismatch"]
+    assert sorted(denial.why for denial in policy.denials()) == ["default", "mismatch"]
 
 
 def test_requests_go_through_the_proxy_of_a_flow_and_are_counted():
