@@ -140,6 +140,10 @@ class TapCore(NetifCore):
         flags, gso_type, gso_size = sysio.get_vnet(f.buf, 0)
         f.off = sysio.VNET
         if flags & sysio.NEEDS_CSUM:
+            start, offset = sysio.get_vnet_sum(f.buf, 0)
+            at = sysio.VNET + self.link
+            if at + 20 <= f.end and raw.g8(f.buf, at) >> 4 == 4 and start != self.link + ((raw.g8(f.buf, at) & 15) << 2):
+                return self.finish(f, sysio.VNET + start, offset, gso_type)
             f.csum = const.CSUM_PARTIAL
         elif flags & sysio.DATA_VALID:
             f.csum = const.CSUM_GOOD
@@ -148,6 +152,16 @@ class TapCore(NetifCore):
                 self.mib.InBadGso += 1
                 return False
             f.gso = gso_size
+        return True
+
+    def finish(self, f: Frame, start: int, offset: int, gso_type: int) -> bool:
+        """The unfinished sum is not that of the datagram's own transport, but of one inside a tunnel: finish it, and know nothing
+        of the outer one. False for a frame to be dropped."""
+        if gso_type != sysio.GSO_NONE or start + offset + 2 > f.end:
+            self.mib.InBadGso += 1
+            return False
+        s = raw.csum(f.buf, start, f.end - start, 0) ^ const.M16
+        raw.p16(f.buf, start + offset, s or const.M16)
         return True
 
     def offers(self, gso_type: int) -> bool:

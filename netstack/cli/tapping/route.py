@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     nat.add_argument("--flows", metavar="N", type=count, default=65536, help="flows at a time (65536)")
     nat.add_argument("--flows-per-host", metavar="N", type=count, help="of one inside host (a quarter of all)")
     shown = parser.add_argument_group("what is shown")
-    shown.add_argument("--stats", metavar="SECONDS", type=positive_seconds, help="what was forwarded, so often, and at the end")
+    shown.add_argument("--stats", metavar="SECONDS", type=positive_seconds, help="what was forwarded, so often and at the end")
     shown.add_argument("--list", action="store_true", help="with each of the --stats, the flows too")
     shown.add_argument("-j", "--json", action="store_true", help="a line of JSON each")
 

@@ -61,7 +61,7 @@ class Nat:
         self.timers = stack.timers
         self.gateway = int(stack.addresses[0].address)
         self.guest_of = guest_of
-        self.poller = Poller(self._soon)
+        self.poller = Poller(self.crank, stack.tcp.core, self._soon, partial(self.complain, "a socket of the host failed"))
         self.tcp = TcpNat(self)
         self.udp = UdpNat(stack.udp, stack.icmp, self.poller, _Datagrams(self), self.mib, self.gateway, stack.netif.mtu)
         self.udp.filtering = FILTERS.index(self.config.filtering)
@@ -75,7 +75,6 @@ class Nat:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = CallTimer(self._sweep)
         self._running = False
-        self._asked = False
         self._no_echo = False
 
     # -- the turn of the crank ---------------------------------------------------------------------------------------------
@@ -88,34 +87,14 @@ class Nat:
         stack.icmp.catch_echo(self.echo.caught)
         selector = getattr(self.loop, "stack_selector", None)
         if selector is not None:
-            selector.serve(self.poller.fd, self)
+            selector.serve(self.poller.fd, self.poller)
         else:
-            self.loop.add_reader(self.poller.fd, self.on_frames)
+            self.loop.add_reader(self.poller.fd, self.poller.on_frames)
         self._running = True
         self.net._doors.add(self)
 
-    def on_frames(self) -> None:
-        """Sockets are ready (runtime.base.Turned)."""
-        self._asked = False
-        if self._running:
-            self.crank.turn(self._work)
-
-    def on_deadline(self) -> None:
-        """It has no deadline of its own: its timers are the stack's."""
-
     def _soon(self) -> None:
-        if not self._asked:
-            self._asked = True
-            self.loop.call_soon(self.on_frames)
-
-    def _work(self, now: int) -> bool:
-        stack = self.net.stack
-        stack.tcp.gather()
-        try:
-            self.poller.serve(now)
-        except OSError as error:  # not the device's
-            self.complain("a socket of the host failed", error)
-        return stack.settle(Instant(now))
+        self.loop.call_soon(self.poller.on_frames)
 
     def turn(self, work: Callable[[int], object]) -> None:
         """Do `work(now)` as a turn of the stack."""

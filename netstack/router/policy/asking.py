@@ -95,4 +95,4 @@ def tell(judge: Judge, hook: Callable[..., Any], flow: Flow, what: object, error
 
 def name_of(hook: Callable[..., Any]) -> str:
     """For people."""
-    return getattr(hook, "__qualname__", "") or type(hook).__qualname__
+    return getattr(hook, "__name__", "") or type(hook).__name__

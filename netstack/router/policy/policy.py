@@ -290,7 +290,6 @@ class Policy(Judge):
 
     # -- denials ----------------------------------------------------------------------------------------------------------------
 
-    @property
     def denials(self) -> tuple[Denial, ...]:
         """The last ones, the oldest first."""
         return tuple(self._denials.last)

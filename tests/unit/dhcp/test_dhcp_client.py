@@ -3,7 +3,7 @@
 import random
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netstack.address import Cidr, Ip4, Mac
@@ -220,6 +220,7 @@ def test_an_acknowledgement_of_another_address_is_not_believed():
 OPTIONS = st.dictionaries(st.integers(1, 254), st.binary(max_size=12), max_size=6)
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from(list(Kind)), OPTIONS), max_size=8))
 def test_no_server_breaks_a_client(replies):
     client = DhcpClient(MAC, random.Random(1), ClientConfig(check=True))

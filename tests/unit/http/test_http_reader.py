@@ -393,3 +393,24 @@ def test_a_chunk_as_long_as_numbers_go_is_read_on(size: bytes) -> None:
     assert reader.feed(b"def") == [Body(b"def")]
     for more in (b"8000000000000000", b"ffffffffffffffff"):
         assert Reader(HttpLimits(body=MAX_BODY)).feed(head + more + b"\r\nabc")[1:] == [Refusal(413, "The body is too large.")]
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [(b"", b"Transfer-Encoding: chunked"), (b"Transfer-Encoding", b": chunked"), (b"Transfer-Encoding:", b"chunked"),
+     (b"Transfer-Encoding: chunked", b""), (b"Transfer", b"-Encoding: chunked"), (b"X: y", b"Transfer-Encoding: chunked")],
+)  # fmt: skip
+def test_no_byte_in_or_around_a_transfer_coding_makes_two_readings_of_it(before: bytes, behind: bytes) -> None:
+    """Smugglers try them all: one reader strips the byte and sees chunks, the other sees the length. Here either the field is
+    another's and the length holds, or there is no request."""
+    for byte in range(256):
+        field = before + bytes((byte,)) + behind
+        both = read(request(field, b"Content-Length: 5", body=b"0\r\n\r\n"))
+        if isinstance(both[0], RequestHead):
+            assert both[1:] == [Body(b"0\r\n\r\n"), End(), Closed()], field
+            assert b"transfer-encoding" not in dict(both[0].fields), field
+        else:
+            assert [type(each) for each in both] == [Refusal], field
+        alone = read(request(field, body=b"0\r\n\r\n"))
+        if alone[1:2] == [End()] and alone[0].length is None:  # type: ignore[union-attr]  # a head
+            assert byte in b" \t" and before.startswith(b"Transfer-Encoding:"), field

@@ -90,12 +90,14 @@ def lab(test):
                     path = f"{folder}/control.sock"
                     await control.listen(path)
                     assert oct(Path(path).stat().st_mode & 0o777) == "0o600"
-                    async with HttpClient(UnixStreams(path)) as client:
-                        await test(Lab(client, net, control, flows, path))
-                    await control.aclose()
+                    try:
+                        async with HttpClient(UnixStreams(path)) as client:
+                            await test(Lab(client, net, control, flows, path))
+                    finally:
+                        await control.aclose()
+                        await forwards.aclose()
+                        dhcp.close()
                     assert not Path(path).exists()
-                await forwards.aclose()
-                dhcp.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     def run():

@@ -46,7 +46,7 @@ def verdict(policy: Policy, *where: Any, **more: Any) -> str:
     decision = decide(policy, flow)
     policy.over(flow)
     assert policy.mib.Denied - before == (decision.action == "deny")
-    return policy.denials[-1].why if decision.action == "deny" else decision.action
+    return policy.denials()[-1].why if decision.action == "deny" else decision.action
 
 
 def extension(kind: int, body: bytes) -> bytes:

@@ -174,7 +174,7 @@ def test_tls_to_another_name_than_the_address_was_learnt_by_is_denied(said):
     policy = named("api.example")
     flow = make_flow()
     assert inspected(policy, flow, hello(said)) is False
-    assert policy.denials[-1].why == "mismatch" and policy.denials[-1].name == said
+    assert policy.denials()[-1].why == "mismatch" and policy.denials()[-1].name == said
     assert said in flow.note and policy.mib.DeniedMismatch == 1
 
 
@@ -186,7 +186,7 @@ def test_a_name_of_ones_own_that_no_rule_allows_is_denied_though_it_was_asked_fo
         policy.on_answer(GUEST, name, [SITE], 60)
     assert inspected(policy, make_flow(), hello("a.cdn.example")) is True
     assert inspected(policy, make_flow(), hello("evil.example")) is False
-    assert policy.denials[-1].why == "default"
+    assert policy.denials()[-1].why == "default"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_name_of_ones_own_that_no_rule_allows_is_denied_though_it_was_asked_fo
 def test_what_says_no_name_on_a_port_of_tls_is_denied(first, why):
     policy = named("api.example")
     assert inspected(policy, make_flow(), first) is False
-    assert policy.denials[-1].why == why
+    assert policy.denials()[-1].why == why
 
 
 @pytest.mark.parametrize("name", ["api.example", "API.example."])
@@ -246,7 +246,7 @@ def test_where_names_share_an_address_the_first_bytes_decide():
         policy.on_answer(GUEST, name, [SITE], 60)
     assert inspected(policy, make_flow(), hello("www.example")) is True
     assert inspected(policy, make_flow(), hello("ads.example")) is False
-    assert policy.denials[-1].why == "rule"
+    assert policy.denials()[-1].why == "rule"
     assert verdict(policy, SITE, 5000) == "connect"
 
 
@@ -267,14 +267,14 @@ def test_a_denied_name_with_an_address_of_its_own_is_denied_at_once():
     policy.on_answer(GUEST, "ads.example", [SITE], 60)
     decision = decide(policy, make_flow())
     assert (decision.action, decision.how) == ("deny", "unreachable")
-    assert policy.denials[-1].name == "ads.example"
+    assert policy.denials()[-1].name == "ads.example"
 
 
 @pytest.mark.parametrize("address", [*HOSTS, *PRIVATE])
 def test_names_that_lead_to_an_address_that_no_name_may_lead_to_are_denied(address):
     policy = named("*.evil.example", name="rebind.evil.example", address=address)
     assert verdict(policy, address) == "rebinding"
-    assert policy.mib.DeniedRebinding == 1 and policy.denials[-1].name == "rebind.evil.example"
+    assert policy.mib.DeniedRebinding == 1 and policy.denials()[-1].name == "rebind.evil.example"
     policy.allow(f"{address}:443")
     assert verdict(policy, address) == "connect"
 
@@ -331,7 +331,7 @@ def test_names_that_nothing_could_allow_are_not_asked_for():
     assert [name for name in good + bad if policy.may_ask(GUEST, name)] == good
     assert policy.may_ask("10.0.2.7", "api.github.com", 28)
     assert policy.mib.DeniedQuestion == 6
-    denial = policy.denials[0]
+    denial = policy.denials()[0]
     assert (denial.proto, denial.why, denial.src, denial.name) == ("dns", "question", GUEST, "debian.org")
     assert "by DNS" in str(denial)
 
@@ -394,7 +394,7 @@ def test_denials_that_are_remembered_are_bounded_and_lines_have_a_rate(caplog):
     policy = make_policy(config=PolicyConfig(denials=10), clock=clock)
     for _ in range(5000):
         verdict(policy)
-    assert len(policy.denials) == 10 and policy.mib.Denied == policy.mib.DeniedDefault == 5000
+    assert len(policy.denials()) == 10 and policy.mib.Denied == policy.mib.DeniedDefault == 5000
     assert len(caplog.records) == 100
     clock.now = Instant(clock.now + SECOND)
     verdict(policy)

@@ -70,7 +70,7 @@ def test_functions_are_asked_in_order_until_one_decides():
         asked.append(4)
 
     decision, _ = decided(policy)
-    assert decision.action == "deny" and asked == [1, 2, 3] and policy.denials[-1].why == "hook"
+    assert decision.action == "deny" and asked == [1, 2, 3] and policy.denials()[-1].why == "hook"
 
 
 def test_where_no_function_decides_the_rules_do():
@@ -83,7 +83,7 @@ def test_where_no_function_decides_the_rules_do():
 
     assert decided(policy)[0].action == "connect"
     assert decided(policy, make_flow("192.0.2.1"))[0].action == "deny"
-    assert policy.denials[-1].why == "default"
+    assert policy.denials()[-1].why == "default"
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -99,7 +99,7 @@ def test_a_function_that_fails_denies(is_async, caplog):
 
     policy.on_flow(waits if is_async else plain)
     decision, _ = decided(policy)
-    assert decision.action == "deny" and policy.denials[-1].why == "hook failed"
+    assert decision.action == "deny" and policy.denials()[-1].why == "hook failed"
     assert policy.mib.DeniedHookFailed == 1 and "failed, so <Flow" in caplog.text
 
 
@@ -112,7 +112,7 @@ def test_a_function_that_takes_too_long_denies(caplog):
         return True
 
     decision, took = decided(policy)
-    assert decision.action == "deny" and took == pytest.approx(3) and policy.denials[-1].why == "hook timed out"
+    assert decision.action == "deny" and took == pytest.approx(3) and policy.denials()[-1].why == "hook timed out"
     assert policy.mib.DeniedHookTimedOut == 1
 
 
@@ -129,7 +129,7 @@ def test_true_opens_nothing_that_an_ordinary_rule_would_not():
     policy.on_flow(lambda flow: True)
     for address in ("127.0.0.1", "169.254.169.254", "192.0.2.7"):
         assert decided(policy, make_flow(address))[0].action == "deny"
-        assert policy.denials[-1].why == "guarded"
+        assert policy.denials()[-1].why == "guarded"
     assert decided(policy, make_flow("10.1.1.1"))[0].action == "connect"
 
 

@@ -81,7 +81,7 @@ def test_without_interception_the_name_is_checked_and_the_bytes_are_the_sites():
             await fetch(scene, SITES_PEM, "https://evil.example/")
 
     run_scene(policy, visit, "api.example", "evil.example")
-    assert policy.denials[-1].why == "mismatch" and policy.mib.Intercepted == 0
+    assert policy.denials()[-1].why == "mismatch" and policy.mib.Intercepted == 0
 
 
 @pytest.mark.parametrize("names, trust", [(["evil.example"], SITES_PEM), (["api.example"], trustme.CA().cert_pem.bytes())])
@@ -94,7 +94,7 @@ def test_a_site_that_can_not_prove_its_name_is_502_and_a_denial(names, trust):
         assert status == 502 and b"The certificate of api.example is not one to trust" in body and not scene.seen
 
     run_scene(policy, visit, *names)
-    assert policy.denials[-1].why == "certificate" and policy.mib.DeniedCertificate == 1 and policy.mib.Secrets == 0
+    assert policy.denials()[-1].why == "certificate" and policy.mib.DeniedCertificate == 1 and policy.mib.Secrets == 0
 
 
 def test_a_request_for_another_host_within_tls_is_denied():
@@ -106,7 +106,7 @@ def test_a_request_for_another_host_within_tls_is_denied():
         assert (await fetch(scene, headers={"host": "other.example"}))[0] == 403 and not scene.seen
 
     run_scene(policy, visit, "api.example", "other.example")
-    assert policy.denials[-1].why == "mismatch" and "under TLS with api.example" in policy.denials[-1].detail
+    assert policy.denials()[-1].why == "mismatch" and "under TLS with api.example" in policy.denials()[-1].detail
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_who_does_not_say_the_name_is_denied(first, why):
             await stream.receive()
 
     run_scene(policy, visit, "api.example")
-    assert [denial.why for denial in policy.denials] == [why]
+    assert [denial.why for denial in policy.denials()] == [why]
 
 
 def test_a_guest_that_went_around_our_dns_does_not_go_around_the_functions():
@@ -145,7 +145,7 @@ def test_a_guest_that_went_around_our_dns_does_not_go_around_the_functions():
         assert await fetch(scene, SITES_PEM, "https://other.example/") == (200, b"GET /\n")
 
     run_scene(policy, visit, "api.example", "other.example")
-    assert policy.denials[-1].why == "mismatch" and policy.mib.Denied == 1
+    assert policy.denials()[-1].why == "mismatch" and policy.mib.Denied == 1
 
 
 # -- certificates -----------------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_who_says_no_name_on_any_port_is_cut_and_counted(first, why):
         assert not scene.seen
 
     run_scene(policy, visit)
-    assert [denial.why for denial in policy.denials] == [why]
+    assert [denial.why for denial in policy.denials()] == [why]
 
 
 def test_on_any_port_each_request_is_looked_at():
@@ -113,7 +113,7 @@ def test_on_any_port_each_request_is_looked_at():
         return answer.count(b"HTTP/1.1 200 "), answer.count(b"HTTP/1.1 403 "), [request.target for request in scene.seen]
 
     assert run_scene(policy, visit) == (1, 1, ["/1"])
-    assert policy.denials[-1].why == "mismatch"
+    assert policy.denials()[-1].why == "mismatch"
 
 
 def test_tls_on_any_port_passes_untouched():
@@ -136,7 +136,7 @@ def test_who_says_nothing_on_any_port_has_ten_seconds():
             await stream.receive()
 
     run_scene(policy, visit)
-    assert policy.denials[-1].why == "nameless"
+    assert policy.denials()[-1].why == "nameless"
 
 
 def test_a_method_that_trickles_is_waited_for(seed):

@@ -60,7 +60,7 @@ def test_a_second_request_for_another_host_on_the_same_connection_is_denied_and_
 
     answer, seen = run_scene(policy, visit)
     assert answer.count(b"HTTP/1.1 200 ") == 1 and answer.count(b"HTTP/1.1 403 ") == 1 and seen == ["/a"]
-    assert policy.denials[-1].why == "default" and policy.denials[-1].name == "evil.example"
+    assert policy.denials()[-1].why == "default" and policy.denials()[-1].name == "evil.example"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_a_guest_may_not_say_never_reaches_the_site(request_, why):
         assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")) and not scene.seen
 
     run_scene(policy, visit)
-    assert [denial.why for denial in policy.denials] == [why]
+    assert [denial.why for denial in policy.denials()] == [why]
 
 
 @pytest.mark.parametrize("host", [b"API.Example", b"api.example.", b"api.example:80", b"Api.Example.:80"])
@@ -151,7 +151,7 @@ def test_a_function_answers_itself_or_denies():
         assert [request.target for request in scene.seen] == ["/other"]
 
     run_scene(policy, visit)
-    assert (policy.mib.RequestsAnswered, policy.mib.DeniedRequest) == (1, 1) and policy.denials[-1].why == "request"
+    assert (policy.mib.RequestsAnswered, policy.mib.DeniedRequest) == (1, 1) and policy.denials()[-1].why == "request"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_function_that_fails_denies(function, status, why, caplog):
         assert (await fetch(scene))[0] == status and not scene.seen
 
     run_scene(policy, visit)
-    assert [denial.why for denial in policy.denials] == [why]
+    assert [denial.why for denial in policy.denials()] == [why]
 
 
 def test_bodies_stream_both_ways_with_a_window_between():
@@ -389,7 +389,7 @@ def test_a_secret_that_can_not_be_had_denies(caplog):
         assert (await fetch(scene))[0] == 403 and not scene.seen
 
     run_scene(policy, visit)
-    assert policy.denials[-1].why == "hook failed"
+    assert policy.denials()[-1].why == "hook failed"
 
 
 def test_a_secret_is_not_shown():

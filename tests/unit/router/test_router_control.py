@@ -125,9 +125,9 @@ async def test_flows_are_shown_once_and_again(lab):
 
 @lab
 async def test_watchers_are_counted(lab):
-    responses = [await lab.client.get("http://router/flows?watch=1") for _ in range(3)]
+    responses = [await lab.client.get("http://router/flows?watch=0.1") for _ in range(3)]
     lab.control._watchers += 13
-    await lab.get("/flows?watch=1", 503)
+    await lab.get("/flows?watch=0.1", 503)
     lab.control._watchers -= 13
     for response in responses:
         await response.aclose()

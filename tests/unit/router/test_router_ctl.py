@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import pty
+import select
 import sys
 
 import pytest
@@ -202,14 +203,16 @@ def test_a_terminal_shows_flows_until_q_and_is_as_before_afterwards(monkeypatch)
             monkeypatch.setattr(sys, "stdin", raw)
             monkeypatch.setattr(sys, "stdout", out)
             task = asyncio.ensure_future(top.live(words(top, "-d", "0.1"), lab.path))
-            await asyncio.sleep(0.3)
+            shown = ""
+            while "192.0.2.1:443" not in shown:
+                await asyncio.sleep(0.02)
+                shown += os.read(master, 65536).decode() if select.select([master], [], [], 0)[0] else ""
             os.write(master, b"sq")
             await task
             monkeypatch.undo()
             assert termios.tcgetattr(raw.fileno()) == before
-            shown = os.read(master, 65536).decode()
+            shown += os.read(master, 65536).decode()
         os.close(master)
-        assert "192.0.2.1:443" in shown
         assert shown.startswith("\x1b[?1049h")
         assert shown.endswith("\x1b[?1049l")
 
