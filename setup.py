@@ -164,6 +164,7 @@ if __name__ == "__main__":
                 "dnspython>=2.4,<3",
                 "zeroconf>=0.130,<1",
                 "trustme>=1.1,<2",
+                "cryptography>=42",
                 "trio>=0.25,<0.40",
                 "pytest-trio>=0.8,<0.9",
                 "httpx>=0.27,<0.29",
@@ -175,6 +176,7 @@ if __name__ == "__main__":
             ],
             "http2": ["h2>=4.1,<5"],
             "websocket": ["wsproto>=1.2,<2"],
+            "intercept": ["cryptography>=42"],
             "dns": ["dnspython>=2.4,<3"],
             "trio": ["trio>=0.25,<0.40"],
             "compat": [  # other people's programs, run unchanged: tests/compat
@@ -184,9 +186,11 @@ if __name__ == "__main__":
                 "anyio>=4.6,<5",
                 "asyncpg>=0.30,<0.40",
                 "asyncssh>=2.18,<3",
+                "fastapi>=0.115,<1",
                 "h2>=4.1,<5",
                 "httpx>=0.27,<0.30",
                 "hypercorn[trio]>=0.17,<0.20",
+                "playwright>=1.45,<2",  # drives the system's chromium, and downloads none
                 "redis>=5.1,<9",
                 "slixmpp>=1.10,<2",
                 "trustme>=1.1,<2",
@@ -197,11 +201,12 @@ if __name__ == "__main__":
             "lint": ["mypy>=1.13,<3", "ruff>=0.8,<0.20"],
         },
         entry_points={
-            "console_scripts": ["netstack = netstack.cli:main"],
+            "console_scripts": ["netstack = netstack.cli:main", "netstack-tap = netstack.cli.tap:main"],
             "netstack.netif": [
                 "tap = netstack_tuntap:open_tap",
                 "tun = netstack_tuntap:open_tun",
                 "pcap = netstack_pcap:open_pcap",
+                "qemu = netstack_qemu:open_qemu",
             ],
             "netstack.stack": ["posix = netstack_sockets:open_posix"],
         },

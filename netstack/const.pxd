@@ -46,6 +46,7 @@ cdef enum:
     MULTICAST = 2
     CSUM_UNKNOWN = 0
     CSUM_GOOD = 1
+    CSUM_PARTIAL = 2
     OFFLOAD_CSUM = 1
     OFFLOAD_TSO4 = 2
     OFFLOAD_TSO6 = 4

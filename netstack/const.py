@@ -33,6 +33,7 @@ MULTICAST = 2
 # Frame.csum: what is known of the transport checksum
 CSUM_UNKNOWN = 0  # verify it
 CSUM_GOOD = 1  # the device verified it, or it never crossed a wire
+CSUM_PARTIAL = 2  # as good, and not done: the field holds the sum of the pseudo-header, for whoever passes it on
 
 # offload flags of a device, handed up by link and internet layers
 OFFLOAD_CSUM = 1  # the device completes a transport checksum from the pseudo-header sum

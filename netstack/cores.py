@@ -24,7 +24,7 @@ class Frame:
     now     instant of arrival              l3        offset of the internet header (ICMP errors quote it)
     src dst internet addresses, as ints     proto ttl tos  of the internet header
     cast    UNICAST, BROADCAST, MULTICAST: how the link *or* the internet header addressed it, the wider of the two
-    csum    CSUM_UNKNOWN, CSUM_GOOD         gso       segment size of a super-segment, 0 for a plain one
+    csum    CSUM_UNKNOWN, _GOOD, _PARTIAL   gso       segment size of a super-segment, 0 for a plain one
     lsrc    link source address (48 bits)   kept      not 0: somebody holds the slab, the pool must not reuse it
     lend    the pool can spare the slab: views of it may be kept (buffers.keep)
     """

@@ -135,6 +135,7 @@ class Gatherer:
             ip = self.link
             n = f.end - ip
             f.gso = self.size
+            f.csum = const.CSUM_PARTIAL
             raw.p16(b, ip + 2, n)
             raw.p16(b, ip + 10, 0)
             raw.p16(b, ip + 10, raw.csum(b, ip, 20, 0) ^ const.M16)

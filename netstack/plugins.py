@@ -34,6 +34,7 @@ BUILT_IN = {
     "tap": "netstack_tuntap:open_tap",
     "tun": "netstack_tuntap:open_tun",
     "pcap": "netstack_pcap:open_pcap",
+    "qemu": "netstack_qemu:open_qemu",
     "loopback": "netstack.loopback:open_loopback",
 }
 BUILT_IN_STACKS = {

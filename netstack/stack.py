@@ -40,8 +40,22 @@ class StackConfig:
     tcp: TcpConfig = attrs.field(factory=TcpConfig)
 
 
+def link_on(
+    netif: Netif, timers: Timers, rng: Rng, now: Instant
+) -> tuple[Ethif[Netif] | PointToPoint[Netif], Arp[Ethif[Netif]] | None, NextHop]:
+    """The link that a device wants, with its ARP where it has link addresses, and what finds next hops on it."""
+    if netif.mac is None:
+        wire = PointToPoint(netif)
+        return wire, None, wire.next_hop
+    eth = Ethif(netif)
+    arp = Arp(eth, timers, rng, now=now)
+    return eth, arp, arp
+
+
 class Stack:
     """One host: addresses on a device, and the transports above them."""
+
+    internet: type[Ipv4[Link, NextHop]] = Ipv4
 
     def __init__(
         self,
@@ -57,17 +71,8 @@ class Stack:
         self.netif = netif
         self.timers = Timers(now)
         self.addresses: list[Cidr] = []
-        self.arp: Arp[Ethif[Netif]] | None = None
-        link: Link
-        hop: NextHop
-        if netif.mac is None:
-            self.link: Ethif[Netif] | PointToPoint[Netif] = PointToPoint(netif)
-            link, hop = self.link, self.link.next_hop
-        else:
-            self.link = eth = Ethif(netif)
-            self.arp = Arp(eth, self.timers, rng, now=now)
-            link, hop = eth, self.arp
-        self.ip: Ipv4[Link, NextHop] = Ipv4(link, hop, self.timers, rng, self.config.ip)
+        self.link, self.arp, hop = link_on(netif, self.timers, rng, now)
+        self.ip: Ipv4[Link, NextHop] = self.internet(self.beneath(self.link, hop), hop, self.timers, rng, self.config.ip)
         self.icmp = self.ip.icmp
         self.udp = Udp(self.ip, rng)
         self.tcp = Tcp(self.ip, self.timers, rng, self.config.tcp)
@@ -81,6 +86,10 @@ class Stack:
             self.add_address(cidr, now)
         if gateway is not None:
             self.set_gateway(gateway)
+
+    def beneath(self, link: Link, hop: NextHop) -> Link:
+        """What the internet layer gets for its link: for hosts that look at datagrams before it does (routing/stack.py)."""
+        return link
 
     def add_address(self, cidr: Cidr, now: Instant) -> None:
         """Be `cidr.address` on the device's network: at once, or after probing for it. Announced to the neighbours (RFC 5227)."""

@@ -16,12 +16,15 @@ from typing import Any
 
 from netstack.errors import ClosedError, Refused, TimedOut, Unreachable, UsageError
 from netstack.instant import SECOND, Duration, Instant, check_timeout, seconds
+from netstack.patience import Bells
+from netstack.resting import Attendance, Work
 from netstack.signatures import Address, Stream
 
 from .datagrams import KernelDatagrams
 from .door import Door
 from .listener import KernelListener
 from .networks import attached
+from .outbox import Outbox
 from .streams import RESET, KernelStream
 from .world import Endpoint, bound, check_port, for_family, local_endpoint, named, new_socket, resolve, wake
 
@@ -52,7 +55,10 @@ class KernelNet:
         local_endpoint(address, 0)
         self._address = address
         self._loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set when it is entered
+        self._outbox: Outbox = None  # type: ignore[assignment]
+        self.bells: Bells = None  # type: ignore[assignment]  # of streams that rest
         self._streams: set[KernelStream] = set()
+        self._forget = self._streams.discard  # one for all of them
         self._listeners: set[KernelListener] = set()
         self._datagrams: set[KernelDatagrams] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -65,6 +71,8 @@ class KernelNet:
         if self._loop is not None:
             raise UsageError("this net has been entered before: make another one")
         self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(self._loop)
+        self.bells = Bells(self._loop)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -164,8 +172,8 @@ class KernelNet:
         finally:
             self._loop.remove_writer(sock)
 
-    def _keep(self, sock: socket.socket, peer: Address) -> KernelStream:
-        stream = KernelStream(self._loop, sock, peer, self._streams.discard)
+    def _keep(self, sock: socket.socket, peer: Address, attendance: Attendance | None = None) -> KernelStream:
+        stream = KernelStream(self._outbox, sock, peer, self._forget, attendance)
         self._streams.add(stream)
         return stream
 
@@ -185,15 +193,25 @@ class KernelNet:
 
         def accept(conn: socket.socket, peer: Address) -> None:
             try:
-                stream = self._keep(conn, peer)
+                stream = self._keep(conn, peer, self)
             except OSError:  # over before it began
                 conn.close()
                 return
-            self._own(self._attend(handler, stream))
+            self.go_on(stream, handler)
 
         listener = KernelListener(self._loop, sock, accept, self._listeners.discard)
         self._listeners.add(listener)
         return listener
+
+    def go_on(self, stream: KernelStream, work: Work) -> None:
+        """With its handler, or with what that has left for after a rest."""
+        if self._closed:
+            stream.abort()
+        else:
+            self._own(self._attend(work, stream))
+
+    def end(self, stream: KernelStream) -> None:
+        """One that rested was closed."""
 
     async def _attend(self, handler: Callable[[Stream], Awaitable[None]], stream: KernelStream) -> None:
         try:
@@ -205,7 +223,8 @@ class KernelNet:
             stream.abort()
             self._loop.call_exception_handler({"message": "Unhandled exception in a stream handler", "exception": error})
         finally:
-            stream.close()
+            if not stream.settle():
+                stream.close()
 
     def _own(self, work: Any) -> None:
         task = self._loop.create_task(work)

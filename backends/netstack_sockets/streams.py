@@ -1,8 +1,10 @@
 """A connection of the kernel's, with the verbs of our own streams.
 
-The kernel's buffers are the queues, and its windows the brakes. What lies here is one chunk that was read and not yet received, and
-what a `send_all` was called with and the kernel had no room for. Nothing is read by a call that could be cancelled with the bytes
-in its hand, as `loop.sock_recv` is: the loop tells that something can be read, and what is read belongs to the stream.
+The kernel's buffers are the queues, and its windows the brakes. What lies here is one chunk that was read and not yet received,
+what a `send_all` was called with and the kernel had no room for, and what is little and waits for the end of the loop's
+iteration (outbox.py). Nothing is read by a call that could be cancelled with the bytes in its hand, as `loop.sock_recv` is: the
+loop tells that something can be read, what is read belongs to the stream, and the task that waits for it goes on at once
+(netstack/sleeper.py).
 
 A socket is let go of as soon as nothing more can come of it: closed and delivered, lost, or ended by both sides.
 """
@@ -23,14 +25,18 @@ from typing import Protocol
 from netstack.errors import BrokenError, BusyError, ClosedError, UsageError
 from netstack.instant import Duration
 from netstack.patience import Patience
+from netstack.resting import Attendance, Resting
 from netstack.signatures import Address
+from netstack.sleeper import Sleeper
 
+from .outbox import Outbox
 from .world import address_of, named, wait_for, wake
 
 Buffer = bytes | bytearray | memoryview
 CHUNK = 65536  # read at once: what `receive` gives unless told otherwise
 VECTOR = 64  # buffers in one call; the kernel takes 1024, and a call of so many has long paid for itself
 FILE_BLOCK = 1 << 20  # of a file in one call: the loop waits for the disk meanwhile, if the page cache doesn't have it
+LITTLE = 16384  # up to here what is sent waits for what else is sent in this iteration of the loop
 GREED = 16  # calls in a row that don't wait before others get a turn: the kernel's queue is filled while ours is emptied
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER that makes close() a reset
 NO_SENDFILE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -42,7 +48,7 @@ class HasFileno(Protocol):
     def fileno(self) -> int: ...
 
 
-class KernelStream:
+class KernelStream(Resting):
     """`netstack.signatures.Stream` on a kernel's socket, and the further verbs of our `TcpStream`."""
 
     # beyond `signatures.Stream`, as our own streams say it
@@ -51,10 +57,17 @@ class KernelStream:
     keeps = True  # what a `send_all` that is cancelled or timed out was given is sent all the same
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: Address, on_end: Callable[[KernelStream], None]
+        self,
+        outbox: Outbox,
+        sock: socket.socket,
+        peer: Address,
+        on_end: Callable[[KernelStream], None],
+        attendance: Attendance | None = None,
     ) -> None:
         """`sock` doesn't block and is connected; `on_end` is called when it has been closed."""
-        self._loop = loop
+        super().__init__(attendance)
+        self._loop = loop = outbox.loop
+        self._outbox = outbox
         self._sock = sock
         self._on_end = on_end
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -69,9 +82,10 @@ class KernelStream:
         self._eof = False
         self._reading = False  # the loop watches
         self._receiving = False
-        self._reader: asyncio.Future[None] | None = None
+        self._reader = Sleeper(loop)
         self._patience = Patience(loop)
         self._queue: deque[bytes | memoryview] = deque()
+        self._put_off = 0  # bytes of it that wait for the outbox, and for nothing else
         self._eof_sent = False  # by our user; the kernel hears of it …
         self._ended = False  # … behind the queue
         self._writing = False
@@ -174,14 +188,15 @@ class KernelStream:
                         continue
                     self._reading = True
                     self._loop.add_reader(self._sock, self._on_readable)
-                self._reader = self._loop.create_future()
+                self._luck = 0
+                if timeout is None:
+                    await self._reader
+                    continue
+                self._patience.begin(self._reader, timeout, "waiting for the peer to send")
                 try:
-                    if timeout is not None:
-                        self._patience.begin(self._reader, timeout, "waiting for the peer to send")
                     await self._reader
                 finally:
                     self._patience.end()
-                    self._reader = None
         finally:
             self._receiving = False
         return True
@@ -205,28 +220,56 @@ class KernelStream:
         if self._chunk:  # nobody takes it: what comes stays in the kernel, and holds up the peer
             self._watch_no_more_reads()
         elif self._read():
-            wake(self._reader)
+            self.stir()
+            self._reader.wake()
 
     def _watch_no_more_reads(self) -> None:
         if self._reading:
             self._reading = False
             self._loop.remove_reader(self._sock)
 
+    # -- resting --------------------------------------------------------------------------------------------------------------
+
+    def _may_rest(self) -> bool:
+        return not self._closed
+
+    def _lie_down(self) -> bool:
+        if self._chunk or self._eof or self._error is not None:
+            return False
+        self._patience.stop()
+        if not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._sock, self._on_readable)
+        return True
+
     # -- sending ------------------------------------------------------------------------------------------------------------
 
     async def send_all(self, data: Buffer | Sequence[Buffer], timeout: Duration | None = None) -> None:
-        """One buffer, or several in a row. Returns when the kernel has taken all of it; as `Stream.send_all`."""
+        """One buffer, or several in a row. Returns when the kernel has taken all of it, or will be given it, being little, before
+        the loop waits again; as `Stream.send_all`."""
         self._check_sending()
-        parts = data if isinstance(data, list | tuple) else (data,)
-        self._queue.extend(view for part in parts if len(view := _flat(part)))
+        queue = self._queue
+        size = 0
+        for part in data if isinstance(data, list | tuple) else (data,):
+            view = _flat(part)
+            if n := len(view):
+                size += n
+                queue.append(view)
         if not self._writing:
+            if self._put_off + size <= LITTLE:
+                if size:
+                    self._put_off_too(size)
+                if type(data) is not bytes:
+                    self._keep_queue()
+                await self._fair()
+                return
             self._flush()
         if self._error is not None:
             raise self._broken()
         if not self._queue:
             await self._fair()
             return
-        self._queue = deque(_kept(part) for part in self._queue)
+        self._keep_queue()
         await self._drained(timeout)
 
     async def send_file(
@@ -243,6 +286,7 @@ class KernelStream:
         if offset < 0 or (count is not None and count < 0):
             raise UsageError(f"offset={offset} and count={count} must not be negative")
         self._check_sending()
+        self.push()
         sent = 0
         while count is None or sent < count:
             block = FILE_BLOCK if count is None else min(FILE_BLOCK, count - sent)
@@ -273,6 +317,8 @@ class KernelStream:
             self._eof_sent = True
             if not self._queue:
                 self._end()
+            else:
+                self.push()
 
     def _check_sending(self) -> None:
         if self._closed:
@@ -301,9 +347,23 @@ class KernelStream:
         finally:
             self._sending = False
 
+    def _put_off_too(self, size: int) -> None:
+        if not self._put_off:
+            self._outbox.add(self)
+        self._put_off += size
+
+    def push(self) -> None:
+        """What was put off waits no longer."""
+        if self._put_off:
+            self._flush()
+
+    def _keep_queue(self) -> None:
+        self._queue = deque(_kept(part) for part in self._queue)
+
     def _flush(self) -> None:
         """Give the kernel what it takes; watch for room when it does not take all."""
         queue = self._queue
+        self._put_off = 0
         while queue:
             try:
                 n = self._sock.send(queue[0]) if len(queue) == 1 else self._sock.sendmsg(list(islice(queue, VECTOR)))
@@ -375,10 +435,16 @@ class KernelStream:
         self._watch_no_more_writes()
         self._patience.stop()
         self._queue.clear()
+        self._put_off = 0
         self._sock.close()
-        wake(self._reader)
-        wake(self._writer)
+        self._wake()
         self._on_end(self)
+
+    def _wake(self) -> None:
+        """Whoever waits is to look again."""
+        self.stir()
+        self._reader.wake_soon()
+        wake(self._writer)
 
     async def aclose(self) -> None:
         self.close()
@@ -391,15 +457,17 @@ class KernelStream:
             return
         self._closed = True
         self._chunk = b""
+        self.end_rest()
         self._watch_no_more_reads()
+        self.push()
         if not self._queue:
             self._let_go()
-        wake(self._reader)
-        wake(self._writer)
+        self._wake()
 
     def abort(self) -> None:
         self._closed = True
         self._chunk = b""
+        self.end_rest()
         if not self._gone:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._let_go()

@@ -24,8 +24,10 @@ cdef class TapCore(NetifCore):
                    held=bint, one=bint)
     cpdef bint poll(self, long long now) except -1
     cdef void up(self, Frame f) except *
-    @cython.locals(flags=int, gso_type=int, gso_size=int)
+    @cython.locals(flags=int, gso_type=int, gso_size=int, start=int, offset=int, at=Py_ssize_t)
     cdef bint open_vnet(self, Frame f) except -1
+    @cython.locals(s=int)
+    cdef bint finish(self, Frame f, Py_ssize_t start, Py_ssize_t offset, int gso_type) except -1
     @cython.locals(takes=int)
     cdef bint offers(self, int gso_type) except -1
     @cython.locals(kind=int)

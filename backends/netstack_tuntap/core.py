@@ -7,7 +7,7 @@ Where the device gives single frames, segments that follow each other are joined
 super-segment is cut as it is written, a writev for each frame (netstack/gso.py).
 
 With `vnet` the device speaks of checksums and super-segments in a header before each frame. What comes in with a partial
-checksum was made by this very kernel and never crossed a wire, and one marked as verified was verified: both are CSUM_GOOD.
+checksum was made by this very kernel and never crossed a wire, and one marked as verified was verified: CSUM_PARTIAL, CSUM_GOOD.
 What goes out may leave its checksum to the device, and be up to 64 KiB that the device (or, across a virtual link, nobody)
 cuts into segments.
 """
@@ -139,13 +139,29 @@ class TapCore(NetifCore):
             return False
         flags, gso_type, gso_size = sysio.get_vnet(f.buf, 0)
         f.off = sysio.VNET
-        if flags & (sysio.NEEDS_CSUM | sysio.DATA_VALID):
+        if flags & sysio.NEEDS_CSUM:
+            start, offset = sysio.get_vnet_sum(f.buf, 0)
+            at = sysio.VNET + self.link
+            if at + 20 <= f.end and raw.g8(f.buf, at) >> 4 == 4 and start != self.link + ((raw.g8(f.buf, at) & 15) << 2):
+                return self.finish(f, sysio.VNET + start, offset, gso_type)
+            f.csum = const.CSUM_PARTIAL
+        elif flags & sysio.DATA_VALID:
             f.csum = const.CSUM_GOOD
         if gso_type != sysio.GSO_NONE:
             if gso_size == 0 or not self.offers(gso_type):
                 self.mib.InBadGso += 1
                 return False
             f.gso = gso_size
+        return True
+
+    def finish(self, f: Frame, start: int, offset: int, gso_type: int) -> bool:
+        """The unfinished sum is not that of the datagram's own transport, but of one inside a tunnel: finish it, and know nothing
+        of the outer one. False for a frame to be dropped."""
+        if gso_type != sysio.GSO_NONE or start + offset + 2 > f.end:
+            self.mib.InBadGso += 1
+            return False
+        s = raw.csum(f.buf, start, f.end - start, 0) ^ const.M16
+        raw.p16(f.buf, start + offset, s or const.M16)
         return True
 
     def offers(self, gso_type: int) -> bool:

@@ -11,7 +11,7 @@ class TapMib(Group):
         "OutCut": "frames that were cut from super-segments, sent or not",
         "InTruncated": "dropped: longer than a slab, so its end is missing",
         "InTooShort": "dropped: shorter than its vnet header",
-        "InBadGso": "dropped: a super-segment of a kind that was not asked for",
+        "InBadGso": "dropped: a super-segment of a kind that was not asked for, or left unfinished where nothing is",
         "OutNoRoom": "dropped: the device's queue was full",
         "OutDown": "dropped: the interface is down",
         "OutGone": "dropped: the device is closed, or was removed",

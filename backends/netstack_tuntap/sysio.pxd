@@ -145,6 +145,14 @@ cdef inline (int, int, int) get_vnet(bytearray b, Py_ssize_t o) except *:
     return p[0], p[1], gso_size
 
 
+cdef inline (int, int) get_vnet_sum(bytearray b, Py_ssize_t o) except *:
+    cdef uint16_t w[2]
+    if o < 0 or o + 12 > len(b):
+        raise IndexError("past the end")
+    memcpy(w, <uint8_t *>PyByteArray_AS_STRING(b) + o + 6, 4)
+    return w[0], w[1]
+
+
 cdef inline int put_vnet(
     bytearray b, Py_ssize_t o, int flags, int gso_type, int hdr_len, int gso_size, int start, int offset
 ) except -1:

@@ -94,6 +94,14 @@ def get_vnet(b: bytearray, o: int) -> tuple[int, int, int]:
     return flags, gso_type, gso_size
 
 
+def get_vnet_sum(b: bytearray, o: int) -> tuple[int, int]:
+    """Where the header at `o` says that an unfinished sum begins, behind it, and where in that the checksum stands."""
+    if o < 0 or o + VNET > len(b):
+        raise IndexError("past the end")
+    _, _, _, _, start, offset, _ = _VNET.unpack_from(b, o)
+    return start, offset
+
+
 def put_vnet(b: bytearray, o: int, flags: int, gso_type: int, hdr_len: int, gso_size: int, start: int, offset: int) -> None:
     """A header at `o`."""
     if o < 0 or o + VNET > len(b):

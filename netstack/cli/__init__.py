@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "a stack with a page on it, and a fetch of it through the kernel",
     "serve": "serve an ASGI application, or the files of a folder, over HTTP",
     "smallservers": "echo, discard and the character generator (RFC 862, 863, 864)",
+    "tap": "a router for guests: containers, virtual machines, namespaces",
     "run": "run an asyncio program, as it is, on a stack of its own",
     "dns": "a server of names: zones, forwarding, resolving",
     "forward": "ports of a stack that go on to the host's, and the other way round",
@@ -60,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if chosen is not None and chosen not in COMMANDS:
             raise UsageError(f"{chosen!r} is not a command: there are {', '.join(COMMANDS)}")
+        if chosen == "tap":  # a command of its own, netstack-tap
+            from .tap import main as tap
+
+            return tap(words[words.index("tap") + 1 :])
         parser = build_parser(chosen)
         args = parser.parse_args(words)
         if chosen is None:

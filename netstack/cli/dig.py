@@ -20,14 +20,15 @@ usage: netstack dig [@SERVER] [NAME] [TYPE] [CLASS] [-x ADDRESS] [+WORD[=VALUE] 
 Ask a name server, and print what it says as dig does. What stands before the first name holds for all of them.
 
   @SERVER             whom to ask (default: the name servers of /etc/resolv.conf; with a net of one's own it must be said)
-  -p PORT             its port (53; 853 with +tls)           -b ADDRESS[#PORT]  where datagrams leave from
+  -p PORT             its port (53; 853, 443 by TLS, HTTPS)  -b ADDRESS[#PORT]  where datagrams leave from
   -x ADDRESS          the name of an address                 -q NAME  -t TYPE  -c CLASS  for words that look like something else
   -f FILE             look-ups of a file, one a line         -4  -6   only these addresses of a server
   -y [ALG:]NAME:KEY   sign with a key                        -k FILE  the key of a file
   -j, --json          JSON in the shapes of RFC 8427, one object a line
   -u                  times in microseconds                  -h  -v
 
-  how to ask          +tcp +tls +tls-ca[=FILE] +tls-hostname=NAME +time=SECONDS +tries=N +retry=N +ignore +nofail
+  how to ask          +tcp +tls +tls-ca[=FILE] +tls-hostname=NAME +https[=PATH] +https-get[=PATH] +http-plain[=PATH]
+                      +time=SECONDS +tries=N +retry=N +ignore +nofail
                       +bufsize=N +noedns +edns=V +noednsnegotiation +ednsflags=N +ednsopt=CODE[:HEX] +dnssec +nsid
                       +nocookie +cookie=HEX +nobadcookie +subnet=NET +padding=N +keepalive +expire
                       +norecurse +noadflag +cdflag +aaflag +raflag +tcflag +zflag +coflag +opcode=N +header-only +qid=N

@@ -20,6 +20,7 @@ from ..errors import UsageError
 from .dnsfiles import CopyFile, ZoneFile
 from .options import add_net_options, count, port_number
 from .service import run_service
+from .web import web_protocols
 
 if TYPE_CHECKING:
     from ..dns.authority.notify import Target
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     copies = [primary(said, keys) for said in args.secondary]
     targets = [target(said, keys) for said in args.notify]
     tls = tls_context(args.tls, "--tls", "dot")
-    https = tls_context(args.https, "--https", "http/1.1")
+    https = tls_context(args.https, "--https", *web_protocols())  # RFC 8484 5.2 wants HTTP/2
     options = server_options(args, keys)  # what can't be is said before the device is opened
     for file in files:
         file.restore()
@@ -265,7 +266,7 @@ def target(said: str, keys: "Keys") -> "Target":
     return Target(address, port, key=key)
 
 
-def tls_context(files: list[str] | None, option: str, protocol: str) -> ssl.SSLContext | None:
+def tls_context(files: list[str] | None, option: str, *protocols: str) -> ssl.SSLContext | None:
     if files is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -273,7 +274,7 @@ def tls_context(files: list[str] | None, option: str, protocol: str) -> ssl.SSLC
         context.load_cert_chain(*files)
     except ssl.SSLError as error:
         raise UsageError(f"{option}: {files[0]} and {files[1]} are no certificate and its key: {error.reason}") from None
-    context.set_alpn_protocols([protocol])
+    context.set_alpn_protocols(protocols)
     return context
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -21,7 +22,7 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
     net.add_argument("--netif", "--net", metavar="SPEC", help=device)
     net.add_argument("--address", metavar="CIDR", action="append", default=[], help="own address, 10.79.0.2/24; repeatable")
     net.add_argument("--gateway", metavar="IP", help="where everything else goes")
-    dns = "whom to ask for names: 10.0.0.1, tls://10.0.0.1#dns.example, or system for /etc/resolv.conf's; repeatable"
+    dns = "whom to ask for names: 10.0.0.1, tls://10.0.0.1#dns.example, https://10.0.0.1, or system, /etc/resolv.conf's; repeatable"
     net.add_argument("--dns", metavar="SERVER", action="append", default=[], help=dns)
     net.add_argument("--hosts", metavar="FILE", help="names of hosts: a file like /etc/hosts, or system for that one itself")
     net.add_argument("--pcap", metavar="FILE", help="write every frame that the stack sees to FILE, as pcapng")
@@ -37,9 +38,7 @@ def open_net(args: argparse.Namespace) -> "Opening":
     from ..runtime.asyncio import open as open_
 
     dns = "system" if args.dns == ["system"] else args.dns or None
-    return open_(
-        netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault, dns=dns, hosts=args.hosts
-    )
+    return open_(netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault, dns=dns, hosts=args.hosts)
 
 
 def may_know_names(args: argparse.Namespace) -> bool:
@@ -53,6 +52,14 @@ def port_number(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 1 to 65535")
+
+
+def size(text: str) -> int:
+    """For `type=`: bytes, in units of 1024 with k, m, g or t."""
+    found = re.fullmatch(r"([0-9]{1,15})([kmgt]?)", text.lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write a number of bytes, or one like 20g (k, m, g, t)")
+    return int(found[1]) << 10 * " kmgt".index(found[2] or " ")
 
 
 def count(text: str) -> int:

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .options import add_net_options, port_number
+from .options import add_net_options, port_number, size
 from .service import run_service
 from .web import http_server
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from ..http.config import HttpConfig
     from ..http.serve.exchange import Application
     from ..runtime.asyncio import Net
 
@@ -33,6 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", type=port_number, help="(80, or 443 with --cert)")
     parser.add_argument("--cert", metavar="FILE", help="certificate chain in PEM form: serve HTTPS")
     parser.add_argument("--key", metavar="FILE", help="its private key, where the certificate's file does not hold it")
+    largest = "of a request, as in 20g; more is refused with 413 (a folder: 1g, an application: it is the judge)"
+    parser.add_argument("--max-body", metavar="SIZE", type=size, help=largest)
     parser.add_argument(
         "--access-log", metavar="FILE", nargs="?", const="-", help="a line for each response (to FILE, or standard output)"
     )
@@ -49,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     what, application = _application(args) if args.app else _folder(args)
     context = _context(args)
+    config = _config(args)
     port = args.port or (443 if context else 80)
 
     @asynccontextmanager
@@ -59,12 +63,21 @@ def run(args: argparse.Namespace) -> int:
                 from ..http.serve.accesslog import writer
 
                 access = writer(log, time.time)
-            async with http_server(net, port, application=application, host=args.host, context=context, access=access):
+            server = http_server(net, port, application=application, host=args.host, context=context, access=access, config=config)
+            async with server:
                 host = args.host or (net.addresses[0].partition("/")[0] if net.addresses else "127.0.0.1")
                 scheme, usual = ("https", 443) if context else ("http", 80)
                 yield f"serving {what} at {scheme}://{host}{'' if port == usual else f':{port}'}/"
 
     return run_service(args, serving)
+
+
+def _config(args: argparse.Namespace) -> "HttpConfig":
+    """An application reads a body piece by piece and stops when it likes; a folder would keep what comes."""
+    from ..http.config import MAX_BODY, HttpConfig, HttpLimits
+
+    largest = args.max_body if args.max_body is not None else MAX_BODY if args.app else HttpLimits().body
+    return HttpConfig(limits=HttpLimits(body=min(largest, MAX_BODY)))
 
 
 def _folder(args: argparse.Namespace) -> "tuple[str, Application]":
@@ -121,7 +134,9 @@ def _context(args: argparse.Namespace) -> "SSLContext | None":
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(args.cert, args.key)
-    except ssl.SSLError as error:
+    except OSError as error:
+        if not isinstance(error, ssl.SSLError):
+            raise UsageError(f"--cert {args.cert}{f' --key {args.key}' if args.key else ''}: {error.strerror}") from None
         raise UsageError(f"--cert {args.cert} is not a certificate with its key: {error.reason or error}") from None
     return context
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from ..counters import Group
+    from ..http.config import HttpConfig
     from ..http.serve.accesslog import Access
     from ..http.serve.exchange import Application
     from ..http.serve.message import Handler
@@ -32,24 +33,32 @@ async def http_server(
     host: str = "",
     context: "SSLContext | None" = None,
     access: "Access | None" = None,
+    config: "HttpConfig | None" = None,
 ) -> "AsyncIterator[HttpServer[StreamStack]]":
     """`handler` or `application` on `port` of `host`, all addresses of `net` unless it says which, under TLS with `context`;
     requests in flight have GRACE to end before this does."""
-    from ..http.serve.environment import http2_available
+    from ..http.config import HttpConfig
     from ..http.serve.server import HttpServer
 
     stack: StreamStack = net
     if context is not None:
         from ..tls import Tls
 
-        context.set_alpn_protocols(["h2", "http/1.1"] if http2_available() else ["http/1.1"])
+        context.set_alpn_protocols(web_protocols())
         stack = Tls(net, context)
-    server = HttpServer(stack, handler, application=application, access=access)
+    server = HttpServer(stack, handler, application=application, access=access, config=config or HttpConfig())
     try:
         await server.listen(port, host)
         yield server
     finally:
         await server.aclose(GRACE)
+
+
+def web_protocols() -> list[str]:
+    """What ALPN offers, of what is installed."""
+    from ..http.serve.environment import http2_available
+
+    return ["h2", "http/1.1"] if http2_available() else ["http/1.1"]
 
 
 @asynccontextmanager

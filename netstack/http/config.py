@@ -6,6 +6,7 @@ from attrs.validators import ge, le, optional
 from ..instant import NANOSECOND, SECOND, Duration
 
 MAX_WINDOW = (1 << 31) - 1  # RFC 9113 6.9.1
+MAX_BODY = (1 << 63) - 1  # what C counts in
 
 
 @frozen
@@ -19,7 +20,7 @@ class HttpLimits:
     # ten thousand one-letter fields fit 32 KiB, and each costs an object: a hundred is what Apache allows. 431
     header_count: int = field(default=100, validator=ge(1))
     # bodies are streamed, so this bounds a disk and not our memory. 413
-    body: int = field(default=1 << 30, validator=ge(0))
+    body: int = field(default=1 << 30, validator=[ge(0), le(MAX_BODY)])
     # size and extensions of one chunk: no honest client sends extensions at all
     chunk_line: int = field(default=256, validator=ge(18))
     # bytes of chunk framing beyond 16 for each chunk and beyond the data itself, in one body: else extensions carry gigabytes
@@ -59,11 +60,19 @@ class Http2Limits:
     # bytes of a header block as it came; and of what it unpacks to, 32 more for each field as RFC 9113 6.5.2 counts: HPACK makes
     # 4 KiB of one byte (CVE-2016-6581). Beyond `HttpLimits.header_section` and up to here the answer is 431
     header_block: int = field(default=65536, validator=ge(4096))
-    # of a request body, or response body, that nobody has read yet. Before our SETTINGS arrive the peer counts on 65535
+    # of a request body, or response body, that nobody has read yet: with this it starts. Before our SETTINGS arrive the peer counts
+    # on 65535
     stream_window: int = field(default=65535, validator=[ge(65535), le(MAX_WINDOW)])
+    # so far a stream's window grows while its reader takes all that comes (h2/windows.py): 80 MB/s over 100 ms. Chromium's is 6 MiB
+    stream_window_most: int = field(default=8 << 20, validator=[ge(65535), le(MAX_WINDOW)])
+    # by so much all windows of a connection together may have grown: who uploads fast on a hundred streams, and then waits with
+    # readers that pause, has no more of our memory than this beyond the windows that his streams began with
+    window_growth: int = field(default=16 << 20, validator=ge(0))
+    # and those of all connections: beyond it nobody is refused, the windows of who comes later stay small
+    window_growth_of_all: int = field(default=128 << 20, validator=ge(0))
     # of all streams together, beyond what is queued: it only has to keep the pipe full, since what is received is given back at
     # once, and a stream that nobody reads stops at its own window
-    connection_window: int = field(default=1 << 20, validator=[ge(65535), le(MAX_WINDOW)])
+    connection_window: int = field(default=16 << 20, validator=[ge(65535), le(MAX_WINDOW)])
     # of a stream's response that waits for a window, before `Exchange.send` waits as well
     send_queue: int = field(default=65536, validator=ge(1))
     # DATA made at once, from all streams in turn: what one stream may get ahead of another, and what a control frame waits for
@@ -110,7 +119,7 @@ class HttpClientLimits:
     # responses before the response: a server that sends 102 for ever would hold us without ever being silent
     interim: int = field(default=32, validator=ge(0))
     # bodies are streamed and the caller looks at their size; what is read whole has a bound of its own
-    body: int = field(default=(1 << 63) - 1, validator=ge(0))
+    body: int = field(default=MAX_BODY, validator=[ge(0), le(MAX_BODY)])
     # of chunked bodies, as for servers: extensions must not carry more than the data does
     chunk_line: int = field(default=4096, validator=ge(18))
     chunk_overhead: int = field(default=65536, validator=ge(0))
@@ -118,6 +127,8 @@ class HttpClientLimits:
     # a compressed body may become so many times as long, once it is longer than a mebibyte. Text reaches 50; deflate itself 1032,
     # which is a bomb: ten megabytes that become ten gigabytes
     inflation: int = field(default=200, validator=ge(1))
+    # by which the windows of all responses over HTTP/2 may have grown beyond what they begin with: what readers that pause cost
+    window_growth_of_all: int = field(default=128 << 20, validator=ge(0))
 
 
 @frozen

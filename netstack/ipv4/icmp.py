@@ -229,7 +229,7 @@ class Icmp(PacketSink):
         if n < 8:
             m.InErrors += 1
             return
-        if f.csum != const.CSUM_GOOD and raw.csum(b, o, n, 0) != const.M16:
+        if f.csum == const.CSUM_UNKNOWN and raw.csum(b, o, n, 0) != const.M16:
             m.InErrors += 1
             m.InCsumErrors += 1
             return

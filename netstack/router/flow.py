@@ -14,6 +14,7 @@ import attrs
 from ..address import Ip4
 from ..errors import UsageError
 from ..instant import Instant
+from .policy.bucket import Share
 
 Proto = Literal["tcp", "udp", "icmp"]
 State = Literal["new", "connecting", "open", "closing", "denied", "failed", "over"]
@@ -67,6 +68,7 @@ class Decision:
     handler: Handler | None = None
     reason: str = ""
     how: How = "reset"
+    share: Share | None = None
 
     @staticmethod
     def connect(
@@ -75,17 +77,19 @@ class Decision:
         rate: int | None = None,
         inspect: Inspect | None = None,
         handler: Handler | None = None,
+        share: Share | None = None,
     ) -> Decision:
         """Go on to `to`, an address or name and a port, or "unix:/path"; None: where the guest wanted to go.
 
-        `rate` bounds each way in bytes a second. `inspect` reads the first bytes of a TCP flow before any of them is passed on.
-        `handler(flow, guest, far)` is a coroutine that has both streams in place of the relay.
+        `rate` bounds each way in bytes a second, `share` is a bound in common with other flows over TCP. `inspect` reads the
+        first bytes of a TCP flow before any of them is passed on. `handler(flow, guest, far)` is a coroutine that has both streams
+        in place of the relay.
         """
         if isinstance(to, str) and not to.startswith("unix:/"):
             raise UsageError(f"{to!r} is nowhere to connect to: give (address, port), or unix:/path/of/a/socket")
         if rate is not None and rate <= 0:
             raise UsageError(f"a rate of {rate} carries nothing: give bytes a second, or None for no limit")
-        return Decision("connect", to, rate, inspect, handler)
+        return Decision("connect", to, rate, inspect, handler, share=share)
 
     @staticmethod
     def take(handler: Handler) -> Decision:

@@ -230,8 +230,8 @@ def open(
     fault      what to do to the traffic: "loss=0.01,delay=20ms,seed=7"
     seed       makes chance repeatable (initial sequence numbers, ports); only for tests
     hosts      names of hosts and their addresses, or a file like /etc/hosts, or "system" for that one itself
-    dns        who is asked for other names, over this net: servers, ["10.0.0.1"] or ["tls://10.0.0.1#dns.example"]; "system" for
-               those of /etc/resolv.conf; or a Resolver. `net.dns` can be set later too
+    dns        who is asked for other names, over this net: servers, ["10.0.0.1"], ["tls://10.0.0.1#dns.example"] or
+               ["https://10.0.0.1/dns-query"]; "system" for those of /etc/resolv.conf; or a Resolver. `net.dns` can be set later too
     names      "system" has the system's resolver answer for other names, over the host's own network; "own", the default, doesn't
 
     In a task of trio's the block gives a `TrioNet`; `netstack.runtime.trio.open` is the same and tells the type checker.

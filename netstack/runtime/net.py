@@ -14,10 +14,12 @@ from ..cores import IpError, StreamUser
 from ..dns.client.eyeballs import EyeballsConfig
 from ..errors import TimedOut, Unreachable, UsageError
 from ..instant import SECOND, Duration, Instant, seconds
+from ..patience import Bells
 from ..signatures import Address, Stream
 from ..stack import Stack
 from ..tcp.connection import Connection
 from .asynciotls import leave
+from .attendance import Attendance
 from .base import Crank
 from .connecting import race
 from .datagrams import UdpTransport
@@ -67,6 +69,7 @@ class Net(NetFace, Verbs):
         self._blocking: Blocking | None = None
         self.clients = Keeper(self._crank, loop)
         self._streams: set[TcpStream] = set()
+        self.bells = Bells(loop)  # of streams that rest
         self._servers: set[Server] = set()
         self._datagrams: set[UdpSocket | UdpTransport] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -159,25 +162,14 @@ class Net(NetFace, Verbs):
         sockets = bound(self, [(AF_INET, (host or "", check_port(port)))], [(SOL_SOCKET, SO_REUSEADDR)])
         server = self.new_server()
 
-        async def attend(stream: TcpStream) -> None:
-            try:
-                await handler(stream)
-            except asyncio.CancelledError:
-                stream.abort()
-                raise
-            except Exception as error:
-                stream.abort()
-                self._loop.call_exception_handler({"message": "Unhandled exception in a stream handler", "exception": error})
-            finally:
-                stream.close()
-                server.detach()
+        attendance = Attendance(self, server)
+        forget = self._streams.discard  # one for all of them
 
         def accept(conn: Connection) -> StreamUser:
-            stream = TcpStream(self._crank, self._loop, self._streams.discard)
+            stream = TcpStream(self._crank, self._loop, forget, attendance)
             stream.bind(conn)
             self._streams.add(stream)
-            server.attach()
-            self.own(attend(stream))
+            attendance.begin(stream, handler)
             return stream.user
 
         server.bind(sockets, accept, backlog)

@@ -3,7 +3,7 @@ from netstack.sockets.inbox cimport Inbox
 
 cdef class StreamCore(Inbox):
     cdef object face
-    cdef public bint asleep
+    cdef public bint asleep, resting
     cdef public object reader, writer
     cdef void connected(self, long long now) except *
     cdef void arrived(self) except *

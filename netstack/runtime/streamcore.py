@@ -16,11 +16,14 @@ class Face(Protocol):
     def on_closed(self, error: Exception | None, /) -> None:
         """Nothing more will come."""
 
+    def on_stirred(self) -> None:
+        """It was `resting`, and there is something to read, or no more will come."""
+
 
 class StreamCore(Inbox):
     """reader, writer   futures of who waits; anything with `done()` and `set_result(None)`"""
 
-    __slots__ = ("asleep", "face", "reader", "writer")
+    __slots__ = ("asleep", "face", "reader", "resting", "writer")
 
     def __init__(self, face: Face, clock: Crank) -> None:
         Inbox.__init__(self, clock)
@@ -28,6 +31,7 @@ class StreamCore(Inbox):
         self.reader: Any = None
         self.writer: Any = None
         self.asleep = False  # `reader` is to be woken
+        self.resting = False  # nobody reads, and `face` is to be told once
 
     # -- what the connection tells ----------------------------------------------------------------------------------------------
 
@@ -35,7 +39,7 @@ class StreamCore(Inbox):
         self.face.on_connected()
 
     def arrived(self) -> None:
-        if self.asleep:
+        if self.asleep or self.resting:
             self.wake_reader()
 
     def eof(self, now: int) -> None:
@@ -56,6 +60,9 @@ class StreamCore(Inbox):
 
     def wake_reader(self) -> None:
         self.asleep = False
+        if self.resting:
+            self.resting = False
+            self.face.on_stirred()
         if self.reader is not None and not self.reader.done():
             self.reader.set_result(None)
 

@@ -14,6 +14,7 @@ from ..address import ip4_text
 from ..errors import BrokenError, BusyError, ClosedError, TimedOut, UsageError, WouldBlock
 from ..instant import SECOND, Duration, check_timeout
 from ..patience import Patience
+from ..resting import Attendance, Resting
 from ..signatures import Address
 from ..tcp.connection import Connection
 from ..udp.core import UdpPort
@@ -52,7 +53,7 @@ def _wake(future: asyncio.Future[None] | None) -> None:
         future.set_result(None)
 
 
-class TcpStream:
+class TcpStream(Resting):
     """A connection. One task may receive and one may send at a time; a second one gets BusyError.
 
     Three ways to read, which may be mixed: `receive` gives bytes, `receive_into` fills a buffer, `receive_view` and `async for`
@@ -64,7 +65,18 @@ class TcpStream:
 
     gathers = True  # `send_all` takes several buffers in a row: for those who stand on streams of any kind
 
-    def __init__(self, crank: Crank, loop: asyncio.AbstractEventLoop, on_end: Callable[[TcpStream], None]) -> None:
+    __slots__ = (
+        "_closed", "_connected", "_crank", "_loop", "_on_end", "_opening", "_patience", "user", "__weakref__",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        crank: Crank,
+        loop: asyncio.AbstractEventLoop,
+        on_end: Callable[[TcpStream], None],
+        attendance: Attendance | None = None,
+    ) -> None:
+        super().__init__(attendance)
         self._crank = crank
         self._loop = loop
         self._on_end = on_end
@@ -114,6 +126,25 @@ class TcpStream:
         if self._patience is not None:
             self._patience.stop()
         self._on_end(self)
+
+    # -- resting --------------------------------------------------------------------------------------------------------------
+
+    def _may_rest(self) -> bool:
+        return not self._closed
+
+    def _lie_down(self) -> bool:
+        core = self.user
+        if core.unread or core.eof_seen or core.ended:
+            return False
+        if self._patience is not None:
+            self._patience.stop()
+            self._patience = None
+        core.shrink()
+        core.resting = True
+        return True
+
+    def on_stirred(self) -> None:
+        self.stir()
 
     def _broken(self) -> BrokenError:
         error = self.user.error
@@ -295,6 +326,7 @@ class TcpStream:
             self.abort()
             return
         self._closed = True
+        self.end_rest()
         if core.conn is not None and not core.ended:
             core.conn.close(self._crank.now())
             self._crank.rearm()
@@ -305,6 +337,7 @@ class TcpStream:
     def abort(self) -> None:
         """Drop it at once, with a reset."""
         self._closed = True
+        self.end_rest()
         core = self.user
         if core.conn is not None and not core.ended:
             core.conn.abort(self._crank.now())

@@ -34,3 +34,4 @@ cdef class Inbox(StreamUser):
     cdef void advance(self, Py_ssize_t n) except *
     cdef void count(self, Py_ssize_t n) except *
     cpdef void forget(self) except *
+    cpdef void shrink(self) except *

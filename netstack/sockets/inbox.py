@@ -33,7 +33,7 @@ class Inbox(StreamUser):
     def __init__(self, clock: Turn) -> None:
         self.clock = clock
         self.conn: Connection = None  # type: ignore[assignment]  # bound before anything comes
-        self.chunks: deque[bytes | memoryview] = deque()
+        self.chunks: deque[bytes | memoryview] = None  # type: ignore[assignment]  # made by the first: it takes 760 bytes
         self.head = 0  # bytes of the first chunk that were read
         self.unread = 0
         self.read = 0  # bytes that were read, and of which the connection does not know yet
@@ -58,6 +58,8 @@ class Inbox(StreamUser):
 
     def add(self, chunk: bytes | memoryview, n: int) -> None:
         chunks = self.chunks
+        if chunks is None:
+            chunks = self.chunks = deque()
         if n < tc.JOIN and len(chunks) > 1 and len(chunks[-1]) + n <= tc.JOIN:  # not the first: that one is being read
             chunks[-1] = b"".join((chunks[-1], chunk))
         else:
@@ -139,7 +141,7 @@ class Inbox(StreamUser):
         """As `take`, with as much as there is up to `limit`, and it stays unread."""
         parts: list[bytes | memoryview] = []
         o = self.head
-        for chunk in self.chunks:
+        for chunk in self.chunks or ():
             n = len(chunk) - o
             if n >= limit:
                 parts.append(memoryview(chunk)[o : o + limit])
@@ -171,10 +173,15 @@ class Inbox(StreamUser):
 
     def forget(self) -> None:
         """Nobody will read what is unread."""
-        self.chunks.clear()
+        self.chunks = None  # type: ignore[assignment]
         self.head = 0
         if self.unread:
             self.count(self.unread)
+
+    def shrink(self) -> None:
+        """Nothing is here, and nothing will come for a while."""
+        if not self.unread:
+            self.chunks = None  # type: ignore[assignment]
 
     def __del__(self) -> None:
         if self.unread and self.conn is not None:

@@ -79,7 +79,7 @@ class TcpCore(PacketSink):
             mib.InErrs += 1
             hub.ext.InBadOffset += 1
             return
-        if f.csum != const.CSUM_GOOD and raw.csum(b, o, have, hub.ip.pseudo_in(f)) != const.M16:
+        if f.csum == const.CSUM_UNKNOWN and raw.csum(b, o, have, hub.ip.pseudo_in(f)) != const.M16:
             mib.InErrs += 1
             mib.InCsumErrors += 1
             return

@@ -82,7 +82,7 @@ class End(NetifCore):
         f.end = n
         f.now = now + self._delay
         f.cast = const.UNICAST
-        f.csum = const.CSUM_GOOD if p.csum_off else const.CSUM_UNKNOWN
+        f.csum = const.CSUM_PARTIAL if p.csum_off else const.CSUM_UNKNOWN
         f.gso = p.gso
         f.kept = 0
         peer.queue.append(f)

@@ -143,7 +143,7 @@ class Capture(Wrapper):
         self._number = self.file.interface(netif.name, netif.mac is not None)
 
     def on_input(self, f: Frame) -> None:
-        self._write(f.now, bytes(memoryview(f.buf)[f.off : f.end]), pcap.INBOUND, f.csum == const.CSUM_GOOD, f.gso)
+        self._write(f.now, bytes(memoryview(f.buf)[f.off : f.end]), pcap.INBOUND, f.csum != const.CSUM_UNKNOWN, f.gso)
 
     def on_send(self, p: Out, now: int) -> None:
         self._write(now, p.tobytes(), pcap.OUTBOUND, p.csum_off != 0, p.gso)

@@ -220,7 +220,7 @@ class UdpCore(PacketSink):
             return
         f.end = o + length
         # 0: the sender did not compute one, which RFC 768 allows
-        if check != 0 and f.csum != const.CSUM_GOOD and raw.csum(b, o, length, self.below.pseudo_in(f)) != const.M16:
+        if check != 0 and f.csum == const.CSUM_UNKNOWN and raw.csum(b, o, length, self.below.pseudo_in(f)) != const.M16:
             m.InErrors += 1
             m.InCsumErrors += 1
             return

@@ -29,6 +29,7 @@ from .entrants import (
 )
 from .measure import Entrant, Goal, Row
 from .peers import services
+from .routed import routed_kernel, routed_ours
 
 RECEIVE, SEND = Job("bulk", services.SINK, ("send",)), Job("bulk", services.SOURCE, ("receive",))
 PING = Job("ping", services.ECHO, pinned=True)
@@ -320,6 +321,23 @@ ROWS = [
             dns_c("knot", "knot", "knotd", queries="strangers"),
         ],
         [Goal("DNS over a tap, names that are not there, to nsd", "per_second", "ours", "nsd", 1.0)],
+    ),
+    Row(
+        "routed-there",
+        "A router that translates between two kernels, MTU 1500: bulk from inside. The kernel's router is a third kernel with nft.",
+        GBIT,
+        [routed_ours("ours", RECEIVE, "sink"), routed_kernel("kernel, nft", RECEIVE, "sink")],
+        [
+            Goal("routed and translated, from inside, to the kernel's", "gbit", "ours", "kernel, nft", 0.5),
+            Goal("routed and translated, from inside", "gbit", "ours", None, 10),
+        ],
+    ),
+    Row(
+        "routed-back",
+        "The same from outside.",
+        GBIT,
+        [routed_ours("ours", SEND, "source"), routed_kernel("kernel, nft", SEND, "source")],
+        [Goal("routed and translated, from outside, to the kernel's", "gbit", "ours", "kernel, nft", 0.5)],
     ),
     Row(
         "memory",

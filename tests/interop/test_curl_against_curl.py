@@ -41,6 +41,10 @@ SERVER = f"""
 import asyncio, netstack
 from netstack.http import HttpServer, Response
 async def handler(request):
+    if request.path.startswith("/moved/"):
+        _, _, status, path = request.path.split("/", 3)
+        await request.body.read(1 << 26)
+        return Response(int(status), {{"location": "/" + path, "content-length": "0"}}, b"")
     body = await request.body.read(1 << 26)
     kind = request.headers.get("content-type", "").partition(";")[0]
     expect = request.headers.get("expect", "")
@@ -94,7 +98,7 @@ def servers(netns, tmp_path):
     nginx = netns.start("nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log"))
     ours = netns.start(sys.executable, "-c", SERVER, cwd=ROOT)
     assert ours.stdout.readline() == "up\n"
-    (tmp_path / "netrc").write_text("")
+    (tmp_path / "options").write_text(f'# of curl\nurl = "{OWN}/x"\n-d "a=b c"\nheader = "Content-Type: text/x"\n')
     yield tmp_path
     for process in (nginx, ours):
         process.terminate()
@@ -164,6 +168,20 @@ TABLE = [
     (f"-s {N}/a.txt -o /dev/null -w %{{http_code}}:%{{size_download}}:%{{content_type}}:%{{url_effective}}\\n", True, 0),
     (f"-sL {N}/old -o /dev/null -w %{{http_code}}:%{{num_redirects}}:%{{url_effective}}:%{{scheme}}:%header{{server}}", True, 0),
     (f"-s {N}/old -w %{{redirect_url}}%%", True, 0),
+    (f"-L -d a=b {OWN}/moved/301/x", True, 0),
+    (f"-L -d a=b {OWN}/moved/308/x", True, 0),
+    (f"-L -d a=b --post302 {OWN}/moved/302/x", True, 0),
+    (f"-L -u me:word {OWN}/moved/303/x -d a=b", True, 0),
+    (f"{OWN}/[1-2]/{{a,b}} --next -d a=b {OWN}/[08-11:2] -w %{{urlnum}}:%{{num_connects}},", True, 0),
+    (f"{OWN}/[3-1]", False, 3),
+    (f"{OWN}/[1-2] -o #1.out -w %{{filename_effective}},", True, 0),
+    (f"--connect-to some.example:80:127.0.0.1:{OURS} http://some.example/x http://127.0.0.1:{OURS}/a/../b", True, 0),
+    (f"{N}/a.txt -z 20400101 -w %{{http_code}}", True, 0),
+    (f"--proto =https {N}/a.txt", False, 1),
+    (f"{N}/a.txt http://127.0.0.1:9/", True, 7),
+    (f"http://127.0.0.1:9/ {N}/a.txt", True, 0),
+    (f"-T www/a.txt -H Expect: {OWN}/one {OWN}/two", True, 0),
+    ("-K options", True, 0),
 ]  # fmt: skip
 
 

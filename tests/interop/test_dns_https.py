@@ -1,5 +1,7 @@
-"""`netstack dns --https` over a tap: curl finds a host's address by it, and posts a query by hand."""
+"""`netstack dns --https` over a tap: curl finds a host's address by it, and posts a query; kdig, dig and our own dig ask."""
 
+import re
+import shutil
 import subprocess
 import sys
 
@@ -42,6 +44,8 @@ def test_curl_resolves_by_https(netns, tmp_path):
         done = netns.run("curl", "-sS", *trust, *post, "-w", "%{http_code} %header{cache-control}", url)
         assert done.stdout == "200 max-age=60", done.stderr
         assert (tmp_path / "answer").read_bytes().endswith(bytes(map(int, KERNEL.split("."))))
+        assert netns.run("curl", "-sS", *trust, *post, "-w", "%{http_version}", url).stdout == "2"  # RFC 8484 5.2
+        _ask_by_https(netns, str(tmp_path / "ca.pem"))
         retry = ["--retry", "9", "--retry-connrefused", "--retry-delay", "1"]  # its server says nothing when it listens
         found = netns.run("curl", "-sS", *retry, "--doh-insecure", "--doh-url", url, "http://www.example:8000/page")
         assert found.stdout == "found by name", found.stderr
@@ -49,3 +53,26 @@ def test_curl_resolves_by_https(netns, tmp_path):
         for process in (server, page):
             process.kill()
             process.communicate()
+
+
+def _ask_by_https(netns, ca):
+    """What others' clients see, ours sees; without the authority's certificate nobody is believed who has to be."""
+    ours = (sys.executable, "-m", "netstack", "dig")
+
+    def run(*words):
+        command = [*netns.prefix, *words, f"@{STACK}", "www.example", "A"]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30, cwd=str(ROOT))
+
+    def said(*words):
+        done = run(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return re.sub(r"id: \d+|COOKIE: .*|(time|WHEN): .*|rcvd: \d+|<<>>.*", "", done.stdout)
+
+    for word in ("+https", "+https-get=/dns-query"):
+        if shutil.which("dig"):
+            assert said(*ours, word) == said("dig", word)
+    if shutil.which("kdig"):
+        assert said("kdig", "+https", f"+tls-ca={ca}", "+tls-hostname=ns.example", "+short").strip() == KERNEL
+    assert said(*ours, "+https", f"+tls-ca={ca}", "+tls-hostname=ns.example", "+short").strip() == KERNEL
+    refused = run(*ours, "+https", "+tls-ca", "+tries=1")
+    assert refused.returncode == 9 and "certificate" in refused.stdout, refused.stdout

@@ -1,65 +1,108 @@
-"""Carries out a line of curl's: one URL after another, on one client."""
+"""Carries out a line of curl's: one URL after another, or many at once, each with the client of its group."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
-import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
 from http.cookiejar import LoadError, MozillaCookieJar
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from attrs import evolve
-
-from ...errors import UsageError
-from ...http.client.client import HttpClient, speaks_http2
+from ...http.client.client import HttpClient
 from ...http.client.cookies import CookieJar
-from ...http.client.proxy import Proxy
-from ...http.client.url import Url
-from ...http.config import HttpClientConfig
-from ...instant import Duration, seconds
-from ...tls.contexts import client_context
 from ..options import open_net
+from .facts import facts
+from .globs import expand, named
+from .options import Options
 from .outcome import Ended
-from .show import Teller, write_out
+from .show import Numbers, Teller, Tellers, write_out
 from .transfer import Transfer
-from .words import Options, Wrong
+from .ways import client_of, key_of
 
 TRANSIENT = (408, 429, 500, 502, 503, 504)
+Job = tuple[Options, str, "str | None", "str | None", int]
+"""A URL of a group, where it goes, what is uploaded, and the how many-th of the line it is."""
 
 
 class Carrier:
     """One command line on its way."""
 
-    def __init__(self, options: Options, out: BinaryIO, err: TextIO) -> None:
-        self.options = options
+    def __init__(self, groups: Sequence[Options], out: BinaryIO, err: TextIO) -> None:
+        self.groups = groups
+        self.options = groups[-1]  # which has what holds for all
         self.out = out
         self.err = err
-        self.teller = Teller(err, options.verbose)
         self.jar = MozillaCookieJar()
+        self._numbers = Numbers()
+        self._clients: dict[Hashable, HttpClient[Any]] = {}
+
+    def teller(self) -> Teller:
+        """For another transfer, in whose task this is called."""
+        teller = Teller(self.err, self.options.verbose, self._numbers)
+        Tellers.current.set(teller)
+        return teller
 
     async def run(self) -> int:
-        """The exit status: of the last transfer that failed, as curl's."""
-        options = self.options
-        status = 0
+        """The exit status: of the last transfer, as curl's."""
         self._load_cookies()
-        async with self._net() as net, self._client(net) as client:
-            outputs = iter(options.outputs)
-            uploads = list(options.upload_files)
-            for number, url in enumerate(options.urls):
-                upload = uploads[min(number, len(uploads) - 1)] if uploads else None
-                ended = await self._attempts(client, url, next(outputs, ""), upload)
-                status = ended or status
-                if ended and options.fail_early:
-                    break
-        if options.cookie_jar:
-            self._save_cookies()
+        async with self._net() as net:
+            try:
+                carry = self._together if self.options.parallel else self._in_turn
+                status = await carry(net)
+            finally:
+                for client in self._clients.values():
+                    await client.aclose()
+        self._save_cookies()
         return status
+
+    async def _in_turn(self, net: Any) -> int:
+        status = 0
+        for job in self._jobs():
+            status = await self._attempts(self._client(net, job[0]), job)
+            if status and self.options.fail_early:
+                break
+        return status
+
+    async def _together(self, net: Any) -> int:
+        status = 0  # of the last one that failed: which is the last of all, is chance
+        running: set[asyncio.Task[int]] = set()
+        jobs = self._jobs()
+        try:
+            job = next(jobs, None)
+            while job is not None or running:
+                while job is not None and len(running) < max(self.options.parallel_max, 1):
+                    running.add(asyncio.create_task(self._attempts(self._client(net, job[0]), job)))
+                    job = next(jobs, None)
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    status = await task or status
+                if status and self.options.fail_early:
+                    break
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return status
+
+    def _jobs(self) -> Iterator[Job]:
+        """In their order. Raises Wrong."""
+        numbers = itertools.count()
+        for options in self.groups:
+            outputs, uploads = iter(options.outputs), iter(options.upload_files)
+            for pattern in options.urls:
+                number = next(numbers)
+                output = next(outputs, None if options.remote_name_all else "")
+                upload = next(uploads, None)
+                files = [None] if upload is None else [file for file, _ in _expanded(options, upload)]
+                for file in files:
+                    for url, values in _expanded(options, pattern):
+                        yield options, url, named(output, values) if output and values else output, file, number
 
     @contextlib.asynccontextmanager
     async def _net(self) -> AsyncIterator[Any]:
@@ -72,88 +115,24 @@ class Carrier:
         async with open_net(args) as net:
             yield net
 
-    def _client(self, net: Any) -> HttpClient[Any]:
-        options = self.options
-        limit = seconds(options.connect_timeout) if options.connect_timeout else Duration(300_000_000_000)  # curl's own
-        forever = Duration(1 << 62)  # curl waits, unless it is told
-        config = HttpClientConfig(
-            connect_timeout=limit,
-            tls_timeout=limit,
-            write_timeout=forever,
-            first_byte_timeout=forever,
-            read_timeout=forever,
-            continue_timeout=Duration(max(seconds(options.expect100_timeout), 1)),
-            idle_timeout=Duration(118_000_000_000),
-            redirects=options.max_redirs,
-        )
-        return HttpClient(
-            net,
-            resolver=self._resolver() if options.resolve else None,
-            config=config,
-            context=self._context(),
-            proxy=self._proxy,
-            protocols=options.protocols,  # type: ignore[arg-type]  # words.py has no others
-            user_agent="",
-            decode=False,
-            cookies=CookieJar(self.jar) if self._keeps_cookies else None,
-            watcher=self.teller,
-        )
-
-    def _context(self) -> ssl.SSLContext:
-        options = self.options
-        alpn = ["http/1.1"] if options.protocols == "1.1" else ["h2", "http/1.1"]
-        if not speaks_http2():
-            alpn = ["http/1.1"]
-        try:
-            return client_context(
-                alpn, verify=not options.insecure, ca_file=options.cacert, certificate=options.cert, key=options.key
-            )
-        except UsageError as error:
-            raise Wrong(str(error), 77 if options.cacert else 58) from None
-
-    def _resolver(self) -> Any:
-        known: dict[tuple[str, int], list[tuple[str, int]]] = {}
-        for entry in self.options.resolve:
-            host, port, addresses = entry.lstrip("+").split(":", 2)
-            if not port.isdigit():
-                raise Wrong(f"--resolve takes HOST:PORT:ADDRESS, not {entry!r}", 49)
-            known[host.lower(), int(port)] = [(each.strip("[]"), int(port)) for each in addresses.split(",")]
-
-        async def resolve(host: str, port: int) -> Sequence[tuple[str, int]]:
-            return known.get((host, port)) or known.get(("*", port)) or ()
-
-        return resolve
-
-    def _proxy(self, url: Url) -> Proxy | None:
-        """-x, or what the environment says: http_proxy in small letters alone, since a CGI's caller can set HTTP_PROXY."""
-        options, environ = self.options, os.environ
-        text = options.proxy
-        if text is None:
-            text = environ.get(f"{url.scheme}_proxy") or (environ.get("HTTPS_PROXY") if url.secure else None)
-            text = text or environ.get("all_proxy") or environ.get("ALL_PROXY")
-        if not text:
-            return None
-        spared = options.noproxy if options.noproxy is not None else environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-        for name in spared.replace(" ", ",").split(","):
-            name = name.lstrip(".").lower()
-            if name == "*" or (name and (url.host == name or url.host.endswith(f".{name}"))):
-                return None
-        proxy = Proxy.parse(text if ":" in text.rpartition("://")[2].rpartition("@")[2] else f"{text}:1080", options.proxytunnel)
-        if options.proxy_user:
-            user, _, password = options.proxy_user.partition(":")
-            proxy = evolve(proxy, url=evolve(proxy.url, user=user, password=password))
-        return proxy
+    def _client(self, net: Any, options: Options) -> HttpClient[Any]:
+        keeps = _keeps_cookies(options)
+        key = key_of(options, keeps)
+        client = self._clients.get(key)
+        if client is None:
+            client = self._clients[key] = client_of(net, options, CookieJar(self.jar) if keeps else None)
+        return client
 
     # -- one URL --------------------------------------------------------------------------------------------------------------
 
-    async def _attempts(self, client: HttpClient[Any], text: str, output: str | None, upload: str | None) -> int:
+    async def _attempts(self, client: HttpClient[Any], job: Job) -> int:
         """With --retry. Gives the status, and has said why."""
-        options = self.options
+        options, silent = job[0], self.options.silent
         started = time.monotonic()
         pause = options.retry_delay or 1.0
         left = options.retry
         while True:
-            transfer = Transfer(self, text, output, upload)
+            transfer = Transfer(self, *job)
             try:
                 await transfer.run(client)
                 status, message = 0, ""
@@ -169,11 +148,13 @@ class Carrier:
             if again and options.retry_max_time and time.monotonic() - started + wait > options.retry_max_time:
                 again = False
             if not again:
+                if status:
+                    transfer.spoil()
                 self._written(transfer, status, message)
-                if status and (not options.silent or options.show_error):
+                if status and (not silent or self.options.show_error):
                     self.err.write(f"curl: ({status}) {message}\n")
                 return status
-            if not options.silent:
+            if not silent:
                 problem = message or f"HTTP error {transfer.code}"
                 self.err.write(f"Warning: Problem: {problem}. Will retry in {wait:g} seconds. {left} retries left.\n")
             await asyncio.sleep(wait)
@@ -181,32 +162,37 @@ class Carrier:
             pause = pause if options.retry_delay else min(pause * 2, 600.0)
 
     def _written(self, transfer: Transfer, status: int, message: str) -> None:
-        template = self.options.write_out
+        template = transfer.options.write_out
         if not template:
             return
         if template.startswith("@"):
             template = sys.stdin.read() if template == "@-" else Path(template[1:]).read_text()
-        facts, headers = transfer.facts(status, message)
-        self.out.write(write_out(template, facts, headers).encode())
+        out, err = write_out(template, *facts(transfer, status, message))
+        self.out.write(out.encode())
         self.out.flush()
+        self.err.write(err)
 
     # -- cookies --------------------------------------------------------------------------------------------------------------
 
-    @property
-    def _keeps_cookies(self) -> bool:
-        return bool(self.options.cookie_jar) or any("=" not in each for each in self.options.cookies)
-
-    @property
-    def cookies(self) -> str:
+    def cookies(self, options: Options) -> str:
         """What -b says outright."""
-        return "; ".join(each for each in self.options.cookies if "=" in each)
+        return "; ".join(each for each in options.cookies if "=" in each)
 
     def _load_cookies(self) -> None:
-        for name in self.options.cookies:
+        for name in {each for options in self.groups for each in options.cookies}:
             if "=" not in name and name:
                 with contextlib.suppress(OSError, LoadError):  # curl goes on without it, too
                     self.jar.load(name, ignore_discard=True)
 
     def _save_cookies(self) -> None:
-        name = self.options.cookie_jar
-        self.jar.save("/dev/stdout" if name == "-" else name, ignore_discard=True)
+        for name in {options.cookie_jar for options in self.groups if options.cookie_jar}:
+            self.jar.save("/dev/stdout" if name == "-" else name, ignore_discard=True)
+
+
+def _keeps_cookies(options: Options) -> bool:
+    return bool(options.cookie_jar) or any("=" not in each for each in options.cookies)
+
+
+def _expanded(options: Options, text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Raises Wrong."""
+    return iter(((text, ()),)) if options.globoff else expand(text)

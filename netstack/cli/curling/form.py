@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from .words import Wrong
+from .options import Wrong
 
 BLOCK = 262144
 Part: TypeAlias = "bytes | Path"

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import time
+from contextvars import ContextVar
 from typing import Any, BinaryIO, TextIO
 
 from attrs import define
@@ -35,28 +36,40 @@ class Times:
         return max(instant - self.start, 0.0) if instant else 0.0
 
 
-class Teller(Watcher):
-    """Of one client: counts and times of the transfer under way, and -v. `heads` is where -i and -D want heads."""
+class Numbers:
+    """What -v calls connections."""
 
-    def __init__(self, err: TextIO, verbose: bool) -> None:
+    def __init__(self) -> None:
+        self.last = -1
+        self._known: dict[Address, tuple[int, str]] = {}  # by our own end
+
+    def new(self, local: Address, host: str) -> int:
+        self.last += 1
+        self._known[local] = (self.last, host)
+        return self.last
+
+    def of(self, local: Address) -> tuple[int, str]:
+        return self._known.get(local, (self.last, ""))
+
+
+class Teller(Watcher):
+    """Of one transfer: counts and times, and -v. `heads` is where -i and -D want heads."""
+
+    def __init__(self, err: TextIO, verbose: bool, numbers: Numbers) -> None:
         self.err = err
         self.verbose = verbose
         self.heads: list[BinaryIO] = []
-        self.times = Times()
+        self.times = Times(time.monotonic())
+        self.proxy_status = 0
         self.connects = 0
         self.requests = 0
         self.request_size = self.header_size = self.uploaded_size = 0
         self.head: ReplyHead | None = None
         self.local: Address = ("", 0)
         self.remote: Address = ("", 0)
+        self._numbers = numbers
         self._number = -1
         self._host = ""
-
-    def begin(self) -> None:
-        """Another transfer."""
-        self.times = Times(time.monotonic())
-        self.connects = self.requests = self.request_size = self.header_size = self.uploaded_size = 0
-        self.head = None
 
     def note(self, text: str) -> None:
         if self.verbose:
@@ -69,11 +82,12 @@ class Teller(Watcher):
     def connected(self, stream: Stream) -> None:
         self.times.connect = time.monotonic()
         self.connects += 1
-        self._number += 1
         self.local, self.remote = stream.local_address, stream.remote_address
+        self._number = self._numbers.new(self.local, self._host)
         self.note(f"Connected to {self._host} ({self.remote[0]}) port {self.remote[1]} (#{self._number})")
 
     def tunnelled(self, stream: Stream) -> None:
+        self.proxy_status = 200
         self.note("CONNECT tunnel established, response 200")
 
     def secured(self, stream: Any) -> None:
@@ -94,8 +108,9 @@ class Teller(Watcher):
             self.note("Server certificate is not verified.")
 
     def reused(self, connection: Connection) -> None:
-        self.note(f"Re-using existing connection #{self._number} with host {self._host}")
         self.local, self.remote = connection.stream.local_address, connection.stream.remote_address
+        self._number, self._host = self._numbers.of(self.local)
+        self.note(f"Re-using existing connection #{self._number} with host {self._host}")
 
     def sent(self, head: bytes) -> None:
         if self.requests:
@@ -131,6 +146,39 @@ class Teller(Watcher):
         if self.verbose:
             for line in head.decode("latin-1").removesuffix("\r\n").split("\r\n"):
                 self.err.write(f"{mark} {_clean(line)}\n")
+
+
+class Tellers(Watcher):
+    """Of one client: what happens in a task is told to the teller of its transfer."""
+
+    current: ContextVar[Teller] = ContextVar("teller")
+
+    def connecting(self, host: str, port: int) -> None:
+        self.current.get().connecting(host, port)
+
+    def connected(self, stream: Stream) -> None:
+        self.current.get().connected(stream)
+
+    def tunnelled(self, stream: Stream) -> None:
+        self.current.get().tunnelled(stream)
+
+    def secured(self, stream: Stream) -> None:
+        self.current.get().secured(stream)
+
+    def reused(self, connection: Connection) -> None:
+        self.current.get().reused(connection)
+
+    def sent(self, head: bytes) -> None:
+        self.current.get().sent(head)
+
+    def heard(self, head: ReplyHead | Interim) -> None:
+        self.current.get().heard(head)
+
+    def uploaded(self, count: int) -> None:
+        self.current.get().uploaded(count)
+
+    def over(self, left_open: bool, peer: Address) -> None:
+        self.current.get().over(left_open, peer)
 
 
 def _clean(line: str) -> str:
@@ -208,29 +256,39 @@ def clock(seconds: float) -> str:
 _VARIABLE = re.compile(r"%(?:\{([^}]*)\}|header\{([^}]*)\}|(%))|\\([nrt\\])")
 
 
-def write_out(template: str, facts: dict[str, Any], headers: dict[str, str]) -> str:
-    """What -w gives: %{variable}, %header{name}, %%, and \\n, \\r, \\t. Times have six digits, as curl's."""
-
-    def put(found: re.Match[str]) -> str:
+def write_out(template: str, facts: dict[str, Any], headers: dict[str, str]) -> tuple[str, str]:
+    """What -w gives to standard output and to standard error: %{variable}, %header{name}, %%, and \\n, \\r, \\t. Times have six
+    digits, as curl's. From %{stderr} on it goes there; from %{onerror} on only of what failed."""
+    said = ["", ""]
+    to, at = 0, 0
+    for found in _VARIABLE.finditer(template):
+        said[to] += template[at : found.start()]
+        at = found.end()
         name, header, percent, escape = found.groups()
-        if percent:
-            return "%"
-        if escape:
-            return {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}[escape]
-        if header is not None:
-            return headers.get(header.lower(), "")
-        if name == "json":
-            return json.dumps(facts)
-        if name == "header_json":
-            return json.dumps(headers)
-        if name in ("stdout", "stderr", "onerror"):
-            return ""
-        value = facts.get(name)
-        if value is None:
-            print(f'curl: unknown --write-out variable: "{name}"' if name not in facts else "", end="", file=sys.stderr)
-            return ""
-        if isinstance(value, float):
-            return f"{value:.6f}"
-        return f"{value:03d}" if name in ("http_code", "response_code", "http_connect") else str(value)
+        if name in ("stdout", "stderr"):
+            to = int(name == "stderr")
+        elif name == "onerror":
+            if not facts.get("exitcode"):
+                return said[0], said[1]
+        elif percent:
+            said[to] += "%"
+        elif escape:
+            said[to] += {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}[escape]
+        elif header is not None:
+            said[to] += headers.get(header.lower(), "")
+        elif name == "json":
+            said[to] += json.dumps(facts)
+        elif name == "header_json":
+            said[to] += json.dumps(headers)
+        elif name in facts:
+            said[to] += _value(name, facts[name])
+        else:
+            print(f'curl: unknown --write-out variable: "{name}"', file=sys.stderr)
+    said[to] += template[at:]
+    return said[0], said[1]
 
-    return _VARIABLE.sub(put, template)
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return f"{value:03d}" if name in ("http_code", "response_code", "http_connect") else str(value)

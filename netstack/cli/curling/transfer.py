@@ -1,62 +1,59 @@
-"""One URL of a line of curl's: what is asked, where it goes, and what is told of it."""
+"""One URL of a line of curl's, once: what comes of asking, and where it goes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-import secrets
+import re
 import shutil
 import time
-from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
 
-from attrs import evolve
-
-from ... import __version__
 from ...errors import ClosedError, UsageError
 from ...http.client.client import HttpClient
-from ...http.client.errors import (
-    FetchError,
-)
-from ...http.client.request import BodyLike
+from ...http.client.errors import FetchError
+from ...http.client.redirects import REDIRECTS
 from ...http.client.response import ClientResponse
-from ...http.client.url import Url, parse
-from .form import blocks, form, pieces
+from ...http.client.url import Url
+from .asking import body_of, expects, fields_of, following_of, method_of, moment, url_of, user_of
+from .options import Options, Wrong
 from .outcome import Ended, blame
-from .show import Bar
-from .words import Wrong
+from .show import Bar, Teller
 
 if TYPE_CHECKING:
     from .carrier import Carrier
-
-EXPECT = 1 << 20  # bodies from here on are not sent before the server has said that it wants them, as curl's
 
 
 class Transfer:
     """One URL, once."""
 
-    def __init__(self, carrier: Carrier, text: str, output: str | None, upload: str | None) -> None:
+    def __init__(
+        self, carrier: Carrier, options: Options, text: str, output: str | None, upload: str | None, number: int
+    ) -> None:
         self.carrier = carrier
-        self.options = carrier.options
+        self.options = options
         self.text = text
         self.output = output  # "": standard output; None: as the URL calls it
         self.upload = upload
+        self.number = number  # of those of a line
+        self.teller: Teller = carrier.teller()
         self.response: ClientResponse | None = None
         self.code = 0
         self.received = 0
         self.retry_after = 0.0
         self.name = ""  # of the file
         self._offset = 0
+        self._made = False  # the file is ours
 
     async def run(self, client: HttpClient[Any]) -> None:
         """Raises Ended."""
         options = self.options
-        self.carrier.teller.begin()
+        times = self.teller.times
         try:
-            url = self._url()
+            url = url_of(options, self.text, self.upload)
             work = self._fetch(client, url)
             if options.max_time:
                 async with asyncio.timeout(options.max_time):
@@ -65,8 +62,8 @@ class Transfer:
                 await work
         except TimeoutError as error:
             if isinstance(error, FetchError):
-                raise blame(error, self.carrier.options.connect_timeout) from error
-            took = round((time.monotonic() - self.carrier.teller.times.start) * 1000)
+                raise blame(error, options.connect_timeout) from error
+            took = round((time.monotonic() - times.start) * 1000)
             raise Ended(28, f"Operation timed out after {took} milliseconds with {self.received} bytes received") from None
         except FetchError as error:
             raise blame(error, options.connect_timeout) from error
@@ -77,53 +74,32 @@ class Transfer:
         except UsageError as error:
             raise Ended(4 if "h2" in str(error) else 2, str(error)) from error
         finally:
-            self.carrier.teller.times.end = time.monotonic()
+            times.end = time.monotonic()
 
-    def _url(self) -> Url:
-        text = self.text
-        scheme, mark, _ = text.partition("://")
-        if not mark:
-            text = f"http://{text}"
-        elif scheme.lower() not in ("http", "https"):
-            raise Ended(1, f"Protocol {scheme!r} is not spoken here: http and https are")
-        try:
-            url = parse(text)
-        except UsageError as error:
-            raise Ended(3, f"URL using bad/illegal format or missing URL: {error}") from None
-        data = self.options.body
-        if self.options.get and data is not None:
-            joint = "&" if "?" in url.target else "?"
-            url = evolve(url, target=url.target + joint + data.decode("ascii", "replace"))
-        if self.upload not in (None, "-", ".") and url.path.endswith("/"):
-            assert self.upload is not None
-            path, mark, query = url.target.partition("?")
-            url = evolve(url, target=path + quote(os.path.basename(self.upload)) + mark + query)
-        return url
+    def spoil(self) -> None:
+        """It failed: --remove-on-error."""
+        if self._made and self.options.remove_on_error:
+            with contextlib.suppress(OSError):
+                os.unlink(self.name)
 
     async def _fetch(self, client: HttpClient[Any], url: Url) -> None:
         options = self.options
-        body, length, kind = self._body()
-        method = options.request or ("HEAD" if options.head else "PUT" if self.upload else "GET" if body is None else "POST")
-        user = options.user.partition(":") if options.user else None
-        if user is not None and not user[1]:
-            from getpass import getpass
-
-            user = (user[0], ":", getpass(f"Enter host password for user '{user[0]}':"))
+        body, length, kind = body_of(options, self.upload)
+        method = method_of(options, body, self.upload)
         with contextlib.ExitStack() as files:
             self._prepare(url)
-            heads = self._heads(files)
-            self.carrier.teller.heads = heads
-            headers = self._headers(kind)
-            large = length is None or length > EXPECT
+            self.teller.heads = self._heads(files)
+            asked = f"{self._offset}-" if self._offset else options.range
             response = await client.request(
-                method,
+                options.request or method,
                 url,
-                headers=headers,
+                headers=fields_of(options, kind, self.carrier.cookies(options), asked),
                 body=body,
                 length=length,
-                auth=None if user is None else (user[0], user[2]),
+                auth=user_of(options, url),
                 redirects=options.max_redirs if options.location else 0,
-                expect=large and body is not None and not any(line.lower().startswith("expect") for line in options.headers),
+                expect=expects(options, body, length),
+                following=following_of(options, method),
             )
             self.response = response
             self.code = response.status
@@ -131,80 +107,21 @@ class Transfer:
                 self.retry_after = float(response.headers.get("retry-after", "0") or 0)
             async with response:
                 await self._take(response, files)
-
-    # -- what is asked --------------------------------------------------------------------------------------------------------
-
-    def _headers(self, kind: str) -> list[tuple[str, str]]:
-        """Those of -H go before ours: `Name:` takes one away, `Name;` sends an empty one."""
-        options = self.options
-        agent = f"netstack-curl/{__version__}" if options.user_agent is None else options.user_agent
-        ours = [("user-agent", agent), ("accept", "*/*")]
-        if options.json:
-            ours = [("user-agent", agent), ("accept", "application/json")]
-        if options.compressed:
-            ours.append(("accept-encoding", "deflate, gzip"))
-        if options.referer:
-            ours.append(("referer", options.referer))
-        if self.carrier.cookies:
-            ours.append(("cookie", self.carrier.cookies))
-        if kind:
-            ours.append(("content-type", kind))
-        if self._range():
-            ours.append(("range", f"bytes={self._range()}"))
-        said: list[tuple[str, str]] = []
-        gone: set[str] = set()
-        for line in options.headers:
-            name, colon, value = line.partition(":")
-            if colon and not value.strip():
-                gone.add(name.strip().lower())
-            elif colon:
-                said.append((name.strip(), value.strip()))
-            elif line.rstrip().endswith(";"):
-                said.append((line.rstrip()[:-1].strip(), ""))
-        given = {name.lower() for name, _ in said} | gone
-        kept = [(name, value) for name, value in ours if name not in given and value]
-        # an empty value keeps the client from adding its own
-        kept += [(name, "") for name in ("accept", "user-agent") if name not in {each for each, _ in (*kept, *said)}]
-        return [*kept, *((name.lower(), value) for name, value in said)]
-
-    def _range(self) -> str:
-        return f"{self._offset}-" if self._offset else self.options.range
-
-    def _body(self) -> tuple[BodyLike, int | None, str]:
-        """The body, its length, and its type."""
-        options = self.options
-        if options.form:
-            boundary = "-" * 24 + secrets.token_hex(8)
-            parts, length = form(options.form, boundary)
-            return (lambda: pieces(parts)), length, f"multipart/form-data; boundary={boundary}"
-        if self.upload is not None:
-            if self.upload in ("-", "."):
-                return _standard_input(), None, ""
-            path = Path(self.upload)
-            try:
-                length = path.stat().st_size
-                path.open("rb").close()
-            except OSError as error:
-                raise Ended(26, f"{self.upload} can't be read: {error.strerror}") from None
-            return (lambda: blocks(path)), length, ""
-        data = options.body
-        if data is None or options.get:
-            return None, 0, ""
-        return data, len(data), "application/json" if options.json else "application/x-www-form-urlencoded"
+        self._date(response)
+        if options.etag_save:
+            Path(options.etag_save).write_text(f"{tag}\n" if (tag := response.headers.get("etag", "")) else "")
 
     # -- what comes -----------------------------------------------------------------------------------------------------------
 
     def _prepare(self, url: Url) -> None:
         """The name of the file, and where it goes on."""
         options = self.options
-        if self.output == "":
-            return
         if self.output is None:
             self.name = os.path.basename(url.path)
             if not self.name:
                 raise Ended(23, "-O takes the name of the file from the URL, which has none: say -o FILE")
         elif self.output != "-":
-            self.name = self.output
+            self.name = self.output  # "" for standard output
         if self.name and options.output_dir:
             self.name = os.path.join(options.output_dir, self.name)
         if options.continue_at == "-":
@@ -233,6 +150,8 @@ class Transfer:
     async def _take(self, response: ClientResponse, files: contextlib.ExitStack) -> None:
         options = self.options
         failed = response.status >= 400 and (options.fail or options.fail_with_body)
+        if options.location and not options.max_redirs and response.status in REDIRECTS and "location" in response.headers:
+            raise Ended(47, "Maximum (0) redirects followed")
         if failed and not options.fail_with_body:
             raise Ended(22, f"The requested URL returned error: {response.status}")
         if self._offset and response.status == 416:
@@ -241,12 +160,17 @@ class Transfer:
             raise Ended(33, "HTTP server doesn't seem to support byte ranges. Cannot resume.")
         if options.max_filesize and (response.length or 0) > options.max_filesize:
             raise Ended(63, "Maximum file size exceeded")
+        if self._known(response):
+            self.code = 304
+            return
+        if self.output is None and options.remote_header_name:
+            self._rename(response)
         out = self._open(files)
         bar = self._bar()
-        started = time.monotonic()
+        pace = _Pace(options)
         total = response.length
         try:
-            for held in self.carrier.teller.heads:
+            for held in self.teller.heads:
                 if isinstance(held, _Held):
                     self._write(out, held.take())
             if options.compressed:
@@ -258,10 +182,7 @@ class Transfer:
                 self._write(out, piece)
                 if bar is not None:
                     bar.show(self.received, None if options.compressed else total)
-                if options.limit_rate:
-                    ahead = self.received / options.limit_rate - (time.monotonic() - started)
-                    if ahead > 0:
-                        await asyncio.sleep(ahead)
+                await pace.keep(self.received)
             self._flush(out)
             if bar is not None:
                 bar.show(self.received, total, end=True)
@@ -271,15 +192,45 @@ class Transfer:
         if failed:
             raise Ended(22, f"The requested URL returned error: {response.status}")
 
+    def _known(self, response: ClientResponse) -> bool:
+        """The server doesn't know what -z means, and has sent what we have."""
+        said = self.options.time_cond
+        since, modified = moment(said) if said else None, _modified(response)
+        if since is None or modified is None or response.status != 200 or self.options.range:
+            return False
+        return modified > since if said.startswith("-") else modified <= since
+
+    def _rename(self, response: ClientResponse) -> None:
+        """-J: the server's name for it, of which the last part alone is taken, and never the name of what is here already."""
+        found = _FILENAME.search(response.headers.get("content-disposition", "") or "")
+        if found is None:
+            return
+        name = os.path.basename((found[1] or found[2]).replace("\\", "/"))
+        if name in ("", ".", ".."):
+            return
+        self.name = os.path.join(self.options.output_dir, name)
+        if os.path.exists(self.name):
+            raise Ended(23, f"Failed to open the file {self.name}: File exists")
+
+    def _date(self, response: ClientResponse) -> None:
+        """-R"""
+        modified = _modified(response)
+        if self.options.remote_time and self._made and modified is not None:
+            os.utime(self.name, (modified, modified))
+
     def _open(self, files: contextlib.ExitStack) -> BinaryIO:
         if not self.name:
             return self.carrier.out
         try:
             if self.options.create_dirs:
                 os.makedirs(os.path.dirname(self.name) or ".", exist_ok=True)
-            return files.enter_context(open(self.name, "ab" if self._offset else "wb"))
+            if not self.options.clobber:
+                self.name = _unused(self.name)
+            file: BinaryIO = files.enter_context(open(self.name, "ab" if self._offset else "wb"))  # noqa: SIM115 (`files` closes it)
         except OSError as error:
             raise Ended(23, f"Failed to open the file {self.name}: {error.strerror}") from None
+        self._made = True
+        return file
 
     def _write(self, out: BinaryIO, data: bytes) -> None:
         try:
@@ -297,64 +248,54 @@ class Transfer:
 
     def _bar(self) -> Bar | None:
         """Where somebody looks, and the output doesn't go there too."""
-        options, err = self.options, self.carrier.err
-        if options.silent or options.no_progress_meter or options.verbose or not err.isatty():
+        options, err = self.carrier.options, self.carrier.err
+        if options.silent or options.no_progress_meter or options.verbose or options.parallel or not err.isatty():
             return None
         if not self.name and self.carrier.out.isatty():
             return None
         return Bar(err, shutil.get_terminal_size().columns)
 
-    # -- what is told ---------------------------------------------------------------------------------------------------------
 
-    def facts(self, status: int, message: str) -> tuple[dict[str, Any], dict[str, str]]:
-        """For -w."""
-        teller, response = self.carrier.teller, self.response
-        times = teller.times
-        head = teller.head
-        fields = {} if head is None else {name.decode(): value.decode("latin-1") for name, value in head.fields}
-        total = times.since(times.end or time.monotonic())
-        url = str(response.url) if response is not None else self.text
-        code = head.status if head is not None else 0
-        location = fields.get("location", "")
-        with contextlib.suppress(UsageError):
-            location = str(parse(url).join(location)) if location and 300 <= code < 400 else ""
-        facts: dict[str, Any] = {
-            "http_code": code,
-            "response_code": code,
-            "http_version": response.version if response is not None else "0",
-            "size_download": self.received,
-            "size_upload": teller.uploaded_size,
-            "size_header": teller.header_size,
-            "size_request": teller.request_size,
-            "speed_download": int(self.received / total) if total else 0,
-            "speed_upload": int(teller.uploaded_size / total) if total else 0,
-            "time_namelookup": 0.0,
-            "time_connect": times.since(times.connect),
-            "time_appconnect": times.since(times.appconnect),
-            "time_pretransfer": times.since(times.pretransfer),
-            "time_starttransfer": times.since(times.starttransfer),
-            "time_redirect": times.since(times.redirect),
-            "time_total": total,
-            "num_connects": teller.connects,
-            "num_headers": len(head.fields) if head is not None else 0,
-            "num_redirects": len(response.history) if response is not None else 0,
-            "redirect_url": location,
-            "url": self.text,
-            "url_effective": url,
-            "scheme": url.partition(":")[0].upper(),
-            "method": response.method if response is not None else "",
-            "content_type": fields.get("content-type", ""),
-            "remote_ip": teller.remote[0],
-            "remote_port": teller.remote[1],
-            "local_ip": teller.local[0],
-            "local_port": teller.local[1],
-            "filename_effective": self.name,
-            "ssl_verify_result": 0 if status != 60 else 1,
-            "exitcode": status,
-            "errormsg": message,
-            "referer": self.options.referer,
-        }
-        return facts, fields
+_FILENAME = re.compile(r'filename\s*=\s*(?:"([^"]*)"|([^\s;]+))', re.IGNORECASE)
+
+
+def _modified(response: ClientResponse) -> float | None:
+    with contextlib.suppress(ValueError, TypeError):
+        return parsedate_to_datetime(response.headers.get("last-modified", "") or "").timestamp()
+    return None
+
+
+def _unused(name: str) -> str:
+    """name, name.1, name.2 …"""
+    for number in range(1, 101):
+        if not os.path.exists(name):
+            return name
+        name = f"{name.removesuffix(f'.{number - 1}') if number > 1 else name}.{number}"
+    return name
+
+
+class _Pace:
+    """--limit-rate, and -Y with -y. That nothing comes at all, the client's read_timeout sees."""
+
+    def __init__(self, options: Options) -> None:
+        self._limit = options.limit_rate
+        self._least = options.speed_limit or (1 if options.speed_time else 0)
+        self._patience = options.speed_time or 30
+        self._started = self._since = time.monotonic()
+        self._had = 0
+
+    async def keep(self, received: int) -> None:
+        """So much has come. Raises Ended."""
+        now = time.monotonic()
+        if self._limit:
+            ahead = received / self._limit - (now - self._started)
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+        if self._least and now - self._since >= self._patience:
+            if (received - self._had) / (now - self._since) < self._least:
+                slow = f"Operation too slow. Less than {self._least} bytes/sec transferred the last {self._patience} seconds"
+                raise Ended(28, slow)
+            self._since, self._had = now, received
 
 
 class _Held:
@@ -369,8 +310,3 @@ class _Held:
     def take(self) -> bytes:
         data, self._data = self._data, b""
         return data
-
-
-def _standard_input() -> Iterator[bytes]:
-    while block := os.read(0, 65536):
-        yield block

@@ -1,100 +1,23 @@
-"""curl's words: which there are, what they take, and what a line of them asks for. Raises `Wrong`, with curl's exit status."""
+"""curl's words: which there are, what they take, and what a line of them asks for. Raises `Wrong`, with curl's exit status.
+
+A line is one or more groups with `--next` between them; each has options of its own but for those that are `GLOBAL`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote_plus
 
-from attrs import Factory, define
+from attrs import asdict
 
-from ...errors import UsageError
+from .configfile import words_of
+from .options import GLOBAL, Options, Wrong
 
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
-
-
-class Wrong(UsageError):
-    """A line that asks for nothing that can be done."""
-
-    def __init__(self, message: str, status: int = 2) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@define
-class Options:
-    """All that a line says. Names are curl's long ones."""
-
-    urls: list[str] = Factory(list)
-    outputs: list[str | None] = Factory(list)  # of -o and -O, in their order: None is -O
-    output_dir: str = ""
-    create_dirs: bool = False
-    verbose: bool = False
-    silent: bool = False
-    show_error: bool = False
-    no_progress_meter: bool = False
-    fail: bool = False
-    fail_with_body: bool = False
-    fail_early: bool = False
-    head: bool = False
-    include: bool = False
-    dump_header: str = ""
-    get: bool = False
-    request: str = ""
-    data: list[bytes] = Factory(list)
-    json: bool = False
-    form: list[tuple[str, bool]] = Factory(list)  # what -F says; is it plain text?
-    upload_files: list[str] = Factory(list)
-    headers: list[str] = Factory(list)
-    user: str = ""
-    user_agent: str | None = None
-    referer: str = ""
-    insecure: bool = False
-    cacert: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    location: bool = False
-    max_redirs: int = 50
-    proxy: str | None = None
-    proxy_user: str = ""
-    proxytunnel: bool = False
-    noproxy: str | None = None
-    protocols: str = "auto"
-    connect_timeout: float = 0.0
-    max_time: float = 0.0
-    expect100_timeout: float = 1.0
-    retry: int = 0
-    retry_delay: float = 0.0
-    retry_max_time: float = 0.0
-    retry_connrefused: bool = False
-    retry_all_errors: bool = False
-    range: str = ""
-    continue_at: str = ""
-    compressed: bool = False
-    resolve: list[str] = Factory(list)
-    limit_rate: int = 0
-    max_filesize: int = 0
-    write_out: str = ""
-    cookies: list[str] = Factory(list)
-    cookie_jar: str = ""
-    net: str = ""
-    address: list[str] = Factory(list)
-    gateway: str | None = None
-    dns: list[str] = Factory(list)
-    hosts: str | None = None
-    pcap: str | None = None
-    fault: str | None = None
-    help: bool = False
-    version: bool = False
-
-    @property
-    def body(self) -> bytes | None:
-        """What the -d say, joined."""
-        if not self.data:
-            return None
-        return b"".join(self.data) if self.json else b"&".join(self.data)
 
 
 Setter = Callable[[Options, str], None]
@@ -158,6 +81,10 @@ def _data_raw(options: Options, value: str) -> None:
 
 
 def _data_urlencode(options: Options, value: str) -> None:
+    options.data.append(_encoded(value).encode())
+
+
+def _encoded(value: str) -> str:
     """content, =content, name=content, @file, name@file"""
     at, equals = value.find("@"), value.find("=")
     if equals >= 0 and (at < 0 or equals < at):
@@ -166,8 +93,8 @@ def _data_urlencode(options: Options, value: str) -> None:
         name, content = value[:at], _file(value[at + 1 :])
     else:
         name, content = "", os.fsencode(value)
-    encoded = quote(content, safe="-._~")
-    options.data.append(f"{name}={encoded}".encode() if name else encoded.encode())
+    encoded = quote_plus(content, safe="-._~")  # curl's blank is a +
+    return f"{name}={encoded}" if name else encoded
 
 
 def _json(options: Options, value: str) -> None:
@@ -188,6 +115,51 @@ def _flag(name: str, value: Any = True) -> Setter:
 
 def _nothing(options: Options, value: str) -> None:
     """Asked for what is so anyway."""
+
+
+def _post(status: int) -> Setter:
+    def put(options: Options, value: str) -> None:
+        options.post |= {status}
+
+    return put
+
+
+def _location_trusted(options: Options, value: str) -> None:
+    options.location = options.location_trusted = True
+
+
+def _url_query(options: Options, value: str) -> None:
+    """As --data-urlencode, for the URL; with a + before it, as it is."""
+    if value.startswith("+"):
+        options.url_query.append(value[1:])
+    else:
+        options.url_query.append(_encoded(value))
+
+
+def _proto(name: str) -> Setter:
+    """=https, -all,https, -http: what may be spoken."""
+
+    def put(options: Options, value: str) -> None:
+        allowed: frozenset[str] = getattr(options, name)
+        for word in value.lower().split(","):
+            scheme = word.lstrip("=+-")
+            meant = frozenset(("http", "https") if scheme == "all" else (scheme,) if scheme in ("http", "https") else ())
+            allowed = meant if word[:1] == "=" else allowed - meant if word[:1] == "-" else allowed | meant
+        setattr(options, name, allowed)
+
+    return put
+
+
+def _proto_default(options: Options, value: str) -> None:
+    if value not in ("http", "https"):
+        raise Wrong(f"--proto-default takes http or https, not {value!r}", 1)
+    options.proto_default = value
+
+
+def _tls_max(options: Options, value: str) -> None:
+    if value not in ("1.0", "1.1", "1.2", "1.3", "default"):
+        raise Wrong(f"--tls-max takes 1.2 or 1.3, not {value!r}")
+    options.tls_max = "" if value == "default" else value
 
 
 SECONDS = "a time in seconds"
@@ -231,6 +203,26 @@ TAKES: dict[str, Setter] = {
     "cookie-jar": _text("cookie_jar"),
     "dump-header": _text("dump_header"),
     "url": _append("urls"),
+    "url-query": _url_query,
+    "connect-to": _append("connect_to"),
+    "unix-socket": _text("unix_socket"),
+    "time-cond": _text("time_cond"),
+    "etag-save": _text("etag_save"),
+    "etag-compare": _text("etag_compare"),
+    "proto-default": _proto_default,
+    "proto": _proto("proto"),
+    "proto-redir": _proto("proto_redir"),
+    "keepalive-time": _nothing,
+    "happy-eyeballs-timeout-ms": _nothing,
+    "oauth2-bearer": _text("oauth2_bearer"),
+    "netrc-file": _text("netrc"),
+    "request-target": _text("request_target"),
+    "tls-max": _tls_max,
+    "parallel-max": _number("parallel_max", int, "a number"),
+    "speed-limit": _number("speed_limit", int, "bytes a second"),
+    "speed-time": _number("speed_time", int, "a number of seconds"),
+    "stderr": _text("stderr"),
+    "config": _text("config"),
     "net": _text("net"),
     "netif": _text("net"),
     "address": _append("address"),
@@ -263,12 +255,33 @@ FLAGS: dict[str, Setter] = {
     "http2-prior-knowledge": _flag("protocols", "2 prior knowledge"),
     "retry-connrefused": _flag("retry_connrefused"),
     "retry-all-errors": _flag("retry_all_errors"),
+    "remote-name-all": _flag("remote_name_all"),
+    "remote-header-name": _flag("remote_header_name"),
+    "remote-time": _flag("remote_time"),
+    "remove-on-error": _flag("remove_on_error"),
+    "location-trusted": _location_trusted,
+    "post301": _post(301),
+    "post302": _post(302),
+    "post303": _post(303),
+    "netrc": _flag("netrc", "~/.netrc"),
+    "path-as-is": _flag("path_as_is"),
+    "parallel": _flag("parallel"),
+    "parallel-immediate": _nothing,
+    "tlsv1": _nothing,
+    "clobber": _nothing,
+    "no-clobber": _flag("clobber", False),
+    "keepalive": _nothing,
+    "styled-output": _nothing,
+    "http0.9": _nothing,
+    "tlsv1.2": _flag("tls_least", "1.2"),
+    "tlsv1.3": _flag("tls_least", "1.3"),
     "no-buffer": _nothing,
-    "globoff": _nothing,
+    "globoff": _flag("globoff"),
     "ipv4": _nothing,
     "basic": _nothing,
     "tcp-nodelay": _nothing,
     "disable": _nothing,
+    "next": _nothing,  # `_option` knows it
     "help": _flag("help"),
     "version": _flag("version"),
 }
@@ -277,46 +290,70 @@ SHORT = {
     "e": "referer", "E": "cert", "x": "proxy", "U": "proxy-user", "m": "max-time", "r": "range", "C": "continue-at",
     "w": "write-out", "b": "cookie", "c": "cookie-jar", "D": "dump-header", "v": "verbose", "s": "silent", "S": "show-error",
     "#": "progress-bar", "O": "remote-name", "f": "fail", "I": "head", "i": "include", "G": "get", "k": "insecure",
-    "L": "location", "p": "proxytunnel", "N": "no-buffer", "g": "globoff", "4": "ipv4", "q": "disable", "h": "help",
-    "V": "version",
+    "J": "remote-header-name", "R": "remote-time", "Z": "parallel", "z": "time-cond", "K": "config", "n": "netrc",
+    "Y": "speed-limit", "y": "speed-time", "1": "tlsv1", ":": "next", "L": "location", "p": "proxytunnel", "N": "no-buffer",
+    "g": "globoff", "4": "ipv4", "q": "disable", "h": "help", "V": "version",
 }  # fmt: skip
 
 
-def read(words: list[str]) -> Options:
-    """Raises Wrong."""
-    options = Options()
+def read(words: list[str]) -> list[Options]:
+    """The groups of a line. Raises Wrong."""
+    groups = [Options()]
+    _read(words, groups, 0)
+    for options in groups:
+        check(options)
+    return groups
+
+
+def _read(words: list[str], groups: list[Options], depth: int) -> None:
     rest = iter(words)
     plain = False
     for word in rest:
+        options = groups[-1]
         if plain or word == "-" or not word.startswith("-"):
             options.urls.append(word)
         elif word == "--":
             plain = True
         elif word.startswith("--"):
-            name = _long(word[2:])
-            if name in TAKES:
-                TAKES[name](options, _value(rest, word))
-            else:
-                FLAGS[name](options, "")
+            _option(groups, _long(word[2:]), word, "", rest)
         else:
-            _cluster(options, word, rest)
-    return check(options)
+            _cluster(groups, word, rest)
+        if groups[-1].config:
+            file, groups[-1].config = groups[-1].config, ""
+            if depth >= 10:
+                raise Wrong(f"{file}: there are too many files in files", 2)
+            _read(words_of(_file(file).decode("utf-8", "surrogateescape")), groups, depth + 1)
 
 
-def _cluster(options: Options, word: str, rest: Any) -> None:
+def _option(groups: list[Options], name: str, said: str, value: str, rest: Iterator[str]) -> None:
+    if name in TAKES:
+        TAKES[name](groups[-1], value or _value(rest, said))
+    elif name == "next":
+        _next(groups)
+    else:
+        FLAGS[name](groups[-1], "")
+
+
+def _next(groups: list[Options]) -> None:
+    last = groups[-1]
+    if not last.urls:
+        return
+    kept = asdict(last, recurse=False, filter=lambda field, _: field.name in GLOBAL)
+    groups.append(Options(**kept))
+
+
+def _cluster(groups: list[Options], word: str, rest: Iterator[str]) -> None:
     """-sSLo file, -ofile"""
     for at in range(1, len(word)):
         name = SHORT.get(word[at])
         if name is None:
             raise Wrong(f"option -{word[at]} is not known here (try netstack curl --help)")
+        _option(groups, name, f"-{word[at]}", word[at + 1 :] if name in TAKES else "", rest)
         if name in TAKES:
-            value = word[at + 1 :]
-            TAKES[name](options, value or _value(rest, f"-{word[at]}"))
             return
-        FLAGS[name](options, "")
 
 
-def _value(rest: Any, word: str) -> str:
+def _value(rest: Iterator[str], word: str) -> str:
     value: str | None = next(rest, None)
     if value is None:
         raise Wrong(f"option {word} needs something behind it")
@@ -336,6 +373,11 @@ def _long(name: str) -> str:
     return found[0]
 
 
+def split_colons(text: str) -> list[str]:
+    """At the colons that stand in no brackets."""
+    return [found.strip("[]") for found in re.split(r":(?![^\[]*\])", text)]
+
+
 def check(options: Options) -> Options:
     """What can't be together."""
     if options.help or options.version:
@@ -347,6 +389,9 @@ def check(options: Options) -> Options:
         raise Wrong("only one of -d, -F, -T and -I can be asked for at once")
     if options.range and options.continue_at:
         raise Wrong("-r and -C say both where to begin: choose one")
+    for entry in options.connect_to:
+        if len(split_colons(entry)) != 4:
+            raise Wrong(f"--connect-to takes HOST1:PORT1:HOST2:PORT2, not {entry!r}", 49)
     for entry in options.resolve:
         if len(entry.lstrip("+").split(":", 2)) != 3:
             raise Wrong(f"--resolve takes HOST:PORT:ADDRESS, not {entry!r}", 49)

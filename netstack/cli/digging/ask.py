@@ -23,6 +23,7 @@ from ...dns.tsig import Signer, TsigError, Verifier
 from ...errors import BrokenError, PeerReset, Refused, TimedOut, UsageError, WireError
 from ...instant import SECOND, Duration
 from ...signatures import Datagrams, DatagramStack, Rng, Stream, StreamStack
+from ...tls.errors import CertificateError
 from .lookup import Job, Lookup
 
 DATAGRAM_TIME = 5  # seconds: dig's
@@ -56,7 +57,7 @@ class Reply:
     query: Message
     server: Server
     rtt: int
-    way: str  # UDP, TCP, TLS
+    way: str  # UDP, TCP, TLS, HTTPS, HTTP
     when: float
     cookie: bytes
     valid: bool = True  # signed as it should be, where the query was
@@ -168,9 +169,10 @@ class Asker:
         stream = stream or len(wire) > 512
         if lookup.show_query and not self.job.json:
             self.show_query(lookup, query, wire)
-        way = "TLS" if lookup.tls else "TCP" if stream else "UDP"
+        way = lookup.way if stream else "UDP"
         sent = time.monotonic_ns()
-        data, m = await (self.over_stream if stream else self.over_datagrams)(lookup, server, query, wire)
+        over = self.over_https if lookup.https else self.over_stream if stream else self.over_datagrams
+        data, m = await over(lookup, server, query, wire)
         rtt = time.monotonic_ns() - sent
         return Reply(m, data, query, server, rtt, way, time.time(), self.cookie, self.believed(verifier, data))
 
@@ -295,6 +297,27 @@ class Asker:
         finally:
             stream.abort()  # nothing, where it was closed
 
+    async def over_https(self, lookup: Lookup, server: Server, query: Message, wire: bytes) -> tuple[bytes, Message]:
+        from ...http.client.errors import ConnectFailed, FetchError, TlsFailed
+        from .https import NoAnswer, post_or_get
+
+        text = names.text(query.question[0].name).rstrip(".") if query.question else "."
+        try:
+            data = await post_or_get(
+                self.net, lookup, server, wire, self.patience(STREAM_TIME), tls_context(lookup, "h2", "http/1.1")
+            )
+        except (ConnectFailed, TlsFailed) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            raise Failed(f"Connection to {server}({server.said}) for {text or '.'} failed: {reason(cause)}.", sent=False) from None
+        except (FetchError, NoAnswer) as error:
+            raise Failed(f"communications error to {server}: {reason(error)}") from None
+        if len(data) < 12:
+            raise Failed(f"communications error to {server}: it answered something else")
+        m = self.read(data)
+        if m.id != query.id or not self.fits(m, query):
+            raise Failed(f"communications error to {server}: it answered something else")
+        return data, m
+
 
 class Pieces:
     """Messages of a stream. `patience` in ns for each."""
@@ -319,10 +342,10 @@ class Pieces:
         return self.waiting.pop(0)
 
 
-def tls_context(lookup: Lookup) -> ssl.SSLContext:
+def tls_context(lookup: Lookup, *protocols: str) -> ssl.SSLContext:
     """dig's: without +tls-ca nobody is verified (RFC 7858 4.1)."""
     context = ssl.create_default_context(cafile=lookup.tls_ca or None)
-    context.set_alpn_protocols(["dot"])
+    context.set_alpn_protocols(protocols or ["dot"])
     if lookup.tls_ca is None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -331,6 +354,8 @@ def tls_context(lookup: Lookup) -> ssl.SSLContext:
 
 def reason(error: Exception) -> str:
     """BIND's words for what the system or a peer did."""
+    if isinstance(error, CertificateError):
+        return "TLS peer certificate verification failed"
     if isinstance(error, TimedOut | TimeoutError):
         return "timed out"
     if isinstance(error, Refused | ConnectionRefusedError):

@@ -51,6 +51,9 @@ class Lookup:
     tls: bool = False
     tls_ca: str | None = None  # "" for the system's
     tls_hostname: str = ""
+    https: str = ""  # where on its server: over HTTP, then
+    https_get: bool = False
+    http_plain: bool = False
     ignore: bool = False
     retry_cookie: bool = True
     show_cookie: bool = False
@@ -86,9 +89,22 @@ class Lookup:
     @property
     def over_stream(self) -> bool:
         """From the beginning."""
-        if self.type == Type.AXFR or self.tls:
+        if self.type == Type.AXFR or self.tls or self.https:
             return True
         return self.type in (Type.IXFR, Type.ANY) if self.tcp is None else self.tcp
+
+    @property
+    def usual_port(self) -> int:
+        if self.https:
+            return 80 if self.http_plain else 443
+        return 853 if self.tls else 53
+
+    @property
+    def way(self) -> str:
+        """Of what goes over a stream."""
+        if self.https:
+            return f"{'HTTP' if self.http_plain else 'HTTPS'}{'-GET' if self.https_get else ''}"
+        return "TLS" if self.tls else "TCP"
 
     def style(self) -> Style:
         layout = Layout(
@@ -153,7 +169,7 @@ class Job:
     words: list[str]
     default: Lookup = field(factory=Lookup)  # what was said before the first name
     lookups: list[Lookup] = field(factory=list)
-    port: int = 0  # 0: 53, or 853 with TLS
+    port: int = 0  # 0: 53, or 853 with TLS, 443 with HTTPS, 80 with HTTP
     source: tuple[str, int] | None = None
     family: int = 0  # 4 or 6: only that
     timeout: float | None = None

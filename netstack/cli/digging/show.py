@@ -107,7 +107,7 @@ class Shower:
 
     async def servers(self, net: Any, lookup: Lookup) -> list[Server]:
         """Raises UsageError where nobody was named and none is configured."""
-        port = self.job.port or (853 if lookup.tls else 53)
+        port = self.job.port or lookup.usual_port
         found: list[Server] = []
         for said in lookup.servers or self.configured():
             try:

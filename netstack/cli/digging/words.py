@@ -34,6 +34,7 @@ _OTHER = (
     "all", "bufsize", "cmd", "cookie", "defname", "dnssec", "do", "domain", "edns", "ednsflags", "ednsopt", "idnin", "idnout",
     "keepopen", "ndots", "nsid", "nssearch", "opcode", "padding", "qid", "retry", "retries", "rrcomments", "search", "short",
     "showsearch", "split", "subnet", "timeout", "time", "tls", "tls-ca", "tls-hostname", "trace", "tries", "ttlunits", "json",
+    "https", "https-get", "https-post", "http-plain", "http-plain-get", "http-plain-post",
 )  # fmt: skip
 
 
@@ -269,6 +270,22 @@ class _Reader:
         self.now.options.append((number, _octets(data, "EDNS option's value")))
         self._want_edns(True)
 
+    def _plus_https(self, on: bool, value: str | None, get: bool = False, plain: bool = False) -> None:
+        path = (value or "/dns-query") if on else ""
+        self.now.https = path if not path or path.startswith("/") else f"/{path}"
+        self.now.https_get, self.now.http_plain = get, plain
+
+    def _plus_https_get(self, on: bool, value: str | None) -> None:
+        self._plus_https(on, value, get=True)
+
+    def _plus_http_plain(self, on: bool, value: str | None) -> None:
+        self._plus_https(on, value, plain=True)
+
+    def _plus_http_plain_get(self, on: bool, value: str | None) -> None:
+        self._plus_https(on, value, get=True, plain=True)
+
+    _plus_https_post, _plus_http_plain_post = _plus_https, _plus_http_plain
+
     def _plus_idnin(self, on: bool, value: str | None) -> None:
         """Names are sent as they are written here, whatever is said."""
 
@@ -356,7 +373,7 @@ class _Reader:
 
     def _plus_tls_ca(self, on: bool, value: str | None) -> None:
         self.now.tls_ca = (value or "") if on else None
-        self.now.tls = self.now.tls or on
+        self.now.tls = self.now.tls or (on and not self.now.https)
 
     def _plus_tls_hostname(self, on: bool, value: str | None) -> None:
         self.now.tls_hostname = _needed("tls-hostname", value) if on else ""

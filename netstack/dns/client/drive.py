@@ -16,7 +16,8 @@ from ...runtime.waits import Waits, waits_here
 from ...signatures import Address, Datagrams, DatagramStack, StreamStack
 from ..resolve.job import Job, Outcome, Settled, Step
 from ..resolve.query import SendDatagram, SendStream
-from .pipes import Lost, Pipes, said
+from .lost import Lost
+from .pipes import Pipes, said
 
 D_co = TypeVar("D_co", bound=DatagramStack, covariant=True)
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
@@ -123,7 +124,7 @@ class Driver(Generic[D_co, S_co]):
                 if step is not None:
                     return step
 
-    # -- over TCP and TLS -----------------------------------------------------------------------------------------------------
+    # -- over TCP, TLS and HTTPS ----------------------------------------------------------------------------------------------
 
     async def _by_stream(self, job: Job, send: SendStream) -> Step:
         waits = self.waits

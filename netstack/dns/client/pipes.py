@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ...errors import ClosedError, NetstackError, TimedOut, WireError
+from ...errors import ClosedError, TimedOut, WireError
 from ...instant import SECOND, Duration
 from ...signatures import Stream, StreamStack
 from ..resolve.upstream import Upstream
 from ..stream import Deframer, frame
+from .lost import Lost
 
 if TYPE_CHECKING:
     from ...runtime.waits import Event, Spawned, Waits
     from ...tls import Tls
+    from .https import Https, HttpsAsked
 
 S_co = TypeVar("S_co", bound=StreamStack, covariant=True)
 
@@ -31,14 +33,6 @@ WAITING = 256  # queries on one stream, and so answers of a server that we have 
 IDLE = Duration(10 * SECOND)  # RFC 7766 6.2.3: some seconds
 CONNECT = Duration(10 * SECOND)  # for connecting, and the handshake of TLS
 SILENT = Duration(10 * SECOND)  # nothing came back, and somebody waits: what he sent may be lost with the path
-
-
-class Lost(NetstackError):
-    """The stream was lost before the answer came. `again`: it was an old one, which servers close when they like."""
-
-    def __init__(self, why: str, again: bool) -> None:
-        super().__init__(why)
-        self.again = again
 
 
 class Asked:
@@ -211,6 +205,7 @@ class Pipes(Generic[S_co]):
         self._streams = streams
         self._context = tls
         self._tls: Tls[S_co] | None = None
+        self._https: Https[S_co] | None = None
         self._pipes: set[Pipe] = set()
 
     @property
@@ -218,8 +213,16 @@ class Pipes(Generic[S_co]):
         return self._streams
 
     @contextmanager
-    def ask(self, server: Upstream, data: bytes, waits: Waits) -> Iterator[Asked]:
+    def ask(self, server: Upstream, data: bytes, waits: Waits) -> Iterator[Asked | HttpsAsked]:
         """A place for the query `data` on a stream to `server`, until the block is left."""
+        if server.url:
+            if self._https is None:
+                from .https import Https
+
+                self._https = Https(self._streams, self._context)
+            with self._https.ask(server, data, waits) as posted:
+                yield posted
+            return
         pipe = self._pipe(server, waits)
         if pipe is None:
             asked = Asked(0, data[:2], waits)
@@ -263,6 +266,8 @@ class Pipes(Generic[S_co]):
             pipe.close()
         for pipe in pipes:
             await pipe.join()
+        if self._https is not None:
+            await self._https.aclose()
 
 
 def said(error: OSError) -> str:

@@ -13,17 +13,26 @@ class Upstream:
     """A server at `address` (a text, only compared) and `port`. `edns`: False when it turned out to know none. `cookie` is what it
     gave us (RFC 7873), `client_cookie` ours for it, eight octets, or nothing for none.
 
-    `stream_only`: it is asked over TCP. `tls`: over TLS, and whose certificate it must show, "" for its address's (RFC 8310)."""
+    `stream_only`: it is asked over TCP. `tls`: over TLS, and whose certificate it must show, "" for its address's (RFC 8310).
+    `url`: over HTTPS, and where it takes questions (RFC 8484)."""
 
-    __slots__ = ("address", "client_cookie", "cookie", "edns", "failures", "port", "rttvar", "srtt", "stream_only", "tls")
+    __slots__ = ("address", "client_cookie", "cookie", "edns", "failures", "port", "rttvar", "srtt", "stream_only", "tls", "url")
 
     def __init__(
-        self, address: str, port: int = 53, client_cookie: bytes = b"", *, stream_only: bool = False, tls: str | None = None
+        self,
+        address: str,
+        port: int = 53,
+        client_cookie: bytes = b"",
+        *,
+        stream_only: bool = False,
+        tls: str | None = None,
+        url: str = "",
     ) -> None:
         self.address = address
         self.port = port
         self.stream_only = stream_only or tls is not None
         self.tls = tls
+        self.url = url
         self.client_cookie = client_cookie
         self.cookie = b""
         self.edns = True
@@ -36,7 +45,7 @@ class Upstream:
 
     def anew(self) -> "Upstream":
         """The same server, of which nothing is known yet."""
-        return Upstream(self.address, self.port, stream_only=self.stream_only, tls=self.tls)
+        return Upstream(self.address, self.port, stream_only=self.stream_only, tls=self.tls, url=self.url)
 
     def timeout(self, round: int) -> int:
         """How long to wait for an answer, in ns: as RFC 6298 2 has it, doubled in every second `round` of asking. Where doubling

@@ -24,13 +24,14 @@ from ...instant import Duration, check_timeout
 from ...runtime.waits import Waits, waits_here
 from ...signatures import Stream, StreamStack
 from ..config import HttpClientConfig
+from ..h2.windows import Room
 from ..headers import Headers, HeadersLike
 from .connection import Connection, Deadline, Exchange, Watcher
 from .connection1 import Connection1
 from .errors import ConnectFailed, ConnectionLost, FetchError, TlsFailed, TooManyRedirects
 from .pool import Pool, Slot
 from .proxy import Proxy, tunnel
-from .redirects import REDIRECTS, follow
+from .redirects import REDIRECTS, Follow, follow
 from .request import BodyLike, Outgoing, outgoing
 from .response import ClientResponse
 from .url import Url, parse
@@ -89,6 +90,7 @@ class HttpClient(Generic[S_co]):
         self._waits = waits
         self._pool: Pool | None = None
         self._tls: dict[bool, Tls[S_co]] = {}
+        self._room = Room(config.limits.window_growth_of_all)  # for windows of HTTP/2
         self._closed = False
 
     @property
@@ -122,13 +124,14 @@ class HttpClient(Generic[S_co]):
         expect: bool = False,
         decode: bool | None = None,
         config: HttpClientConfig | None = None,
+        following: Follow = follow,
     ) -> ClientResponse:
         """The response, as soon as its head is here.
 
         `body`: bytes, or pieces (an async or a plain iterable, or a function that gives one); `length` where that is known, and
         then it isn't sent in chunks. `timeout` for all of it, in place of `config.total_timeout`; `redirects`: how many to
         follow, 0 for none. `expect`: ask before the body is sent (100-continue). `config` in place of the client's: time-outs
-        and limits of this request.
+        and limits of this request. `following` says what a redirection leads to (redirects.py).
 
         Any status is a response. Raises FetchError, UsageError, ClosedError; what the body's pieces raise goes through.
         """
@@ -145,7 +148,7 @@ class HttpClient(Generic[S_co]):
             self._pool = Pool(self._config, self._waits)
         config = config or self._config
         deadline = Deadline(self._waits_here(), timeout or config.total_timeout, str(parsed), config)
-        return await self._follow(request, deadline, config.redirects if redirects is None else redirects)
+        return await self._follow(request, deadline, config.redirects if redirects is None else redirects, following)
 
     async def get(self, url: str | Url, *, headers: HeadersLike = (), timeout: Duration | None = None) -> ClientResponse:
         return await self.request("GET", url, headers=headers, timeout=timeout)
@@ -186,7 +189,7 @@ class HttpClient(Generic[S_co]):
 
     # -- one request after another --------------------------------------------------------------------------------------------
 
-    async def _follow(self, request: Outgoing, deadline: Deadline, limit: int) -> ClientResponse:
+    async def _follow(self, request: Outgoing, deadline: Deadline, limit: int, following: Follow) -> ClientResponse:
         history: list[Url] = []
         while True:
             asked = request if self._cookies is None else self._cookies.add(request)
@@ -200,15 +203,15 @@ class HttpClient(Generic[S_co]):
             try:
                 if len(history) >= limit:
                     raise TooManyRedirects(f"{deadline.url} redirects more than {limit} times", "redirect", str(request.url))
-                following = follow(request, head.status, location.decode("latin-1"))
+                next_request = following(request, head.status, location.decode("latin-1"))
             except BaseException:
                 await exchange.aclose()
                 raise
-            if following is None:
+            if next_request is None:
                 return ClientResponse(exchange, request, version, tuple(history), deadline.config.limits)
             await self._spend(exchange)
             history.append(request.url)
-            request = following
+            request = next_request
 
     async def _spend(self, exchange: Exchange) -> None:
         """The body of a redirection is a line of HTML: reading it is cheaper than a new connection."""
@@ -357,7 +360,7 @@ class HttpClient(Generic[S_co]):
             open_ = import_module(f"{__package__}.connection2").Connection2.open
         except ImportError as error:
             raise UsageError(f"HTTP/2 needs the library h2: pip install h2 ({error})") from error
-        return cast(Connection, await open_(stream, deadline.config, self._waits_here(), self._watcher, deadline))
+        return cast(Connection, await open_(stream, deadline.config, self._waits_here(), self._watcher, self._room))
 
     # -- little things --------------------------------------------------------------------------------------------------------
 

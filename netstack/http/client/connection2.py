@@ -20,6 +20,8 @@ from ..config import Http2Limits, HttpClientConfig, HttpConfig, HttpLimits
 from ..events import Body, Closed, End, Interim, RawFields, ReplyHead, ResponseHead
 from ..h2 import words as hw
 from ..h2.engine import Engine
+from ..h2.stream import add_piece
+from ..h2.windows import Room
 from .connection import Deadline, Watcher
 from .errors import BadResponse, ConnectionLost, FetchError
 from .request import Outgoing
@@ -28,7 +30,9 @@ RECEIVE = 262144
 BLOCK = 65536  # of a body, queued at once
 QUEUE = 131072  # of a body: what waits for the server's window, beyond which its pieces are not asked for
 MOST = 100  # requests at once, whatever the server would take: what RFC 9113 6.5.2 wants of everybody
-WINDOW = 1 << 20  # of each response that nobody has read yet: a tenth of a second at 80 Mbit/s
+WINDOW = 1 << 20  # of each response that nobody has read yet, at first: a tenth of a second at 80 Mbit/s
+LARGEST = 16 << 20  # and at most: at 1.3 Gbit/s. Reached by a reader who takes all that comes, at once
+GROWTH = 32 << 20  # by which all windows of a connection may have grown
 # RFC 9113 8.2.2: what concerns one connection of HTTP/1.1
 _HOPS = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"host", b"expect", b"te"))
 
@@ -38,7 +42,13 @@ def engine_config(config: HttpClientConfig) -> HttpConfig:
     limits = config.limits
     return HttpConfig(
         limits=HttpLimits(header_section=limits.header_section, header_count=limits.header_count, body=limits.body),
-        http2=Http2Limits(stream_window=WINDOW, connection_window=16 * WINDOW, header_block=max(limits.header_section, 4096)),
+        http2=Http2Limits(
+            stream_window=WINDOW,
+            stream_window_most=LARGEST,
+            window_growth=GROWTH,
+            connection_window=2 * LARGEST,
+            header_block=max(limits.header_section, 4096),
+        ),
         send_timeout=config.write_timeout,
         body_timeout=Duration(1 << 60),
         idle_timeout=Duration(1 << 60),
@@ -50,11 +60,11 @@ class Connection2:
 
     version = "2"
 
-    def __init__(self, stream: Stream, config: HttpClientConfig, waits: Waits, watcher: Watcher) -> None:
+    def __init__(self, stream: Stream, config: HttpClientConfig, waits: Waits, watcher: Watcher, room: Room | None) -> None:
         self.stream = stream
         self.waits = waits
         self.watcher = watcher
-        self.engine = Engine(engine_config(config), Instant(waits.now()), client=True)
+        self.engine = Engine(engine_config(config), Instant(waits.now()), client=True, room=room)
         self.exchanges: dict[int, Exchange2] = {}
         self.lost: Exception | None = None
         self._more: Happening = waits.event()
@@ -64,9 +74,9 @@ class Connection2:
 
     @classmethod
     async def open(
-        cls, stream: Stream, config: HttpClientConfig, waits: Waits, watcher: Watcher, deadline: Deadline
+        cls, stream: Stream, config: HttpClientConfig, waits: Waits, watcher: Watcher, room: Room | None = None
     ) -> Connection2:
-        connection = cls(stream, config, waits, watcher)
+        connection = cls(stream, config, waits, watcher, room)
         connection._tasks = [waits.spawn(connection._read), waits.spawn(connection._write)]
         return connection
 
@@ -156,6 +166,7 @@ class Connection2:
         if self.lost is None:
             self.lost = error
             self.engine.close()
+            self.engine.dispose()
             for exchange in list(self.exchanges.values()):
                 exchange.wake()
 
@@ -227,7 +238,7 @@ class Exchange2:
 
     def hear(self, word: hw.Word) -> None:
         if isinstance(word, Body):
-            self._pieces.append(word.data)
+            add_piece(self._pieces, word.data)
         elif isinstance(word, ResponseHead):
             length = 0 if self._request.method == "HEAD" or word.status in (204, 304) else word.length
             self.answer = ReplyHead(word.status, "", (2, 0), word.fields, length)
@@ -324,8 +335,8 @@ class Exchange2:
             for at in range(0, len(view), BLOCK):
                 if number not in engine.streams or self._reset is not None or connection.lost is not None:
                     return  # why, the receiver finds out
-                block = view[at : at + BLOCK]
-                waiting = engine.body(number, bytes(block))
+                block = piece if len(view) <= BLOCK and isinstance(piece, bytes) else bytes(view[at : at + BLOCK])
+                waiting = engine.body(number, block)
                 connection.nudge()
                 while waiting > QUEUE and connection.lost is None and self._reset is None:
                     self._roomy = connection.waits.event()
@@ -345,7 +356,7 @@ class Exchange2:
             if self._pieces:
                 piece = self._pieces.popleft()
                 self.received += len(piece)
-                self._connection.engine.consumed(self._number, len(piece))
+                self._connection.engine.consumed(self._number, len(piece), Instant(self._connection.waits.now()))
                 self._connection.nudge()
                 return piece
             if self._whole:
@@ -384,7 +395,7 @@ class Exchange2:
         unread = sum(map(len, self._pieces))
         if unread:
             self._pieces.clear()
-            connection.engine.consumed(number, unread)
+            connection.engine.consumed(number, unread, Instant(connection.waits.now()))
         connection.exchanges.pop(number, None)
         connection.engine.release(number)
         connection.nudge()

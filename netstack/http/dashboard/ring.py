@@ -52,7 +52,7 @@ class Ring:
         start = f.off - self.link
         length = f.end - start
         stop = start + HEAD if self.short and length > HEAD else f.end
-        self._keep(Kept(f.now, INBOUND, bytes(memoryview(f.buf)[start:stop]), length, f.csum == const.CSUM_GOOD, f.gso))
+        self._keep(Kept(f.now, INBOUND, bytes(memoryview(f.buf)[start:stop]), length, f.csum != const.CSUM_UNKNOWN, f.gso))
 
     def on_flush(self, now: int) -> None: ...
 

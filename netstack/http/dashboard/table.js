@@ -74,7 +74,7 @@ export class Table {
   update(rows, seconds) {
     const seen = new Set();
     this.oneHost = new Set(rows.map(row => row.local.split(":")[0])).size < 2; // then its port says it all
-    for (const row of rows) {
+    for (const row of [...rows].reverse()) { // the first was heard of last: of those that are new it is to stand above
       const key = keyOf(row);
       seen.add(key);
       let line = this.lines.get(key);

@@ -17,7 +17,7 @@ export const time = ns => ns <= 0 ? "–" : ns < 1000 ? "< 1 µs" : scaled(ns / 
 
 // "5.53 ± 10.7 ms": both in the unit of the first
 export function spread(ns, around) {
-  if (ns <= 0) return "–";
+  if (ns < 1000) return time(ns);
   const [unit, name] = ns >= 1e9 ? [1e9, "s"] : ns >= 1e6 ? [1e6, "ms"] : [1e3, "µs"];
   const short = value => value >= 99.5 ? value.toFixed(0) : String(+value.toPrecision(3));
   return `${short(ns / unit)} ± ${short(around / unit)} ${name}`;

@@ -4,8 +4,13 @@ cdef enum:
     FIELDS = 1
     SIZED = 2
     CHUNKED = 3
-    DONE = 4
-    DEAD = 5
+    ENDLESS = 4
+    DONE = 5
+    DEAD = 6
+    CHUNK_SIZE = 0
+    CHUNK_DATA = 1
+    CHUNK_CRLF = 2
+    TRAILERS = 3
     CLIENT_IDLE = 0
     CLIENT_BODY = 1
     CLIENT_DONE = 2

@@ -5,8 +5,14 @@ LINE = 0  # the reader: before the end of the request line
 FIELDS = 1  # in the header section
 SIZED = 2  # in a body of known length
 CHUNKED = 3  # in a chunked body
-DONE = 4  # a whole message was handed up: waits for `resume`
-DEAD = 5  # refused, or ended
+ENDLESS = 4  # in the body of a response that the end of the stream ends
+DONE = 5  # a whole message was handed up: waits for `resume` or `expect`
+DEAD = 6  # refused, or ended
+
+CHUNK_SIZE = 0  # a chunked body: in the line that begins a chunk
+CHUNK_DATA = 1
+CHUNK_CRLF = 2  # after the data
+TRAILERS = 3
 
 CLIENT_IDLE = 0
 CLIENT_BODY = 1

@@ -5,9 +5,8 @@ left as a second request. So nothing here is repaired. What RFC 9112 lets a serv
 refused: bare CR or LF, folded lines, white space before a colon, repeated Content-Length, Content-Length beside
 Transfer-Encoding, any transfer coding but chunked.
 
-The request line, the framing and every byte of the header section are checked here; llhttp then splits the fields, and what it
-refuses is refused as well, so that two parsers must agree. It sees the fields alone, after a request line of our own, since it
-knows only the methods of a list and can't say where in its input a message ended. For the same reason bodies are not its business.
+The request line and the framing are checked here, header sections in fields.py, where llhttp has to agree. Bodies are read as those
+of responses are (incoming.py).
 
 The reader stops after each message until `resume`: what a client pipelines stays bytes, and is looked at when its turn has come.
 
@@ -17,78 +16,26 @@ late.
 """
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
-import httptools
-
 from ..config import HttpLimits
-from ..events import Body, Closed, End, Event, RawFields, Refusal, RequestHead
+from ..events import Closed, Event, RawFields, Refusal, RequestHead
 from ..refused import Refused
 from ..target import check_authority, check_target
 from . import const as hc
-from .chunks import ChunkReader
+from .fields import BARE_LF, TOKEN, split_fields
+from .incoming import Incoming
 
-# RFC 9110 5.6.2: token = 1*tchar. Possessive: a mismatch is final, no input costs more than one pass
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9]\.[0-9])")
-_OLD_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]++")
-# RFC 9112 5: field-line = field-name ":" OWS field-value OWS; a value may hold any byte but controls (RFC 9110 5.5)
-_FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
-_BARE_LF = re.compile(rb"(?<!\r)\n")
+_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]++) HTTP/([0-9]\.[0-9])")
+_OLD_REQUEST_LINE = re.compile(TOKEN + rb" [\x21-\x7e]++")
 _DIGITS = re.compile(rb"[0-9]++")
 _STARTS = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\r")
-WHOLE = End()
+NO_LINE = ("", "", 1)
 V10 = (1, 0)
 V11 = (1, 1)
 REMEMBERED = 512  # bytes of a header section: a longer one is rarely the same twice
 HEADS = 256  # such sections; then all are forgotten: a flood of different ones holds half a megabyte
 _LENGTH_DIGITS = 18  # more overflow 64 bits somewhere: here, or behind us
-
-
-class _Sink:
-    """Where llhttp puts the fields."""
-
-    __slots__ = ("pairs",)
-
-    def __init__(self) -> None:
-        self.pairs: list[tuple[bytes, bytes]] = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.pairs.append((name.lower(), value.strip(b" \t")))
-
-
-def split_fields(section: bytes, blame: Callable[[RawFields], object] = len) -> RawFields:
-    """A header or trailer section, each line with its CRLF, as pairs. Raises `Refused` where it is not RFC 9112 5's grammar.
-
-    Where llhttp refuses what is lawful line by line, `blame` is given the pairs, and may raise a `Refused` that says more.
-    """
-    if not section:
-        return ()
-    if _FIELDS.fullmatch(section) is None:
-        raise Refused(400, _blame_fields(section))
-    sink = _Sink()
-    try:
-        httptools.HttpRequestParser(sink).feed_data(b"GET / HTTP/1.1\r\n" + section + b"\r\n")
-    except httptools.HttpParserUpgrade:
-        pass  # it leaves what follows an upgrade to others, and so do we
-    except httptools.HttpParserError:
-        lines = (line.partition(b":") for line in section.split(b"\r\n")[:-1])
-        blame(tuple((name.lower(), value.strip(b" \t")) for name, _, value in lines))
-        raise Refused(400, "The header fields contradict each other.") from None
-    return tuple(sink.pairs)
-
-
-def _blame_fields(section: bytes) -> str:
-    """What is wrong with a section that isn't lawful."""
-    if _BARE_LF.search(section) is not None:
-        return "A line ends without CR."
-    for line in section.split(b"\r\n"):
-        if line[:1] in (b" ", b"\t"):
-            return "A folded header line."
-        if line and re.match(_TOKEN + rb"[ \t]++:", line):
-            return "White space before the colon of a header field."
-    return "A header line is not a name, a colon and a value without control characters."
 
 
 @lru_cache(maxsize=8)
@@ -98,28 +45,17 @@ def _heads_of(limits: HttpLimits) -> dict[bytes, RequestHead]:
     return {}
 
 
-class Reader:
+class Reader(Incoming):
     """Requests of one connection. `feed` bytes; b"" is the end of the stream. Never raises on what a peer sends."""
 
-    __slots__ = ("_limits", "_mode", "_buffer", "_at", "_seen", "_eof", "_blank", "_line", "_left", "_chunks", "_heads")
+    __slots__ = ("_limits", "_blank", "_line", "_heads")
 
     def __init__(self, limits: HttpLimits) -> None:
+        Incoming.__init__(self, hc.LINE)
         self._limits = limits
-        self._mode = hc.LINE
-        self._buffer = b""
-        self._at = 0  # what lies before it is spent
-        self._seen = 0  # of what follows `_at`, so much holds no end of section
-        self._eof = False
         self._blank = False  # the one blank line before a request was seen
-        self._line: tuple[str, str, int] = ("", "", 1)
-        self._left = 0  # of a sized body
+        self._line: tuple[str, str, int] = NO_LINE
         self._heads = _heads_of(limits)
-        self._chunks: ChunkReader | None = None
-
-    @property
-    def buffered(self) -> int:
-        """Bytes that came and were not read yet."""
-        return len(self._buffer) - self._at
 
     @property
     def mid_head(self) -> bool:
@@ -130,12 +66,7 @@ class Reader:
         """What `data` completes, in order. After a `Refusal` or a `Closed` nothing more comes."""
         if self._mode == hc.DEAD or self._eof:
             return []
-        if not data:
-            self._eof = True
-        elif self._at == len(self._buffer):
-            self._buffer, self._at = data, 0
-        else:
-            self._buffer, self._at = self._buffer[self._at :] + data, 0
+        self._keep(data)
         return self._read()
 
     def resume(self) -> list[Event]:
@@ -143,18 +74,8 @@ class Reader:
         assert self._mode == hc.DONE, "the last message has not ended"
         self._mode = hc.LINE
         self._blank = False
+        self._line = NO_LINE
         return self._read()
-
-    def release(self) -> bytes:
-        """What came after the message, for who goes on in another protocol. Read no more."""
-        rest = self._buffer[self._at :]
-        self.stop()
-        return rest
-
-    def stop(self) -> None:
-        """Read no more."""
-        self._mode = hc.DEAD
-        self._buffer, self._at = b"", 0
 
     def _read(self) -> list[Event]:
         events: list[Event] = []
@@ -230,7 +151,7 @@ class Reader:
         stop = at + 2 + limit
         end = buffer.find(b"\r\n\r\n", at + max(self._seen - 3, 0), stop)
         if end < 0:
-            if _BARE_LF.search(buffer, at + self._seen, stop) is not None:
+            if BARE_LF.search(buffer, at + self._seen, stop) is not None:
                 raise Refused(400, "A line ends without CR.")  # else who sends only LF waits for our time-out
             if len(buffer) >= stop:
                 raise Refused(431, "The header section is too long.")
@@ -252,12 +173,7 @@ class Reader:
                 self._heads[section] = head
         self._at = end + 4
         events.append(head)
-        if head.length is None:
-            self._chunks = ChunkReader(self._limits)
-            self._mode = hc.CHUNKED
-        else:
-            self._left = head.length
-            self._mode = hc.SIZED
+        self._begin_body(head.length, self._limits)
         return True
 
     def _head(self, fields: RawFields) -> RequestHead:
@@ -326,36 +242,6 @@ class Reader:
     def _blame_coding(value: bytes) -> None:
         """RFC 9112 6.1, 6.3: a coding that isn't known is 501; where chunked isn't last, the body has no end: 400."""
         codings = [coding.strip(b" \t") for coding in value.lower().split(b",")]
-        if codings[-1] == b"chunked" and codings.count(b"chunked") == 1 and all(map(re.compile(_TOKEN).fullmatch, codings)):
+        if codings[-1] == b"chunked" and codings.count(b"chunked") == 1 and all(map(re.compile(TOKEN).fullmatch, codings)):
             raise Refused(501, "The only transfer coding that can be read is chunked.")
         raise Refused(400, "Transfer-Encoding is not chunked.")
-
-    def _sized(self, events: list[Event]) -> bool:
-        if self._left:
-            at = self._at
-            piece = self._buffer[at : at + self._left]
-            if not piece:
-                return False
-            self._at = at + len(piece)
-            self._left -= len(piece)
-            events.append(Body(piece))
-            if self._left:
-                return False
-        events.append(WHOLE)
-        self._mode = hc.DONE
-        return False
-
-    def _chunked(self, events: list[Event]) -> bool:
-        assert self._chunks is not None
-        pieces: list[bytes] = []
-        try:
-            self._at = self._chunks.read(self._buffer, self._at, pieces)
-        finally:
-            if pieces:  # what came before a fault was lawful, however the bytes were cut
-                events.append(Body(pieces[0] if len(pieces) == 1 else b"".join(pieces)))
-        if self._chunks.trailers is None:
-            return False
-        events.append(End(split_fields(self._chunks.trailers)))
-        self._mode = hc.DONE
-        return False
-

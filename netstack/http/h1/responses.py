@@ -2,7 +2,7 @@
 
 A response that two programs read in two ways poisons caches and gives one user the answer to another's question. So, as in
 reader.py, nothing is repaired. We refuse folded lines too, which RFC 9112 5.2 wants unfolded: nobody who is honest sends them any
-more. Fields are split by the server's `split_fields`, chunks by its `ChunkReader`: one reading for both roles.
+more. Fields and bodies are read as those of requests are (fields.py, incoming.py): one reading for both roles.
 
 A response without framing goes to the end of the stream (RFC 9112 6.3): where that end is a fault of the network nobody can know.
 """
@@ -12,50 +12,34 @@ import re
 from ..config import HttpClientLimits
 from ..events import Body, Closed, End, Fault, Heard, Interim, RawFields, ReplyHead
 from ..refused import Refused
-from .chunks import ChunkReader
-from .reader import split_fields
+from . import const as hc
+from .fields import BARE_LF, split_fields
+from .incoming import Incoming
 
 # RFC 9112 4. Version and number are strict; the space behind the number is left out by some, when no phrase follows
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?")
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 _DIGITS = re.compile(rb"[0-9]{1,18}+")
 _BEGINNING = b"HTTP/1."
 
-IDLE, LINE, FIELDS, SIZED, CHUNKED, ENDLESS, DEAD = range(7)
 
-
-class ResponseReader:
+class ResponseReader(Incoming):
     """Responses of one connection, to the requests that `expect` tells. Never raises on what a server sends."""
 
-    __slots__ = (
-        "_limits", "_mode", "_buffer", "_at", "_seen", "_eof", "_method", "_upgrading", "_line", "_left", "_chunks", "_interims",
-        "began",
-    )  # fmt: skip
+    __slots__ = ("_limits", "_method", "_upgrading", "_line", "_interims", "began")
 
     def __init__(self, limits: HttpClientLimits) -> None:
+        Incoming.__init__(self, hc.DONE)
         self._limits = limits
-        self._mode = IDLE
-        self._buffer = b""
-        self._at = 0  # what lies before it is spent
-        self._seen = 0  # of what follows `_at`, so much holds no end of section
-        self._eof = False
         self._method = ""
         self._upgrading = False
         self._line: tuple[int, int, str, bytes] = (1, 0, "", b"")  # minor version, status, reason, and the line itself
-        self._left = 0
-        self._chunks: ChunkReader | None = None
         self._interims = 0
         self.began = False  # a byte of this response, or of an interim one before it, has come
 
-    @property
-    def buffered(self) -> int:
-        """Bytes that came and were not read yet."""
-        return len(self._buffer) - self._at
-
     def expect(self, method: str, upgrading: bool) -> None:
         """The next response answers `method`, and may be a 101 only when `upgrading`."""
-        assert self._mode == IDLE, "the last response has not ended"
-        self._mode = LINE
+        assert self._mode == hc.DONE, "the last response has not ended"
+        self._mode = hc.LINE
         self._method = method
         self._upgrading = upgrading
         self._interims = 0
@@ -63,66 +47,50 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> list[Heard]:
         """What `data` completes, in order; b"" is the end of the stream. After a `Fault` or a `Closed` nothing more comes."""
-        if self._mode == DEAD or self._eof:
+        if self._mode == hc.DEAD or self._eof:
             return []
-        if not data:
-            self._eof = True
-        elif self._at == len(self._buffer):
-            self._buffer, self._at = data, 0
-        else:
-            self._buffer, self._at = self._buffer[self._at :] + data, 0
-        if data and self._mode == LINE:
+        self._keep(data)
+        if data and self._mode == hc.LINE:
             self.began = True
         events: list[Heard] = []
         try:
             while self._step(events):
                 pass
-            if self._eof and self._mode != DEAD:
+            if self._eof and self._mode != hc.DEAD:
                 self._end_of_stream(events)
         except Refused as refused:
             self.stop()
             events.append(Fault(refused.reason, refused.truncated, unanswered=not self.began))
         return events
 
-    def release(self) -> bytes:
-        """What came after the response, for who goes on in another protocol. Read no more."""
-        rest = self._buffer[self._at :]
-        self.stop()
-        return rest
-
-    def stop(self) -> None:
-        """Read no more."""
-        self._mode = DEAD
-        self._buffer, self._at = b"", 0
-
     def _step(self, events: list[Heard]) -> bool:
         """Read one thing more. False when it needs more bytes, or must not go on."""
         mode = self._mode
-        if mode == SIZED:
+        if mode == hc.SIZED:
             return self._sized(events)
-        if mode == ENDLESS:
+        if mode == hc.ENDLESS:
             if self._at < len(self._buffer):
                 events.append(Body(self._buffer[self._at :]))
                 self._at = len(self._buffer)
             return False
-        if mode == CHUNKED:
+        if mode == hc.CHUNKED:
             return self._chunked(events)
-        if mode == LINE:
+        if mode == hc.LINE:
             return self._status_line()
-        if mode == FIELDS:
+        if mode == hc.FIELDS:
             return self._header_section(events)
         return False
 
     def _end_of_stream(self, events: list[Heard]) -> None:
-        if self._mode == ENDLESS:
+        if self._mode == hc.ENDLESS:
             events += (End(), Closed())
             self.stop()
-        elif self._mode == IDLE:
+        elif self._mode == hc.DONE:
             events.append(Closed())
             self.stop()
-        elif self._mode == LINE and not self.buffered and not self._interims:
+        elif self._mode == hc.LINE and not self.buffered and not self._interims:
             raise Refused(502, "The server closed the connection without an answer.", truncated=True)
-        elif self._mode <= FIELDS:
+        elif self._mode <= hc.FIELDS:
             raise Refused(502, "The stream ended in the header section.", truncated=True)
         else:
             raise Refused(502, "The stream ended in the body.", truncated=True)
@@ -149,7 +117,7 @@ class ResponseReader:
         self._line = (minor, int(found[2]), (found[3] or b"").decode("latin-1"), buffer[at : end + 1])
         self._at = end - 1  # its CRLF stays: with the one that ends the section it makes the mark to look for
         self._seen = 0
-        self._mode = FIELDS
+        self._mode = hc.FIELDS
         return True
 
     def _header_section(self, events: list[Heard]) -> bool:
@@ -157,7 +125,7 @@ class ResponseReader:
         stop = at + 2 + self._limits.header_section
         end = buffer.find(b"\r\n\r\n", at + max(self._seen - 3, 0), stop)
         if end < 0:
-            if _BARE_LF.search(buffer, at + self._seen, stop) is not None:
+            if BARE_LF.search(buffer, at + self._seen, stop) is not None:
                 raise Refused(502, "A line ends without CR.")
             if len(buffer) >= stop:
                 raise Refused(502, "The header section is too long.")
@@ -174,16 +142,15 @@ class ResponseReader:
             if self._interims > self._limits.interim:
                 raise Refused(502, "There are too many interim responses.")
             events.append(Interim(status, fields))
-            self._mode = LINE
+            self._mode = hc.LINE
             return True
         head = self._head(fields, section)
         events.append(head)
         if head.switched:
-            self._mode = DEAD  # the buffer stays, for `release`
+            self._mode = hc.DEAD  # the buffer stays, for `release`
             return False
         if head.length is not None:
-            self._left = head.length
-            self._mode = SIZED
+            self._begin_body(head.length, self._limits)
         return True
 
     def _framing(self, fields: RawFields) -> tuple[int | None, bool, bool]:
@@ -228,8 +195,7 @@ class ResponseReader:
                 keep_alive = False  # RFC 9110 8.6, 6.4.1: it has none, and this server believes otherwise
         elif chunked:
             length = None
-            self._chunks = ChunkReader(self._limits)
-            self._mode = CHUNKED
+            self._begin_body(None, self._limits)
         elif stated is not None:
             if stated > self._limits.body:
                 raise Refused(502, "The body is too large.")
@@ -237,35 +203,6 @@ class ResponseReader:
         else:
             length = None
             keep_alive = False
-            self._mode = ENDLESS
+            self._mode = hc.ENDLESS
         version = (1, minor)
         return ReplyHead(status, reason, version, fields, length, keep_alive, switched, line + section)
-
-    def _sized(self, events: list[Heard]) -> bool:
-        if self._left:
-            at = self._at
-            piece = self._buffer[at : at + self._left]
-            if not piece:
-                return False
-            self._at = at + len(piece)
-            self._left -= len(piece)
-            events.append(Body(piece))
-            if self._left:
-                return False
-        events.append(End())
-        self._mode = IDLE
-        return False
-
-    def _chunked(self, events: list[Heard]) -> bool:
-        assert self._chunks is not None
-        pieces: list[bytes] = []
-        try:
-            self._at = self._chunks.read(self._buffer, self._at, pieces)
-        finally:
-            if pieces:
-                events.append(Body(pieces[0] if len(pieces) == 1 else b"".join(pieces)))
-        if self._chunks.trailers is None:
-            return False
-        events.append(End(split_fields(self._chunks.trailers)))
-        self._mode = IDLE
-        return False

@@ -14,7 +14,8 @@ from . import fields as hf
 from . import words as hw
 from .blocks import BlockDecoder, BlockEncoder
 from .guard import Guard
-from .stream import StreamState
+from .stream import Piece, StreamState
+from .windows import QUICKLY, Room
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4
 FRAME = 16384  # RFC 9113 4.2: what everybody takes, and what we say that we take
@@ -41,7 +42,7 @@ class Library(H2Connection):
 class Base:
     """The state of one connection; what is common to hearing and saying."""
 
-    def __init__(self, config: HttpConfig, now: Instant, client: bool = False) -> None:
+    def __init__(self, config: HttpConfig, now: Instant, client: bool = False, room: Room | None = None) -> None:
         self.config = config
         self.limits = limits = config.http2
         self.client = client
@@ -54,12 +55,13 @@ class Base:
         self._buffer = b""
         self._preface = b"" if client else PREFACE
         self._heard: list[hw.Heard] = []
-        self._out: list[bytes] = []
+        self._out: list[Piece] = []  # goes before what the library has
         self._answers = 0  # that may lie in the library's buffer
         self._ready: deque[StreamState] = deque()
         self._blocked: dict[int, StreamState] = {}  # by a window
         self._awaited: dict[int, StreamState] = {}  # somebody waits for their body
         self._credit = 0  # of the connection's window
+        self._growth = Room(limits.window_growth, room)
         self._closed = False  # nothing more is to be read
         self._final = False  # the second GOAWAY was sent
         self._last_taken = EVERY_STREAM
@@ -142,14 +144,19 @@ class Base:
         self._blocked.pop(stream.number, None)
         self._awaited.pop(stream.number, None)
         if not stream.held:
-            self.streams.pop(stream.number, None)
+            self._forget(stream)
 
     # -- streams --------------------------------------------------------------------------------------------------------
 
     def _open(self, number: int, method: str, now: Instant) -> StreamState:
-        stream = StreamState(number, self._conn.streams[number], method, self.config.body_timeout)
+        stream = StreamState(number, self._conn.streams[number], method, self.config.body_timeout, self.limits.stream_window, now)
         self.streams[number] = stream
         return stream
+
+    def _forget(self, stream: StreamState) -> None:
+        """It is over, and nobody holds what it brought."""
+        if self.streams.pop(stream.number, None) is not None:
+            self._growth.give(stream.window - self.limits.stream_window)
 
     def _unsent(self, stream: StreamState) -> bool:
         return stream.waiting or bool(stream.queued)
@@ -165,12 +172,18 @@ class Base:
                 self._wake(stream)
             self._blocked.clear()
 
-    def _give(self, stream: StreamState, count: int) -> None:
-        """Back to the stream's window, when it is worth a frame."""
+    def _give(self, stream: StreamState, count: int, now: Instant) -> None:
+        """Back to the stream's window, when it is worth a frame; and more, when it is worth that (windows.py)."""
         stream.owed += count
-        if stream.owed * 2 >= self.limits.stream_window and not stream.ended and not stream.closed and not stream.deaf:
-            self._conn.increment_flow_control_window(stream.owed, stream.number)
-            stream.owed = 0
+        if stream.owed * 2 < stream.window or stream.ended or stream.closed or stream.deaf:
+            return
+        if stream.unread * 4 <= stream.window and now - stream.given_at < QUICKLY:
+            more = self._growth.take(min(stream.window, self.limits.stream_window_most - stream.window))
+            stream.window += more
+            stream.owed += more
+        stream.given_at = now
+        self._conn.increment_flow_control_window(stream.owed, stream.number)
+        stream.owed = 0
 
     # -- the end --------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
     heard = receive_data(bytes, now)      [(stream, word)]: of a server RequestHead, Body …, End or Refusal; of a client Interim,
                                           ResponseHead, Body …, End; of both Reset, and on stream 0 GoingAway, Failed, Closed
     start, body, finish, reset            of a server's response;  request, body, finish, reset of a client's request
-    consumed(stream, n)                   so much of what was heard has been read: the peer may send as much again
+    consumed(stream, n, now)              so much of what was heard has been read: the peer may send as much again
     bytes = data_to_send(now)             until there is nothing; each time at most a batch, from all streams in turn
     release(stream)                       nobody asks for the stream any more
 
@@ -13,12 +13,18 @@ fit their Content-Length end their stream and not the connection; GOAWAY is read
 it sees one, and a graceful end only begins there (RFC 9113 6.8).
 
 Flow control: what came is given back to the connection's window at once, and to the stream's when it was consumed. So a stream that
-nobody reads stops at its own window, the others go on, and the memory of a connection is bounded by its streams. What is to be sent
-waits in the stream; frames are made when there is room for them, never more than a batch ahead of the wire.
+nobody reads stops at its own window, the others go on, and the memory of a connection is bounded by its streams, whose windows grow
+as their readers take what comes (windows.py). What is to be sent waits in the stream; frames are made when there is room for them,
+never more than a batch ahead of the wire.
+
+Most of what is ever received or sent is DATA in the middle of a body. It takes a short way beside the library, which is told what
+it counts; whatever is out of the ordinary with such a frame, down to its padding, takes the long one, and is judged there.
 """
 
 from http import HTTPStatus
 from typing import Any
+
+from h2.stream import StreamState as StreamStates
 
 from ...errors import UsageError
 from ...instant import Instant
@@ -31,6 +37,7 @@ from .guard import Fault
 from .inbound import Inbound
 from .stream import Piece, StreamState
 
+MAY_SEND = frozenset((StreamStates.OPEN, StreamStates.HALF_CLOSED_REMOTE))  # RFC 9113 5.1
 SMALL = 1024  # DATA below this, though more is queued, is the peer's window's fault
 
 
@@ -167,7 +174,7 @@ class Engine(Inbound):
         if not stream.closed and (not stream.finishing or (self.client and not stream.ended)):
             self.reset(number)
         if stream.closed:
-            self.streams.pop(number, None)
+            self._forget(stream)
         elif stream.ended is False and not self._unsent(stream):
             self._sent_end(stream)
 
@@ -200,11 +207,13 @@ class Engine(Inbound):
             if not stream.closed:
                 room -= self._pump(stream, now)
         self._answers = 0
-        data = self._conn.data_to_send()
-        if self._out:
-            self._out.append(data)
-            data = b"".join(self._out)
-            self._out.clear()
+        out = self._out
+        if not out:
+            return self._conn.data_to_send()
+        if self._conn._data_to_send:
+            out.append(self._conn.data_to_send())
+        data = b"".join(out)
+        out.clear()
         return data
 
     def _pump(self, stream: StreamState, now: Instant) -> int:
@@ -223,7 +232,14 @@ class Engine(Inbound):
             size = len(piece)
             more = stream.queued > 0
             last = stream.finishing and not more and not stream.trailers
-            conn.send_data(stream.number, piece, last)
+            if last or inner.state_machine.state not in MAY_SEND:
+                conn.send_data(stream.number, piece, last)
+            else:
+                if conn._data_to_send:
+                    self._out.append(conn.data_to_send())  # what was said before
+                self._out += (size.to_bytes(3, "big") + b"\0\0" + stream.number.to_bytes(4, "big"), piece)
+                conn.outbound_flow_control_window -= size
+                inner.outbound_flow_control_window -= size
             if size < SMALL and more:
                 try:
                     self._guard.spend(now)
@@ -260,12 +276,12 @@ class Engine(Inbound):
 
     # -- what was read --------------------------------------------------------------------------------------------------
 
-    def consumed(self, number: int, count: int) -> None:
+    def consumed(self, number: int, count: int, now: Instant) -> None:
         """`count` bytes of what was heard of the stream have been read."""
         stream = self.streams.get(number)
         if stream is not None:
             stream.unread -= count
-            self._give(stream, count)
+            self._give(stream, count, now)
 
     def awaits(self, number: int, now: Instant) -> None:
         """Somebody waits for more of the stream's body from now on: until it comes, its time runs."""
@@ -273,6 +289,10 @@ class Engine(Inbound):
         if stream is not None and stream.wait_from is None and not stream.ended and not stream.tunnel:
             stream.wait_from = now
             self._awaited[number] = stream
+
+    def dispose(self) -> None:
+        """The connection is over: what it was promised is others' to have."""
+        self._growth.give_all()
 
     # -- where it stands ------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
+from h2.stream import StreamState as StreamStates
 
 from ...instant import Duration, Instant
 from ..events import Body, Closed, End, Interim, Refusal
@@ -27,6 +28,7 @@ from .guard import Fault
 from .stream import StreamState
 
 ENCODER_TABLE = 4096  # whatever the peer offers: it would be our memory
+MAY_RECEIVE = frozenset((StreamStates.OPEN, StreamStates.HALF_CLOSED_LOCAL))  # RFC 9113 5.1
 WHOLE = End()
 
 
@@ -57,6 +59,11 @@ class Inbound(Base):
                 if end > size:
                     break
                 stream = int.from_bytes(data[at + 5 : at + 9], "big") & EVERY_STREAM
+                if not data[at + 3] and not data[at + 4]:
+                    past = self._plain_data(stream, data, at, now)
+                    if past > at:
+                        at = past
+                        continue
                 self._frame(data[at + 3], data[at + 4], stream, data[at:end] if at or end < size else data, now)
                 at = end
         except Fault as fault:
@@ -183,7 +190,7 @@ class Inbound(Base):
             self._heard.append((number, Refusal(error.status, error.reason)))
             return
         self.requests += 1
-        stream = StreamState(number, conn.streams[number], head.method, self.config.body_timeout)
+        stream = StreamState(number, conn.streams[number], head.method, self.config.body_timeout, self.limits.stream_window, now)
         self.streams[number] = stream
         stream.expected = head.length
         stream.ended = ended
@@ -228,12 +235,50 @@ class Inbound(Base):
             return
         self._heard.append((stream.number, Interim(head.status, head.fields)))
 
-    def _data(self, event: DataReceived, now: Instant) -> None:
-        size = event.flow_controlled_length
-        self._credit += size
+    def _plain_data(self, number: int, data: bytes, at: int, now: Instant) -> int:
+        """The short way: whole frames of DATA for one stream, one behind the other, without flags, each where it may be and within
+        its windows. Gives where they end, which is `at` when the frame that begins there is none of them."""
+        stream = self.streams.get(number)
+        if stream is None or stream.closed or stream.ended or self._guard.block_of or self._settings_by is not None:
+            return at
+        inner: Any = stream.inner
+        machine = inner.state_machine
+        if machine.state not in MAY_RECEIVE or not machine.headers_received:
+            return at
+        here, there = self._conn._inbound_flow_control_window_manager, inner._inbound_window_manager
+        room = min(here.current_window_size, there.current_window_size)
+        if stream.expected is not None:
+            room = min(room, stream.expected - stream.received)
+        head = data[at + 3 : at + 9]
+        pieces: list[memoryview] = []
+        view, size = memoryview(data), 0
+        while True:
+            length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
+            end = at + 9 + length
+            if not length or length > FRAME or size + length > room or end > len(data):
+                break
+            pieces.append(view[at + 9 : end])
+            size += length
+            at = end
+            if data[at + 3 : at + 9] != head:
+                break
+        if size:
+            here.current_window_size -= size
+            there.current_window_size -= size
+            inner._actual_content_length += size
+            self._give_connection(size)
+            self._take(stream, b"".join(pieces), now)
+        return at
+
+    def _give_connection(self, count: int) -> None:
+        self._credit += count
         if self._credit * 2 >= self.limits.connection_window:
             self._conn.increment_flow_control_window(self._credit)
             self._credit = 0
+
+    def _data(self, event: DataReceived, now: Instant) -> None:
+        size = event.flow_controlled_length
+        self._give_connection(size)
         stream = self.streams.get(event.stream_id)
         if stream is None:
             return
@@ -244,27 +289,31 @@ class Inbound(Base):
         if ended:
             stream.ended = True
         if size > len(data):
-            self._give(stream, size - len(data))
+            self._give(stream, size - len(data), now)
         if data:
-            stream.received += len(data)
-            if stream.deaf:
-                return
-            if not self.client and not stream.tunnel and stream.received > self.config.limits.body:
-                stream.deaf = True
-                self._heard.append((stream.number, Refusal(413, "The body is too large.")))
-                return
-            stream.unread += len(data)
-            if stream.wait_from is not None:
-                stream.allowance = Duration(stream.allowance - (now - stream.wait_from))
-                stream.wait_from = None
-                del self._awaited[stream.number]
-            stream.progress += len(data)
-            if stream.progress >= self.config.body_progress:
-                stream.progress = 0
-                stream.allowance = self.config.body_timeout
-            self._heard.append((stream.number, Body(data)))
+            self._take(stream, data, now)
         if ended:
             self._end(stream, WHOLE)
+
+    def _take(self, stream: StreamState, data: bytes, now: Instant) -> None:
+        """Some of a body."""
+        stream.received += len(data)
+        if stream.deaf:
+            return
+        if not self.client and not stream.tunnel and stream.received > self.config.limits.body:
+            stream.deaf = True
+            self._heard.append((stream.number, Refusal(413, "The body is too large.")))
+            return
+        stream.unread += len(data)
+        if stream.wait_from is not None:
+            stream.allowance = Duration(stream.allowance - (now - stream.wait_from))
+            stream.wait_from = None
+            del self._awaited[stream.number]
+        stream.progress += len(data)
+        if stream.progress >= self.config.body_progress:
+            stream.progress = 0
+            stream.allowance = self.config.body_timeout
+        self._heard.append((stream.number, Body(data)))
 
     def _trailers(self, event: TrailersReceived, now: Instant) -> None:
         stream = self.streams.get(event.stream_id)

@@ -6,6 +6,15 @@ from ...instant import Duration, Instant
 from ..events import RawFields
 
 Piece = bytes | memoryview
+JOINED = 4096  # bytes
+
+
+def add_piece(pieces: deque[bytes], data: bytes) -> None:
+    """To what waits for a reader. Small ones are joined: a byte in a frame of its own would cost a hundred here."""
+    if pieces and len(pieces[-1]) + len(data) <= JOINED:
+        pieces[-1] += data
+    else:
+        pieces.append(data)
 
 
 class StreamState:
@@ -14,10 +23,10 @@ class StreamState:
     __slots__ = (
         "number", "inner", "method", "expected", "received", "ended", "deaf", "tunnel", "held", "closed",
         "started", "silent", "left", "queue", "queued", "finishing", "trailers", "waiting", "unread", "owed",
-        "wait_from", "allowance", "progress", "stalled_at", "went",
+        "window", "given_at", "wait_from", "allowance", "progress", "stalled_at", "went",
     )  # fmt: skip
 
-    def __init__(self, number: int, inner: object, method: str, allowance: Duration) -> None:
+    def __init__(self, number: int, inner: object, method: str, allowance: Duration, window: int, now: Instant) -> None:
         self.number = number
         self.inner = inner  # the library's
         self.method = method
@@ -29,6 +38,8 @@ class StreamState:
         self.tunnel = False  # RFC 8441: bytes both ways
         self.unread = 0  # bytes handed up and not consumed
         self.owed = 0  # bytes consumed that its window doesn't know of
+        self.window = window  # what the peer may send ahead of the reader
+        self.given_at = now  # when it heard so last
         self.wait_from: Instant | None = None  # somebody waits for a body
         self.allowance = allowance
         self.progress = 0

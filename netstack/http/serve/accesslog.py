@@ -18,7 +18,7 @@ _ESCAPED = {c: f"\\x{c:02x}" for c in (*range(32), 127, *range(128, 256))} | {or
 class Entry:
     """A response that is over. `status` 0: the client got none; `size` of the body in bytes; `took` in ns."""
 
-    head: RequestHead
+    head: RequestHead | None  # None: what came could not be read, and was refused
     remote_address: Address
     status: int
     size: int
@@ -31,9 +31,10 @@ Access = Callable[[Entry], None]
 def combined(entry: Entry, wall: float) -> str:
     """The line of NCSA's combined format. What the client chose is escaped: it can't make a line of its own."""
     head = entry.head
-    fields = {name: value for name, value in head.fields if name in (b"referer", b"user-agent")}
+    pairs = head.fields if head is not None else ()
+    fields = {name: value for name, value in pairs if name in (b"referer", b"user-agent")}
     when = datetime.fromtimestamp(wall, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
-    request = f"{head.method} {head.target} HTTP/{head.version[0]}.{head.version[1]}"
+    request = "-" if head is None else f"{head.method} {head.target} HTTP/{head.version[0]}.{head.version[1]}"
     size = str(entry.size) if entry.size else "-"
     referer, agent = (_quoted(fields.get(name, b"-")) for name in (b"referer", b"user-agent"))
     return f'{entry.remote_address[0]} - - [{when}] "{_escape(request)}" {entry.status or "-"} {size} {referer} {agent}'

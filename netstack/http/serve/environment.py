@@ -8,6 +8,7 @@ from attrs import frozen
 from ...instant import Instant
 from ...runtime.waits import Waits
 from ..config import HttpConfig
+from ..h2.windows import Room
 from ..mib import HttpMib
 from .accesslog import Access
 from .exchange import Application
@@ -30,3 +31,4 @@ class Environment:
     closing_at: Callable[[], Instant | None]  # the end of the grace, once the server is closing
     waits: Callable[[], Waits]
     access: Access | None = None
+    room: Room | None = None  # by which windows of HTTP/2 may grow

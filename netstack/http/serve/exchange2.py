@@ -14,6 +14,7 @@ from ...runtime.waits import Spawned
 from ...signatures import Address, Stream
 from ..events import RawFields, Refusal, RequestHead
 from ..h2 import words as hw
+from ..h2.stream import add_piece
 from .accesslog import Entry
 from .tunnel import Tunnel
 
@@ -99,7 +100,7 @@ class Exchange2:
     # -- what the session hears -----------------------------------------------------------------------------------------
 
     def arrived(self, data: bytes) -> None:
-        self._pieces.append(data)
+        add_piece(self._pieces, data)
         self.stir()
 
     def whole(self, trailers: RawFields) -> None:
@@ -156,7 +157,7 @@ class Exchange2:
             if self._pieces:
                 data = self._pieces.popleft()
                 session.env.mib.InBody += len(data)
-                engine.consumed(self.number, len(data))
+                engine.consumed(self.number, len(data), session.env.clock())
                 if engine.wants_to_send:
                     session.nudge()
                 return data

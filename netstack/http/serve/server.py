@@ -23,6 +23,7 @@ from ...runtime.waits import AsyncioWaits, Waits, pause, waits_here
 from ...signatures import Address, Stream, StreamListener, StreamStack
 from ..config import HttpConfig
 from ..date import format_date
+from ..h2.windows import Room
 from ..mib import HttpMib
 from .accesslog import Access
 from .application import handler_application
@@ -81,7 +82,7 @@ class HttpServer(Generic[S_co]):
         self._date = b""
         self._lifespan = application if isinstance(application, Lifespan) else None
         self._listeners: list[StreamListener] = []
-        self._sessions: set[Session | Session2] = set()
+        self._sessions: dict[Stream, Session | Session2] = {}
         self._closing_at: Instant | None = None
         self.mib = HttpMib()
         self._application = application
@@ -100,6 +101,7 @@ class HttpServer(Generic[S_co]):
             lambda: self._closing_at,
             self._waits_here,
             self._access,
+            Room(self._config.http2.window_growth_of_all),
         )
 
     @property
@@ -139,12 +141,14 @@ class HttpServer(Generic[S_co]):
             self._closing_at = Instant(self._clock() + grace)
         while self._listeners:
             await self._listeners.pop().aclose()
-        for session in list(self._sessions):
+        for session in list(self._sessions.values()):
             await session.aclose()
+            if type(session) is Session and session.resting:  # and now nobody runs it again
+                self._sessions.pop(session.stream, None)
         while self._sessions and self._clock() < self._closing_at:
             await self._sleep(_POLL)
-        for session in list(self._sessions):
-            session.stream.abort()
+        for stream in list(self._sessions):
+            stream.abort()
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
@@ -158,7 +162,7 @@ class HttpServer(Generic[S_co]):
                 "serving": each.serving,
                 "seconds": round((now - each.since) / SECOND, 1),
             }
-            for each in sorted(self._sessions, key=lambda each: each.since)
+            for each in sorted(self._sessions.values(), key=lambda each: each.since)
         ]
 
     async def _serve(self, stream: Stream) -> None:
@@ -166,23 +170,39 @@ class HttpServer(Generic[S_co]):
         assert self._environment is not None
         secured = hasattr(stream, "selected_alpn_protocol")  # as streams under TLS have it
         scheme = "https" if secured else "http"
-        data = b""
         if getattr(stream, "selected_alpn_protocol", None) != "h2":
-            session = Session(stream, self._environment, scheme)
-            await self._run(session)
-            if not session.preface:
-                return
-            data = session.preface
-        from .session2 import Session2  # only who is asked for HTTP/2 loads the library
+            await self._run(Session(stream, self._environment, scheme))
+        else:
+            await self._run2(stream, scheme)
 
-        await self._run(Session2(stream, self._environment, scheme, data))
-
-    async def _run(self, session: "Session | Session2") -> None:
-        self._sessions.add(session)
+    async def _run(self, session: Session) -> None:
+        stream = session.stream
+        self._sessions[stream] = session
         try:
             await session.run()
         finally:
-            self._sessions.discard(session)
+            if not session.resting:
+                del self._sessions[stream]
+        if session.resting:
+            stream.rest(self._go_on, session.patience)  # type: ignore[attr-defined]  # it can, or the session would not want it
+        elif session.preface:
+            await self._run2(stream, session.scheme, session.preface)
+
+    async def _go_on(self, stream: Stream) -> None:
+        """With a session that has rested, unless the server was closed meanwhile."""
+        session = self._sessions.get(stream)
+        if type(session) is Session:
+            await self._run(session)
+
+    async def _run2(self, stream: Stream, scheme: str, data: bytes = b"") -> None:
+        from .session2 import Session2  # only who is asked for HTTP/2 loads the library
+
+        assert self._environment is not None
+        session = self._sessions[stream] = Session2(stream, self._environment, scheme, data)
+        try:
+            await session.run()
+        finally:
+            del self._sessions[stream]
 
     def _date_now(self) -> bytes:
         second = int(self._wall() if self._wall is not None else self._waits_here().wall())

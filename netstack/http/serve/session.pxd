@@ -12,13 +12,12 @@ cdef class Session:
     cdef readonly bytes preface
     cdef list _events
     cdef object _arrived
-    cdef readonly object local_address, remote_address
-    cdef bint _receiving
+    cdef object _local_address, _remote_address
+    cdef readonly bint resting
+    cdef bint _receiving, _rests
     cdef list _watchers
     cdef void _take(self, object data) except *
     cdef void _wake(self) except *
-    cdef void _blame(self, RequestHead head, object error) except *
-    cdef void _count(self, object refusal) except *
 
 
 @cython.final

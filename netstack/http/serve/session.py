@@ -1,39 +1,42 @@
 """One connection of HTTP/1.1 served: the sans-IO connection on one side, a stream on the other, an application in the middle.
 
 It knows no runtime: time is the clock it was given, and it waits only in the stream's own methods, which have time-outs. The
-application runs in the task of the connection: no task is made for a request.
+application runs in the task of the connection: no task is made for a request. A connection that idles goes on in its task for a
+moment, and then, where the stream can rest, without one: its coroutines would take more memory than all else of it. `run` is called
+again when there is something to do.
 
 One task at a time may receive from a stream. Mostly that is the session, or the application in `Exchange.receive`. But an
 application may also watch, from a task of its own, whether the client is still there (`gone`), and the response may be finished
 while it does: then that task goes on receiving, for the session, which waits for what it brings (`_arrived`).
 """
 
-import logging
 
 from ...errors import BrokenError, ClosedError, NetstackError, TimedOut, UsageError
-from ...instant import Duration, Instant
+from ...instant import MILLISECOND, Duration, Instant
 from ...runtime.waits import Event as Happening
 from ...signatures import Address, Stream
 from ..events import Body, Closed, End, Event, Interim, RawFields, Refusal, RequestHead
 from ..h1.connection import ServerConnection
 from .accesslog import Entry
 from .environment import Environment, http2_available
+from .farewell import blame, count, linger
 from .fileparts import file_sent, small_file
 from .upgraded import Upgraded
-
-log = logging.getLogger("netstack.http")
 
 RECEIVE = 65536  # asked of the stream at once
 BLOCK = 262144  # given to the stream at once: under one time-out
 JOIN = 16384  # up to here, copying a piece behind the head costs less than a segment of its own
+AWAKE = Duration(100 * MILLISECOND)  # of idling in the task: who asks ten times a second pays for no new one, which takes 5 us
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4: who knows that we speak HTTP/2 begins with it
+PREFACE_LINE = 16  # of it are the first line, which is no request of HTTP/1
 
 
 class Session:
-    """One connection, from its first byte to its last. `run` it in its own task."""
+    """One connection, from its first byte to its last. `run` it in its own task; when it returns with `resting` set, let the stream
+    rest for `patience`, and run it again."""
 
-    __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface",
-                 "_events", "_receiving", "_arrived", "_watchers", "local_address", "remote_address",
+    __slots__ = ("stream", "since", "conn", "env", "scheme", "serving", "refusal", "lost", "preface", "resting",
+                 "_events", "_receiving", "_rests", "_arrived", "_watchers", "_local_address", "_remote_address",
                  "upgraded")  # fmt: skip
 
     def __init__(self, stream: Stream, environment: Environment, scheme: str = "http") -> None:
@@ -45,10 +48,13 @@ class Session:
         self.env = environment
         self.refusal: Refusal | None = None  # came while an application was reading its body
         self.lost: Exception | None = None  # the stream's own failure
-        self.preface = b""  # the client speaks HTTP/2: all that it has sent
+        self.preface: bytes | None = b""  # all that came, while HTTP/2 may begin so; after `run`: the client speaks that
         self._events: list[Event] = []  # few: a deque would take 760 bytes of each idle connection
         self._receiving = False
-        self.local_address, self.remote_address = stream.local_address, stream.remote_address  # which it makes anew each time
+        self._rests = hasattr(stream, "rest")
+        self.resting = False
+        self._local_address: Address | None = None  # which the stream makes anew each time
+        self._remote_address: Address | None = None
         self._arrived: Happening | None = None
         self._watchers: list[Happening] = []
         self.upgraded: Upgraded | None = None
@@ -61,8 +67,30 @@ class Session:
     def requests(self) -> int:
         return self.conn.requests
 
+    @property
+    def local_address(self) -> Address:
+        if self._local_address is None:
+            self._local_address = self.stream.local_address
+        return self._local_address
+
+    @property
+    def remote_address(self) -> Address:
+        if self._remote_address is None:
+            self._remote_address = self.stream.remote_address
+        return self._remote_address
+
+    @property
+    def patience(self) -> Duration:
+        """For how long it may rest."""
+        now = self.env.clock()
+        deadline = self.conn.next_deadline(now)
+        assert deadline is not None
+        return Duration(max(0, deadline - now))
+
     async def run(self) -> None:
-        """Serve until either side is done. The stream is left to who opened it, or aborted where a response was cut off."""
+        """Serve until either side is done, or it is to rest. The stream is left to who opened it, or aborted where a response was
+        cut off."""
+        self.resting = False
         try:
             await self._serve()
         except (OSError, ClosedError) as error:
@@ -70,9 +98,13 @@ class Session:
                 raise
             if not self.conn.idle:
                 self.env.mib.Broken += 1
+            self.preface = None
             self.stream.abort()
         finally:
-            self.conn.close()
+            if self.resting:
+                self._local_address = self._remote_address = None
+            else:
+                self.conn.close()
 
     async def aclose(self) -> None:
         """Between two requests: end it. A request in flight goes on, as the last one."""
@@ -84,27 +116,35 @@ class Session:
     async def _serve(self) -> None:
         conn = self.conn
         while True:
-            event = self._events.pop(0) if self._events else await self._next_event()
+            if not self._events:
+                await self._wait_for_events()
+                if self.resting:
+                    return
+            event = self._events.pop(0)
             if type(event) is RequestHead:
                 self.serving = event.target
                 if not await self._exchange(event):
                     return
                 self.serving = ""
-                self._events.clear()  # of the body, what the application did not read
                 while conn.draining:
                     await self._receive()
+                for unread in self._events:  # of the body, what the application did not read
+                    if isinstance(unread, Refusal):
+                        count(self.env.mib, unread, self.remote_address)
+                self._events.clear()
                 if not conn.reusable:
                     break
                 self._events.extend(conn.next_request(self.env.clock()))
             elif isinstance(event, Refusal):
-                if self.preface:
-                    return
+                if self.preface is not None and len(self.preface) >= PREFACE_LINE:
+                    return  # the reader has refused its first line, and another session shall read all of it
+                self.preface = None
                 await self._refuse(event)
                 break
             else:
                 return
         if conn.unread:
-            await self._linger()
+            await linger(self.stream, self.env)
 
     # -- the two directions of the stream -------------------------------------------------------------------------------------
 
@@ -119,6 +159,9 @@ class Session:
         assert deadline is not None, "nothing is to be received now"
         end = env.closing_at()
         until = deadline if end is None or end > deadline else end
+        nap = self._rests and until > now + AWAKE and conn.idle
+        if nap:
+            until = Instant(now + AWAKE)
         if until > now:
             try:
                 self._receiving = True
@@ -135,6 +178,9 @@ class Session:
                 self._receiving = False
                 if self._watchers:
                     self._wake()
+        if nap:
+            self.resting = env.closing_at() is None
+            return
         if now < deadline:  # the server is closing, and its grace is over
             self.lost = ClosedError("the server is closing")
             raise self.lost
@@ -144,9 +190,9 @@ class Session:
 
     def _take(self, data: bytes) -> None:
         conn = self.conn
-        if not conn.requests and data[:3] == b"PRI" and PREFACE.startswith(data[: len(PREFACE)]) and len(data) >= 16:
-            if http2_available():
-                self.preface = data
+        if self.preface is not None:
+            begun = self.preface + data
+            self.preface = begun if PREFACE.startswith(begun[: len(PREFACE)]) and http2_available() else None
         self._events.extend(conn.receive_data(data, self.env.clock()))
 
     async def _wait_for_other(self) -> None:
@@ -196,12 +242,12 @@ class Session:
         while self._watchers:
             self._watchers.pop().set()
 
-    async def _next_event(self) -> Event:
-        while not self._events:
+    async def _wait_for_events(self) -> None:
+        """Until there are some, or it is to rest."""
+        while not self._events and not self.resting:
             if self.conn.owes_continue:
                 await self.send(self.conn.send(Interim(100)))
             await self._receive()
-        return self._events.pop(0)
 
     async def send(self, data: bytes | memoryview) -> None:
         timeout = self.env.config.send_timeout
@@ -233,12 +279,15 @@ class Session:
             raise BrokenError(self.refusal.reason)
         if not self._events and not self.conn.wants_data:
             return ()
-        event = await self._next_event()
+        if not self._events:
+            await self._wait_for_events()
+        event = self._events.pop(0)
         if isinstance(event, Body):
             self.env.mib.InBody += len(event.data)
             return event.data
         if isinstance(event, Refusal):
             self.refusal = event
+            count(self.env.mib, event, self.remote_address)
             raise BrokenError(event.reason)
         assert isinstance(event, End), event
         return event.trailers
@@ -256,10 +305,8 @@ class Session:
         except Exception as error:
             if self.lost is not None:
                 raise self.lost from None
-            if self.refusal is not None:
-                self._count(self.refusal)
-            elif not exchange.aborted:
-                self._blame(head, error)
+            if self.refusal is None and not exchange.aborted:
+                blame(self.env.mib, head, error)
             if self.conn.begun or exchange.aborted:
                 self.stream.abort()  # what has gone can't be unsaid: only a cut tells the client that it is not the whole
                 return False
@@ -267,7 +314,7 @@ class Session:
             await self.send(self.conn.refuse(refusal, env.date()))
             exchange.status = refusal.status
             if self.refusal is not None:
-                await self._linger()
+                await linger(self.stream, self.env)
                 return False
         finally:
             exchange.over = True
@@ -280,46 +327,15 @@ class Session:
         env.mib.Responses += 1
         return True
 
-    def _blame(self, head: RequestHead, error: Exception) -> None:
-        self.env.mib.HandlerErrors += 1
-        log.error("the handler of %s %s failed", head.method, head.target, exc_info=error)
-
     # -- the end ------------------------------------------------------------------------------------------------------------------
 
     async def _refuse(self, refusal: Refusal) -> None:
-        self._count(refusal)
-        log.info("refused %s:%d: %d %s", *self.stream.remote_address, refusal.status, refusal.reason)
+        count(self.env.mib, refusal, self.remote_address)
         answer = self.conn.refuse(refusal, self.env.date())
         if answer:
+            if self.env.access is not None:
+                self.env.access(Entry(None, self.remote_address, refusal.status, 0, Duration(0)))
             await self.send(answer)
-
-    def _count(self, refusal: Refusal) -> None:
-        mib = self.env.mib
-        if refusal.truncated:
-            mib.Truncated += 1
-        elif refusal.status == 408:
-            mib.TimedOut += 1
-        else:
-            mib.Refused += 1
-
-    async def _linger(self) -> None:
-        """RFC 9112 9.6: end our side, and read on for a little, so that no reset overtakes the response."""
-        env = self.env
-        env.mib.Lingered += 1
-        end = Instant(env.clock() + env.config.linger_timeout)
-        spare = env.config.limits.drain
-        try:
-            await self.stream.send_eof()
-            while spare > 0:
-                left = end - env.clock()
-                if left <= 0:
-                    break
-                data = await self.stream.receive(RECEIVE, Duration(left))
-                if not data:
-                    break
-                spare -= len(data)
-        except (OSError, ClosedError):
-            pass  # the response is on its way or lost: there is nobody to tell
 
 
 class Exchange1:

@@ -38,7 +38,7 @@ class Session2:
         self.stream = stream
         self.env = environment
         self.since = environment.clock()
-        self.engine = Engine(environment.config, self.since)
+        self.engine = Engine(environment.config, self.since, room=environment.room)
         self.scheme = scheme
         self.serving = ""  # the last target, for who looks on
         self.lost: Exception | None = None  # why nothing can be sent any more
@@ -76,6 +76,7 @@ class Session2:
                     task.cancel()
                 for task in (writer, *tasks):
                     await task.join()
+            self.engine.dispose()
 
     async def aclose(self) -> None:
         """Take no more requests; those that are on their way are served, and then `run` ends."""

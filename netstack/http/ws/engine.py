@@ -1,7 +1,7 @@
 """One WebSocket without I/O: bytes in and whole messages out, for both roles, after the opening handshake.
 
-wsproto reads and writes the frames; `guard` stands between, with bounds and compression. Here messages are joined, pings answered,
-silence is noticed, and the end is brought about:
+wsproto reads and writes the frames, but for the simplest (short.py); `guard` stands between, with bounds and compression. Here
+messages are joined, pings answered, silence is noticed, and the end is brought about:
 
     OPEN      both sides may send
     CLOSING   our close frame is out: what the peer still sends is dropped, until its own comes, or the deadline
@@ -43,6 +43,7 @@ from .errors import (
 )
 from .events import Bytes, Closed, Event, Ping, Pong, Text
 from .guard import Guard
+from .short import SHORT, Frames, read_message, server_frame
 
 State = Enum("State", ["OPEN", "CLOSING", "ENDING", "OVER"])
 OPEN, CLOSING, ENDING, OVER = State
@@ -63,6 +64,12 @@ class Engine:
         self.timed_out = False  # it was silence that ended it
         self._guard = Guard(client, config, deflate)
         self._proto = Connection(CLIENT if client else SERVER, [self._guard])
+        self._ahead = b""  # came, and was not looked at
+        self._at = 0  # but for so much of it
+        self._most = min(SHORT, config.max_message)
+        self._frames = Frames()  # that wsproto was given
+        self._between = True  # it has made all of them into events, and no message is under way
+        self._cut = False  # a message was sent in part
         self._pieces: list[str] | list[bytes] = []
         self._pongs: deque[bytes] = deque(maxlen=config.pongs)
         self._urgent = b""
@@ -92,14 +99,33 @@ class Engine:
         """A message, or a piece of one that ends with `final`: pieces are of one type. Raises WebSocketClosed when it can't be sent
         any more."""
         self._check_open()
-        event = wsproto_events.TextMessage if isinstance(data, str) else wsproto_events.BytesMessage
         try:
-            frame = self._proto.send(event(data=data, message_finished=final))  # type: ignore[arg-type]  # each has its own
+            frame = self._whole(data) if final and not self._cut else None
+            if frame is None:
+                frame = self._through_wsproto(data, final)
         except UnicodeEncodeError:
             raise UsageError("a text with half of a surrogate pair can't be sent: it has no UTF-8") from None
         except TypeError:
             raise UsageError("the pieces of a message are all text or all bytes, and messages are str or bytes") from None
-        return self.pending() + frame
+        return self.pending() + frame if self.has_pending else frame
+
+    def _whole(self, data: str | bytes) -> bytes | None:
+        """The frame of a message that can go the short way. A client's can't: wsproto has the keys."""
+        if self.client or len(data) > SHORT:
+            return None
+        if isinstance(data, str):
+            payload, text = data.encode(), True
+        elif isinstance(data, bytes):
+            payload, text = data, False
+        else:
+            return None
+        return None if self._guard.compresses(len(payload)) else server_frame(payload, text)
+
+    def _through_wsproto(self, data: str | bytes, final: bool) -> bytes:
+        event = wsproto_events.TextMessage if isinstance(data, str) else wsproto_events.BytesMessage
+        frame = self._proto.send(event(data=data, message_finished=final))  # type: ignore[arg-type]  # each has its own
+        self._cut = not final
+        return frame
 
     def ping(self, data: bytes = b"") -> bytes:
         self._check_open()
@@ -131,7 +157,8 @@ class Engine:
         """Something for `next_event`, which is to be asked until it has nothing."""
         self.resume(now)
         if self.state in (OPEN, CLOSING):
-            self._proto.receive_data(data)
+            self._ahead = self._ahead[self._at :] + data if self._ahead else data
+            self._at = 0
 
     def resume(self, now: Instant) -> None:
         """Nobody listened until now: so silence begins now."""
@@ -151,8 +178,21 @@ class Engine:
 
     def next_event(self) -> Event | None:
         while self._last is None and self.state in (OPEN, CLOSING):
+            if self._ahead and self._between:
+                found = read_message(self._ahead, self._at, not self.client, self._most)
+                if found is not None:
+                    data, self._at = found
+                    if self._at == len(self._ahead):
+                        self._ahead = b""
+                    if self.state is OPEN:
+                        return Text(data) if isinstance(data, str) else Bytes(data)
+                    continue
+            if self._ahead:
+                self._pass_on()
+            self._between = False
             heard = next(self._proto.events(), None)
             if heard is None:
+                self._between = self._frames.between and self._guard.between
                 return None
             event = self._read(heard)
             if event is not None:
@@ -161,6 +201,14 @@ class Engine:
         if last is not None:
             self.closed = last
         return last
+
+    def _pass_on(self) -> None:
+        """What is ahead is wsproto's."""
+        data = self._ahead[self._at :] if self._at else self._ahead
+        self._ahead = b""
+        self._at = 0
+        self._frames.see(data)
+        self._proto.receive_data(data)
 
     def _read(self, heard: wsproto_events.Event) -> Event | None:
         if isinstance(heard, wsproto_events.Message):

@@ -119,7 +119,16 @@ class Guard(Extension):
         self.reason = f"a message has {self._limit} bytes at most"
         return CloseReason.MESSAGE_TOO_BIG
 
+    @property
+    def between(self) -> bool:
+        """No message is under way. Of a first frame that has not ended, whoever counts frames knows."""
+        return not self._open
+
     # -- what goes ------------------------------------------------------------------------------------------------------------
+
+    def compresses(self, size: int) -> bool:
+        """Will a whole message of `size` bytes leave compressed?"""
+        return self._deflate is not None and size >= self._compress_from
 
     def frame_outbound(
         self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, data: bytes, fin: bool

@@ -316,7 +316,7 @@ class WebSocket:
             await self._transmit(engine.pending)
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, Text | Bytes):
+        if isinstance(event, (Text, Bytes)):  # not Text | Bytes: that would be made anew for each message
             self._queue.append(event.data)
             self._held += len(event.data)
             if self._arrived is not None:

@@ -47,7 +47,8 @@ cdef class Mapping(Watched):
     cdef void pull(self, long long now) except *
     @cython.locals(nat=UdpNat, udp=UdpCore, key="unsigned long long", session=Session)
     cdef void deliver(self, Frame f, Py_ssize_t n, int size, unsigned long long address, unsigned int port, long long now) except *
-    cdef bint admits(self, unsigned long long address) except -1
+    @cython.locals(session=Session)
+    cdef unsigned long long known(self, unsigned long long address) except? 0
     @cython.locals(nat=UdpNat, session=Session)
     cdef void errors(self, long long now) except *
 

@@ -19,7 +19,6 @@ import socket
 
 from ... import const
 from ...cores import DatagramCatcher, Frame, IpError
-from ...ipv4.icmp import Icmp
 from ...udp.core import UdpCore
 from . import const as nc
 from . import errqueue, quote, sysio
@@ -29,6 +28,8 @@ from .shares import Shares
 
 UDP_GRO = 104  # linux/udp.h
 SOL_UDP = 17
+FILTER_ADDRESS = 1  # NatConfig.filtering; 0 lets everybody in
+FILTER_PORT = 2
 DENIED = 10 * const.SECOND  # for so long a denial is remembered: the gate is not asked for each datagram
 
 
@@ -179,7 +180,8 @@ class Mapping(Watched):
         key = key << 16 | port
         session: Session | None = self.back.get(key)
         if session is None:
-            if not self.admits(address):
+            address = self.known(address)
+            if address == 0:
                 nat.mib.UdpFiltered += 1
                 return
         else:
@@ -203,13 +205,14 @@ class Mapping(Watched):
                 f.off += size
                 n -= size
 
-    def admits(self, address: int) -> bool:
-        """May somebody to whom nothing was sent come in?"""
-        if self.nat.filtering == 0:
-            return True
-        if self.nat.filtering == 1:
-            return any(session.to == address for session in self.back.values())
-        return False
+    def known(self, address: int) -> int:
+        """As whom the guest knows somebody to whom it has sent nothing there; 0 when he must not come in."""
+        if self.nat.filtering == FILTER_PORT:
+            return 0
+        for session in self.back.values():
+            if session.to == address:
+                return session.dst
+        return 0 if self.nat.filtering == FILTER_ADDRESS else address
 
     def errors(self, now: int) -> None:
         """What routers said about what was sent: to the guest, in their name."""
@@ -236,7 +239,7 @@ class UdpNat(DatagramCatcher):
     )  # fmt: skip
 
     def __init__(
-        self, udp: UdpCore, icmp: Icmp, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
+        self, udp: UdpCore, icmp: quote.IcmpOut, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
     ) -> None:
         self.udp = udp
         self.icmp = icmp

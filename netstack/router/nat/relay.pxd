@@ -6,6 +6,7 @@ cimport netstack.router.nat.sysio as sysio
 from netstack.buffers cimport Pool, keep
 from netstack.cores cimport Frame, StreamUser
 from netstack.router.nat.poller cimport Poller, Watched
+from netstack.router.policy.bucket cimport Share
 from netstack.tcp.catch cimport Request
 from netstack.tcp.connection cimport Connection
 from netstack.timers cimport CallTimer, Timers
@@ -21,6 +22,9 @@ cdef class Slabs:
     cdef object take(self, Py_ssize_t n)
 
 
+cpdef tuple dial(unsigned long long address, int port, int ttl)
+
+
 cdef class Owner:
     cpdef connected(self, Relay relay, int error, long long now)
     cpdef opened(self, Relay relay, long long now)
@@ -33,7 +37,7 @@ cdef class Relay(Watched):
     cdef Poller poller
     cdef Slabs slabs
     cdef Timers timers
-    cdef readonly object sock, flow
+    cdef readonly object flow
     cdef readonly Request request
     cdef public object tag
     cdef readonly int fd, state
@@ -41,12 +45,13 @@ cdef class Relay(Watched):
     cdef public object error
     cdef readonly long long last, sent, received, rate
     cdef long long purse_out, purse_in, purse_at
+    cdef readonly Share share
     cdef list out
     cdef Py_ssize_t at
     cdef readonly Py_ssize_t out_bytes
     cdef readonly bint writes, end_out, shut, readable, ending, full, gone
-    cdef bint waiting
-    cdef public bint inspected
+    cdef bint waiting, reset
+    cdef public bint inspected, asked
     cdef CallTimer timer
     cpdef bint accept(self, long long now) except -1
     cpdef StreamUser take_over(self, Connection conn)
@@ -63,14 +68,13 @@ cdef class Relay(Watched):
     cdef void flush(self, long long now) except *
     @cython.locals(i=Py_ssize_t, size=Py_ssize_t)
     cdef void release(self, Py_ssize_t k) except *
-    cdef void shut_socket(self) except *
     cdef void eof(self, long long now) except *
     cdef void ready(self, int events, long long now) except *
     cdef void resume(self, long long now) except *
     @cython.locals(conn=Connection, share=Py_ssize_t, room=Py_ssize_t, n=Py_ssize_t)
     cdef void pull(self, long long now) except *
     cdef void writable(self, long long now) except *
-    cpdef void limit(self, long long rate, long long now) except *
+    cpdef void limit(self, long long rate, Share share, long long now) except *
     @cython.locals(most="long long", came="long long")
     cdef void fill(self, long long now) except *
     cdef bint pays(self, long long now) except -1
@@ -82,7 +86,7 @@ cdef class Relay(Watched):
     cpdef void abort(self, long long now) except *
     cpdef void cut(self, long long now) except *
     cpdef void finish(self, long long now) except *
-    cpdef object give_away(self)
+    cpdef int give_away(self) except *
 
 
 cdef long long most_of(long long rate) noexcept

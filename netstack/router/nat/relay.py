@@ -20,10 +20,7 @@ A relay with a *rate* has a purse for each direction that fills at so many bytes
 an *inspector*, what the guest says first is kept back until it is satisfied.
 """
 
-import contextlib
 import os
-import socket
-import struct
 from typing import Any
 
 from ... import const, raw
@@ -33,11 +30,10 @@ from ...errors import Aborted, PeerReset
 from ...tcp.catch import Request
 from ...tcp.connection import Connection
 from ...timers import CallTimer, Timers
+from ..policy.bucket import Share
 from . import const as nc
 from . import sysio
 from .poller import Poller, Watched
-
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: close() resets
 
 
 class Slabs:
@@ -68,6 +64,11 @@ class Slabs:
         return raw.view(self.slab.buf, o, n).toreadonly()
 
 
+def dial(address: int, port: int, ttl: int) -> tuple[int, int]:
+    """`sysio.dial`, for Python."""
+    return sysio.dial(address, port, ttl)
+
+
 class Owner:
     """Who makes relays, as they see it (tcp.py)."""
 
@@ -94,20 +95,19 @@ class Relay(Watched):
     """`sent` and `received` count bytes from and to the guest, `last` is when there were some."""
 
     __slots__ = (
-        "at", "conn", "end_out", "ending", "error", "fd", "flow", "full", "gone", "inspected", "last", "out", "out_bytes", "owner",
-        "poller", "purse_at", "purse_in", "purse_out", "rate", "readable", "received", "request", "sent", "shut", "slabs", "sock",
-        "state", "tag", "timer", "timers", "waiting", "writes",
+        "asked", "at", "conn", "end_out", "ending", "error", "fd", "flow", "full", "gone", "inspected", "last", "out",
+        "out_bytes", "owner", "poller", "purse_at", "purse_in", "purse_out", "rate", "readable", "received", "request",
+        "reset", "sent", "share", "shut", "slabs", "state", "tag", "timer", "timers", "waiting", "writes",
     )  # fmt: skip
 
     def __init__(
-        self, owner: Owner, poller: Poller, slabs: Slabs, timers: Timers, sock: socket.socket, request: Request, flow: Any, now: int
+        self, owner: Owner, poller: Poller, slabs: Slabs, timers: Timers, fd: int, request: Request, flow: Any, now: int
     ) -> None:
         self.owner = owner
         self.poller = poller
         self.slabs = slabs
         self.timers = timers
-        self.sock = sock
-        self.fd = sock.fileno()
+        self.fd = fd
         self.request = request
         self.flow = flow
         self.tag: Any = None  # the owner's
@@ -127,9 +127,12 @@ class Relay(Watched):
         self.ending = False  # a short read doesn't mean that there is no more: an end is behind it
         self.full = False  # the connection has enough
         self.waiting = False  # `resume` will come
+        self.asked = False  # ICMP errors are queued while it connects
+        self.reset = False  # the far side shall know that it ended badly
         self.gone = False  # the connection is over, and what came from it must still go on
         self.inspected = False  # what comes is kept back until somebody has looked at it
         self.rate = 0  # bytes a second, 0 for no limit
+        self.share: Share | None = None  # what it has in common with others of its guest
         self.purse_out = 0
         self.purse_in = 0
         self.purse_at = now
@@ -139,6 +142,8 @@ class Relay(Watched):
 
     def accept(self, now: int) -> bool:
         """The far side has answered: so is the guest. False when it has gone meanwhile, and so is this."""
+        if self.asked:
+            sysio.forget_errors(self.fd)
         self.state = nc.ACCEPTED
         if self.request.accept(self.take_over, now) is not None:
             return True
@@ -220,7 +225,10 @@ class Relay(Watched):
                 if not self.pays(now):
                     return
                 k = sysio.send_many(self.fd, out[:1], self.at)
-                self.purse_out -= k
+                if k > 0:
+                    self.purse_out -= k
+                    if self.share is not None:
+                        self.share.there.take(k, now)
             else:
                 k = sysio.send_many(self.fd, out, self.at)
             if k < 0:
@@ -234,7 +242,7 @@ class Relay(Watched):
                 self.conn.let_go(k, now)  # type: ignore[union-attr]
         if not out and self.end_out and not self.shut and not self.inspected:
             self.shut = True
-            self.shut_socket()
+            sysio.shut(self.fd)
             if self.gone:
                 self.finish(now)
 
@@ -253,10 +261,6 @@ class Relay(Watched):
         if i:
             raw.behead(self.out, i)
 
-    def shut_socket(self) -> None:
-        with contextlib.suppress(OSError):  # reset a moment ago: whoever reads hears of it
-            self.sock.shutdown(socket.SHUT_WR)
-
     def eof(self, now: int) -> None:
         self.end_out = True
         if self.inspected:
@@ -272,13 +276,13 @@ class Relay(Watched):
         if self.state == nc.CONNECTING:
             if events & (nc.WRITE | nc.ENDING):
                 self.ending = (events & nc.ENDING) != 0
-                self.owner.connected(self, self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), now)
+                self.owner.connected(self, sysio.error_of(self.fd), now)
             return
         if events & nc.ENDING:
             self.readable = True
             self.ending = True
             if events & nc.ERROR:
-                error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                error = sysio.error_of(self.fd)
                 if error:
                     self.broken(error, now)
                     return
@@ -315,6 +319,8 @@ class Relay(Watched):
             self.last = now
             self.received += n
             self.purse_in -= n
+            if self.share is not None:
+                self.share.back.take(n, now)
             conn.write_one(self.slabs.take(n), now)  # type: ignore[union-attr]
             if self.state != nc.OPEN:
                 return  # the device has failed meanwhile, perhaps
@@ -337,8 +343,9 @@ class Relay(Watched):
 
     # -- a rate ---------------------------------------------------------------------------------------------------------------
 
-    def limit(self, rate: int, now: int) -> None:
-        """At most so many bytes a second, each way; 0: as many as there are."""
+    def limit(self, rate: int, share: "Share | None", now: int) -> None:
+        """At most so many bytes a second, each way; 0: as many as there are. `share`: and no more than is left there."""
+        self.share = share
         self.rate = rate
         self.purse_at = now
         self.purse_in = self.purse_out = most_of(rate)
@@ -356,14 +363,14 @@ class Relay(Watched):
     def pays(self, now: int) -> bool:
         """Is there something for the way out? A piece may cost more than there is, and is paid off later."""
         self.fill(now)
-        if self.purse_out > 0:
+        if self.purse_out > 0 and (self.share is None or self.share.there.wait(now) == 0):
             return True
         self.look_again(now)
         return False
 
     def pays_in(self, now: int) -> bool:
         self.fill(now)
-        if self.purse_in > 0:
+        if self.purse_in > 0 and (self.share is None or self.share.back.wait(now) == 0):
             return True
         self.look_again(now)
         return False
@@ -411,11 +418,8 @@ class Relay(Watched):
 
     def cut(self, now: int) -> None:
         """The far side is reset, or, where it hasn't answered yet, forgotten."""
-        if self.state != nc.OVER:
-            if self.state != nc.CONNECTING:
-                with contextlib.suppress(OSError):
-                    self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            self.finish(now)
+        self.reset = self.state != nc.CONNECTING
+        self.finish(now)
 
     def finish(self, now: int) -> None:
         if self.state == nc.OVER:
@@ -428,16 +432,15 @@ class Relay(Watched):
                 self.conn.let_go(self.out_bytes, now)
             self.out = []
             self.out_bytes = 0
-        if self.sock is not None:
-            self.poller.drop(self.fd)
-            self.sock.close()
+        self.poller.drop(self.fd)
+        sysio.close(self.fd, self.reset)
         self.owner.over(self, self.error, now)
 
-    def give_away(self) -> socket.socket:
+    def give_away(self) -> int:
         """The socket is somebody else's from now on, and this is over, untold."""
         self.state = nc.OVER
         self.poller.forget(self.fd)
-        return self.sock
+        return self.fd
 
 
 def most_of(rate: int) -> int:

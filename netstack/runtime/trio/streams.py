@@ -77,6 +77,9 @@ class TrioStream(trio.abc.HalfCloseableStream):
     def on_closed(self, error: Exception | None) -> None:
         self._on_end(self)
 
+    def on_stirred(self) -> None:
+        """It never rests."""
+
     def _broken(self) -> ResourceBroken:
         error = self.user.error
         broken = ResourceBroken(f"the connection is gone: {error or 'it was closed'}")

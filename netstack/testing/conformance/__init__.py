@@ -20,6 +20,7 @@ uvloop. A back end of yours is tested in a few lines, by pytest or unittest, wit
             return two()
 
     class TestMyVerbs(VerbSuite): ...                       # where your streams have receive_into, receive_view, send_file …
+    class TestMyRest(RestSuite): ...                        # where they have rest
 
 `ends` is entered anew for each case. One stack that reaches itself will do: `Ends(net, net, "127.0.0.1")`. With
 `silent=(host, port)`, where nobody answers, time-outs of connecting are tested too.
@@ -36,6 +37,7 @@ values in what failed. Dice are the same in each run.
 from .closing import Closing
 from .datagrams import DatagramStackSuite as DatagramStackSuite
 from .listening import Listening
+from .resting import RestSuite as RestSuite
 from .runner import AsyncioRunner as AsyncioRunner
 from .runner import Cancelled as Cancelled
 from .runner import Event as Event
@@ -55,6 +57,6 @@ class StreamStackSuite(Transfers, Closing, Waiting, Listening):
 
 
 __all__ = [
-    "AsyncioRunner", "Cancelled", "DatagramStackSuite", "DatagramSuiteBase", "Ends", "Event", "Job", "Runner", "StreamStackSuite",
-    "StreamSuiteBase", "Tasks", "VerbSuite",
+    "AsyncioRunner", "Cancelled", "DatagramStackSuite", "DatagramSuiteBase", "Ends", "Event", "Job", "RestSuite", "Runner",
+    "StreamStackSuite", "StreamSuiteBase", "Tasks", "VerbSuite",
 ]  # fmt: skip

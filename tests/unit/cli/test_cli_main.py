@@ -21,6 +21,8 @@ def complaint(capsys, *words):
         (["serve", "--port", "99999"], "'99999' is not a port: write a number from 1 to 65535"),
         (["serve", "--port", "http"], "'http' is not a port"),
         (["serve", "--root", "/no/such/folder"], "/no/such/folder is not a folder"),
+        (["serve", "--max-body", "10 GB"], "'10 GB' is not a size: write a number of bytes, or one like 20g"),
+        (["serve", "--cert", "/no/such/file", "--net", "posix"], "--cert /no/such/file: No such file or directory"),
         (["serve", "--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["ping"], "required: HOST"),
         (["ping", "10.0.0.1", "-c", "0"], "'0' is not a count"),

@@ -131,7 +131,12 @@ def has_no_bound(patch: Patch) -> None:
 
 
 def lets_two_receive(patch: Patch) -> None:
-    patch.setattr(KernelStream, "_receiving", property(lambda self: False, lambda self, value: None), raising=False)
+    async def something(original: Any, self: Any, timeout: Any) -> bool:
+        while self._receiving:
+            await asyncio.sleep(0.005)
+        return bool(await original(self, timeout))
+
+    around(patch, KernelStream, "_something", something)
     patch.setattr(KernelDatagrams, "_receiving", property(lambda self: False, lambda self, value: None), raising=False)
 
 
@@ -176,7 +181,7 @@ def aborts_in_order(patch: Patch) -> None:
 
 
 def leaves_sleepers_asleep(patch: Patch) -> None:
-    patch.setattr("netstack_sockets.streams.wake", lambda future: None)
+    patch.setattr(KernelStream, "_wake", lambda self: None)
     patch.setattr("netstack_sockets.datagrams.wake", lambda future: None)
 
 

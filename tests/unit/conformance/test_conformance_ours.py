@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import netstack
-from netstack.testing.conformance import AsyncioRunner, DatagramStackSuite, Ends, StreamStackSuite, VerbSuite
+from netstack.testing.conformance import AsyncioRunner, DatagramStackSuite, Ends, RestSuite, StreamStackSuite, VerbSuite
 from netstack.testing.cord import Cord
 from netstack.testing.wire import Wire
 
@@ -66,6 +66,10 @@ class TestDatagramsOnAWire(OnAWire, DatagramStackSuite):
 
 
 class TestVerbsOnAWire(OnAWire, VerbSuite):
+    pass
+
+
+class TestRestOnAWire(OnAWire, RestSuite):
     pass
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import netstack
-from netstack.testing.conformance import AsyncioRunner, DatagramStackSuite, Ends, StreamStackSuite, VerbSuite
+from netstack.testing.conformance import AsyncioRunner, DatagramStackSuite, Ends, RestSuite, StreamStackSuite, VerbSuite
 
 try:
     import uvloop
@@ -53,6 +53,10 @@ class TestKernelVerbs(Here, VerbSuite):
     pass
 
 
+class TestKernelRest(Here, RestSuite):
+    pass
+
+
 if uvloop is not None:
     UVLOOP = AsyncioRunner(uvloop.new_event_loop)
 
@@ -63,6 +67,9 @@ if uvloop is not None:
         runner = UVLOOP
 
     class TestKernelVerbsOnUvloop(Here, VerbSuite):
+        runner = UVLOOP
+
+    class TestKernelRestOnUvloop(Here, RestSuite):
         runner = UVLOOP
 
 else:

@@ -31,6 +31,7 @@ THIRD_PARTY["wsproto"] = "netstack/http/ws/*"  # when the first WebSocket is ope
 THIRD_PARTY["dns"] = "netstack/dns/authority/load.py"
 THIRD_PARTY["h2"] = THIRD_PARTY["hpack"] = "netstack/http/h2/*"
 THIRD_PARTY["uvloop"] = "netstack/runtime/*"  # taken where it is there: the loop below ours
+THIRD_PARTY["cryptography"] = "netstack/router/policy/authority.py"  # when certificates are made
 CIMPORTS_UNSEEN = re.compile(
     r"^\s*from\s+(?:\.\S*|netstack\w*)\s+cimport\s+(?:raw|const)\b.*$|^\s*from\s+\..*cimport.*$", re.MULTILINE
 )

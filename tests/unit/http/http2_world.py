@@ -11,6 +11,7 @@ from hpack import Decoder, Encoder
 from netstack.http.config import Http2Limits, HttpConfig
 from netstack.http.h2 import words as hw
 from netstack.http.h2.engine import Engine
+from netstack.http.h2.windows import Room
 from netstack.instant import SECOND, Instant
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -54,10 +55,17 @@ def request(stream: int = 1, headers: Iterable[tuple[bytes, bytes]] = GET, end: 
 class Side:
     """A server's engine, and frames that come and go."""
 
-    def __init__(self, bounds: dict[str, int] | None = None, client: bool = False, greeted: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        bounds: dict[str, int] | None = None,
+        client: bool = False,
+        greeted: bool = True,
+        room: Room | None = None,
+        **settings: Any,
+    ) -> None:
         self.now = Instant(1000 * SECOND)
         config = HttpConfig(http2=Http2Limits(**bounds or {}), **settings)
-        self.engine = Engine(config, self.now, client=client)
+        self.engine = Engine(config, self.now, client=client, room=room)
         self.decoder = Decoder()
         self.encoder = Encoder()
         if greeted:

@@ -140,17 +140,17 @@ def test_steps_out_of_turn_are_usage_errors() -> None:
 
 
 def test_a_stream_that_nobody_reads_stops_and_the_others_go_on() -> None:
-    side = Side()
+    side = Side({"connection_window": 1 << 20, "window_growth": 0})
     side.hear(request(1, POST, end=False), request(3, POST, end=False))
     piece = bytes(16384)
     side.hear(*[frame(DATA, 0, 1, piece)] * 3, frame(DATA, 0, 1, bytes(16383)))  # its window is full
     for _ in range(200):  # three windows of the connection
         side.hear(frame(DATA, 0, 3, piece))
-        side.engine.consumed(3, len(piece))
+        side.engine.consumed(3, len(piece), side.now)
         granted = [stream for kind, _, stream, _ in side.frames() if kind == WINDOW_UPDATE]
         assert 1 not in granted
     assert not side.engine.finished
-    side.engine.consumed(1, 65535)
+    side.engine.consumed(1, 65535, side.now)
     assert (WINDOW_UPDATE, 0, 1, (65535).to_bytes(4, "big")) in side.frames()
 
 

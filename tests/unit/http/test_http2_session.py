@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from http2_world import GET, POST, PREFACE, Peer, frame, request
+from http2_world import GET, POST, PREFACE, SETTINGS, Peer, frame, request
 
 import netstack
 from netstack import run_virtual
@@ -66,6 +66,47 @@ def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 async def hello(request: Request) -> Response:
     return Response.text(f"{request.method} {request.path} {(await request.body.read()).decode()}")
+
+
+def test_a_preface_in_pieces_is_understood_at_every_cut(run: Any) -> None:
+    async def client(connect: Any, server: HttpServer[Any]) -> None:
+        whole = PREFACE + frame(SETTINGS) + request()
+        cuts = [[whole[:cut], whole[cut:]] for cut in range(1, len(PREFACE) + 1)]
+        for pieces in [*cuts, [whole[at : at + 1] for at in range(40)]]:
+            stream = await connect()
+            for piece in pieces:
+                await stream.send_all(piece)
+                await sleep(0.01)
+            data = await stream.receive(9)
+            assert data[3:5] == bytes((SETTINGS, 0)), (pieces, data)
+            stream.abort()
+        assert server.mib.Http2 == len(PREFACE) + 1
+
+    run(client, handler=hello)
+
+
+def test_what_only_begins_like_a_preface_is_answered_as_http_1(run: Any) -> None:
+    async def client(connect: Any, server: HttpServer[Any]) -> None:
+        for pieces, status in [
+            ([b"P", b"RI /x HTTP/1.1\r\nHost: a\r\n\r\n"], b"200"),
+            ([b"P", b"OST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"], b"200"),
+            ([b"PRI * HTTP/2.0", b"\r\n\r\nSN"], b"505"),
+            ([b"PRI * HTTP/2", b".1\r\n"], b"505"),
+            ([b"PRI * HTTP/2.0\r", b""], b"400"),
+            ([b"\r\n", PREFACE], b"505"),
+        ]:
+            stream = await connect()
+            for piece in pieces:
+                if piece:
+                    await stream.send_all(piece)
+                else:
+                    await stream.send_eof()
+                await sleep(0.01)
+            assert (await stream.receive(12))[9:12] == status, pieces
+            stream.abort()
+        assert server.mib.Http2 == 0
+
+    run(client, handler=hello)
 
 
 def test_many_requests_share_a_connection(run: Any) -> None:

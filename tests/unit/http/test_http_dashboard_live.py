@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from http2_world import GET, Peer
 
 import netstack
 from netstack import run_virtual
@@ -231,6 +232,36 @@ def test_no_more_streams_than_a_stack_can_bear() -> None:
         reader, writer, _ = await request(client, "/events")
         assert (await anext(events(reader)))[0] == "hello"
         writer.transport.abort()
+
+    in_a_world(visit)
+
+
+@pytest.mark.parametrize("ending", ["reset", "abort"])
+def test_over_http_2_a_page_s_streams_share_a_connection_and_end_with_it_or_before(ending: str) -> None:
+    async def visit(net: Any, client: Any, dashboard: Dashboard) -> None:
+        stream = await client.connect_stream("10.0.0.1", 80)
+        peer = Peer(stream)
+
+        def ask(path: bytes) -> int:
+            return peer.ask(base=[*GET[:3], (b":path", path)])
+
+        here = "{}:{}".format(*stream.local_address[:2])
+        table = ask(b"/events")
+        picked = ask(f"/events/connection?local=10.0.0.1:80&remote={here}".encode())
+        while peer.responses[table]["body"].count(b"event: tick") < 3 or b"event: sample" not in peer.responses[picked]["body"]:
+            await peer.turn()
+        assert (dashboard.live.streams, dashboard.live.watching) == (2, True)
+        page = ask(b"/")
+        assert b"10.0.0.1" in (await peer.answer(page))["body"]
+        if ending == "abort":
+            stream.abort()
+        else:
+            for number in (table, picked):
+                peer.conn.reset_stream(number, 8)
+            await peer.flush()
+        await asyncio.sleep(2)
+        assert (dashboard.live.streams, dashboard.live.watching) == (0, False)
+        stream.abort()
 
     in_a_world(visit)
 

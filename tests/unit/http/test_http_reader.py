@@ -3,7 +3,7 @@
 import pytest
 from http_world import connection, joined
 
-from netstack.http.config import HttpLimits
+from netstack.http.config import MAX_BODY, HttpLimits
 from netstack.http.events import Body, Closed, End, Event, Refusal, RequestHead, ResponseHead
 from netstack.http.h1.connection import ServerConnection
 from netstack.http.h1.reader import Reader
@@ -383,3 +383,34 @@ def test_respond_after_a_head_request_that_was_followed_by_garbage_has_a_body() 
     (refusal,) = conn.next_request(0)  # type: ignore[arg-type]
     assert isinstance(refusal, Refusal)
     assert conn.refuse(refusal).endswith(b"This is not HTTP.\n")
+
+
+@pytest.mark.parametrize("size", [b"7fffffffffffffff", b"7ffffffffffffffe"])
+def test_a_chunk_as_long_as_numbers_go_is_read_on(size: bytes) -> None:
+    reader = Reader(HttpLimits(body=MAX_BODY))
+    head = request(b"Transfer-Encoding: chunked")
+    assert reader.feed(head + size + b"\r\nabc")[1:] == [Body(b"abc")]
+    assert reader.feed(b"def") == [Body(b"def")]
+    for more in (b"8000000000000000", b"ffffffffffffffff"):
+        assert Reader(HttpLimits(body=MAX_BODY)).feed(head + more + b"\r\nabc")[1:] == [Refusal(413, "The body is too large.")]
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [(b"", b"Transfer-Encoding: chunked"), (b"Transfer-Encoding", b": chunked"), (b"Transfer-Encoding:", b"chunked"),
+     (b"Transfer-Encoding: chunked", b""), (b"Transfer", b"-Encoding: chunked"), (b"X: y", b"Transfer-Encoding: chunked")],
+)  # fmt: skip
+def test_no_byte_in_or_around_a_transfer_coding_makes_two_readings_of_it(before: bytes, behind: bytes) -> None:
+    """Smugglers try them all: one reader strips the byte and sees chunks, the other sees the length. Here either the field is
+    another's and the length holds, or there is no request."""
+    for byte in range(256):
+        field = before + bytes((byte,)) + behind
+        both = read(request(field, b"Content-Length: 5", body=b"0\r\n\r\n"))
+        if isinstance(both[0], RequestHead):
+            assert both[1:] == [Body(b"0\r\n\r\n"), End(), Closed()], field
+            assert b"transfer-encoding" not in dict(both[0].fields), field
+        else:
+            assert [type(each) for each in both] == [Refusal], field
+        alone = read(request(field, body=b"0\r\n\r\n"))
+        if alone[1:2] == [End()] and alone[0].length is None:  # type: ignore[union-attr]  # a head
+            assert byte in b" \t" and before.startswith(b"Transfer-Encoding:"), field

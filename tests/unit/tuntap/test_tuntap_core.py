@@ -273,9 +273,9 @@ def vnet(flags: int = 0, kind: int = 0, hdr_len: int = 0, size: int = 0, start: 
     ("header", "csum", "gso"),
     [
         (vnet(), const.CSUM_UNKNOWN, 0),
-        (vnet(flags=1, start=34, offset=16), const.CSUM_GOOD, 0),  # made by this kernel, not yet completed
+        (vnet(flags=1, start=34, offset=16), const.CSUM_PARTIAL, 0),  # made by this kernel, not yet completed
         (vnet(flags=2), const.CSUM_GOOD, 0),  # verified below
-        (vnet(flags=1, kind=1, hdr_len=54, size=1448, start=34, offset=16), const.CSUM_GOOD, 1448),
+        (vnet(flags=1, kind=1, hdr_len=54, size=1448, start=34, offset=16), const.CSUM_PARTIAL, 1448),
     ],
 )
 def test_the_vnet_header_says_what_the_device_knows(far: socket.socket, header: bytes, csum: int, gso: int) -> None:
@@ -285,12 +285,25 @@ def test_the_vnet_header_says_what_the_device_knows(far: socket.socket, header: 
     assert [seen[:4] for seen in sink.seen] == [(b"a frame", 5, csum, gso)]
 
 
+def test_an_unfinished_sum_inside_a_tunnel_is_finished_since_nobody_above_would(far: socket.socket) -> None:
+    core, sink = core_with_sink(far, vnet=12)
+    outer = bytes(12) + b"\x08\x00" + b"\x45" + bytes(8) + b"\x11" + bytes(10) + bytes(8)  # Ethernet, IPv4, UDP
+    inner = b"\x00\x01\x00\x02\x00\x0a\x12\x34" + b"ab"  # UDP with the sum of a pseudo-header
+    far.send(vnet(flags=1, start=42, offset=6) + outer + inner)
+    core.poll(0)
+    finished = 0xFFFF - (0x0001 + 0x0002 + 0x000A + 0x1234 + 0x6162)
+    assert sink.seen[0][:4] == (outer + inner[:6] + finished.to_bytes(2, "big") + b"ab", 0, const.CSUM_UNKNOWN, 0)
+    far.send(vnet(flags=1, start=60, offset=6) + outer)  # nothing is there
+    core.poll(0)
+    assert (len(sink.seen), core.mib.InBadGso) == (1, 1)
+
+
 def test_what_the_vnet_header_of_one_frame_said_does_not_stick_to_the_next(far: socket.socket) -> None:
     core, sink = core_with_sink(far, vnet=12)
     far.send(vnet(flags=1, kind=1, size=1000) + b"super")
     far.send(vnet() + b"plain")
     core.poll(0)
-    assert [seen[2:4] for seen in sink.seen] == [(const.CSUM_GOOD, 1000), (const.CSUM_UNKNOWN, 0)]
+    assert [seen[2:4] for seen in sink.seen] == [(const.CSUM_PARTIAL, 1000), (const.CSUM_UNKNOWN, 0)]
 
 
 @pytest.mark.parametrize(
@@ -304,7 +317,7 @@ def test_a_kind_of_super_segment_is_taken_when_it_was_asked_for(far: socket.sock
     core, sink = core_with_sink(far, 12, takes)
     far.send(vnet(flags=1, kind=kind, size=1000) + b"asked for")
     core.poll(0)
-    assert [seen[2:4] for seen in sink.seen] == [(const.CSUM_GOOD, 1000)]
+    assert [seen[2:4] for seen in sink.seen] == [(const.CSUM_PARTIAL, 1000)]
     for less in (takes & ~getattr(const, f"OFFLOAD_{name}"), takes & ~const.OFFLOAD_TSO_ECN if kind & 0x80 else 0):
         core.takes = less
         far.send(vnet(flags=1, kind=kind, size=1000) + b"not asked for")

@@ -1,0 +1,156 @@
+"""A router with all that belongs to it: guests, NAT, services, policy.
+
+    house = Household(netif, ServicesConfig(network=…, gateway=…), Policy("deny", network=…))
+    house.policy.allow("*.debian.org")
+    async with house:
+        await house.wait()
+
+Each part knows the others only by what it is given here: policy is the gate of the NAT, behind the forwards; DNS tells policy what
+it has answered, DHCP tells the switch whose an address is, and the switch tells all of them which guest it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from types import TracebackType
+from typing import Any
+
+from ..address import Cidr, Ip4
+from ..dhcp.leases import Lease, State
+from ..errors import UsageError
+from ..runtime.net import Net
+from ..signatures import Netif
+from .flow import Decision, Flow
+from .guests.hub import Switch
+from .nat.hostaddresses import HostAddresses
+from .nat.nat import Nat
+from .policy.policy import Policy
+from .router import Router
+from .services.forwards import Forwards
+from .services.services import Services, ServicesConfig
+
+
+class Household:
+    """`guest` is what guests hang on, a device or a `Switch`; `options` are the Router's: pcap, seed, nat, config.
+
+    While it works there are `net`, `nat`, `services`, `forwards`; `policy` from the beginning.
+    """
+
+    def __init__(self, guest: Netif, config: ServicesConfig, policy: Policy, **options: Any) -> None:
+        """Raises UsageError."""
+        self.policy = policy
+        self.config = config
+        self.router = Router(guest, network=config.network, gateway=config.gateway, gate=self, **options)
+        self.network: Cidr = self.router.network
+        self.gateway: Ip4 = self.router.gateway
+        self.services: Services = None  # type: ignore[assignment]  # while it works
+        self._switch = guest if isinstance(guest, Switch) else None
+        self._own: HostAddresses | None = None
+        if self._switch is not None:
+            for address in {config.gateway, config.dns or config.gateway}:
+                self._switch.reserve(int(address))
+
+    # -- what may be asked of it --------------------------------------------------------------------------------------------
+
+    @property
+    def net(self) -> Net:
+        return self.router.net
+
+    @property
+    def nat(self) -> Nat:
+        return self.router.nat
+
+    @property
+    def forwards(self) -> Forwards:
+        return self.services.forwards
+
+    def flows(self) -> list[Flow]:
+        return self.services.flows()
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Those of the stack, of NAT, of policy, and of each guest's port."""
+        found = self.router.counters() | {"Policy": self.policy.mib.snapshot()}
+        if self._switch is not None:
+            found |= {f"Guest {name}": counters for name, counters in self._switch.statistics().items()}
+        return found
+
+    async def wait(self) -> None:
+        """Until `stop`."""
+        await self.router.serve_forever()
+
+    def stop(self) -> None:
+        self.router.stop()
+
+    # -- the gate -----------------------------------------------------------------------------------------------------------
+
+    def decide(self, flow: Flow) -> Decision | Awaitable[Decision]:
+        if self.services is None:  # what comes while we begin
+            return Decision.deny("the router is starting", "drop")
+        return self.forwards.decide(flow) or self.policy.decide(flow)
+
+    def over(self, flow: Flow) -> None:
+        self.policy.over(flow)
+
+    # -- at work ------------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Household:
+        self._own = HostAddresses()
+        try:
+            self.policy.own = self._own  # type: ignore[assignment]  # it says `in` of ints, and of nothing else
+            await self.router.__aenter__()
+            try:
+                await self._begin()
+            except BaseException:
+                await self.router.__aexit__(None, None, None)
+                raise
+        except BaseException:
+            self._own.close()
+            raise
+        return self
+
+    async def _begin(self) -> None:
+        switch = self._switch
+        if switch is not None:
+            self.nat.guest_of = switch.guest_of
+        services = Services(
+            self.net,
+            self.config,
+            guest_of=None if switch is None else switch.guest_of_mac,
+            may_ask=self.policy.may_ask,
+            on_answer=self.policy.on_answer,
+            on_lease=self._leased,
+            flows=self.router.flows,
+            cam=self._cam,
+            policy=self.policy,
+            counters=self.counters,
+        )
+        await services.start()
+        self.services = services
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        assert self._own is not None
+        try:
+            await self.services.aclose()
+        finally:
+            await self.router.__aexit__(kind, error, tb)
+            self._own.close()
+
+    def _leased(self, lease: Lease) -> None:
+        """An address has become a guest's, or nobody's: now nobody else may send from it."""
+        if self._switch is None or not lease.guest:
+            return
+        if lease.state is State.BOUND:
+            try:
+                self._switch.bind_ip(lease.guest, lease.address)
+            except UsageError:  # it has gone meanwhile
+                return
+        elif lease.state is State.FREE:
+            self._switch.release_ip(lease.address)
+
+    def _cam(self) -> Mapping[str, int]:
+        """Link addresses and the numbers of their ports."""
+        if self._switch is None:
+            return {}
+        return {f"{mac:012x}": port.number for mac, port in self._switch.macs.items()}
