@@ -124,7 +124,7 @@ class Household:
             policy=self.policy,
             counters=self.counters,
         )
-        await services.start()
+        await services.start(self.nat)
         self.services = services
 
     async def __aexit__(
