@@ -12,7 +12,7 @@ from ...address import Ip4
 from ...errors import AddressInUse, NetstackError
 from ...instant import SECOND
 from ...runtime.doors.forward import DIAL_TIMEOUT, Tally
-from ...runtime.doors.hostside import RESET
+from ...runtime.doors.hostside import RESET, KernelSocket
 from ..flow import Flow
 from ..nat.nat import Nat
 from ..nat.relay import Owner, Relay
@@ -37,21 +37,22 @@ class InwardRelays(Owner):
         self._counts.accepted += 1
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)  # as long as the guest hasn't answered
+        fd = sock.detach()
 
         def work(now: int) -> bool:
             nat = self._nat
             tcp = nat.net.stack.tcp
-            relay = Relay(self, nat.poller, nat.tcp.slabs, nat.timers, sock, None, flow, now)  # type: ignore[arg-type]  # no SYN was held
+            relay = Relay(self, nat.poller, nat.tcp.slabs, nat.timers, fd, None, flow, now)  # type: ignore[arg-type]  # no SYN was held
             try:
-                nat.poller.watch(sock.fileno(), relay)
+                nat.poller.watch(fd, relay)
                 try:
                     tcp.connect(*source, int(guest), port, relay, now, prepare=relay.take_over)
                 except AddressInUse:  # the client's port has a connection there already
                     tcp.connect(source[0], 0, int(guest), port, relay, now, prepare=relay.take_over)
             except (OSError, NetstackError):
                 self._counts.refused += 1
-                nat.poller.forget(sock.fileno())
-                sock.close()
+                nat.poller.forget(fd)
+                socket.close(fd)
                 return False
             flow.state = "connecting"
             self._relays[relay] = nat.loop.call_later(DIAL_TIMEOUT / SECOND, self._give_up, relay)
@@ -87,8 +88,12 @@ class InwardRelays(Owner):
     def opened(self, relay: Relay, now: int) -> None:
         relay.flow.state = "open"
         self._relays[relay].cancel()
-        if relay.sock.family != socket.AF_UNIX:
-            relay.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        sock = KernelSocket(fileno=relay.fd)
+        try:
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        finally:
+            sock.detach()
 
     def over(self, relay: Relay, error: Exception | None, now: int) -> None:
         timer = self._relays.pop(relay, None)
