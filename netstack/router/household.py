@@ -119,12 +119,11 @@ class Household:
             may_ask=self.policy.may_ask,
             on_answer=self.policy.on_answer,
             on_lease=self._leased,
-            flows=self.router.flows,
             cam=self._cam,
             policy=self.policy,
             counters=self.counters,
         )
-        await services.start()
+        await services.start(self.nat)
         self.services = services
 
     async def __aexit__(

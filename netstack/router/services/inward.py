@@ -13,7 +13,7 @@ from ...address import Ip4
 from ...errors import AddressInUse, NetstackError
 from ...instant import SECOND
 from ...runtime.doors.forward import DIAL_TIMEOUT, Tally
-from ...runtime.doors.hostside import RESET
+from ...runtime.doors.hostside import RESET, KernelSocket
 from ..flow import Flow
 from ..nat.nat import Nat
 from ..nat.relay import Owner, Relay
@@ -38,11 +38,11 @@ class InwardRelays(Owner):
         self._counts.accepted += 1
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)  # as long as the guest hasn't answered
+        fd = sock.detach()
 
         def work(now: int) -> bool:
             nat = self._nat
             tcp = nat.net.stack.tcp
-            fd = sock.detach()
             relay = Relay(self, nat.poller, nat.tcp.slabs, nat.timers, fd, None, flow, now)  # type: ignore[arg-type]  # no SYN was held
             try:
                 nat.poller.watch(fd, relay)
@@ -53,7 +53,7 @@ class InwardRelays(Owner):
             except (OSError, NetstackError):
                 self._counts.refused += 1
                 nat.poller.forget(fd)
-                os.close(fd)
+                socket.close(fd)
                 return False
             flow.state = "connecting"
             self._relays[relay] = nat.loop.call_later(DIAL_TIMEOUT / SECOND, self._give_up, relay)
@@ -89,7 +89,7 @@ class InwardRelays(Owner):
     def opened(self, relay: Relay, now: int) -> None:
         relay.flow.state = "open"
         self._relays[relay].cancel()
-        sock = socket.socket(fileno=relay.fd)
+        sock = KernelSocket(fileno=relay.fd)
         try:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
