@@ -197,8 +197,11 @@ def _load(context: ssl.SSLContext, chain: bytes) -> None:
 
 
 def _need_cryptography() -> None:
+    """All of it, now: a router may give up its files later."""
     try:
-        import cryptography  # noqa: F401
+        from cryptography.hazmat.primitives import hashes, serialization  # noqa: F401
+        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: F401
+        from cryptography.x509 import oid  # noqa: F401
     except ImportError:
         raise UsageError(
             "certificates are made by the library cryptography, which is not installed: pip install cryptography"

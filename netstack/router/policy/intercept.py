@@ -20,7 +20,6 @@ from ...http.serve.upgraded import Upgraded
 from ...instant import SECOND, Duration
 from ...runtime.waits import waits_here
 from ...signatures import Address, Stream
-from ...tls.contexts import client_context
 from ...tls.engine import Engine
 from ...tls.errors import CertificateError, TlsError
 from ...tls.mib import TlsMib
@@ -102,10 +101,9 @@ async def _hello(guest: Stream) -> tuple[Hello | None, bytes]:
 
 
 async def _to_far(policy: Policy, name: str, far: Stream) -> TlsStream:
-    web = policy.web
-    if web.trust is None:
-        web.trust = client_context(("http/1.1",))
-    engine = Engine(web.trust, server_side=False, server_hostname=name)
+    trust = policy.web.trust
+    assert trust is not None
+    engine = Engine(trust, server_side=False, server_hostname=name)
     return await _shaken(far, engine)
 
 
