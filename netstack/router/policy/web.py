@@ -222,6 +222,8 @@ class Web:
         self.http = self.http or "http" in schemes
         if "https" in schemes:
             self._https.append(pattern)
+            if pattern.name and self.authority is not None:
+                self.authority.context_for(pattern.name)  # the first guest needn't wait, and files may be given up
 
     # -- flows ------------------------------------------------------------------------------------------------------------------
 
