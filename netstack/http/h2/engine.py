@@ -286,6 +286,7 @@ class Engine(Inbound):
         stream = self.streams.get(number)
         if stream is not None:
             stream.unread -= count
+            stream.drained = stream.drained or not stream.unread
             self._give(stream, count, now)
 
     def awaits(self, number: int, now: Instant) -> None:
