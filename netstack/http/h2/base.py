@@ -177,11 +177,11 @@ class Base:
         stream.owed += count
         if stream.owed * 2 < stream.window or stream.ended or stream.closed or stream.deaf:
             return
-        if stream.unread * 4 <= stream.window and now - stream.given_at < QUICKLY:
+        if stream.drained and now - stream.given_at < QUICKLY:
             more = self._growth.take(min(stream.window, self.limits.stream_window_most - stream.window))
             stream.window += more
             stream.owed += more
-        stream.given_at = now
+        stream.given_at, stream.drained = now, False
         self._conn.increment_flow_control_window(stream.owed, stream.number)
         stream.owed = 0
 

@@ -17,6 +17,7 @@ from ...runtime.waits import Event as Happening
 from ...signatures import Address, Stream
 from ..events import Body, Closed, End, Event, Interim, RawFields, Refusal, RequestHead
 from ..h1.connection import ServerConnection
+from ..mib import HttpMib
 from .accesslog import Entry
 from .environment import Environment, http2_available
 from .farewell import blame, count, linger
@@ -358,6 +359,10 @@ class Exchange1:
         self._length: int | None = None
         self._started = False
         self._ended = False  # the request's body
+
+    @property
+    def mib(self) -> HttpMib:
+        return self._session.env.mib
 
     @property
     def scheme(self) -> str:
