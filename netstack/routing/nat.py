@@ -42,8 +42,8 @@ class Nat(Table):
     """The translator. `outsides` are the addresses that it may use, `primary` of each port is the plane's business."""
 
     __slots__ = (
-        "by_inside", "by_outside", "filter_tcp", "filter_udp", "forwards", "maps_in", "maps_out", "occupied", "outsides", "rng",
-        "verdict",
+        "by_inside", "by_outside", "filter_tcp", "filter_udp", "forwards", "maps_in", "maps_out", "occupied", "outsides", "owned",
+        "rng", "verdict",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, config: NatConfig) -> None:
@@ -63,7 +63,8 @@ class Nat(Table):
         self.outsides: dict[int, bool] = dict.fromkeys(self.maps_in, True)
         self.by_inside: dict[int, Mapping] = {}
         self.by_outside: dict[int, Mapping] = {}
-        self.occupied: Callable[[int, int, int], bool] | None = None  # (proto, address, port): does this host itself use it?
+        self.occupied: Callable[[int, int, int], bool] | None = None  # (proto, address, port): does this host itself use it …
+        self.owned: Callable[[int, int, int, int, int], bool] | None = None  # … and with this peer: (…, address, port)?
         self.verdict = rc.DROP
 
     # -- mappings ---------------------------------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ class Nat(Table):
         if proto == const.PROTO_ICMP and ports >> 16:  # a question to this host itself; an answer has its number on the other side
             return None
         m = self.by_outside.get(self.key(proto, dst, port))
-        if m is None:
+        if m is None or (self.owned is not None and self.owned(proto, dst, port, src, ports >> 16)):
             return None
         how = self.filter_udp if proto == const.PROTO_UDP else self.filter_tcp if proto == const.PROTO_TCP else 2
         if how == 2 or (how == 1 and src not in m.peers):

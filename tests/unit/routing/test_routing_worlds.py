@@ -418,3 +418,36 @@ def test_a_connection_survives_a_router_that_forgot_it():
     client.payload += b"more"
     client.push(world.clock.now)
     world.run(lambda: ends[0].received == b"xmore" and world.router.flows()[0].state == "ESTABLISHED")
+
+
+def test_what_the_host_itself_speaks_is_its_own_though_a_mapping_has_the_port():
+    world = RouterWorld(nat())
+    ends = world.listen(world.w, 80, close=False)
+    own = world.connect(world.router, W, 80, b"router", close=False, local_port=40000)
+    world.run(lambda: ends and ends[0].received == b"router")
+    far = world.listen(world.w, 81, close=False)
+    world.connect(world.a, W, 81, b"inside", close=False, local_port=40000)
+    world.run(lambda: far and far[0].received == b"inside")
+    ends[0].payload = b"for the router"
+    ends[0].push(world.clock.now)
+    world.run(lambda: own.received == b"for the router")
+    world.host(world.wan, "w2", "203.0.113.9", None)
+    told = world.ping(world.a, "203.0.113.9", ident=9)
+    world.run(lambda: told)
+    said = world.ping(world.router, W, ident=9)
+    world.run(lambda: said)
+    assert said == [("reply", W)]
+
+
+def test_a_listener_of_the_router_is_reached_from_both_sides_and_no_mapping_takes_its_port():
+    world = RouterWorld(nat())
+    ends = world.listen(world.router, 80)
+    for host, address in ((world.a, LAN), (world.a, WAN), (world.w, WAN)):
+        before = len(ends)
+        world.connect(host, address, 80, b"x")
+        world.run(lambda before=before: len(ends) > before and ends[-1].received == b"x")
+    world.listen(world.router, 40000)
+    far = world.listen(world.w, 81)
+    world.connect(world.a, W, 81, b"x", local_port=40000)
+    world.run(lambda: far and far[0].received == b"x")
+    assert far[0].conn.remote_port != 40000
