@@ -70,8 +70,8 @@ def test_devices_with_descriptors_are_waited_for_together():
                 end.close()
         async with (
             netstack.open_router(taps, addresses={"lan": [f"{LAN}/24"], "wan": [f"{WAN}/24"]}) as router,
-            netstack.open(hosts[0], addresses=[f"{A}/24"], gateway=LAN) as a,
             netstack.open(hosts[1], addresses=[f"{W}/24"], gateway=WAN) as w,
+            netstack.open(hosts[0], addresses=[f"{A}/24"], gateway=LAN) as a,
         ):
             await w.serve_streams(serve, 80)
             assert await fetch(a, W, 80) == b"seen from 192.168.1.10"
