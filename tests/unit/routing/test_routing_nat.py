@@ -276,7 +276,7 @@ def test_when_ports_run_out_it_is_said_and_nobody_is_overwritten(seed):
     for port in range(1, 1024):
         assert table.mapping(UDP, IN, port, OUT) is not None
     assert table.mapping(UDP, IN + 1, 80, OUT) is None
-    assert table.mib.ports_full == 1
+    assert table.mib.PortsFull == 1
     assert len(table.by_outside) == 1023
 
 
@@ -321,12 +321,12 @@ def test_the_table_is_what_a_plain_dictionary_would_be(steps):
 def test_a_reset_begins_nothing_and_what_cannot_be_translated_is_refused():
     table = nat()
     assert table.begin_outbound(TCP, IN, FAR, 1, 4, OUT, 0) is None
-    assert table.mib.invalid == 1
+    assert table.mib.Invalid == 1
     assert table.begin_outbound(136, IN, FAR, 0, 0, OUT, 0) is None
-    assert table.mib.bad_protocol == 1
+    assert table.mib.BadProtocol == 1
     assert table.begin_outbound(47, IN, FAR, 0, 0, OUT, 0) is not None
     assert table.begin_outbound(47, IN + 1, FAR, 0, 0, OUT, 0) is None
-    assert table.mib.insert_failed == 1
+    assert table.mib.InsertFailed == 1
     assert table.count == 1
 
 

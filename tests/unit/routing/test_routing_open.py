@@ -54,7 +54,7 @@ def test_hosts_of_a_loop_meet_through_a_router_that_is_a_host_too():
             assert await fetch(a, LAN, 80) == b"seen from 192.168.1.10"
             assert await fetch(w, WAN, 80) == b"seen from 203.0.113.1"
             assert sorted(flow.inbound for flow in router.flows()) == [False, True]
-            assert router.stack.counters()["Conntrack"]["insert"] == 2
+            assert router.stack.counters()["Conntrack"]["Insert"] == 2
             assert "Link wan" in router.stack.counters()
 
     netstack.run_virtual(program())
