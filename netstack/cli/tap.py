@@ -5,7 +5,7 @@ netstack-tap --netns 1234 --config-net
 netstack-tap qemu:/run/vm.sock,server --default deny --allow '*.debian.org'
 netstack-tap run -- curl https://example.net/
 netstack-tap slirp4netns --configure --mtu=65520 1234 tap0         slirp4netns's own command line
-netstack-tap top    netstack-tap route …                           see there
+netstack-tap top    netstack-tap ctl …    netstack-tap route …       see there
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ COMMANDS = {  # in cli/tapping
     "run": "a program in a network of its own",
     "slirp4netns": "with slirp4netns's options",
     "top": "who talks to whom, live",
+    "ctl": "talk to a running router by its control socket",
     "route": "between devices, with NAT",
 }
 
