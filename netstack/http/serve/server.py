@@ -186,7 +186,7 @@ class HttpServer(Generic[S_co]):
                 del self._sessions[stream]
         if session.resting:
             stream.rest(self._go_on, session.patience)  # type: ignore[attr-defined]  # it can, or the session would not want it
-        return session.preface
+        return session.preface or b""
 
     async def _go_on(self, stream: Stream) -> None:
         """With a session that has rested, unless the server was closed meanwhile."""

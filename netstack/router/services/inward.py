@@ -4,7 +4,6 @@ there first, and the guest is connected to. Nothing is read before the guest has
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 from typing import Any
