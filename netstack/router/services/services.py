@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -29,12 +29,14 @@ from ...instant import SECOND, Duration
 from ...runtime.asyncio import open as open_net
 from ..flow import Flow, Gate
 from ..nat.nat import Nat
-from .capture import Recorder
-from .control import Control
 from .dhcp import DhcpService
 from .dns import GuestDns, MayAsk, OnAnswer
 from .forwards import ForwardGate, Forwards
 from .names import DOMAIN, HOST, LocalNames
+
+if TYPE_CHECKING:
+    from .capture import Recorder
+    from .control import Control
 
 DAY = Duration(24 * 3600 * SECOND)
 NO_PROBE = Duration(0)
@@ -254,8 +256,12 @@ class Services:
             for text in specs:
                 self.forwards.add_out_spec(proto, text)
         if config.control or config.remember_frames:
+            from .capture import Recorder  # with the HTTP server behind it, half of a router's start
+
             self.recorder = Recorder(self.net.stack, self.net.name, always=config.remember_frames)
         if config.control:
+            from .control import Control
+
             self.control = Control(
                 self.net,
                 flows=self.flows,
