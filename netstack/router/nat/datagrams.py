@@ -18,7 +18,6 @@ import os
 
 from ... import const
 from ...cores import DatagramCatcher, Frame, IpError
-from ...ipv4.icmp import Icmp
 from ...udp.core import UdpCore
 from . import const as nc
 from . import errqueue, quote, sysio
@@ -226,7 +225,7 @@ class UdpNat(DatagramCatcher):
     )  # fmt: skip
 
     def __init__(
-        self, udp: UdpCore, icmp: Icmp, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
+        self, udp: UdpCore, icmp: quote.Voice, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
     ) -> None:
         self.udp = udp
         self.icmp = icmp
