@@ -225,7 +225,7 @@ class UdpNat(DatagramCatcher):
     )  # fmt: skip
 
     def __init__(
-        self, udp: UdpCore, icmp: quote.IcmpOut, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
+        self, udp: UdpCore, icmp: quote.Voice, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
     ) -> None:
         self.udp = udp
         self.icmp = icmp

@@ -167,8 +167,7 @@ class EchoNat:
     """All of them."""
 
     def __init__(
-        self, icmp: quote.IcmpOut, poller: Poller, chooser: EchoChooser, mib: NatMib,
-        gateway: int, limit: int, idle: int, denied: int,
+        self, icmp: quote.Voice, poller: Poller, chooser: EchoChooser, mib: NatMib, gateway: int, limit: int, idle: int, denied: int
     ) -> None:
         self.icmp = icmp
         self.poller = poller
