@@ -13,7 +13,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
-BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns liblwip-dev dnsperf nsd knot nginx-light nghttp2-client wrk
+BENCH_TOOLS := iproute2 gcc libc6-dev passt slirp4netns liblwip-dev dnsperf nsd knot nginx-light nghttp2-client wrk nftables
 TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark postgresql
 # servers and clients of others that ours meet in the tests; each test does without, and says so
 PEERS := nsd knot knot-dnsutils unbound bind9 bind9-dnsutils bind9-utils ldnsutils avahi-daemon avahi-utils dbus nginx-light nghttp2-client
@@ -76,7 +76,7 @@ tools:
 # peers to measure beside; what can't be had is left out, with a line that says so
 bench-tools: $(VENV)/.ready
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  for tool in ip gcc pasta slirp4netns dnsperf nsd knotd nginx h2load wrk; do command -v $$tool >/dev/null || missing=1; done; \
+	  for tool in ip gcc pasta slirp4netns dnsperf nsd knotd nginx h2load wrk nft; do command -v $$tool >/dev/null || missing=1; done; \
 	  [ -e /usr/include/lwip/lwip/tcp.h ] || missing=1; \
 	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
 	    $(BENCH_TOOLS); } >/dev/null 2>&1 || echo "make: apt-get could not install all of $(BENCH_TOOLS); going on without"; \

@@ -13,7 +13,8 @@ cpdef unsigned int swapped(unsigned int ports) noexcept
 cdef class Nat(Table):
     cdef object rng
     cdef readonly dict by_inside, by_outside, maps_in, maps_out, outsides
-    cdef public list forwards
+    cdef readonly list forwards, ranges
+    cdef readonly dict rules
     cdef public object occupied, owned
     cdef int filter_tcp, filter_udp
     cdef readonly int verdict

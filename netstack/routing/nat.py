@@ -17,7 +17,7 @@ own, and are not translated.
 from collections.abc import Callable
 
 from .. import const, raw
-from ..errors import WireError
+from ..errors import UsageError, WireError
 from ..ipv4 import icmp_wire
 from ..signatures import Rng
 from ..timers import Timers
@@ -27,6 +27,8 @@ from .sums import difference, patch
 from .track import Flow, Host, Mapping, Table, Way
 
 PROBES = 64  # ports tried, of the right parity, and as many of any: when nine in ten are taken one in a million finds none
+
+RANGE = 64  # ports of a rule: longer ones are looked through, one by one
 
 UNTRANSLATED = frozenset((33, 136))  # DCCP, UDP-Lite
 
@@ -43,7 +45,7 @@ class Nat(Table):
 
     __slots__ = (
         "by_inside", "by_outside", "filter_tcp", "filter_udp", "forwards", "maps_in", "maps_out", "occupied", "outsides", "owned",
-        "rng", "verdict",
+        "ranges", "rng", "rules", "verdict",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, config: NatConfig) -> None:
@@ -57,7 +59,11 @@ class Nat(Table):
         self.config_other = config.other
         self.filter_tcp = FILTERS[config.filter_tcp]
         self.filter_udp = FILTERS[config.filter_udp]
-        self.forwards: list[Forward] = list(config.forwards)
+        self.forwards: list[Forward] = []
+        self.rules: dict[int, list[Forward]] = {}  # by protocol and port: a scan from outside asks for each
+        self.ranges: list[Forward] = []  # those that are long
+        for forward in config.forwards:
+            self.add_forward(forward)
         self.maps_in = {int(m.outside): int(m.inside) for m in config.maps}
         self.maps_out = {int(m.inside): int(m.outside) for m in config.maps}
         self.outsides: dict[int, bool] = dict.fromkeys(self.maps_in, True)
@@ -74,10 +80,38 @@ class Nat(Table):
         return proto << 48 | address << 16 | port
 
     def rule(self, proto: int, outside: int, port: int) -> "Forward | None":
-        for forward in self.forwards:
+        for forward in self.rules.get(proto << 16 | port, ()):
+            if forward.outside in (0, outside):
+                return forward
+        for forward in self.ranges:
             if forward.proto == proto and forward.first <= port <= forward.last and forward.outside in (0, outside):
                 return forward
         return None
+
+    def add_forward(self, forward: Forward) -> None:
+        """From now on; of two for one port the shorter range counts, then the first. Raises UsageError."""
+        if forward in self.forwards:
+            raise UsageError(f"{forward} is there already")
+        self.forwards.append(forward)
+        if forward.last - forward.first >= RANGE:
+            self.ranges.append(forward)
+            return
+        for port in range(forward.first, forward.last + 1):
+            self.rules.setdefault(forward.proto << 16 | port, []).append(forward)
+
+    def remove_forward(self, forward: Forward) -> None:
+        """Nobody comes in by it any more; who is in stays. Raises UsageError."""
+        if forward not in self.forwards:
+            raise UsageError(f"there is no forward {forward}")
+        self.forwards.remove(forward)
+        if forward in self.ranges:
+            self.ranges.remove(forward)
+            return
+        for port in range(forward.first, forward.last + 1):
+            rules = self.rules[forward.proto << 16 | port]
+            rules.remove(forward)
+            if not rules:
+                del self.rules[forward.proto << 16 | port]
 
     def rule_from(self, proto: int, inside: int, port: int, outside: int) -> int:
         """The outside port that a rule gives an inside endpoint; 0 where none does."""

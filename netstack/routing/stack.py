@@ -30,7 +30,7 @@ from ..signatures import Link, Netif, NextHop, Rng
 from ..stack import Stack, StackConfig, link_on
 from ..timers import Timers
 from . import const as rc
-from .config import RoutingConfig
+from .config import Forward, RoutingConfig
 from .listing import FlowView, view
 from .nat import Nat
 from .pieces import Pieces
@@ -374,6 +374,19 @@ class RoutingStack(Stack):
         if proto == const.PROTO_TCP:
             return self.tcp.hub.taken(address, port, remote, remote_port)
         return self._occupied(proto, address, port)
+
+    def forward(self, rule: str) -> None:
+        """One more port forward, `tcp:8080=192.168.1.10:80`. Raises UsageError."""
+        self._translator().add_forward(Forward.parse(rule))
+
+    def unforward(self, rule: str) -> None:
+        """Nobody comes in by this forward any more; who is in stays. Raises UsageError."""
+        self._translator().remove_forward(Forward.parse(rule))
+
+    def _translator(self) -> Nat:
+        if self.nat is None:
+            raise UsageError("this router doesn't translate: make it with a NatConfig")
+        return self.nat
 
     # -- the crank --------------------------------------------------------------------------------------------------------
 

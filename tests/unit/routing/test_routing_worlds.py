@@ -1,9 +1,11 @@
 """Whole networks with our router in the middle, in virtual time."""
 
+import pytest
 from routerworld import LAN, WAN, A, B, Datagrams, RouterWorld, W, ip
 from routing_packets import ip4, with_sums
 
 from netstack.address import Cidr, Ip4
+from netstack.errors import UsageError
 from netstack.instant import MILLISECOND
 from netstack.routing.config import Forward, NatConfig, OneToOne, RoutingConfig
 from netstack.routing.tcptrack import TcpState
@@ -451,3 +453,25 @@ def test_a_listener_of_the_router_is_reached_from_both_sides_and_no_mapping_take
     world.connect(world.a, W, 81, b"x", local_port=40000)
     world.run(lambda: far and far[0].received == b"x")
     assert far[0].conn.remote_port != 40000
+
+
+def test_forwards_come_and_go_at_run_time():
+    world = RouterWorld(nat())
+    ends = world.listen(world.a, 80, close=False)
+    world.router.forward(f"tcp:8080={A}:80")
+    world.router.forward(f"tcp:9000-9999={A}")
+    client = world.connect(world.w, WAN, 8080, b"in", close=False)
+    world.run(lambda: ends and ends[0].received == b"in")
+    for rule in (f"tcp:8080={A}:80", f"tcp:9000-9999={A}"):
+        world.router.unforward(rule)
+        with pytest.raises(UsageError, match="there is no forward"):
+            world.router.unforward(rule)
+    assert (world.nat.rules, world.nat.ranges, world.nat.forwards) == ({}, [], [])
+    late = world.connect(world.w, WAN, 8080, b"late")
+    world.run(lambda: late.is_closed)
+    assert isinstance(late.error, ConnectionRefusedError)
+    client.payload += b" still"
+    client.push(world.clock.now)
+    world.run(lambda: ends[0].received == b"in still")
+    with pytest.raises(UsageError, match="doesn't translate"):
+        RouterWorld().router.forward(f"tcp:8080={A}:80")
