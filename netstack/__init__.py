@@ -4,6 +4,7 @@ The map of the house, from the top:
 
     open, Net                  a host of one's own on a device, for asyncio and trio  runtime/
     open_blocking, patch       the same for threads, and under programs that use the module `socket`
+    open_router                a host on several devices, that forwards and translates between them   routing/
     open_world, run_virtual    hosts of a test's world under a loop, in virtual time
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
     splice                     two streams joined, without a program in between     tcp/splice.py
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .runtime.loop import new_event_loop as new_event_loop
     from .runtime.loop import run as run
     from .runtime.net import Net as Net
+    from .runtime.routing import open_router as open_router
     from .runtime.splice import splice as splice
     from .runtime.threads.blocking import open_blocking as open_blocking
     from .runtime.threads.patch import patch as patch
@@ -95,6 +97,7 @@ _WHERE = {
     "Zone": "dns.authority.zone",
     "new_event_loop": "runtime.loop",
     "run": "runtime.loop",
+    "open_router": "runtime.routing",
     "open_world": "runtime.worlds",
     **dict.fromkeys(("VirtualLoop", "run_virtual"), "runtime.virtual"),
     "BuildInfo": "_build",

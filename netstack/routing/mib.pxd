@@ -12,5 +12,5 @@ cdef class ForwardMib(Group):
 
 @cython.final
 cdef class ConntrackMib(Group):
-    cdef public long long entries, found, invalid, insert, insert_failed, drop, early_drop, icmp_error, expired, filtered, host_full
-    cdef public long long ports_full, not_preserved, hairpins, resets_doubted, bad_protocol, pieces, pieces_waited, pieces_lost
+    cdef public long long Entries, Found, Invalid, Insert, InsertFailed, Drop, EarlyDrop, IcmpError, Expired, Filtered, HostFull
+    cdef public long long PortsFull, NotPreserved, Hairpins, ResetsDoubted, BadProtocol, Pieces, PiecesWaited, PiecesLost

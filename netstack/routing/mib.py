@@ -1,5 +1,5 @@
-"""Counters of the forwarding plane, and of connection tracking. In the second group the first names are those of Linux's
-/proc/net/stat/nf_conntrack, and mean the same."""
+"""Counters of the forwarding plane, and of connection tracking. In the second group the first ones mean what they mean in Linux's
+/proc/net/stat/nf_conntrack, where early_drop is our EarlyDrop."""
 
 from ..counters import Group
 
@@ -66,46 +66,46 @@ class ForwardMib(Group):
 
 class ConntrackMib(Group):
     MEANING = {
-        "entries": "flows now",
-        "found": "packets whose flow was there (new ones and those handed up are not)",
-        "invalid": "dropped: begins no flow, and belongs to none",
-        "insert": "flows begun",
-        "insert_failed": "dropped: another flow looks the same from the other side",
-        "drop": "dropped: no room for another flow",
-        "early_drop": "flows ended before their time, to make room",
-        "icmp_error": "dropped: an ICMP error that quotes no flow, or nonsense",
+        "Entries": "flows now",
+        "Found": "packets whose flow was there (new ones and those handed up are not)",
+        "Invalid": "dropped: begins no flow, and belongs to none",
+        "Insert": "flows begun",
+        "InsertFailed": "dropped: another flow looks the same from the other side",
+        "Drop": "dropped: no room for another flow",
+        "EarlyDrop": "flows ended before their time, to make room",
+        "IcmpError": "dropped: an ICMP error that quotes no flow, or nonsense",
         # ours
-        "expired": "flows ended by their time",
-        "filtered": "dropped: from somebody to whom the inside endpoint has not spoken (RFC 4787 5)",
-        "host_full": "dropped: this inside host has its share of flows",
-        "ports_full": "dropped: no outside port was found for another mapping",
-        "not_preserved": "mappings that did not get the port of the inside endpoint",
-        "hairpins": "flows from inside to inside by an outside address (RFC 4787 REQ-9)",
-        "resets_doubted": "RSTs and FINs outside of the window: passed on, and not believed",
-        "bad_protocol": "dropped: a protocol that can't be translated",
-        "pieces": "later fragments that followed their first one",
-        "pieces_waited": "later fragments that came before their first one, and waited",
-        "pieces_lost": "dropped: later fragments whose first one did not come, or that found no room to wait",
+        "Expired": "flows ended by their time",
+        "Filtered": "dropped: from somebody to whom the inside endpoint has not spoken (RFC 4787 5)",
+        "HostFull": "dropped: this inside host has its share of flows",
+        "PortsFull": "dropped: no outside port was found for another mapping",
+        "NotPreserved": "mappings that did not get the port of the inside endpoint",
+        "Hairpins": "flows from inside to inside by an outside address (RFC 4787 REQ-9)",
+        "ResetsDoubted": "RSTs and FINs outside of the window: passed on, and not believed",
+        "BadProtocol": "dropped: a protocol that can't be translated",
+        "Pieces": "later fragments that followed their first one",
+        "PiecesWaited": "later fragments that came before their first one, and waited",
+        "PiecesLost": "dropped: later fragments whose first one did not come, or that found no room to wait",
     }
     __slots__ = tuple(MEANING)
 
     def __init__(self) -> None:
-        self.entries = 0
-        self.found = 0
-        self.invalid = 0
-        self.insert = 0
-        self.insert_failed = 0
-        self.drop = 0
-        self.early_drop = 0
-        self.icmp_error = 0
-        self.expired = 0
-        self.filtered = 0
-        self.host_full = 0
-        self.ports_full = 0
-        self.not_preserved = 0
-        self.hairpins = 0
-        self.resets_doubted = 0
-        self.bad_protocol = 0
-        self.pieces = 0
-        self.pieces_waited = 0
-        self.pieces_lost = 0
+        self.Entries = 0
+        self.Found = 0
+        self.Invalid = 0
+        self.Insert = 0
+        self.InsertFailed = 0
+        self.Drop = 0
+        self.EarlyDrop = 0
+        self.IcmpError = 0
+        self.Expired = 0
+        self.Filtered = 0
+        self.HostFull = 0
+        self.PortsFull = 0
+        self.NotPreserved = 0
+        self.Hairpins = 0
+        self.ResetsDoubted = 0
+        self.BadProtocol = 0
+        self.Pieces = 0
+        self.PiecesWaited = 0
+        self.PiecesLost = 0

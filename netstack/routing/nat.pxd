@@ -14,7 +14,7 @@ cdef class Nat(Table):
     cdef object rng
     cdef readonly dict by_inside, by_outside, maps_in, maps_out, outsides
     cdef public list forwards
-    cdef public object occupied
+    cdef public object occupied, owned
     cdef int filter_tcp, filter_udp
     cdef readonly int verdict
     @cython.locals(pick=int, low=int, span=int, i=int)

@@ -42,8 +42,8 @@ class Nat(Table):
     """The translator. `outsides` are the addresses that it may use, `primary` of each port is the plane's business."""
 
     __slots__ = (
-        "by_inside", "by_outside", "filter_tcp", "filter_udp", "forwards", "maps_in", "maps_out", "occupied", "outsides", "rng",
-        "verdict",
+        "by_inside", "by_outside", "filter_tcp", "filter_udp", "forwards", "maps_in", "maps_out", "occupied", "outsides", "owned",
+        "rng", "verdict",
     )  # fmt: skip
 
     def __init__(self, timers: Timers, rng: Rng, config: NatConfig) -> None:
@@ -63,7 +63,8 @@ class Nat(Table):
         self.outsides: dict[int, bool] = dict.fromkeys(self.maps_in, True)
         self.by_inside: dict[int, Mapping] = {}
         self.by_outside: dict[int, Mapping] = {}
-        self.occupied: Callable[[int, int, int], bool] | None = None  # (proto, address, port): does this host itself use it?
+        self.occupied: Callable[[int, int, int], bool] | None = None  # (proto, address, port): does this host itself use it …
+        self.owned: Callable[[int, int, int, int, int], bool] | None = None  # … and with this peer: (…, address, port)?
         self.verdict = rc.DROP
 
     # -- mappings ---------------------------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ class Nat(Table):
         """An outside port for the inside `port`; -1 where none was found."""
         if self.is_free(proto, outside, port):
             return port
-        self.mib.not_preserved += 1
+        self.mib.NotPreserved += 1
         if proto == const.PROTO_ICMP:
             low, span = 0, 65536
         elif port < 1024:
@@ -124,7 +125,7 @@ class Nat(Table):
         if not chosen:
             chosen = self.choose(proto, outside, port)
             if chosen < 0:
-                self.mib.ports_full += 1
+                self.mib.PortsFull += 1
                 return None
         m = Mapping(proto, inside, port, outside, chosen, fixed)
         self.by_inside[key] = m
@@ -187,10 +188,10 @@ class Nat(Table):
     def begins(self, proto: int, flags: int) -> bool:
         """May this be the first packet of a flow? Of TCP an RST begins nothing."""
         if proto == const.PROTO_TCP and flags & const.RST:
-            self.mib.invalid += 1
+            self.mib.Invalid += 1
             return False
         if proto in UNTRANSLATED:
-            self.mib.bad_protocol += 1
+            self.mib.BadProtocol += 1
             return False
         return True
 
@@ -248,13 +249,13 @@ class Nat(Table):
         if proto == const.PROTO_ICMP and ports >> 16:  # a question to this host itself; an answer has its number on the other side
             return None
         m = self.by_outside.get(self.key(proto, dst, port))
-        if m is None:
+        if m is None or (self.owned is not None and self.owned(proto, dst, port, src, ports >> 16)):
             return None
         how = self.filter_udp if proto == const.PROTO_UDP else self.filter_tcp if proto == const.PROTO_TCP else 2
         if how == 2 or (how == 1 and src not in m.peers):
             # RFC 5382 REQ-4: no answer, since the endpoint may be about to speak to this very peer
             self.verdict = rc.DROP
-            self.mib.filtered += 1
+            self.mib.Filtered += 1
             return None
         return m.inside, m.inside_port, m
 
@@ -267,7 +268,7 @@ class Nat(Table):
         if not self.begins(proto, flags):
             return None
         if proto == const.PROTO_TCP and not flags & const.SYN:
-            self.mib.invalid += 1
+            self.mib.Invalid += 1
             return None
         inside, port, m = found
         host = self.host(inside)
@@ -311,7 +312,7 @@ class Nat(Table):
         to_ports = (sport << 16 | port) & const.M32
         there = Way(proto, src, dst, ports, asks, inside, to_ports)
         back = Way(proto, inside, asks, swapped(to_ports), dst, src, swapped(ports))
-        self.mib.hairpins += 1
+        self.mib.Hairpins += 1
         return self.enter(f, there, back, host, inside, asks, flags, now)
 
     # -- errors about flows -----------------------------------------------------------------------------------------------

@@ -54,15 +54,15 @@ class Pieces:
 
     def drop(self, key: tuple[int, int, int, int]) -> None:
         piece = self.table.pop(key)
-        self.mib.pieces_lost += len(piece.waiting)
+        self.mib.PiecesLost += len(piece.waiting)
         self.size -= piece.size
 
     def wait(self, piece: Piece, datagram: bytes) -> None:
         """Its first one hasn't come yet."""
         if self.size + len(datagram) > WAITING or len(piece.waiting) >= PIECES:
-            self.mib.pieces_lost += 1
+            self.mib.PiecesLost += 1
             return
-        self.mib.pieces_waited += 1
+        self.mib.PiecesWaited += 1
         piece.waiting.append(datagram)
         piece.size += len(datagram)
         self.size += len(datagram)

@@ -105,7 +105,7 @@ class Plane(Dispatch):
         if ends >= 0:
             w = nat.find(proto, src, dst, ends)
             if w is not None:
-                nat.mib.found += 1
+                nat.mib.Found += 1
                 self.translate(port, f, w, ihl, frag)
                 if frag & const.IP_MF:
                     self.lead(port, f, frag, ident, rc.FOLLOWS, w, src, dst)
@@ -217,7 +217,7 @@ class Plane(Dispatch):
                 return rc.LOST
         if e.kind == rc.OURS:
             return self.own(port, f, e)
-        nat.mib.icmp_error += 1
+        nat.mib.IcmpError += 1
         return rc.LOST
 
     # -- what may pass ----------------------------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ class Plane(Dispatch):
             return
         w = piece.way
         if piece.verdict != rc.FOLLOWS or w is None or w.flow is None:
-            nat.mib.pieces_lost += 1
+            nat.mib.PiecesLost += 1
             return
         if w.epoch != self.epoch:
             w.egress = self.way(w.to_dst)
@@ -362,7 +362,7 @@ class Plane(Dispatch):
         e: Egress = w.egress  # type: ignore[assignment]  # just set
         if not self.passes(port, f, ihl, frag, e):
             return
-        nat.mib.pieces += 1
+        nat.mib.Pieces += 1
         w.octets += f.end - f.l3
         w.packets += 1
         b = f.buf

@@ -224,6 +224,7 @@ class RoutingStack(Stack):
             plane.pieces = Pieces(self.nat.mib)
             plane.reject = self.routing.nat.unsolicited == "reject"
             self.nat.occupied = self._occupied
+            self.nat.owned = self._owned
         assert isinstance(self.ip, RouterIpv4)
         self.ip.on_change = self._changed
         for i, device in enumerate(devices):
@@ -366,7 +367,13 @@ class RoutingStack(Stack):
             return port in hub.listeners or port in hub.reserved
         if proto == const.PROTO_UDP:
             return port in self.udp.ports
-        return False
+        return proto == const.PROTO_ICMP and port in self.icmp.handlers
+
+    def _owned(self, proto: int, address: int, port: int, remote: int, remote_port: int) -> bool:
+        """Does this host itself speak with that peer from a port that a mapping has got since?"""
+        if proto == const.PROTO_TCP:
+            return self.tcp.hub.taken(address, port, remote, remote_port)
+        return self._occupied(proto, address, port)
 
     # -- the crank --------------------------------------------------------------------------------------------------------
 

@@ -230,9 +230,9 @@ class Table:
         if host.count >= self.per_host:
             victim = self.oldest(host, False)
             if victim is None:
-                mib.host_full += 1
+                mib.HostFull += 1
                 return False
-            mib.early_drop += 1
+            mib.EarlyDrop += 1
             self.remove(victim)
             return True
         if self.count < self.limit:
@@ -247,9 +247,9 @@ class Table:
         else:
             victim = self.oldest(payer, True)
         if victim is None:
-            mib.drop += 1
+            mib.Drop += 1
             return False
-        mib.early_drop += 1
+        mib.EarlyDrop += 1
         self.remove(victim)
         return True
 
@@ -280,7 +280,7 @@ class Table:
         if self.find(there.proto, there.src, there.dst, there.ports) is not None or (
             self.find(back.proto, back.src, back.dst, back.ports) is not None
         ):
-            self.mib.insert_failed += 1
+            self.mib.InsertFailed += 1
             return False
         there.first = True
         there.reply = back
@@ -297,8 +297,8 @@ class Table:
         if self.heaviest is None or host.count > self.heaviest.count:
             self.heaviest = host
         self.count += 1
-        self.mib.insert += 1
-        self.mib.entries = self.count
+        self.mib.Insert += 1
+        self.mib.Entries = self.count
         f.timeout = self.patience(f)
         self.place(f, False)
         self.timers.arm(f, now + f.timeout)
@@ -320,7 +320,7 @@ class Table:
         w.reply = back.reply = None  # type: ignore[assignment]  # no circles: what is over is gone at once
         w.flow = back.flow = None  # type: ignore[assignment]  # as above
         self.count -= 1
-        self.mib.entries = self.count
+        self.mib.Entries = self.count
         host = f.host
         host.count -= 1
         if not host.count:
@@ -340,7 +340,7 @@ class Table:
         if now < due:
             self.timers.arm(f, due)
             return
-        self.mib.expired += 1
+        self.mib.Expired += 1
         self.remove(f)
 
     # -- packets ----------------------------------------------------------------------------------------------------------
@@ -404,7 +404,7 @@ class Table:
         """A segment that may change the state. False for one that is not believed."""
         f = w.flow
         if flags & (const.RST | const.FIN) and not self.plausible(w, flags, seq, ack):
-            self.mib.resets_doubted += 1
+            self.mib.ResetsDoubted += 1
             return False
         what = tcptrack.said(flags)
         state = tcptrack.after(f.state, what if w.first else what + tcptrack.OTHER)

@@ -1,5 +1,6 @@
 cimport cython
 from netstack.cores cimport Turn
+from netstack.sleeper cimport Sleeper
 from netstack.timers cimport Timers
 
 
@@ -11,7 +12,11 @@ cdef class Crank(Turn):
     cdef object _reactor, _fd, _poll, _device_deadline
     cdef long long _armed, _instant
     cdef bint _running
+    cdef readonly object roused
     cpdef long long now(self) except *
+    cpdef void rouse(self, Sleeper sleeper) except *
+    @cython.locals(roused=object, sleeper=Sleeper)
+    cdef void _wake(self) except *
     cpdef void owe(self) except *
     cpdef void pay(self) except *
     @cython.locals(more=bint)

@@ -8,11 +8,13 @@ what turns a stack with those; `asyncio.py` supplies them from an event loop.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from ..cores import Turn
 from ..instant import NEVER, Instant
+from ..sleeper import Sleeper
 from ..stack import Stack
 
 
@@ -54,13 +56,16 @@ class Crank(Turn):
     A turn has one instant: what a program asks of the stack from inside a callback happens at the `now` of the batch, and the
     deadline is looked at once, when the turn is over.
 
+    Tasks that wait for what a turn brings run right after it (`rouse`, sleeper.py), and not an iteration of the loop later: where
+    the loop has called for the turn, no task is running.
+
     What a program writes outside of a turn may be put off as well (`owe`), to the moment before the loop waits: head and body of a
     response are one segment then, and one system call. uvloop does the same for kernel's sockets.
     """
 
     __slots__ = (
         "_armed", "_device_deadline", "_fd", "_instant", "_poll", "_reactor", "_running", "after_turn", "clock", "failure",
-        "on_failure", "owing", "stack", "timers", "turning",
+        "on_failure", "owing", "roused", "stack", "timers", "turning",
     )  # fmt: skip
 
     def __init__(self, stack: Stack, reactor: Reactor, on_failure: Callable[[OSError], None]) -> None:
@@ -72,6 +77,7 @@ class Crank(Turn):
         self.clock = reactor.clock
         self.turning = False
         self.owing = False  # what was written waits for `pay`
+        self.roused: deque[Sleeper] = deque()  # in this turn
         self._instant = 0
         self._reactor = reactor
         self._armed: int = NEVER
@@ -111,6 +117,8 @@ class Crank(Turn):
         """Frames wait: hand up one batch. The loop comes back for more, so that other work gets its turn."""
         if self._running:
             self._turn(self._poll, self.clock())
+            if self.roused:
+                self._wake()
 
     def on_deadline(self) -> None:
         """Timers are due. Loops may wake a hair early, and a core must never see that."""
@@ -118,6 +126,8 @@ class Crank(Turn):
             now = max(self._armed, self.clock())
             self._armed = NEVER
             self._turn(self.stack.run, now)  # type: ignore[arg-type]  # an Instant is an int
+            if self.roused:
+                self._wake()
 
     def owe(self) -> None:
         """From now on what is written waits for `pay`, which the loop calls in time. Nothing where it can't, and inside a turn,
@@ -132,6 +142,20 @@ class Crank(Turn):
             self.owing = False
             if self._running:
                 self._turn(self.stack.settle, self.clock())  # type: ignore[arg-type]  # an Instant is an int
+            while self.roused:  # whoever stops the crank is a task, and pays
+                self.roused.popleft().wake_soon()
+
+    def rouse(self, sleeper: Sleeper) -> None:
+        """Wake it when the turn is over, or by way of the loop where none is."""
+        if self.turning:
+            self.roused.append(sleeper)
+        else:
+            sleeper.wake_soon()
+
+    def _wake(self) -> None:
+        roused = self.roused
+        while roused:
+            roused.popleft().wake()
 
     def turn(self, work: Callable[[int], bool]) -> None:
         """Do `work(now)` as one turn of the stack, with one instant. Nothing after `stop`."""

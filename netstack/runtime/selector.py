@@ -152,6 +152,8 @@ class StackSelector:
                         ready.append((key, mask & key.events))
             if ready or not events or wait == 0 or queue is None:
                 return ready
+            if self._debts:
+                self._pay()  # of tasks that ran in the turn
             if queue or self._loop._stopping or self._next_timer() is not timer:
                 return ready  # the turn has given the loop something to do
             if until:

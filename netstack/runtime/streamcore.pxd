@@ -1,8 +1,11 @@
+from netstack.runtime.base cimport Crank
+from netstack.sleeper cimport Sleeper
 from netstack.sockets.inbox cimport Inbox
 
 
 cdef class StreamCore(Inbox):
     cdef object face
+    cdef Crank crank
     cdef public bint asleep, resting
     cdef public object reader, writer
     cdef void connected(self, long long now) except *

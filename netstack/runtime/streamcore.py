@@ -1,10 +1,11 @@
 """The compiled half of a stream: what came and was not read yet (sockets/inbox.py), and who waits for it.
 
-A waiting task costs one future, which is set once however much a turn brings.
+A waiting task is woken once, however much a turn brings.
 """
 
 from typing import Any, Protocol
 
+from ..sleeper import Sleeper
 from ..sockets.inbox import Inbox
 from .base import Crank
 
@@ -21,13 +22,14 @@ class Face(Protocol):
 
 
 class StreamCore(Inbox):
-    """reader, writer   futures of who waits; anything with `done()` and `set_result(None)`"""
+    """reader, writer   who waits: a Sleeper, or anything with `done()` and `set_result(None)`"""
 
-    __slots__ = ("asleep", "face", "reader", "resting", "writer")
+    __slots__ = ("asleep", "crank", "face", "reader", "resting", "writer")
 
     def __init__(self, face: Face, clock: Crank) -> None:
         Inbox.__init__(self, clock)
         self.face = face
+        self.crank = clock
         self.reader: Any = None
         self.writer: Any = None
         self.asleep = False  # `reader` is to be woken
@@ -63,7 +65,9 @@ class StreamCore(Inbox):
         if self.resting:
             self.resting = False
             self.face.on_stirred()
-        if self.reader is not None and not self.reader.done():
+        if type(self.reader) is Sleeper:
+            self.crank.rouse(self.reader)
+        elif self.reader is not None and not self.reader.done():
             self.reader.set_result(None)
 
     def wake_writer(self) -> None:

@@ -16,6 +16,7 @@ from ..instant import SECOND, Duration, check_timeout
 from ..patience import Patience
 from ..resting import Attendance, Resting
 from ..signatures import Address
+from ..sleeper import Sleeper
 from ..tcp.connection import Connection
 from ..udp.core import UdpPort
 from ..udp.queue import DatagramQueue
@@ -66,7 +67,7 @@ class TcpStream(Resting):
     gathers = True  # `send_all` takes several buffers in a row: for those who stand on streams of any kind
 
     __slots__ = (
-        "_closed", "_connected", "_crank", "_loop", "_on_end", "_opening", "_patience", "user", "__weakref__",
+        "_closed", "_connected", "_crank", "_loop", "_on_end", "_opening", "_patience", "_sleeper", "user", "__weakref__",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +85,7 @@ class TcpStream(Resting):
         self._connected = False
         self._opening: asyncio.Future[None] | None = None
         self._patience: Patience | None = None
+        self._sleeper: Sleeper | None = None  # who receives
         self.user = StreamCore(self, crank)
 
     def bind(self, conn: Connection) -> None:
@@ -139,6 +141,7 @@ class TcpStream(Resting):
         if self._patience is not None:
             self._patience.stop()
             self._patience = None
+        self._sleeper = None
         core.shrink()
         core.resting = True
         return True
@@ -214,14 +217,17 @@ class TcpStream(Resting):
                 return False
             if core.ended:
                 raise self._broken()
-            core.reader = self._loop.create_future()
+            sleeper = self._sleeper
+            if sleeper is None:
+                sleeper = self._sleeper = Sleeper(self._loop)
+            core.reader = sleeper
             core.asleep = True
             try:
                 if timeout is not None:
                     if self._patience is None:
                         self._patience = Patience(self._loop)
-                    self._patience.begin(core.reader, timeout, "waiting for the peer to send")
-                await core.reader
+                    self._patience.begin(sleeper, timeout, "waiting for the peer to send")
+                await sleeper
             finally:
                 if timeout is not None and self._patience is not None:
                     self._patience.end()

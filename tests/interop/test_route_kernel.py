@@ -94,7 +94,7 @@ def test_kernels_meet_through_nat_whatever_the_devices_can(netns, tmp_path, plai
             assert "mtu = 1000" in lab.netns.run("ping", "-c", "1", "-W", "5", "-M", "do", "-s", "1200", W).stdout
         shown = lab.figures()
         assert shown["forward"]["ForwOctets"] > 2 * len(data)
-        assert shown["conntrack"]["insert"] >= 2
+        assert shown["conntrack"]["Insert"] >= 2
         assert not set(shown["forward"]) & {"InBadOffload", "OutTooLong", "InMartians"}
     finally:
         lab.close()

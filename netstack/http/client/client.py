@@ -125,13 +125,16 @@ class HttpClient(Generic[S_co]):
         decode: bool | None = None,
         config: HttpClientConfig | None = None,
         following: Follow = follow,
+        protocol: str = "",
     ) -> ClientResponse:
         """The response, as soon as its head is here.
 
         `body`: bytes, or pieces (an async or a plain iterable, or a function that gives one); `length` where that is known, and
         then it isn't sent in chunks. `timeout` for all of it, in place of `config.total_timeout`; `redirects`: how many to
         follow, 0 for none. `expect`: ask before the body is sent (100-continue). `config` in place of the client's: time-outs
-        and limits of this request. `following` says what a redirection leads to (redirects.py).
+        and limits of this request. `following` says what a redirection leads to (redirects.py). `protocol`, with the fields
+        that ask for it on HTTP/1.1: the server is to switch to it, and the response is detached then; on HTTP/2 the same by
+        extended CONNECT (RFC 8441).
 
         Any status is a response. Raises FetchError, UsageError, ClosedError; what the body's pieces raise goes through.
         """
@@ -141,6 +144,8 @@ class HttpClient(Generic[S_co]):
         merged = Headers((*(pair for pair in self._headers if pair[0] not in given), *given)) if len(self._headers) else given
         decoding = self._decode if decode is None else decode
         request = outgoing(method, parsed, merged, body, json, length, auth, expect, decoding, self._user_agent)
+        if protocol:
+            request = evolve(request, protocol=protocol)
         if self._closed:
             raise ClosedError("this client is closed")
         if self._pool is None:
@@ -226,6 +231,8 @@ class HttpClient(Generic[S_co]):
     async def _send(self, request: Outgoing, deadline: Deadline) -> tuple[Exchange, str]:
         """One request, and once more where that is safe."""
         proxy = self._proxy_for(request.url)
+        if proxy is not None and request.protocol and not proxy.tunnel:
+            proxy = evolve(proxy, tunnel=True)  # RFC 6455 4.1: proxies switch to nothing
         if proxy is not None and not request.url.secure and not proxy.tunnel:
             request = _through(request, proxy)
         # a proxy that asks for us has one connection for whatever lies behind it

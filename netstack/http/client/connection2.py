@@ -25,6 +25,7 @@ from ..h2.windows import Room
 from .connection import Deadline, Watcher
 from .errors import BadResponse, ConnectionLost, FetchError
 from .request import Outgoing
+from .tunnel2 import Tunnel2
 
 RECEIVE = 262144
 BLOCK = 65536  # of a body, queued at once
@@ -35,6 +36,7 @@ LARGEST = 16 << 20  # and at most: at 1.3 Gbit/s. Reached by a reader who takes 
 GROWTH = 32 << 20  # by which all windows of a connection may have grown
 # RFC 9113 8.2.2: what concerns one connection of HTTP/1.1
 _HOPS = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"host", b"expect", b"te"))
+_OF_UPGRADE = _HOPS | {b"sec-websocket-key"}  # RFC 8441 5: the version of HTTP has said what it says
 
 
 def engine_config(config: HttpClientConfig) -> HttpConfig:
@@ -71,6 +73,7 @@ class Connection2:
         self._awake = True  # the preface is to be sent
         self._more.set()
         self._tasks: list[Spawned] = []
+        self._settled: Happening = waits.event()  # the server's SETTINGS have come, or never will
 
     @classmethod
     async def open(
@@ -120,6 +123,8 @@ class Connection2:
                     self._hear(engine.handle_timeout(Instant(max(waits.now(), until))))
                 else:
                     self._hear(engine.receive_data(data, Instant(waits.now())))
+                    if engine.settled:
+                        self._settled.set()
                 if engine.wants_to_send:
                     self.nudge()
             self._lose(PeerReset("the server ended the connection"))
@@ -167,6 +172,7 @@ class Connection2:
             self.lost = error
             self.engine.close()
             self.engine.dispose()
+            self._settled.set()
             for exchange in list(self.exchanges.values()):
                 exchange.wake()
 
@@ -174,25 +180,29 @@ class Connection2:
 
     async def request(self, request: Outgoing, deadline: Deadline) -> Exchange2:
         content, engine = request.content, self.engine
+        if request.protocol:
+            await self._may_connect(deadline)
         if self.lost is not None or not engine.room:
             lost = ConnectionLost("the connection takes no more requests", "write", deadline.url)
             lost.unanswered = lost.unprocessed = True
             raise lost
         authority = next((value.decode("latin-1") for name, value in request.fields if name == b"host"), request.url.authority)
-        fields = tuple((name.lower(), value) for name, value in request.fields if name.lower() not in _HOPS)
+        ours = _OF_UPGRADE if request.protocol else _HOPS
+        fields = tuple((name.lower(), value) for name, value in request.fields if name.lower() not in ours)
         if content.length and not any(name == b"content-length" for name, _ in fields):
             fields = (*fields, (b"content-length", b"%d" % content.length))
         now = Instant(self.waits.now())
+        method, end = ("CONNECT", False) if request.protocol else (request.method, content.data == b"")
         number = engine.request(
-            request.method, request.url.scheme, authority, request.url.target, fields, end=content.data == b"", now=now
+            method, request.url.scheme, authority, request.url.target, fields, end=end, protocol=request.protocol, now=now
         )
         exchange = Exchange2(self, number, request, deadline)
         self.exchanges[number] = exchange
         told = b"".join(b"%b: %b\r\n" % pair for pair in fields)
-        self.watcher.sent(f"{request.method} {request.url.target} HTTP/2\r\nHost: {authority}\r\n".encode() + told + b"\r\n")
+        self.watcher.sent(f"{method} {request.url.target} HTTP/2\r\nHost: {authority}\r\n".encode() + told + b"\r\n")
         self.nudge()
         try:
-            if content.data != b"":
+            if content.data != b"" and not request.protocol:
                 exchange.start_sending()
             while exchange.answer is None:
                 await exchange.more("first byte")
@@ -201,6 +211,16 @@ class Connection2:
         except BaseException:
             await exchange.give_up()
             raise
+
+
+    async def _may_connect(self, deadline: Deadline) -> None:
+        """Until the server has said whether it takes an extended CONNECT (RFC 8441 3)."""
+        try:
+            await self.waits.wait(self._settled, deadline.left(deadline.config.first_byte_timeout))
+        except TimedOut as error:
+            raise deadline.late("first byte", "the server did not say what it takes", error) from error
+        if self.lost is None and not self.engine.extended_connect:
+            raise BadResponse("the server speaks HTTP/2 and switches to nothing there: ask over 1.1", "first byte", deadline.url)
 
 
 class ProtocolFault(ConnectionError):
@@ -215,8 +235,8 @@ class Exchange2:
         self.trailers: RawFields = ()
         self.on_over: Callable[[], None] = _nothing
         self.received = 0
-        self._connection = connection
-        self._number = number
+        self.connection = self._connection = connection
+        self.number = self._number = number
         self._request = request
         self._deadline = deadline
         self._pieces: deque[bytes] = deque()
@@ -225,7 +245,7 @@ class Exchange2:
         self._failed: Exception | None = None  # of the caller's own pieces
         self._sender: Spawned | None = None
         self._sending = False
-        self._over = False
+        self._over = self._detached = False
         self._event: Happening | None = None
         self._roomy: Happening | None = None
 
@@ -241,7 +261,8 @@ class Exchange2:
             add_piece(self._pieces, word.data)
         elif isinstance(word, ResponseHead):
             length = 0 if self._request.method == "HEAD" or word.status in (204, 304) else word.length
-            self.answer = ReplyHead(word.status, "", (2, 0), word.fields, length)
+            switched = bool(self._request.protocol) and 200 <= word.status < 300
+            self.answer = ReplyHead(word.status, "", (2, 0), word.fields, None if switched else length, switched=switched)
         elif isinstance(word, End):
             self._whole = True
             self.trailers = word.trailers
@@ -352,7 +373,7 @@ class Exchange2:
     # -- the body that comes --------------------------------------------------------------------------------------------------
 
     async def receive(self) -> bytes:
-        while not self._over:
+        while not self._over and not self.head.switched:
             if self._pieces:
                 piece = self._pieces.popleft()
                 self.received += len(piece)
@@ -372,10 +393,47 @@ class Exchange2:
         return b""
 
     async def aclose(self) -> None:
-        await self._end()
+        if not self._detached:
+            await self._end()
 
     def detach(self) -> Stream:
-        raise UsageError("HTTP/2 changes no protocol by 101")
+        if not self.head.switched or self._over or self._detached:
+            raise UsageError("this response did not change the protocol, or its stream was taken already")
+        self._detached = True
+        return Tunnel2(self)
+
+    # -- what a tunnel asks for -----------------------------------------------------------------------------------------------
+
+    async def piece(self, timeout: Duration | None) -> bytes:
+        """As a stream's `receive`: cancelled, it has taken nothing."""
+        connection = self._connection
+        while not self._pieces:
+            if self._whole:
+                return b""
+            self.check()
+            self._event = connection.waits.event()
+            try:
+                await connection.waits.wait(self._event, timeout)
+            finally:
+                self._event = None
+        piece = self._pieces.popleft()
+        connection.engine.consumed(self._number, len(piece), Instant(connection.waits.now()))
+        connection.nudge()
+        return piece
+
+    async def roomy(self, timeout: Duration | None) -> None:
+        self._roomy = self._connection.waits.event()
+        await self._connection.waits.wait(self._roomy, timeout)
+
+    def check(self) -> None:
+        """Raises ConnectionLost, BadResponse."""
+        self._check()
+
+    def leave(self) -> None:
+        """The tunnel is closed."""
+        if not self._over:
+            self._over = True
+            self._release()
 
     async def give_up(self) -> None:
         """Before there was a head."""
@@ -385,13 +443,17 @@ class Exchange2:
         if self._over:
             return
         self._over = True
-        connection, number = self._connection, self._number
+        connection = self._connection
         sender, self._sender = self._sender, None
         if sender is not None:
             if self._sending:
                 sender.cancel()
             with connection.waits.shield():
                 await sender.join()
+        self._release()
+
+    def _release(self) -> None:
+        connection, number = self._connection, self._number
         unread = sum(map(len, self._pieces))
         if unread:
             self._pieces.clear()

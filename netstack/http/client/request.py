@@ -70,6 +70,7 @@ class Outgoing:
     expect: bool = False
     absolute: bool = False  # to a proxy: the whole URL stands in the request line
     decode: bool = True  # undo a Content-Encoding
+    protocol: str = ""  # to which the server is asked to switch: by the fields on HTTP/1.1, by extended CONNECT on HTTP/2
 
     @property
     def target(self) -> str:

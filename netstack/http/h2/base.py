@@ -2,6 +2,7 @@
 
 from collections import deque
 from contextlib import suppress
+from typing import Any
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -37,6 +38,31 @@ class Library(H2Connection):
         return 0
 
     live = 0
+
+
+class Few(list[Any]):
+    """The values of a setting, as `Settings` wants them: one, mostly."""
+
+    def popleft(self) -> Any:
+        return self.pop(0)
+
+
+class Frugal(Settings):
+    """The library's, which has a deque for each setting: eleven kilobytes of a connection, both sides together."""
+
+    def __init__(self, client: bool = True, initial_values: dict[SettingCodes, int] | None = None) -> None:
+        super().__init__(client, initial_values)
+        for key in self._settings:
+            self._shrink(key)
+
+    def __setitem__(self, key: SettingCodes | int, value: int) -> None:
+        super().__setitem__(key, value)
+        self._shrink(key)
+
+    def _shrink(self, key: SettingCodes | int) -> None:
+        values = self._settings[key]
+        if isinstance(values, deque):
+            self._settings[key] = Few(values)  # type: ignore[assignment]  # with all of a deque's that is asked for
 
 
 class Base:
@@ -96,7 +122,8 @@ class Base:
         else:
             values[SettingCodes.MAX_CONCURRENT_STREAMS] = limits.concurrent_streams
             values[SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1  # RFC 8441 3
-        conn.local_settings = Settings(client=self.client, initial_values=values)
+        conn.local_settings = Frugal(client=self.client, initial_values=values)
+        conn.remote_settings = Frugal(client=not self.client)
         conn.max_inbound_frame_size = FRAME
         conn.decoder, conn.encoder = BlockDecoder(), BlockEncoder()
         conn.decoder.max_header_list_size = limits.header_block
@@ -177,11 +204,11 @@ class Base:
         stream.owed += count
         if stream.owed * 2 < stream.window or stream.ended or stream.closed or stream.deaf:
             return
-        if stream.unread * 4 <= stream.window and now - stream.given_at < QUICKLY:
+        if stream.drained and now - stream.given_at < QUICKLY:
             more = self._growth.take(min(stream.window, self.limits.stream_window_most - stream.window))
             stream.window += more
             stream.owed += more
-        stream.given_at = now
+        stream.given_at, stream.drained = now, False
         self._conn.increment_flow_control_window(stream.owed, stream.number)
         stream.owed = 0
 

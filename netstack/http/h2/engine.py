@@ -56,6 +56,11 @@ class Engine(Inbound):
         return max(self._conn.remote_settings.max_concurrent_streams - len(self.streams), 0)
 
     @property
+    def settled(self) -> bool:
+        """The peer's SETTINGS are here."""
+        return self._settings_by is None
+
+    @property
     def extended_connect(self) -> bool:
         """The server takes RFC 8441's CONNECT."""
         return bool(self._conn.remote_settings.enable_connect_protocol)
@@ -281,6 +286,7 @@ class Engine(Inbound):
         stream = self.streams.get(number)
         if stream is not None:
             stream.unread -= count
+            stream.drained = stream.drained or not stream.unread
             self._give(stream, count, now)
 
     def awaits(self, number: int, now: Instant) -> None:

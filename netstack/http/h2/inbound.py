@@ -304,7 +304,6 @@ class Inbound(Base):
             stream.deaf = True
             self._heard.append((stream.number, Refusal(413, "The body is too large.")))
             return
-        stream.unread += len(data)
         if stream.wait_from is not None:
             stream.allowance = Duration(stream.allowance - (now - stream.wait_from))
             stream.wait_from = None
@@ -313,6 +312,11 @@ class Inbound(Base):
         if stream.progress >= self.config.body_progress:
             stream.progress = 0
             stream.allowance = self.config.body_timeout
+        elif stream.allowance <= 0 and not stream.ended:  # it trickles: each wait was short, and no deadline was looked at
+            stream.deaf = True
+            self._heard.append((stream.number, Refusal(408, "The body came too slowly.")))
+            return
+        stream.unread += len(data)
         self._heard.append((stream.number, Body(data)))
 
     def _trailers(self, event: TrailersReceived, now: Instant) -> None:

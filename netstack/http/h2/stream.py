@@ -23,7 +23,7 @@ class StreamState:
     __slots__ = (
         "number", "inner", "method", "expected", "received", "ended", "deaf", "tunnel", "held", "closed",
         "started", "silent", "left", "queue", "queued", "finishing", "trailers", "waiting", "unread", "owed",
-        "window", "given_at", "wait_from", "allowance", "progress", "stalled_at", "went",
+        "window", "given_at", "drained", "wait_from", "allowance", "progress", "stalled_at", "went",
     )  # fmt: skip
 
     def __init__(self, number: int, inner: object, method: str, allowance: Duration, window: int, now: Instant) -> None:
@@ -40,6 +40,7 @@ class StreamState:
         self.owed = 0  # bytes consumed that its window doesn't know of
         self.window = window  # what the peer may send ahead of the reader
         self.given_at = now  # when it heard so last
+        self.drained = False  # nothing was left for the reader, once since then
         self.wait_from: Instant | None = None  # somebody waits for a body
         self.allowance = allowance
         self.progress = 0

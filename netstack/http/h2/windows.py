@@ -3,7 +3,7 @@
 A window that is smaller than what the path carries in a round trip is what limits an upload; a larger one is memory whenever the
 reader pauses. So a stream starts with a small one, and each time that half of it has been taken it doubles, if
 
-    its reader keeps up       no more than a quarter of the window waits for him; who pauses gets no more
+    its reader has waited     nothing was left for him, once at least; who pauses, or is slower than what comes, gets no more
     it is used up quickly     half of it in less than half a second: what is more than a second's worth of what comes, no path needs
 
 which is as fast as the sender's slow start. No round trip is measured: where it is short a large window is worth as much, since

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from ...signatures import Address, Stream
 from ..events import RawFields, RequestHead
+from ..mib import HttpMib
 
 
 class Exchange(Protocol):
@@ -19,6 +20,10 @@ class Exchange(Protocol):
 
     @property
     def head(self) -> RequestHead: ...
+    @property
+    def mib(self) -> HttpMib:
+        """The server's counters."""
+
     @property
     def scheme(self) -> str:
         """ "http" or "https": how the client reached us."""

@@ -15,6 +15,7 @@ from ...signatures import Address, Stream
 from ..events import RawFields, Refusal, RequestHead
 from ..h2 import words as hw
 from ..h2.stream import add_piece
+from ..mib import HttpMib
 from .accesslog import Entry
 from .tunnel import Tunnel
 
@@ -129,6 +130,10 @@ class Exchange2:
         await self._session.waits.wait(self._stirred, timeout)
 
     # -- `Exchange` -----------------------------------------------------------------------------------------------------
+
+    @property
+    def mib(self) -> HttpMib:
+        return self._session.env.mib
 
     @property
     def scheme(self) -> str:

@@ -170,12 +170,13 @@ class HttpServer(Generic[S_co]):
         assert self._environment is not None
         secured = hasattr(stream, "selected_alpn_protocol")  # as streams under TLS have it
         scheme = "https" if secured else "http"
-        if getattr(stream, "selected_alpn_protocol", None) != "h2":
-            await self._run(Session(stream, self._environment, scheme))
-        else:
+        if getattr(stream, "selected_alpn_protocol", None) == "h2":
             await self._run2(stream, scheme)
+        elif preface := await self._run(Session(stream, self._environment, scheme)):
+            await self._run2(stream, scheme, preface)
 
-    async def _run(self, session: Session) -> None:
+    async def _run(self, session: Session) -> bytes:
+        """Gives what has come, where the client turns out to speak HTTP/2."""
         stream = session.stream
         self._sessions[stream] = session
         try:
@@ -185,14 +186,16 @@ class HttpServer(Generic[S_co]):
                 del self._sessions[stream]
         if session.resting:
             stream.rest(self._go_on, session.patience)  # type: ignore[attr-defined]  # it can, or the session would not want it
-        elif session.preface:
-            await self._run2(stream, session.scheme, session.preface)
+        return session.preface or b""
 
     async def _go_on(self, stream: Stream) -> None:
         """With a session that has rested, unless the server was closed meanwhile."""
         session = self._sessions.get(stream)
         if type(session) is Session:
-            await self._run(session)
+            scheme = session.scheme
+            if preface := await self._run(session):
+                del session  # of the other version nothing is needed any more
+                await self._run2(stream, scheme, preface)
 
     async def _run2(self, stream: Stream, scheme: str, data: bytes = b"") -> None:
         from .session2 import Session2  # only who is asked for HTTP/2 loads the library

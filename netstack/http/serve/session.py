@@ -17,6 +17,7 @@ from ...runtime.waits import Event as Happening
 from ...signatures import Address, Stream
 from ..events import Body, Closed, End, Event, Interim, RawFields, Refusal, RequestHead
 from ..h1.connection import ServerConnection
+from ..mib import HttpMib
 from .accesslog import Entry
 from .environment import Environment, http2_available
 from .farewell import blame, count, linger
@@ -159,14 +160,16 @@ class Session:
         assert deadline is not None, "nothing is to be received now"
         end = env.closing_at()
         until = deadline if end is None or end > deadline else end
-        nap = self._rests and until > now + AWAKE and conn.idle
-        if nap:
-            until = Instant(now + AWAKE)
-        if until > now:
+        left = until - now
+        nap = self._rests and left > AWAKE and conn.idle
+        if left > 0:
             try:
                 self._receiving = True
-                data = await self.stream.receive(RECEIVE, Duration(until - now))
+                data = await self.stream.receive(RECEIVE, AWAKE if nap else Duration(left))
             except TimedOut:
+                if nap:
+                    self.resting = env.closing_at() is None
+                    return
                 now = Instant(max(env.clock(), until))
             except (OSError, ClosedError) as error:
                 self.lost = error
@@ -178,9 +181,6 @@ class Session:
                 self._receiving = False
                 if self._watchers:
                     self._wake()
-        if nap:
-            self.resting = env.closing_at() is None
-            return
         if now < deadline:  # the server is closing, and its grace is over
             self.lost = ClosedError("the server is closing")
             raise self.lost
@@ -358,6 +358,10 @@ class Exchange1:
         self._length: int | None = None
         self._started = False
         self._ended = False  # the request's body
+
+    @property
+    def mib(self) -> HttpMib:
+        return self._session.env.mib
 
     @property
     def scheme(self) -> str:

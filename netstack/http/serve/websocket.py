@@ -41,7 +41,7 @@ class ServerWebSocket(WebSocket):
     def __init__(self, exchange: Exchange, config: WsConfig) -> None:
         """Raises HandshakeRefused."""
         self._asked = handshake.read_request(exchange.head)
-        super().__init__(waits_here(), config)
+        super().__init__(waits_here(), config, exchange.mib)
         self._exchange = exchange
         self.request = Request(exchange.head, RequestBody(exchange.receive), exchange.remote_address, exchange.local_address)
 
@@ -103,8 +103,8 @@ def websocket_application(
         except HandshakeRefused as refused:
             await _refuse(exchange, refused)
             return
-        await _run(ws, lambda: handler(ws))
-        if not ws.is_open:
+        refused_by_handler = await _run(ws, lambda: handler(ws))
+        if not ws.is_open and not refused_by_handler:
             await answer(exchange, Response.text("403 The WebSocket was not accepted.\n", 403))
 
     return application
@@ -130,15 +130,17 @@ async def serve_asgi(exchange: Exchange, app: App, scope: Scope, config: WsConfi
 
 
 async def _refuse(exchange: Exchange, refused: HandshakeRefused) -> None:
+    exchange.mib.WsRefused += 1
     log.info("refused %s:%d: %d %s", *exchange.remote_address, refused.status, refused.reason)
     text = refused.reason.encode() + b"\n"
     await exchange.start(refused.status, ((b"content-type", b"text/plain; charset=utf-8"), *refused.fields), len(text))
     await exchange.finish(data=text)
 
 
-async def _run(ws: ServerWebSocket, work: Callable[[], Awaitable[None]]) -> None:
+async def _run(ws: ServerWebSocket, work: Callable[[], Awaitable[None]]) -> bool:
     """Until the program is through with it, and the WebSocket closed. An error before it was accepted is the session's, to be
-    answered 500; later ones are told to the client as 1011. That a send failed since the client is gone is no error."""
+    answered 500; later ones are told to the client as 1011. That a send failed since the client is gone is no error. True where an
+    HttpError was the answer."""
     try:
         await work()
     except HttpError as error:
@@ -147,6 +149,7 @@ async def _run(ws: ServerWebSocket, work: Callable[[], Awaitable[None]]) -> None
         else:
             text = f"{error.status} {error.reason}\n"
             await answer(ws._exchange, Response.text(text, error.status, headers=error.headers))
+            return True
     except Exception as error:
         if not ws.is_open:
             raise
@@ -157,7 +160,10 @@ async def _run(ws: ServerWebSocket, work: Callable[[], Awaitable[None]]) -> None
     except BaseException:
         ws.abort()
         raise
+    finally:
+        ws._exchange.mib.WsRefused += not ws.is_open
     await ws.close(NORMAL)
+    return False
 
 
 async def _fail(ws: ServerWebSocket, error: Exception) -> None:

@@ -119,16 +119,12 @@ def request_fields(rng: Rng, subprotocols: Sequence[str] = (), extensions: str =
 
 
 def read_answer(
-    fields: RawFields, key: bytes, subprotocols: Sequence[str] = (), window_bits: int = 0
+    fields: RawFields, key: bytes | None, subprotocols: Sequence[str] = (), window_bits: int = 0
 ) -> tuple[str | None, Deflate | None]:
-    """What a 101 agreed to: the subprotocol, and compression, where `window_bits` of it were offered. Raises WireError for an
-    answer that RFC 6455 4.1 has us fail."""
-    if (_one(fields, b"upgrade") or b"").lower() != b"websocket":
-        raise WireError("the server switched, but not to WebSocket")
-    if b"upgrade" not in [word.strip().lower() for word in _joined(fields, b"connection").encode("latin-1").split(b",")]:
-        raise WireError("the server's Connection field has no Upgrade")
-    if _one(fields, b"sec-websocket-accept") != accept_key(key):
-        raise WireError("the server's Sec-WebSocket-Accept is not that of our key")
+    """What a 101 agreed to, or over HTTP/2, where there is no key, a 2xx: the subprotocol, and compression, where `window_bits` of
+    it were offered. Raises WireError for an answer that RFC 6455 4.1 has us fail."""
+    if key is not None:
+        _check_upgrade(fields, key)
     chosen = None
     if any(name == b"sec-websocket-protocol" for name, _ in fields):
         chosen = (_one(fields, b"sec-websocket-protocol") or b"").decode("latin-1")
@@ -138,6 +134,15 @@ def read_answer(
     if extensions and not window_bits:
         raise WireError("the server chose extensions that were not offered")
     return chosen, deflate.read_answer(extensions, window_bits)
+
+
+def _check_upgrade(fields: RawFields, key: bytes) -> None:
+    if (_one(fields, b"upgrade") or b"").lower() != b"websocket":
+        raise WireError("the server switched, but not to WebSocket")
+    if b"upgrade" not in [word.strip().lower() for word in _joined(fields, b"connection").encode("latin-1").split(b",")]:
+        raise WireError("the server's Connection field has no Upgrade")
+    if _one(fields, b"sec-websocket-accept") != accept_key(key):
+        raise WireError("the server's Sec-WebSocket-Accept is not that of our key")
 
 
 def _one(fields: RawFields, name: bytes) -> bytes | None:

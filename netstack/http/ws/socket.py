@@ -15,6 +15,7 @@ from ...instant import Duration, Instant
 from ...runtime.waits import Event as Happening
 from ...runtime.waits import Spawned, Waits
 from ...signatures import Address, Stream
+from ..mib import HttpMib
 from .config import WsConfig
 from .deflate import Deflate
 from .engine import CLOSING, ENDING, OPEN, Engine
@@ -45,8 +46,9 @@ class WebSocket:
     that is cancelled has sent nothing while others had their turn; later its message counts as sent, or breaks the WebSocket.
     """
 
-    def __init__(self, waits: Waits, config: WsConfig) -> None:
+    def __init__(self, waits: Waits, config: WsConfig, mib: HttpMib | None = None) -> None:
         self.config = config
+        self._mib = mib or HttpMib()  # a client's counts for nobody
         self.subprotocol: str | None = None
         self._waits = waits
         self._stream: Stream | None = None
@@ -66,6 +68,7 @@ class WebSocket:
     def _begin(self, stream: Stream, client: bool, deflate: Deflate | None, subprotocol: str | None) -> None:
         self.subprotocol = subprotocol
         self._stream = stream
+        self._mib.WsOpened += 1
         self._engine = Engine(client, self.config, self._now(), deflate)
         self._task = self._waits.spawn(self._pump)
 
@@ -111,8 +114,10 @@ class WebSocket:
 
         Raises WebSocketClosed, also where the peer takes nothing for `send_timeout`.
         """
-        engine = self._opened()
+        engine, mib = self._opened(), self._mib
         await self._transmit(lambda: engine.send(message, final))
+        mib.WsOutMessages += final
+        mib.WsOutBytes += _bytes(message)
 
     async def receive(self) -> str | bytes:
         """The next message. Raises WebSocketClosed at the end, however that came."""
@@ -296,6 +301,8 @@ class WebSocket:
                 self._take(event)
             if self.closed is None:
                 self._gave_up = Closed(ABNORMAL, "the connection is lost")
+            assert self.closed is not None
+            self._mib.websocket_closed(self.closed.code)
             self._over.set()
             self._wake()
 
@@ -318,6 +325,8 @@ class WebSocket:
     def _take(self, event: Event) -> None:
         if isinstance(event, (Text, Bytes)):  # not Text | Bytes: that would be made anew for each message
             self._queue.append(event.data)
+            self._mib.WsInMessages += 1
+            self._mib.WsInBytes += _bytes(event.data)
             self._held += len(event.data)
             if self._arrived is not None:
                 self._arrived.set()
@@ -372,3 +381,8 @@ class WebSocket:
                     break
                 spare -= len(data)
         await stream.aclose()
+
+
+def _bytes(message: str | bytes) -> int:
+    """As they go over the wire."""
+    return len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())

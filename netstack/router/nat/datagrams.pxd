@@ -36,11 +36,9 @@ cdef class Mapping(Watched):
     cdef readonly unsigned long long src
     cdef readonly int port, fd
     cdef int ttl
-    cdef readonly object sock
     cdef readonly dict sessions, back
     cdef open(self, long long now)
     cdef close(self)
-    cdef void hops(self, int ttl) except *
     cdef void ready(self, int events, long long now) except *
     cdef void resume(self, long long now) except *
     @cython.locals(nat=UdpNat, f=Frame, n=Py_ssize_t, size=int, address="unsigned int", port=int)

@@ -41,6 +41,7 @@ cdef extern from "<netinet/in.h>":
 cdef extern from "<sys/socket.h>":
     const int AF_INET
     const int SOCK_STREAM
+    const int SOCK_DGRAM
     const int SOCK_NONBLOCK
     const int SOCK_CLOEXEC
     const int SOL_SOCKET
@@ -106,6 +107,21 @@ cdef inline (int, int) dial(unsigned long long address, int port, int ttl) excep
                 error = INPROGRESS
                 c_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one))
     return fd, error
+
+
+cdef inline int packets() except? -9999:
+    cdef int one = 1
+    cdef int fd = c_socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if fd < 0:
+        return -errno
+    c_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one))
+    c_setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one))
+    return fd
+
+
+cdef inline int hops(int fd, int ttl) except -1:
+    c_setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl))
+    return 0
 
 
 cdef inline int forget_errors(int fd) except -1:
@@ -192,7 +208,7 @@ cdef inline Py_ssize_t send_many(int fd, list pieces, Py_ssize_t o) except? -999
 
 
 cdef inline Py_ssize_t send_packet(
-    object sock, int fd, bytearray b, Py_ssize_t o, Py_ssize_t n, int size, unsigned long long address, int port
+    int fd, bytearray b, Py_ssize_t o, Py_ssize_t n, int size, unsigned long long address, int port
 ) except? -9999:
     cdef sockaddr_in to
     cdef iovec v
@@ -232,7 +248,7 @@ cdef inline Py_ssize_t send_packet(
 
 
 cdef inline (Py_ssize_t, int, unsigned int, int) receive_packet(
-    object sock, int fd, bytearray b, Py_ssize_t o, Py_ssize_t n
+    int fd, bytearray b, Py_ssize_t o, Py_ssize_t n
 ) except *:
     cdef sockaddr_in sender
     cdef iovec v

@@ -109,25 +109,51 @@ def send_many(fd: int, pieces: "list[bytes | memoryview]", o: int) -> int:
         return -(error.errno or errno.EIO)
 
 
-def send_packet(sock: socket.socket, fd: int, b: bytearray, o: int, n: int, size: int, address: int, port: int) -> int:
+def packets() -> int:
+    """A socket for datagrams, where ICMP errors are queued and datagrams of one sender come together: its descriptor, or minus the
+    errno. It gets its port when it sends."""
+    try:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    except OSError as error:
+        return -(error.errno or errno.EIO)
+    sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    with contextlib.suppress(OSError):  # Linux before 5.0: they come one by one
+        sock.setsockopt(_SOL_UDP, _UDP_GRO, 1)
+    return sock.detach()
+
+
+def hops(fd: int, ttl: int) -> None:
+    """What is sent next lives for so many."""
+    sock = socket.socket(fileno=fd)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+    sock.detach()
+
+
+def send_packet(fd: int, b: bytearray, o: int, n: int, size: int, address: int, port: int) -> int:
     """`n` bytes of `b` from `o` as a datagram to `address` and `port`, or with `size` as datagrams of that many bytes each: how
     many, or minus the errno."""
     _check(b, o, n)
     control = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))] if size else []
+    sock = socket.socket(fileno=fd)
     try:
         return sock.sendmsg([memoryview(b)[o : o + n]], control, 0, (socket.inet_ntoa(address.to_bytes(4, "big")), port))
     except OSError as error:
         return -(error.errno or errno.EIO)
+    finally:
+        sock.detach()
 
 
-def receive_packet(sock: socket.socket, fd: int, b: bytearray, o: int, n: int) -> tuple[int, int, int, int]:
+def receive_packet(fd: int, b: bytearray, o: int, n: int) -> tuple[int, int, int, int]:
     """A datagram into `b` at `o`, or several of one sender: how many bytes, or minus the errno; their size where they are several,
     else 0; the sender's address and port."""
     _check(b, o, n)
+    sock = socket.socket(fileno=fd)
     try:
         got, control, _, sender = sock.recvmsg_into([memoryview(b)[o : o + n]], _ROOM)
     except OSError as error:
         return -(error.errno or errno.EIO), 0, 0, 0
+    finally:
+        sock.detach()
     size = 0
     for level, kind, data in control:
         if level == _SOL_UDP and kind == _UDP_GRO:

@@ -190,15 +190,24 @@ def _load(context: ssl.SSLContext, chain: bytes) -> None:
             return
         finally:
             os.close(descriptor)
-    with tempfile.NamedTemporaryFile() as file:  # readable by its owner alone, and gone a moment later
-        file.write(chain)
-        file.flush()
-        context.load_cert_chain(file.name)
+    for folder in (None, "."):  # who has given up his files stands in the one folder that is left
+        with (
+            contextlib.suppress(OSError),
+            tempfile.NamedTemporaryFile(dir=folder) as file,
+        ):  # its owner's alone, and gone in a moment
+            file.write(chain)
+            file.flush()
+            context.load_cert_chain(os.path.abspath(file.name))
+            return
+    raise UsageError("a certificate can't be handed to OpenSSL: there is neither /proc nor a folder to write to")
 
 
 def _need_cryptography() -> None:
+    """All of it, now: a router may give up its files later."""
     try:
-        import cryptography  # noqa: F401
+        from cryptography.hazmat.primitives import hashes, serialization  # noqa: F401
+        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: F401
+        from cryptography.x509 import oid  # noqa: F401
     except ImportError:
         raise UsageError(
             "certificates are made by the library cryptography, which is not installed: pip install cryptography"

@@ -15,12 +15,11 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ...errors import NetstackError, TimedOut, WireError
+from ...errors import BrokenError, NetstackError, TimedOut, WireError
 from ...http.serve.upgraded import Upgraded
 from ...instant import SECOND, Duration
 from ...runtime.waits import waits_here
 from ...signatures import Address, Stream
-from ...tls.contexts import client_context
 from ...tls.engine import Engine
 from ...tls.errors import CertificateError, TlsError
 from ...tls.mib import TlsMib
@@ -80,7 +79,7 @@ async def _serve(policy: Policy, checked: bool, flow: Flow, guest: Stream, far: 
         policy.denied(flow, "certificate", fault)
         secure = Nobody(far)
     try:
-        with_guest = await _to_guest(policy, name, Upgraded(guest, first))
+        with_guest = await _to_guest(policy, flow, name, Upgraded(guest, first))
     except (OSError, NetstackError) as error:
         policy.mib.InterceptErrors += 1
         log.info("%s: no TLS with the guest, does it trust the authority? %s", flow, error)
@@ -102,17 +101,22 @@ async def _hello(guest: Stream) -> tuple[Hello | None, bytes]:
 
 
 async def _to_far(policy: Policy, name: str, far: Stream) -> TlsStream:
-    web = policy.web
-    if web.trust is None:
-        web.trust = client_context(("http/1.1",))
-    engine = Engine(web.trust, server_side=False, server_hostname=name)
+    trust = policy.web.trust
+    assert trust is not None
+    engine = Engine(trust, server_side=False, server_hostname=name)
     return await _shaken(far, engine)
 
 
-async def _to_guest(policy: Policy, name: str, guest: Stream) -> TlsStream:
+async def _to_guest(policy: Policy, flow: Flow, name: str, guest: Stream) -> TlsStream:
     authority = policy.web.authority
     assert authority is not None
-    engine = Engine(authority.context_for(name), server_side=True, truncation=False)
+    try:
+        context = authority.context_for(name)
+    except Exception as error:
+        policy.denied(flow, "certificate", f"no certificate can be made for {name}: {error}")
+        log.error("no certificate can be made for %s", name, exc_info=error)
+        raise BrokenError(flow.note) from error
+    engine = Engine(context, server_side=True, truncation=False)
     policy.mib.Certificates = authority.made
     return await _shaken(guest, engine)
 

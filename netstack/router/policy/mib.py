@@ -22,7 +22,7 @@ class PolicyMib(Group):
         "DeniedHookTimedOut": "because such a function took too long",
         "DeniedQuestion": "questions to the DNS for names that nothing could allow",
         "DeniedRequest": "HTTP requests, by a function of the program's",
-        "DeniedCertificate": "because the far side's certificate is not one to trust",
+        "DeniedCertificate": "because the far side's certificate is not one to trust, or none can be made for the guest",
         "Inspected": "flows whose first bytes were looked at",
         "Learnt": "pairs of a name and an address learnt from answers",
         "Forgotten": "such pairs dropped because of a bound",

@@ -27,6 +27,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Container, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...address import Cidr, Ip4, ip4_text
@@ -37,7 +38,9 @@ from .bucket import Share
 from .config import PolicyConfig
 from .denial import COUNTERS, Denial, Denials
 from .hostnames import Pattern, canonical
+from .intercept import serve_tls
 from .judge import Judge
+from .pump import serve_any, serve_http
 from .rules import PROTOCOLS, Rule
 from .said import read_said
 from .spec import read_rule
@@ -198,17 +201,30 @@ class Policy(Judge):
 
     # -- the first bytes --------------------------------------------------------------------------------------------------------
 
+    def _handled(self, flow: Flow, rate: int | None, checked: bool) -> Decision | None:
+        """For a flow that may connect, and must say its name if `checked`. None: nobody stands in between."""
+        web, config, port = self.web, self.config, flow.dst_port
+        if port in config.http_ports:
+            if checked or web.http:
+                return Decision.connect(rate=rate, handler=partial(serve_http, self, checked, rate))
+        elif port in config.tls_ports:
+            if any(web.wants(name, "tls") for name in flow.names):
+                return Decision.connect(rate=rate, handler=partial(serve_tls, self, checked, rate))
+        elif checked:
+            return Decision.connect(rate=rate, handler=partial(serve_any, self, rate))
+        return None
+
     def checked(self, flow: Flow, decision: Decision) -> Decision:
         """It must say one of its names."""
-        if (decision_of_web := self.web.decide(flow, decision.rate, True)) is not None:
-            return decision_of_web
+        if (handled := self._handled(flow, decision.rate, True)) is not None:
+            return handled
         self.mib.Inspected += 1
         return Decision.connect(rate=decision.rate, inspect=self._must_be_said)
 
     def watched(self, flow: Flow, decision: Decision) -> Decision:
         """It may go on, unless it says a name that is denied."""
-        if (decision_of_web := self.web.decide(flow, decision.rate, False)) is not None:
-            return decision_of_web
+        if (handled := self._handled(flow, decision.rate, False)) is not None:
+            return handled
         if flow.dst_port in self.config.tls_ports or flow.dst_port in self.config.http_ports:
             self.mib.Inspected += 1
             return Decision.connect(rate=decision.rate, inspect=self._may_be_said)

@@ -28,7 +28,7 @@ from attrs import field, frozen
 from ...errors import UsageError
 from ...http.events import RawFields
 from ...http.headers import Headers, HeadersLike
-from ..flow import Decision, Flow
+from ..flow import Flow
 from .hostnames import Pattern
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Web:
         self._policy = policy
         self._functions: list[tuple[Pattern, tuple[str, ...], Callable[[Request], Any]]] = []
         self._secrets: list[Secret] = []
-        self._http = False
+        self.http = False  # does anybody want to see requests in the clear?
         self._https: list[Pattern] = []
         self.authority: Authority | None = None
         self.trust: ssl.SSLContext | None = None
@@ -203,6 +203,10 @@ class Web:
         """Open TLS to the names that functions and secrets are for, with certificates of `authority`, which guests must trust.
         `trust` is by what the far side is judged, the host's own store if it isn't given."""
         self.authority = authority
+        if trust is None:  # now: a router may give up its files later
+            from ...tls.contexts import client_context
+
+            trust = client_context(("http/1.1",))
         self.trust = trust
 
     def _for(self, host: str, scheme: str | Iterable[str]) -> tuple[Pattern, tuple[str, ...]]:
@@ -215,32 +219,17 @@ class Web:
 
     def _want(self, pattern: Pattern, schemes: tuple[str, ...]) -> None:
         self._policy.looking = True
-        self._http = self._http or "http" in schemes
+        self.http = self.http or "http" in schemes
         if "https" in schemes:
             self._https.append(pattern)
+            if pattern.name and self.authority is not None:
+                self.authority.context_for(pattern.name)  # the first guest needn't wait, and files may be given up
 
     # -- flows ------------------------------------------------------------------------------------------------------------------
 
     def wants(self, name: str, protocol: str) -> bool:
         """Would requests to `name` be looked at, in a flow of "tls" or "http"?"""
         return protocol == "tls" and any(pattern.matches(name) for pattern in self._https)
-
-    def decide(self, flow: Flow, rate: int | None, checked: bool) -> Decision | None:
-        """For a flow that may connect, and must say its name if `checked`. None: its requests are not looked at."""
-        config = self._policy.config
-        if flow.dst_port in config.http_ports and (checked or self._http):
-            from .pump import serve_http
-
-            return Decision.connect(rate=rate, handler=partial(serve_http, self._policy, checked, rate))
-        if flow.dst_port in config.tls_ports and any(self.wants(name, "tls") for name in flow.names):
-            from .intercept import serve_tls
-
-            return Decision.connect(rate=rate, handler=partial(serve_tls, self._policy, checked, rate))
-        if checked and flow.dst_port not in config.tls_ports:
-            from .pump import serve_any
-
-            return Decision.connect(rate=rate, handler=partial(serve_any, self._policy, rate))
-        return None
 
     # -- requests -----------------------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from netstack.errors import UsageError
 from netstack.http.config import HttpLimits
 from netstack.http.events import Body, Closed, End, Interim, Refusal, RequestHead, ResponseHead
 from netstack.http.h2 import words as hw
-from netstack.instant import SECOND, Duration
+from netstack.instant import SECOND, Duration, Instant
 
 
 def word(side: Side, *data: bytes) -> hw.Word:
@@ -353,6 +353,20 @@ def test_a_body_that_somebody_waits_for_must_make_progress() -> None:
     side.engine.awaits(1, side.now)
     assert side.wait(1.9) == []
     assert side.wait(0.1) == [(1, Refusal(408, "The body came too slowly."))]
+
+
+def test_a_body_that_trickles_is_refused_when_the_next_byte_comes() -> None:
+    """Who receives may have gone to sleep before anybody waited, for as long as a whole body may take: no deadline wakes him."""
+    side = Side(body_timeout=Duration(20 * SECOND), body_progress=100)
+    side.hear(request(1, POST, end=False))
+    for _ in range(19):
+        side.engine.awaits(1, side.now)
+        side.now = Instant(side.now + SECOND)
+        assert side.hear(frame(DATA, 0, 1, b"x")) == [(1, Body(b"x"))]
+    side.engine.awaits(1, side.now)
+    side.now = Instant(side.now + SECOND)
+    assert side.hear(frame(DATA, 0, 1, b"x")) == [(1, Refusal(408, "The body came too slowly."))]
+    assert side.hear(frame(DATA, 0, 1, b"x")) == []
 
 
 def test_a_window_that_stays_shut_ends_the_stream() -> None:

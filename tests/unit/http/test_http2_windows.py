@@ -61,11 +61,23 @@ def test_a_window_doubles_while_its_reader_takes_all_that_comes() -> None:
 def test_a_reader_that_lags_gets_no_more() -> None:
     upload = Upload(Side())
     upload.send(FIRST)
-    upload.take(40_000)  # and 25535 wait, more than a quarter
-    assert upload.allowed == 40_000
-    upload.send(40_000)
+    for _ in range(10):
+        upload.take(40_000)  # and 25535 wait
+        assert upload.allowed == 40_000
+        upload.send(40_000)
+    upload.take(FIRST)  # he has caught up
+    assert upload.allowed == 2 * FIRST
+
+
+def test_a_reader_that_waited_between_two_bursts_gets_more_in_the_midst_of_the_next() -> None:
+    upload = Upload(Side())
+    upload.send(FIRST)
     upload.take(40_000)
     assert upload.allowed == 40_000
+    upload.take(25_535)  # nothing is left, and it is too little for a frame
+    upload.send(40_000)
+    upload.take(20_000)
+    assert upload.allowed == 2 * FIRST - 20_000
 
 
 def test_what_comes_slowly_needs_no_larger_window() -> None:
@@ -185,12 +197,14 @@ def test_the_short_way_is_not_seen(seed: int, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("name", ["asyncio", "trio"])
-def test_an_upload_fills_a_long_path(name: str) -> None:
-    """8 MB over 100 ms there and back: with a window of 64 KiB it would take 12 seconds."""
+def test_bodies_fill_a_long_path_both_ways(name: str) -> None:
+    """8 MB over 100 ms there and back: with a window of 64 KiB it would take 12 seconds; and 16 MB back, with one of 1 MiB 2.5."""
     on = On(name)
     size = 8_000_000
 
     async def count(request: Request) -> Response:
+        if request.method == "GET":
+            return Response(200, {}, bytes(2 * size))
         total = 0
         async for piece in request.body:
             total += len(piece)
@@ -204,5 +218,8 @@ def test_an_upload_fills_a_long_path(name: str) -> None:
             response = await lab_.client.post("http://10.0.0.2/", bytes(size))
             assert await response.text() == str(size)
             assert on.now() - start < 4
+            start = on.now()
+            assert len(await (await lab_.client.get("http://10.0.0.2/")).read()) == 2 * size
+            assert on.now() - start < 1.6
 
     on.run(main)

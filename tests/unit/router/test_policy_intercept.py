@@ -54,7 +54,7 @@ def test_requests_under_tls_are_seen_changed_and_given_secrets():
 
     seen, flows = run_scene(policy, visit, "api.example")
     assert flows == 1 and [one["authorization"] for one in seen] == ["token s3cret"] * 2 and seen[0]["x-scheme"] == "https"
-    assert (policy.mib.Intercepted, policy.mib.Secrets, policy.mib.Certificates, policy.mib.Denied) == (1, 2, 1, 0)
+    assert (policy.mib.Intercepted, policy.mib.Secrets, policy.mib.Denied) == (1, 2, 0)
 
 
 def test_a_name_that_nobody_wants_to_look_at_keeps_its_own_certificate():
@@ -193,6 +193,34 @@ def test_an_authority_is_kept_in_files_and_its_key_is_its_owners(tmp_path):
         Authority(OURS.certificate, (tmp_path / "other.key").read_bytes())
     with pytest.raises(UsageError, match="no certificate with its key"):
         Authority(b"", b"")
+
+
+def test_certificates_are_handed_over_without_proc_and_where_nothing_can_be_written_that_is_said(monkeypatch, tmp_path):
+    def none(*arguments, **more):
+        raise OSError("no such thing")
+
+    authority = Authority.make()
+    monkeypatch.setattr("netstack.router.policy.authority.os.memfd_create", none)
+    assert authority.context_for("a.example")
+    monkeypatch.setattr("netstack.router.policy.authority.tempfile.tempdir", str(tmp_path / "gone"))
+    monkeypatch.chdir(tmp_path)
+    assert authority.context_for("b.example") and not list(tmp_path.iterdir())
+    monkeypatch.setattr("netstack.router.policy.authority.tempfile.NamedTemporaryFile", none)
+    with pytest.raises(UsageError, match="neither /proc nor a folder"):
+        authority.context_for("c.example")
+
+
+def test_a_certificate_that_can_not_be_made_denies(monkeypatch, caplog):
+    policy = knowing()
+    policy.on_request("*.example", scheme="https")(lambda request: None)
+    monkeypatch.setattr(policy.web.authority, "context_for", lambda name: 1 // 0)
+
+    async def visit(scene):
+        with pytest.raises((TlsFailed, BrokenError, OSError)):
+            await fetch(scene)
+
+    run_scene(policy, visit, "api.example")
+    assert policy.denials()[-1].why == "certificate" and "no certificate can be made" in caplog.text
 
 
 def test_a_certificate_that_signs_nothing_is_no_authority():

@@ -5,22 +5,18 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from routerbench import FAR, IN, OUT, TCP, UDP, Bench, answer, transport
 from routing_packets import ip4, ones, with_sums
 
-from netstack.address import Cidr, Ip4
 from netstack.errors import UsageError
-from netstack.netif import FrameNetif
 from netstack.routing import tcptrack
-from netstack.routing.config import Forward, NatConfig, OneToOne, RoutingConfig
+from netstack.routing.config import Forward, NatConfig, OneToOne
 from netstack.routing.cut import carried_options, cut
 from netstack.routing.nat import Nat, swapped
-from netstack.routing.stack import Device, RoutingStack
 from netstack.routing.sums import difference, patch
 from netstack.routing.tcptrack import FIRST, MACHINE, OTHER, RST, TcpState, after, window_scale
 from netstack.timers import Timers
 
-IN, OUT, FAR = 0xC0A8010A, 0xCB007102, 0xCB007101
-TCP, UDP = 6, 17
 SYN = 2
 
 
@@ -55,64 +51,6 @@ def test_the_example_of_rfc_1624():
 
 
 # -- a whole router, frame in and frame out ---------------------------------------------------------------------------------------
-
-
-class Tube(FrameNetif):
-    def __init__(self, name, mtu=1500):
-        super().__init__(name, None, mtu)
-        self.sent = []
-
-    def transmit(self, frame, now):
-        self.sent.append(frame)
-
-
-class Bench:
-    """A router on two point-to-point devices."""
-
-    def __init__(self, mtu=1500, **fields):
-        self.lan, self.wan = Tube("lan"), Tube("wan", mtu)
-        self.stack = RoutingStack(
-            [
-                Device(self.lan, [Cidr.parse_whole("192.168.1.1/24")], "inside"),
-                Device(self.wan, [Cidr.parse_whole("203.0.113.2/24")], "outside"),
-            ],
-            now=0,
-            rng=random.Random(1),
-            gateway=Ip4.parse("203.0.113.1"),
-            routing=RoutingConfig(nat=NatConfig(**fields)),
-        )
-
-    def out(self, frame):
-        self.lan.receive(frame, 1)
-        self.lan.flush(1)
-        sent, self.wan.sent = self.wan.sent, []
-        return sent
-
-    def back(self, frame):
-        self.wan.receive(frame, 2)
-        self.wan.flush(2)
-        sent, self.lan.sent = self.lan.sent, []
-        return sent
-
-
-def transport(proto, sport, dport, payload):
-    if proto == TCP:
-        return sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + bytes(8) + b"\x50\x02\x20\x00" + bytes(4) + payload
-    if proto == UDP:
-        return sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + (8 + len(payload)).to_bytes(2, "big") + bytes(2) + payload
-    return b"\x08\x00\x00\x00" + sport.to_bytes(2, "big") + b"\x00\x01" + payload
-
-
-def answer(proto, frame):
-    """The same, from the other side."""
-    b = bytearray(frame)
-    b[12:16], b[16:20] = frame[16:20], frame[12:16]
-    if proto == 1:
-        b[20] = 0
-    else:
-        b[20:22], b[22:24] = frame[22:24], frame[20:22]
-    b[8] = 64
-    return with_sums(bytes(b))
 
 
 PORTS = st.integers(1, 65535)
@@ -276,7 +214,7 @@ def test_when_ports_run_out_it_is_said_and_nobody_is_overwritten(seed):
     for port in range(1, 1024):
         assert table.mapping(UDP, IN, port, OUT) is not None
     assert table.mapping(UDP, IN + 1, 80, OUT) is None
-    assert table.mib.ports_full == 1
+    assert table.mib.PortsFull == 1
     assert len(table.by_outside) == 1023
 
 
@@ -321,12 +259,12 @@ def test_the_table_is_what_a_plain_dictionary_would_be(steps):
 def test_a_reset_begins_nothing_and_what_cannot_be_translated_is_refused():
     table = nat()
     assert table.begin_outbound(TCP, IN, FAR, 1, 4, OUT, 0) is None
-    assert table.mib.invalid == 1
+    assert table.mib.Invalid == 1
     assert table.begin_outbound(136, IN, FAR, 0, 0, OUT, 0) is None
-    assert table.mib.bad_protocol == 1
+    assert table.mib.BadProtocol == 1
     assert table.begin_outbound(47, IN, FAR, 0, 0, OUT, 0) is not None
     assert table.begin_outbound(47, IN + 1, FAR, 0, 0, OUT, 0) is None
-    assert table.mib.insert_failed == 1
+    assert table.mib.InsertFailed == 1
     assert table.count == 1
 
 

@@ -117,7 +117,7 @@ def test_fragments_pass_nat_both_ways_whatever_their_order():
     world.lan.tamper(None)
     assert kept
     assert not far.got
-    assert world.nat.mib.pieces_waited == 2
+    assert world.nat.mib.PiecesWaited == 2
     world.router.devices[0].netif.enqueue(world.clock.now, kept[0])
     world.run(lambda: far.got)
     data, address, sport = far.got[0]
@@ -180,7 +180,7 @@ def test_two_hosts_with_the_same_port_get_two_of_the_same_parity():
     assert ports[0] == 40001 != ports[1]
     assert ports[1] % 2 == 1
     assert ports[1] >= 1024
-    assert world.nat.mib.not_preserved == 1
+    assert world.nat.mib.NotPreserved == 1
 
 
 def test_an_inside_endpoint_has_one_mapping_whomever_it_speaks_to():
@@ -207,7 +207,7 @@ def test_filtering_lets_in_whom_the_configuration_names():
         far.send(b"answer", WAN, port)
         world.rest(1)
         assert len(near.got) == 1 + strange_port + stranger
-        assert world.nat.mib.filtered == 2 - strange_port - stranger
+        assert world.nat.mib.Filtered == 2 - strange_port - stranger
 
 
 def test_nobody_comes_in_by_an_inside_address():
@@ -254,7 +254,7 @@ def test_inside_hosts_meet_by_their_outside_endpoints():
     client = world.connect(world.b, WAN, 8080, BULK)
     world.run(lambda: ends and ends[0].received == BULK and client.received == BULK)
     assert str(Ip4(ends[0].conn.remote)) == WAN
-    assert world.nat.mib.hairpins == 2
+    assert world.nat.mib.Hairpins == 2
 
 
 def test_a_one_to_one_map_gives_a_host_an_address_of_its_own_both_ways():
@@ -287,7 +287,7 @@ def test_pings_of_two_hosts_with_one_number_find_back():
     told = world.ping(world.a, W), world.ping(world.b, W)
     world.run(lambda: all(told))
     assert told == ([("reply", W)], [("reply", W)])
-    assert world.nat.mib.entries == 2
+    assert world.nat.mib.Entries == 2
 
 
 def test_flows_are_remembered_as_long_as_the_rfcs_say():
@@ -334,7 +334,7 @@ def test_a_forged_reset_does_not_end_a_flow():
     )
     world.rest(1)
     assert world.router.flows()[0].state == "ESTABLISHED"
-    assert world.nat.mib.resets_doubted == 1
+    assert world.nat.mib.ResetsDoubted == 1
     client.conn.abort(world.clock.now)
     world.rest(1)
     assert world.router.flows()[0].state == "CLOSED"
@@ -354,7 +354,7 @@ def test_a_scan_costs_the_scanner_his_own_flows_and_nobody_elses():
         Datagrams(world, world.a).send(b"scan", W, 6000 + port)
     world.rest(0.5)
     assert world.nat.count <= 64
-    assert world.nat.mib.early_drop > 300
+    assert world.nat.mib.EarlyDrop > 300
     far.send(b"still", WAN, far.got[0][2])
     world.run(lambda: len(quiet.got) == 2)
     # and there is room for a new one of the other host
@@ -418,3 +418,36 @@ def test_a_connection_survives_a_router_that_forgot_it():
     client.payload += b"more"
     client.push(world.clock.now)
     world.run(lambda: ends[0].received == b"xmore" and world.router.flows()[0].state == "ESTABLISHED")
+
+
+def test_what_the_host_itself_speaks_is_its_own_though_a_mapping_has_the_port():
+    world = RouterWorld(nat())
+    ends = world.listen(world.w, 80, close=False)
+    own = world.connect(world.router, W, 80, b"router", close=False, local_port=40000)
+    world.run(lambda: ends and ends[0].received == b"router")
+    far = world.listen(world.w, 81, close=False)
+    world.connect(world.a, W, 81, b"inside", close=False, local_port=40000)
+    world.run(lambda: far and far[0].received == b"inside")
+    ends[0].payload = b"for the router"
+    ends[0].push(world.clock.now)
+    world.run(lambda: own.received == b"for the router")
+    world.host(world.wan, "w2", "203.0.113.9", None)
+    told = world.ping(world.a, "203.0.113.9", ident=9)
+    world.run(lambda: told)
+    said = world.ping(world.router, W, ident=9)
+    world.run(lambda: said)
+    assert said == [("reply", W)]
+
+
+def test_a_listener_of_the_router_is_reached_from_both_sides_and_no_mapping_takes_its_port():
+    world = RouterWorld(nat())
+    ends = world.listen(world.router, 80)
+    for host, address in ((world.a, LAN), (world.a, WAN), (world.w, WAN)):
+        before = len(ends)
+        world.connect(host, address, 80, b"x")
+        world.run(lambda before=before: len(ends) > before and ends[-1].received == b"x")
+    world.listen(world.router, 40000)
+    far = world.listen(world.w, 81)
+    world.connect(world.a, W, 81, b"x", local_port=40000)
+    world.run(lambda: far and far[0].received == b"x")
+    assert far[0].conn.remote_port != 40000

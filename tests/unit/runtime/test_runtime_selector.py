@@ -160,6 +160,31 @@ def test_turns_leave_the_loop_its_timers_callbacks_and_stop(pipe: tuple[int, int
     loop.close()
 
 
+def test_what_a_task_writes_that_runs_after_a_turn_is_sent_before_the_selector_waits_again(pipe: tuple[int, int]) -> None:
+    loop = new_event_loop()
+
+    class Owing(Mill):
+        def on_frames(self) -> None:
+            super().on_frames()
+            if self.frames[-1] == b"stop":
+                loop.stop()
+            else:
+                loop.debts.append(self)  # type: ignore[attr-defined]  # of our loop
+
+        def pay(self) -> None:
+            os.write(pipe[1], b"stop")
+
+    mill = Owing(pipe[0])
+    loop.stack_selector.serve(pipe[0], mill)  # type: ignore[attr-defined]
+    os.write(pipe[1], b"ask")
+    guard = loop.call_later(10, loop.stop)
+    loop.run_forever()
+    assert mill.frames == [b"ask", b"stop"]
+    assert guard.when() > loop.time()
+    guard.cancel()
+    loop.close()
+
+
 def test_unchanged_programs_run_on_the_loop() -> None:
     async def main() -> list[object]:
         loop = asyncio.get_running_loop()
