@@ -40,6 +40,7 @@ PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 PR_SET_KEEPCAPS = 8
+PR_SET_DUMPABLE = 4
 
 
 class Header(ctypes.Structure):
@@ -112,6 +113,8 @@ def drop(keep: Iterable[int] = ()) -> int:
             continue
     set_capabilities(bits)
     syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1)
+    # a guest of the same user's could attach to us with ptrace(2), and be in the host's network: nobody may, nor read our memory
+    syscalls.prctl(PR_SET_DUMPABLE, 0)
     return bits
 
 

@@ -186,7 +186,7 @@ def test_a_user_is_named_or_numbered():
 
 
 PROGRAM = """
-import errno, os, socket, threading
+import ctypes, errno, os, socket, threading
 from netstack.cli.tapping import privileges, seccomp
 from netstack.router.guests import syscalls
 
@@ -200,6 +200,12 @@ def errno_of(call, *arguments):
 privileges.drop((privileges.CAP_NET_BIND_SERVICE,))
 assert privileges.permitted() & ~(1 << privileges.CAP_NET_BIND_SERVICE) == 0
 assert errno_of(os.chroot, "/tmp") == errno.EPERM
+attach = ctypes.CDLL(None, use_errno=True).ptrace
+pid = os.getpid()
+child = os.fork()
+if not child:
+    os._exit(0 if attach(16, pid, 0, 0) == -1 and ctypes.get_errno() == errno.EPERM else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "it can be attached to"
 status = open("/proc/self/status").read()
 assert "NoNewPrivs:\\t1" in status, status
 if seccomp.install():
