@@ -20,34 +20,34 @@ from ..dhcp.leases import Lease, State
 from ..errors import UsageError
 from ..runtime.net import Net
 from ..signatures import Netif
+from .bare import BareRouter
 from .flow import Decision, Flow
 from .guests.hub import Switch
 from .nat.hostaddresses import HostAddresses
 from .nat.nat import Nat
 from .policy.policy import Policy
-from .router import Router
 from .services.forwards import Forwards
 from .services.services import Services, ServicesConfig
 
 
 class Household:
-    """`guest` is what guests hang on, a device or a `Switch`; `options` are the Router's: pcap, seed, nat, config.
+    """`guest` is what guests hang on, a device or a `Switch`; `options` are those of a `BareRouter`: pcap, seed, nat, config.
 
     While it works there are `net`, `nat`, `services`, `forwards`; `policy` from the beginning.
     """
 
-    def __init__(self, guest: Netif, config: ServicesConfig, policy: Policy, **options: Any) -> None:
+    def __init__(self, guest: Netif, services: ServicesConfig, policy: Policy, **options: Any) -> None:
         """Raises UsageError."""
         self.policy = policy
-        self.config = config
-        self.router = Router(guest, network=config.network, gateway=config.gateway, gate=self, **options)
+        self.config = services
+        self.router = BareRouter(guest, network=services.network, gateway=services.gateway, gate=self, **options)
         self.network: Cidr = self.router.network
         self.gateway: Ip4 = self.router.gateway
         self.services: Services = None  # type: ignore[assignment]  # while it works
         self._switch = guest if isinstance(guest, Switch) else None
         self._own: HostAddresses | None = None
         if self._switch is not None:
-            for address in {config.gateway, config.dns or config.gateway}:
+            for address in {services.gateway, services.dns or services.gateway}:
                 self._switch.reserve(int(address))
 
     # -- what may be asked of it --------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import netstack
+from netstack.router.bare import BareRouter
 from netstack.router.flow import Decision, Flow
 from netstack.router.nat.config import NatConfig
-from netstack.router.router import Router
 from netstack.testing.wire import Wire
 
 FAR = "192.0.2.7"  # which is the host's loopback, to a guest
@@ -40,7 +40,7 @@ class Homing:
 
 
 class World:
-    def __init__(self, router: Router, guest: Any, gate: Homing) -> None:
+    def __init__(self, router: BareRouter, guest: Any, gate: Homing) -> None:
         self.router = router
         self.guest = guest
         self.gate = gate
@@ -101,7 +101,7 @@ def on_loop(**options: Any) -> Callable[[Callable[..., Awaitable[None]]], Callab
                 before = descriptors()
                 async with asyncio.timeout(20):
                     async with (
-                        Router(wire.port("router"), gate=gate, nat=limits, seed=1) as router,
+                        BareRouter(wire.port("router"), gate=gate, nat=limits, seed=1) as router,
                         netstack.open(wire.port("guest"), addresses=["10.0.2.100/24"], gateway="10.0.2.2", seed=2) as guest,
                     ):
                         world = World(router, guest, gate)

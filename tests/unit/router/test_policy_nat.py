@@ -11,10 +11,10 @@ from policy_words import GUEST, SITE, hello
 
 import netstack
 from netstack.errors import PeerReset, Refused
+from netstack.router.bare import BareRouter
 from netstack.router.flow import Flow
 from netstack.router.policy.config import PolicyConfig
 from netstack.router.policy.policy import Policy
-from netstack.router.router import Router
 from netstack.testing.wire import Wire
 
 LOCALHOST = "127.0.0.1"
@@ -49,7 +49,7 @@ def routed(policy: Policy, serve: Callable[[Any, Any], Awaitable[None]], visit: 
         async with (
             asyncio.timeout(20),
             server,
-            Router(wire.port("router"), gate=gate, seed=1),
+            BareRouter(wire.port("router"), gate=gate, seed=1),
             netstack.open(wire.port("guest"), addresses=[f"{GUEST}/24"], gateway="10.0.2.2", seed=2) as guest,
         ):
             await visit(guest, gate)
