@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+from collections.abc import Callable
 from types import TracebackType
 
 import attrs
@@ -36,7 +37,7 @@ class BareRouter:
 
     network   of the guests                    gateway   the router's own address in it; None: the second
     gate      who decides about flows; None: an `OpenGate`, for which `loopback` opens the host's 127.0.0.1 at the gateway's address
-    nat       limits and time-outs
+    nat       limits and time-outs                guest_of  names the guest of an address, for its flows
 
     While it works, `net` is the near side, with `net.stack` below it, and `nat` what carries the flows.
 
@@ -53,14 +54,16 @@ class BareRouter:
         loopback: bool = False,
         nat: NatConfig | None = None,
         config: StackConfig | None = None,
+        guest_of: Callable[[int], str] | None = None,
         seed: int | None = None,
         pcap: str | None = None,
     ) -> None:
         self.network, self.gateway = gateway_in(network, gateway)
         self._guest = guest
-        self._own_gate = OpenGate(self.gateway, loopback=loopback) if gate is None else None
+        self._own_gate = OpenGate(self.gateway, network=self.network, loopback=loopback) if gate is None else None
         self.gate: Gate = gate if gate is not None else self._own_gate  # type: ignore[assignment]  # one of them is there
         self._limits = nat or NatConfig()
+        self._guest_of = guest_of
         config = config or StackConfig()
         self._config = attrs.evolve(
             config,
@@ -82,7 +85,7 @@ class BareRouter:
         self.net = await self._opening.__aenter__()
         self._over = asyncio.Event()
         try:
-            self.nat = Nat(self.net, self.gate, self._limits)
+            self.nat = Nat(self.net, self.gate, self._limits, guest_of=self._guest_of)
             self.nat.start()
         except BaseException:
             await self._opening.__aexit__(None, None, None)

@@ -7,7 +7,7 @@ the gateway's address, as slirp does it.
 
 from __future__ import annotations
 
-from ..address import Ip4
+from ..address import Cidr, Ip4
 from .flow import Decision, Flow
 from .nat.hostaddresses import HostAddresses
 
@@ -15,10 +15,14 @@ LOCALHOST = "127.0.0.1"
 
 
 class OpenGate:
-    """`loopback`: what is for `gateway`, and no service of ours, goes to the host's 127.0.0.1. `own` allows its other addresses."""
+    """`loopback`: what is for `gateway`, and no service of ours, goes to the host's 127.0.0.1. `own` allows its other addresses.
+    `network` is the guests', on which nobody is to be found outside of it."""
 
-    def __init__(self, gateway: Ip4 | None = None, *, loopback: bool = False, own: bool = False) -> None:
+    def __init__(
+        self, gateway: Ip4 | None = None, *, network: Cidr | None = None, loopback: bool = False, own: bool = False
+    ) -> None:
         self.gateway = gateway
+        self.network = network
         self.loopback = loopback
         self.own = own
         self._addresses = HostAddresses()
@@ -29,6 +33,8 @@ class OpenGate:
             if self.loopback and flow.proto != "icmp":
                 return Decision.connect((LOCALHOST, flow.dst_port))
             return Decision.deny("the gateway's own address")
+        if self.network is not None and flow.dst in self.network:
+            return Decision.deny("nobody of the guests' network", "unreachable")
         reason = self.forbids(int(flow.dst))
         return self._connect if reason is None else Decision.deny(reason, "unreachable")
 

@@ -158,8 +158,10 @@ class Crank(Turn):
             roused.popleft().wake()
 
     def turn(self, work: Callable[[int], bool]) -> None:
-        """Do `work(now)` as one turn of the stack, with one instant. Nothing after `stop`."""
-        if self._running:
+        """Do `work(now)` as one turn of the stack, with one instant; inside of a turn as a part of that. Nothing after `stop`."""
+        if self.turning:
+            work(self._instant)
+        elif self._running:
             self._turn(work, self.clock())
 
     def _turn(self, work: Callable[[int], bool], now: int) -> None:
