@@ -23,6 +23,7 @@ COMPILE := $(PY) setup.py -q build_ext --inplace
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.ready
+	@echo "make: compiling what has changed"
 	@$(COMPILE)
 
 run: build
@@ -45,8 +46,7 @@ bench: build bench-tools
 $(VENV)/.ready: setup.py pyproject.toml $(wildcard backends/*/__init__.py) | $(PY)
 	@echo "make: installing requirements into $(VENV)"
 	@$(PY) -m pip install -q --disable-pip-version-check 'setuptools>=68' wheel 'cython>=3.1,<4'
-	@echo "make: building netstack in place"
-	@$(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,trio,lint]'
+	@NETSTACK_CYTHON=0 $(PY) -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[test,trio,lint]'
 	@$(PY) tests/compat/install.py
 	@touch $@
 

@@ -1,6 +1,8 @@
 """Runs the suite twice, on the compiled build and on the pure one: `make test`. Arguments go to pytest.
 
-Where there are processors for both they run side by side, and what the pure one says is printed after the other.
+Where there is more than one processor everything runs side by side: the pure build begins while the other is compiled, and on each
+the tests that talk to real programs, and wait for them, are a run of their own. What was not the first to speak is printed when the
+first is over.
 
 Both runs are told which build they must find (NETSTACK_EXPECT), and tests/unit/house/test_build.py fails where they find another.
 """
@@ -16,6 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+WAITING = ["tests/interop", "tests/compat"]  # for real programs, kernels and clocks
 
 
 def why_not_compiled() -> str:
@@ -42,7 +45,7 @@ class Suite:
         self._started = time.monotonic()
         self._output = tempfile.TemporaryFile("w+") if quietly else None  # noqa: SIM115  # open until `finish`
         if not quietly:
-            print(f"\nmake test: the {build} build", flush=True)
+            print(f"\nmake test: the {self.build} build", flush=True)
         environment = {**os.environ, "NETSTACK_EXPECT": build, "NETSTACK_PURE": "1" if build == "pure" else "0"}
         command = [sys.executable, "-m", "pytest", *arguments]
         self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self._output, stderr=self._output)
@@ -60,34 +63,45 @@ class Suite:
         return status == 0, f"make test: {self.build}: {verdict} in {lasted:.0f} s"
 
 
-def two_at_once(arguments: list[str]) -> bool:
-    """Is there a processor for each build, and nobody who wants to talk to pytest?"""
+def side_by_side(arguments: list[str]) -> bool:
+    """Is there more than one processor, and nobody who wants to talk to pytest?"""
     alone = {"--pdb", "-s", "--capture=no", "--trace"}
     return len(os.sched_getaffinity(0)) > 1 and not alone.intersection(arguments)
+
+
+def parts(arguments: list[str]) -> list[list[str]]:
+    """The arguments of the runs that make one suite: what lives in memory, and what waits for others. One, where the user chose."""
+    if arguments:
+        return [arguments]
+    return [[f"--ignore={path}" for path in WAITING], WAITING]
 
 
 def main(arguments: list[str]) -> int:
     lines = []
     good = True
-    beside: Suite | None = None
+    beside: list[Suite] = []
+    in_turn = ["compiled", "pure"]
     reason = why_not_compiled()
+    together = not reason and side_by_side(arguments)
+    if together:
+        beside = [Suite("pure", part, quietly=True) for part in parts(arguments)]
     if reason:
+        in_turn = ["pure"]
         # under CI a build that can't run is a failure; at a desk the pure half is still worth having
         good = os.environ.get("CI", "").lower() not in ("true", "1")
         lines.append(f"make test: compiled: NOT RUN, {reason}")
         print(lines[-1], flush=True)
     elif not compile_in_place():
         good = False
+        in_turn = ["pure"]
         lines.append("make test: compiled: FAILED to compile")
-    else:
-        if two_at_once(arguments):
-            beside = Suite("pure", arguments, quietly=True)
-        passed, line = Suite("compiled", arguments).finish()
+    elif together:
+        first, *others = parts(arguments)
+        beside = [Suite("compiled", first), *(Suite("compiled", other, quietly=True) for other in others), *beside]
+    for suite in beside or (Suite(build, arguments) for build in in_turn):
+        passed, line = suite.finish()
         good &= passed
         lines.append(line)
-    passed, line = (beside or Suite("pure", arguments)).finish()
-    good &= passed
-    lines.append(line)
     print("\n" + "\n".join(lines), flush=True)
     return 0 if good else 1
 

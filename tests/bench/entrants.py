@@ -458,11 +458,26 @@ def wait_for_device(guest: Namespace) -> None:
         time.sleep(0.02)
 
 
-def pasta(name: str, job: Job, kind: str) -> Entrant:
+def router(name: str, job: Job, kind: str, loop: str = "netstack") -> Entrant:
+    """Our router, a guest's kernel on its tap at an MTU of 1500 bytes."""
+
+    def enter(lab: Lab) -> Run:
+        check_loop(loop)
+        host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
+        lab.start(python_server("router", loop), host)
+        host.ip("link", "set", "tap0", "netns", guest.path)
+        guest.ip("address", "add", "10.0.2.100/24", "dev", "tap0")
+        guest.ip("link", "set", "tap0", "up")
+        return job.ask(lab, guest, "10.0.2.2")
+
+    return Entrant(name, enter, own=True)
+
+
+def pasta(name: str, job: Job, kind: str, mtu: int = 65520) -> Entrant:
     def enter(lab: Lab) -> Run:
         path = programs.find("pasta", "passt")
         host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
-        words = [path, "--foreground", "--stderr", "--ipv4-only", "--runas", "0", "--mtu", "65520", "--config-net"]
+        words = [path, "--foreground", "--stderr", "--ipv4-only", "--runas", "0", "--mtu", str(mtu), "--config-net"]
         words += ["--address", "10.78.0.50", "--netmask", "24", "--gateway", "10.78.0.1"]
         words += ["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]
         words += ["--netns", lab.mounted(guest)]
@@ -473,11 +488,11 @@ def pasta(name: str, job: Job, kind: str) -> Entrant:
     return Entrant(name, enter)
 
 
-def slirp(name: str, job: Job, kind: str) -> Entrant:
+def slirp(name: str, job: Job, kind: str, mtu: int = 65520) -> Entrant:
     def enter(lab: Lab) -> Run:
         path = programs.find("slirp4netns", "slirp4netns")
         host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
-        lab.start([path, "--configure", "--mtu", "65520", "--netns-type=path", lab.mounted(guest), "tap0"], host, ready=None)
+        lab.start([path, "--configure", "--mtu", str(mtu), "--netns-type=path", lab.mounted(guest), "tap0"], host, ready=None)
         wait_for_device(guest)
         return job.ask(lab, guest, "10.0.2.2")
 

@@ -23,6 +23,7 @@ from .entrants import (
     pasta,
     pmd,
     pump,
+    router,
     slirp,
     static_ours,
     uvicorn,
@@ -53,6 +54,26 @@ def on_all_loops(job: Job, what: str) -> list[Entrant]:
         ours(f"ours, {what}, uvloop", job, "uvloop"),
         kernel(f"kernel, {what}, uvloop", job, "uvloop"),
     ]
+
+
+def routers(way: str, job: Job, kind: str) -> list[Row]:
+    """What a guest moves through a router: at an MTU of 1500 bytes, and the others also at the largest that they know."""
+    entrants = [
+        router("ours", job, kind),
+        router("ours, uvloop", job, kind, "uvloop"),
+        pasta("pasta, 1500", job, kind, 1500),
+        slirp("slirp4netns, 1500", job, kind, 1500),
+        pasta("pasta, 65520", job, kind),
+        slirp("slirp4netns, 65520", job, kind),
+    ]
+    text = f"A guest that {way}s in bulk through a router to the host's own sockets; ours at an MTU of 1500, others as they say."
+    goals = [
+        Goal(f"a guest {way}s, to pasta at 1500", "gbit", "ours", "pasta, 1500", 10),
+        Goal(f"a guest {way}s, to slirp4netns at 1500", "gbit", "ours", "slirp4netns, 1500", 10),
+        Goal(f"a guest {way}s, to pasta at 65520", "gbit", "ours", "pasta, 65520", 1.0),
+        Goal(f"a guest {way}s, to slirp4netns at 65520", "gbit", "ours", "slirp4netns, 65520", 1.0),
+    ]
+    return [Row(f"router-{way}", text, GBIT, entrants, goals)]
 
 
 ROWS = [
@@ -270,6 +291,22 @@ ROWS = [
             Goal("files of 1 MiB on sockets, to nginx", "gbit", "ours, sockets, uvloop", "nginx", 0.5),
         ],
         seconds=1.0,
+    ),
+    *routers("send", RECEIVE, "sink"),
+    *routers("receive", SEND, "source"),
+    Row(
+        "router-ping",
+        "A guest's byte through a router to a server on the host and back, all on one CPU: the median turn. MTU 1500.",
+        {"us": "us", "p99": "us, p99"},
+        [router("ours", PING, "echo"), pasta("pasta", PING, "echo", 1500), slirp("slirp4netns", PING, "echo", 1500)],
+        [at_most("ping-pong through a router, time, to slirp4netns", "us", "ours", "slirp4netns", 1.5)],
+    ),
+    Row(
+        "router-connect",
+        "Connections a second through a router: open, one byte each way, close, all on one CPU. MTU 1500.",
+        RATE,
+        [router("ours", CONNECT, "echo"), pasta("pasta", CONNECT, "echo", 1500), slirp("slirp4netns", CONNECT, "echo", 1500)],
+        [Goal("connections a second through a router, to slirp4netns", "per_second", "ours", "slirp4netns", 1.5)],
     ),
     Row(
         "idle",

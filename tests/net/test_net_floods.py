@@ -9,7 +9,7 @@ import pytest
 from netstack.instant import MILLISECOND, SECOND
 from netstack.stack import StackConfig
 from netstack.tcp.config import TcpConfig
-from netstack.testing.net import Endpoint, World
+from netstack.testing.net import Endpoint, Host, World
 from tests.net.attacker import tcp
 from tests.net.test_net_attacks import GHOSTS, HOST, PAGE, Stage
 
@@ -62,11 +62,20 @@ def test_without_cookies_it_is_one_in_three() -> None:
     assert 25 <= lived <= 55, lived
 
 
+def meet(server: Host, clients: list[Host]) -> None:
+    """Neighbours already: a request for an address is repeated twice, and all three are lost too often for a test to hold still."""
+    for client in clients:
+        for host, other in ((client, server), (server, client)):
+            assert host.stack.arp is not None and other.stack.netif.mac is not None
+            host.stack.arp.add_static(int(other.address.address), other.stack.netif.mac)
+
+
 @pytest.mark.parametrize("timestamps", [True, False])
 def test_by_cookies_alone_every_client_that_speaks_first_is_served_on_a_path_that_loses(timestamps: bool, seed: int) -> None:
-    """One segment in ten each way, those of the handshake among them, and some out of order: what stands for a lost ACK makes the
-    connection, and what comes before its turn resets none."""
-    world = World(seed=seed, loss=0.1, reorder=0.1, delay=10 * MILLISECOND)
+    """One segment in twenty, those of the handshake among them, and some out of order: what stands for a lost ACK makes the
+    connection, and what comes before its turn resets none. (At one in ten, a client in a hundred thousand gives up rightly: all of
+    its seven SYNs are lost.)"""
+    world = World(seed=seed, loss=0.05, reorder=0.1, delay=10 * MILLISECOND)
     server = world.host("server", config=StackConfig(tcp=TcpConfig(syn_cookies="always", timestamps=timestamps)))
     served: list[Endpoint] = []
 
@@ -76,10 +85,11 @@ def test_by_cookies_alone_every_client_that_speaks_first_is_served_on_a_path_tha
 
     server.listen(80, serve, backlog=1000)
     clients = [world.host(f"client {i}") for i in range(5)]
+    meet(server, clients)
     question = bytes(5000)
     ends = [client.connect(server, 80, Endpoint(question)) for client in clients for _ in range(20)]
     world.run(until=lambda: all(end.is_closed for end in ends), limit=600 * SECOND)
     assert all(end.error is None and end.received == PAGE[:20_000] for end in ends)
     assert all(endpoint.received == question for endpoint in served)
     ext = server.stack.tcp.ext
-    assert ext.SyncookiesRecv == len(served) and ext.SyncookiesSent > 100
+    assert ext.SyncookiesRecv == len(served) and ext.SyncookiesSent >= 100

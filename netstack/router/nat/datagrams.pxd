@@ -36,18 +36,17 @@ cdef class Mapping(Watched):
     cdef readonly unsigned long long src
     cdef readonly int port, fd
     cdef int ttl
-    cdef readonly object sock
     cdef readonly dict sessions, back
     cdef open(self, long long now)
     cdef close(self)
-    cdef void hops(self, int ttl) except *
     cdef void ready(self, int events, long long now) except *
     cdef void resume(self, long long now) except *
     @cython.locals(nat=UdpNat, f=Frame, n=Py_ssize_t, size=int, address="unsigned int", port=int)
     cdef void pull(self, long long now) except *
     @cython.locals(nat=UdpNat, udp=UdpCore, key="unsigned long long", session=Session)
     cdef void deliver(self, Frame f, Py_ssize_t n, int size, unsigned long long address, unsigned int port, long long now) except *
-    cdef bint admits(self, unsigned long long address) except -1
+    @cython.locals(session=Session)
+    cdef unsigned long long known(self, unsigned long long address) except? 0
     @cython.locals(nat=UdpNat, session=Session)
     cdef void errors(self, long long now) except *
 

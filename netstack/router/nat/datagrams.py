@@ -13,13 +13,11 @@ side, USO on the guest's. The TTL of what a guest sends is its socket's for that
 routers say comes back through the error queue (errqueue.py) and is told to the guest in their name.
 """
 
-import contextlib
 import errno
-import socket
+import os
 
 from ... import const
 from ...cores import DatagramCatcher, Frame, IpError
-from ...ipv4.icmp import Icmp
 from ...udp.core import UdpCore
 from . import const as nc
 from . import errqueue, quote, sysio
@@ -27,8 +25,8 @@ from .mib import NatMib
 from .poller import Poller, Watched
 from .shares import Shares
 
-UDP_GRO = 104  # linux/udp.h
-SOL_UDP = 17
+FILTER_ADDRESS = 1  # NatConfig.filtering; 0 lets everybody in
+FILTER_PORT = 2
 DENIED = 10 * const.SECOND  # for so long a denial is remembered: the gate is not asked for each datagram
 
 
@@ -107,46 +105,35 @@ class Session:
 class Mapping(Watched):
     """A guest's port and its socket, which is there as soon as something passes."""
 
-    __slots__ = ("back", "fd", "nat", "port", "sessions", "sock", "src", "ttl")
+    __slots__ = ("back", "fd", "nat", "port", "sessions", "src", "ttl")
 
     def __init__(self, nat: "UdpNat", src: int, port: int) -> None:
         self.nat = nat
         self.src = src
         self.port = port
-        self.sock: socket.socket | None = None
         self.fd = -1
         self.ttl = 0
         self.sessions: dict[int, Session] = {}
         self.back: dict[int, Session] = {}  # by where they really go
 
     def open(self, now: int) -> None:
-        if self.sock is not None:
+        if self.fd >= 0:
             return
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        fd = sysio.packets()
+        if fd < 0:
+            raise OSError(-fd, os.strerror(-fd))
         try:
-            errqueue.ask(sock)
-            with contextlib.suppress(OSError):  # Linux before 5.0: they come one by one
-                sock.setsockopt(SOL_UDP, UDP_GRO, 1)
-            sock.bind(("0.0.0.0", 0))
-            self.nat.poller.watch(sock.fileno(), self)
+            self.nat.poller.watch(fd, self)
         except BaseException:
-            sock.close()
+            sysio.close(fd, False)
             raise
-        self.sock = sock
-        self.fd = sock.fileno()
+        self.fd = fd
 
     def close(self) -> None:
-        if self.sock is not None:
+        if self.fd >= 0:
             self.nat.poller.drop(self.fd)
-            self.sock.close()
-            self.sock = None
+            sysio.close(self.fd, False)
             self.fd = -1
-
-    def hops(self, ttl: int) -> None:
-        """What is sent next lives for so many hops."""
-        if ttl != self.ttl:
-            self.ttl = ttl
-            self.sock.setsockopt(socket.IPPROTO_IP, errqueue.IP_TTL, ttl)  # type: ignore[union-attr]  # who sends has one
 
     def ready(self, events: int, now: int) -> None:
         if events & nc.ERROR:
@@ -161,9 +148,9 @@ class Mapping(Watched):
         nat = self.nat
         f = nat.frame
         for _ in range(nc.DATAGRAMS):
-            if self.sock is None:
+            if self.fd < 0:
                 return
-            n, size, address, port = sysio.receive_packet(self.sock, self.fd, f.buf, 0, nc.DATAGRAM)
+            n, size, address, port = sysio.receive_packet(self.fd, f.buf, 0, nc.DATAGRAM)
             if n < 0:
                 if n == -sysio.AGAIN:
                     return
@@ -179,7 +166,8 @@ class Mapping(Watched):
         key = key << 16 | port
         session: Session | None = self.back.get(key)
         if session is None:
-            if not self.admits(address):
+            address = self.known(address)
+            if address == 0:
                 nat.mib.UdpFiltered += 1
                 return
         else:
@@ -203,20 +191,21 @@ class Mapping(Watched):
                 f.off += size
                 n -= size
 
-    def admits(self, address: int) -> bool:
-        """May somebody to whom nothing was sent come in?"""
-        if self.nat.filtering == 0:
-            return True
-        if self.nat.filtering == 1:
-            return any(session.to == address for session in self.back.values())
-        return False
+    def known(self, address: int) -> int:
+        """As whom the guest knows somebody to whom it has sent nothing there; 0 when he must not come in."""
+        if self.nat.filtering == FILTER_PORT:
+            return 0
+        for session in self.back.values():
+            if session.to == address:
+                return session.dst
+        return 0 if self.nat.filtering == FILTER_ADDRESS else address
 
     def errors(self, now: int) -> None:
         """What routers said about what was sent: to the guest, in their name."""
         nat = self.nat
-        if self.sock is None:
+        if self.fd < 0:
             return
-        for told in errqueue.read(self.sock):
+        for told in errqueue.read_fd(self.fd):
             session = self.back.get(told.address << 16 | told.port)
             if session is None:
                 nat.mib.ErrorsUnmatched += 1
@@ -236,7 +225,7 @@ class UdpNat(DatagramCatcher):
     )  # fmt: skip
 
     def __init__(
-        self, udp: UdpCore, icmp: Icmp, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
+        self, udp: UdpCore, icmp: quote.Voice, poller: Poller, chooser: Chooser, mib: NatMib, gateway: int, mtu: int
     ) -> None:
         self.udp = udp
         self.icmp = icmp
@@ -326,9 +315,9 @@ class UdpNat(DatagramCatcher):
             session.used = now
             self.shares.use(mapping.src, session)
         if mapping.ttl != ttl - 1:
-            mapping.hops(ttl - 1)
-        assert mapping.sock is not None
-        k = sysio.send_packet(mapping.sock, mapping.fd, f.buf, o, n, size, session.to, session.to_port)
+            mapping.ttl = ttl - 1
+            sysio.hops(mapping.fd, mapping.ttl)
+        k = sysio.send_packet(mapping.fd, f.buf, o, n, size, session.to, session.to_port)
         if k >= 0:
             mib.UdpOut += 1
             return
@@ -341,8 +330,7 @@ class UdpNat(DatagramCatcher):
     def send_again(self, session: Session, f: Frame, o: int, n: int, now: int) -> None:
         mib = self.mib
         mapping = session.mapping
-        assert mapping.sock is not None
-        k = sysio.send_packet(mapping.sock, mapping.fd, f.buf, o, n, 0, session.to, session.to_port)
+        k = sysio.send_packet(mapping.fd, f.buf, o, n, 0, session.to, session.to_port)
         if k >= 0:
             mib.UdpOut += 1
         elif k == -sysio.AGAIN or k == -errno.ENOBUFS:

@@ -10,7 +10,6 @@ import errno
 import socket
 
 from ...cores import Frame
-from ...ipv4.icmp import Icmp
 from . import const as nc
 from . import errqueue, quote
 from .mib import NatMib
@@ -168,7 +167,7 @@ class EchoNat:
     """All of them."""
 
     def __init__(
-        self, icmp: Icmp, poller: Poller, chooser: EchoChooser, mib: NatMib, gateway: int, limit: int, idle: int, denied: int
+        self, icmp: quote.Voice, poller: Poller, chooser: EchoChooser, mib: NatMib, gateway: int, limit: int, idle: int, denied: int
     ) -> None:
         self.icmp = icmp
         self.poller = poller

@@ -51,3 +51,12 @@ def read(sock: socket.socket) -> list[Told]:
                     where = int.from_bytes(socket.inet_aton(address), "big")
                     told.append(Told(type, code, info, offender, where, port, payload))
     return told
+
+
+def read_fd(fd: int) -> list[Told]:
+    """`read` for a bare descriptor."""
+    sock = socket.socket(fileno=fd)
+    try:
+        return read(sock)
+    finally:
+        sock.detach()

@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
+
+FRESH = 0.05  # seconds for which what is known is believed: a thousand new flows should not ask a thousand times
 
 _RTM_GETROUTE = 26
 _RTM_NEWROUTE = 24
@@ -30,6 +33,7 @@ class HostAddresses:
         self._known: list[tuple[int, int]] = []  # network, mask
         self._hosts: set[int] = set()
         self._stale = True
+        self._looked = 0.0
 
     @staticmethod
     def _open(groups: int) -> socket.socket:
@@ -38,7 +42,10 @@ class HostAddresses:
         return sock
 
     def __contains__(self, address: int) -> bool:
-        self._listen()
+        now = time.monotonic()
+        if now - self._looked > FRESH:
+            self._looked = now
+            self._listen()
         if self._stale:
             self._ask()
         return address in self._hosts or any(address & mask == network for network, mask in self._known)

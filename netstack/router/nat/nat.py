@@ -61,7 +61,7 @@ class Nat:
         self.timers = stack.timers
         self.gateway = int(stack.addresses[0].address)
         self.guest_of = guest_of
-        self.poller = Poller(self._soon)
+        self.poller = Poller(self.crank, stack.tcp.core, self._soon, partial(self.complain, "a socket of the host failed"))
         self.tcp = TcpNat(self)
         self.udp = UdpNat(stack.udp, stack.icmp, self.poller, _Datagrams(self), self.mib, self.gateway, stack.netif.mtu)
         self.udp.filtering = FILTERS.index(self.config.filtering)
@@ -75,7 +75,6 @@ class Nat:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = CallTimer(self._sweep)
         self._running = False
-        self._asked = False
         self._no_echo = False
 
     # -- the turn of the crank ---------------------------------------------------------------------------------------------
@@ -88,34 +87,14 @@ class Nat:
         stack.icmp.catch_echo(self.echo.caught)
         selector = getattr(self.loop, "stack_selector", None)
         if selector is not None:
-            selector.serve(self.poller.fd, self)
+            selector.serve(self.poller.fd, self.poller)
         else:
-            self.loop.add_reader(self.poller.fd, self.on_frames)
+            self.loop.add_reader(self.poller.fd, self.poller.on_frames)
         self._running = True
         self.net._doors.add(self)
 
-    def on_frames(self) -> None:
-        """Sockets are ready (runtime.base.Turned)."""
-        self._asked = False
-        if self._running:
-            self.crank.turn(self._work)
-
-    def on_deadline(self) -> None:
-        """It has no deadline of its own: its timers are the stack's."""
-
     def _soon(self) -> None:
-        if not self._asked:
-            self._asked = True
-            self.loop.call_soon(self.on_frames)
-
-    def _work(self, now: int) -> bool:
-        stack = self.net.stack
-        stack.tcp.gather()
-        try:
-            self.poller.serve(now)
-        except OSError as error:  # not the device's
-            self.complain("a socket of the host failed", error)
-        return stack.settle(Instant(now))
+        self.loop.call_soon(self.poller.on_frames)
 
     def turn(self, work: Callable[[int], object]) -> None:
         """Do `work(now)` as a turn of the stack."""
@@ -147,19 +126,19 @@ class Nat:
         guest = "" if self.guest_of is None else self.guest_of(src)
         return Flow(proto, Ip4(src), sport, Ip4(dst), dport, Instant(now), guest)
 
-    def choose(self, flow: Flow, then: Settled) -> asyncio.Task[None] | None:
-        """Ask the gate, and do `then(decision, now)`: at once, or in the task that is given."""
+    def ask(self, flow: Flow) -> Decision | Awaitable[Decision]:
+        """What the gate says, whose fault is a denial."""
         try:
-            said = self.gate.decide(flow)
+            return self.gate.decide(flow)
         except Exception as error:
             self.complain("the gate failed", error)
-            said = Decision.deny("the gate failed", "unreachable")
-        if isinstance(said, Decision):
-            then(said, self.now())
-            return None
-        return self.own(self._choose(said, then))
+            return Decision.deny("the gate failed", "unreachable")
 
-    async def _choose(self, said: Awaitable[Decision], then: Settled) -> None:
+    def wait(self, said: Awaitable[Decision], then: Settled) -> asyncio.Task[None]:
+        """Do `then(decision, now)` when there is one."""
+        return self.own(self._wait(said, then))
+
+    async def _wait(self, said: Awaitable[Decision], then: Settled) -> None:
         try:
             decision = await said
         except Exception as error:
@@ -167,15 +146,23 @@ class Nat:
             decision = Decision.deny("the gate failed", "unreachable")
         self.turn(partial(then, decision))
 
-    def target(self, flow: Flow, decision: Decision) -> tuple[str, int] | bytes | str:
+    def choose(self, flow: Flow, then: Settled) -> None:
+        """`ask`, and do `then(decision, now)` at once or later."""
+        said = self.ask(flow)
+        if isinstance(said, Decision):
+            then(said, self.now())
+        else:
+            self.wait(said, then)
+
+    def target(self, flow: Flow, decision: Decision) -> tuple[int, int] | bytes | str:
         """Where a flow goes on: an address and a port, the path of a unix socket, or a name to be looked up first."""
         to = decision.to
         if to is None:
-            return str(flow.dst), flow.dst_port
+            return int(flow.dst), flow.dst_port
         if isinstance(to, str):
             return to.removeprefix("unix:").encode()
         try:
-            return str(Ip4.parse(to[0])), to[1]
+            return int(Ip4.parse(to[0])), to[1]
         except UsageError:
             return to[0]
 
@@ -187,7 +174,7 @@ class Nat:
                 return str(address[0])
         raise OSError(errno.EADDRNOTAVAIL, "it has no IPv4 address")
 
-    def settled(self, flow: Flow, decision: Decision, go: Callable[[str, int, int], None], deny: Callable[[int], None]) -> None:
+    def settled(self, flow: Flow, decision: Decision, go: Callable[[int, int, int], None], deny: Callable[[int], None]) -> None:
         """A decision about a flow without streams: `go(address, port, now)`, or `deny(code of destination unreachable)`."""
         if decision.action == "connect" and not isinstance(decision.to, str) and decision.handler is None:
             flow.state = "connecting"
@@ -206,7 +193,7 @@ class Nat:
 
     async def _look_up(self, flow: Flow, name: str, port: int, go: Any, deny: Callable[[int], None]) -> None:
         try:
-            address = await self.resolve(name)
+            address = int(Ip4.parse(await self.resolve(name)))
         except OSError as error:
             flow.state = "failed"
             flow.note = f"{name}: {error}"
@@ -214,7 +201,7 @@ class Nat:
             return
         self.turn(lambda now: self._go(flow, address, port, go, deny))
 
-    def _go(self, flow: Flow, address: str, port: int, go: Callable[[str, int, int], None], deny: Callable[[int], None]) -> None:
+    def _go(self, flow: Flow, address: int, port: int, go: Callable[[int, int, int], None], deny: Callable[[int], None]) -> None:
         try:
             go(address, port, self.now())
             flow.state = "open"
@@ -322,9 +309,9 @@ class _Datagrams(Chooser):
         mapping = session.mapping
         flow = session.flow = nat.flow("udp", mapping.src, mapping.port, session.dst, session.dport, now)
 
-        def go(address: str, port: int, now: int) -> None:
+        def go(address: int, port: int, now: int) -> None:
             if session.verdict == nc.WAITS:  # it may have been evicted meanwhile
-                session.settle(int(Ip4.parse(address)), port, flow.rate or 0, now)
+                session.settle(address, port, flow.rate or 0, now)
 
         nat.choose(flow, lambda decision, now: nat.settled(flow, decision, go, partial(session.deny, now=now)))
 
@@ -341,9 +328,9 @@ class _Echoes(EchoChooser):
         nat = self.nat
         flow = pings.flow = nat.flow("icmp", pings.src, pings.ident, pings.dst, 0, now)
 
-        def go(address: str, port: int, now: int) -> None:
+        def go(address: int, port: int, now: int) -> None:
             if pings.verdict == nc.WAITS:
-                pings.settle(int(Ip4.parse(address)), now)
+                pings.settle(address, now)
 
         nat.choose(flow, lambda decision, now: nat.settled(flow, decision, go, pings.deny))
 

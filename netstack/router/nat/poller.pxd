@@ -1,6 +1,8 @@
 cimport cython
 cimport netstack.router.nat.const as nc
 from netstack.cores cimport StreamUser
+from netstack.runtime.base cimport Crank
+from netstack.tcp.core cimport TcpCore
 
 cdef class Watched(StreamUser):
     cdef void ready(self, int events, long long now) except *
@@ -10,13 +12,17 @@ cdef class Watched(StreamUser):
 @cython.final
 cdef class Poller:
     cdef readonly object epoll
-    cdef object poll, soon
+    cdef object poll, soon, complain
+    cdef Crank crank
+    cdef TcpCore tcp
     cdef readonly int fd
     cdef readonly dict watched
     cdef list later
+    cdef public bint running
     cpdef watch(self, int fd, Watched who)
     cpdef forget(self, int fd)
     cpdef drop(self, int fd)
     cpdef void again(self, Watched who) except *
+    cpdef bint serve(self, long long now) except -1
     @cython.locals(later=list, who=Watched, one=Watched, events=int)
-    cpdef void serve(self, long long now) except *
+    cdef void look(self, long long now) except *

@@ -11,6 +11,8 @@ somebody else's turn, remembers so himself, and asks for another turn with `agai
 import select
 
 from ...cores import StreamUser
+from ...runtime.base import Crank
+from ...tcp.core import TcpCore
 from . import const as nc
 
 MOST = 256  # events in one turn: the stack has frames to look at too
@@ -31,18 +33,23 @@ class Watched(StreamUser):
 
 
 class Poller:
-    """`serve` is one turn's work."""
+    """A Turned of the loop's reactors (runtime/base.py): what it watches is `fd`, and it calls `on_frames`."""
 
-    __slots__ = ("epoll", "fd", "later", "poll", "soon", "watched")
+    __slots__ = ("complain", "crank", "epoll", "fd", "later", "poll", "running", "soon", "tcp", "watched")
 
-    def __init__(self, soon: object) -> None:
-        """`soon()` has `serve` called again, after others had their turn."""
+    def __init__(self, crank: Crank, tcp: TcpCore, soon: object, complain: object) -> None:
+        """`soon()` has `on_frames` called, after others had their turn; `complain(error)` hears of what a socket did that it
+        shouldn't."""
+        self.crank = crank
+        self.tcp = tcp
+        self.soon = soon
+        self.complain = complain
         self.epoll = select.epoll()
         self.poll = self.epoll.poll
         self.fd = self.epoll.fileno()
-        self.soon = soon
         self.watched: dict[int, Watched] = {}
         self.later: list[Watched] = []
+        self.running = True
 
     def watch(self, fd: int, who: Watched) -> None:
         """Tell `who` of `fd`, beginning with what it is now. Raises OSError."""
@@ -50,20 +57,39 @@ class Poller:
         self.watched[fd] = who
 
     def forget(self, fd: int) -> None:
-        """Before `fd` is closed."""
+        """It is somebody else's."""
         if self.watched.pop(fd, None) is not None:
             self.epoll.unregister(fd)
 
     def drop(self, fd: int) -> None:
-        """`forget` for one that is closed at once, which the epoll notices by itself."""
+        """It is about to be closed, which the epoll notices by itself."""
         self.watched.pop(fd, None)
 
     def again(self, who: Watched) -> None:
+        """`who.resume` in a turn after this one."""
         if not self.later:
             self.soon()  # type: ignore[operator]  # kept as an object, for C
         self.later.append(who)
 
-    def serve(self, now: int) -> None:
+    def on_frames(self) -> None:
+        """Sockets are ready, or somebody has asked for another turn."""
+        if self.running:
+            self.crank.turn(self.serve)
+
+    def on_deadline(self) -> None:
+        """It has none of its own: its timers are the stack's."""
+
+    def serve(self, now: int) -> bool:
+        """One turn's work: what all of it writes leaves together at the end."""
+        self.tcp.gather()
+        try:
+            self.look(now)
+        except OSError as error:  # not the device's, which would be the end of everything
+            self.complain(error)  # type: ignore[operator]
+        self.tcp.settle(now)
+        return False
+
+    def look(self, now: int) -> None:
         later = self.later
         if later:
             self.later = []
@@ -75,6 +101,7 @@ class Poller:
                 one.ready(events, now)
 
     def close(self) -> None:
+        self.running = False
         self.epoll.close()
         self.watched.clear()
         self.later.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Protocol
 
 from ... import raw
 from ...checksum import pseudo_ip4
@@ -11,6 +12,13 @@ from ...ipv4 import wire
 
 DEST_UNREACHABLE = 3
 FRAGMENTATION_NEEDED = 4
+
+
+class Voice(Protocol):
+    """What a NAT says to its guests by ICMP: `ipv4.icmp.Icmp`."""
+
+    def report(self, quote: bytes, src: int, dst: int, type: int, code: int, rest: int, now: int) -> None: ...
+    def echo_reply(self, src: int, dst: int, ident: int, seq: int, payload: bytes, now: int, ttl: int = 0, tos: int = 0) -> None: ...
 
 
 def datagram(src: int, sport: int, dst: int, dport: int, payload: bytes) -> bytes:

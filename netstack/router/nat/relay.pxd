@@ -22,6 +22,9 @@ cdef class Slabs:
     cdef object take(self, Py_ssize_t n)
 
 
+cpdef tuple dial(unsigned long long address, int port, int ttl)
+
+
 cdef class Owner:
     cpdef connected(self, Relay relay, int error, long long now)
     cpdef opened(self, Relay relay, long long now)
@@ -34,7 +37,7 @@ cdef class Relay(Watched):
     cdef Poller poller
     cdef Slabs slabs
     cdef Timers timers
-    cdef readonly object sock, flow
+    cdef readonly object flow
     cdef readonly Request request
     cdef public object tag
     cdef readonly int fd, state
@@ -47,8 +50,8 @@ cdef class Relay(Watched):
     cdef Py_ssize_t at
     cdef readonly Py_ssize_t out_bytes
     cdef readonly bint writes, end_out, shut, readable, ending, full, gone
-    cdef bint waiting
-    cdef public bint inspected
+    cdef bint waiting, reset
+    cdef public bint inspected, asked
     cdef CallTimer timer
     cpdef bint accept(self, long long now) except -1
     cpdef StreamUser take_over(self, Connection conn)
@@ -65,7 +68,6 @@ cdef class Relay(Watched):
     cdef void flush(self, long long now) except *
     @cython.locals(i=Py_ssize_t, size=Py_ssize_t)
     cdef void release(self, Py_ssize_t k) except *
-    cdef void shut_socket(self) except *
     cdef void eof(self, long long now) except *
     cdef void ready(self, int events, long long now) except *
     cdef void resume(self, long long now) except *
@@ -84,7 +86,7 @@ cdef class Relay(Watched):
     cpdef void abort(self, long long now) except *
     cpdef void cut(self, long long now) except *
     cpdef void finish(self, long long now) except *
-    cpdef object give_away(self)
+    cpdef int give_away(self) except *
 
 
 cdef long long most_of(long long rate) noexcept

@@ -20,10 +20,7 @@ A relay with a *rate* has a purse for each direction that fills at so many bytes
 an *inspector*, what the guest says first is kept back until it is satisfied.
 """
 
-import contextlib
 import os
-import socket
-import struct
 from typing import Any
 
 from ... import const, raw
@@ -37,8 +34,6 @@ from ..policy.bucket import Share
 from . import const as nc
 from . import sysio
 from .poller import Poller, Watched
-
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time: close() resets
 
 
 class Slabs:
@@ -69,6 +64,11 @@ class Slabs:
         return raw.view(self.slab.buf, o, n).toreadonly()
 
 
+def dial(address: int, port: int, ttl: int) -> tuple[int, int]:
+    """`sysio.dial`, for Python."""
+    return sysio.dial(address, port, ttl)
+
+
 class Owner:
     """Who makes relays, as they see it (tcp.py)."""
 
@@ -95,20 +95,19 @@ class Relay(Watched):
     """`sent` and `received` count bytes from and to the guest, `last` is when there were some."""
 
     __slots__ = (
-        "at", "conn", "end_out", "ending", "error", "fd", "flow", "full", "gone", "inspected", "last", "out", "out_bytes", "owner",
-        "poller", "purse_at", "purse_in", "purse_out", "rate", "readable", "received", "request", "sent", "share", "shut", "slabs",
-        "sock", "state", "tag", "timer", "timers", "waiting", "writes",
+        "asked", "at", "conn", "end_out", "ending", "error", "fd", "flow", "full", "gone", "inspected", "last", "out",
+        "out_bytes", "owner", "poller", "purse_at", "purse_in", "purse_out", "rate", "readable", "received", "request",
+        "reset", "sent", "share", "shut", "slabs", "state", "tag", "timer", "timers", "waiting", "writes",
     )  # fmt: skip
 
     def __init__(
-        self, owner: Owner, poller: Poller, slabs: Slabs, timers: Timers, sock: socket.socket, request: Request, flow: Any, now: int
+        self, owner: Owner, poller: Poller, slabs: Slabs, timers: Timers, fd: int, request: Request, flow: Any, now: int
     ) -> None:
         self.owner = owner
         self.poller = poller
         self.slabs = slabs
         self.timers = timers
-        self.sock = sock
-        self.fd = sock.fileno()
+        self.fd = fd
         self.request = request
         self.flow = flow
         self.tag: Any = None  # the owner's
@@ -128,6 +127,8 @@ class Relay(Watched):
         self.ending = False  # a short read doesn't mean that there is no more: an end is behind it
         self.full = False  # the connection has enough
         self.waiting = False  # `resume` will come
+        self.asked = False  # ICMP errors are queued while it connects
+        self.reset = False  # the far side shall know that it ended badly
         self.gone = False  # the connection is over, and what came from it must still go on
         self.inspected = False  # what comes is kept back until somebody has looked at it
         self.rate = 0  # bytes a second, 0 for no limit
@@ -141,6 +142,8 @@ class Relay(Watched):
 
     def accept(self, now: int) -> bool:
         """The far side has answered: so is the guest. False when it has gone meanwhile, and so is this."""
+        if self.asked:
+            sysio.forget_errors(self.fd)
         self.state = nc.ACCEPTED
         if self.request.accept(self.take_over, now) is not None:
             return True
@@ -239,7 +242,7 @@ class Relay(Watched):
                 self.conn.let_go(k, now)  # type: ignore[union-attr]
         if not out and self.end_out and not self.shut and not self.inspected:
             self.shut = True
-            self.shut_socket()
+            sysio.shut(self.fd)
             if self.gone:
                 self.finish(now)
 
@@ -258,10 +261,6 @@ class Relay(Watched):
         if i:
             raw.behead(self.out, i)
 
-    def shut_socket(self) -> None:
-        with contextlib.suppress(OSError):  # reset a moment ago: whoever reads hears of it
-            self.sock.shutdown(socket.SHUT_WR)
-
     def eof(self, now: int) -> None:
         self.end_out = True
         if self.inspected:
@@ -277,13 +276,13 @@ class Relay(Watched):
         if self.state == nc.CONNECTING:
             if events & (nc.WRITE | nc.ENDING):
                 self.ending = (events & nc.ENDING) != 0
-                self.owner.connected(self, self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), now)
+                self.owner.connected(self, sysio.error_of(self.fd), now)
             return
         if events & nc.ENDING:
             self.readable = True
             self.ending = True
             if events & nc.ERROR:
-                error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                error = sysio.error_of(self.fd)
                 if error:
                     self.broken(error, now)
                     return
@@ -419,11 +418,8 @@ class Relay(Watched):
 
     def cut(self, now: int) -> None:
         """The far side is reset, or, where it hasn't answered yet, forgotten."""
-        if self.state != nc.OVER:
-            if self.state != nc.CONNECTING:
-                with contextlib.suppress(OSError):
-                    self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            self.finish(now)
+        self.reset = self.state != nc.CONNECTING
+        self.finish(now)
 
     def finish(self, now: int) -> None:
         if self.state == nc.OVER:
@@ -436,16 +432,15 @@ class Relay(Watched):
                 self.conn.let_go(self.out_bytes, now)
             self.out = []
             self.out_bytes = 0
-        if self.sock is not None:
-            self.poller.drop(self.fd)
-            self.sock.close()
+        self.poller.drop(self.fd)
+        sysio.close(self.fd, self.reset)
         self.owner.over(self, self.error, now)
 
-    def give_away(self) -> socket.socket:
+    def give_away(self) -> int:
         """The socket is somebody else's from now on, and this is over, untold."""
         self.state = nc.OVER
         self.poller.forget(self.fd)
-        return self.sock
+        return self.fd
 
 
 def most_of(rate: int) -> int:

@@ -15,6 +15,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ...address import Ip4
 from ...errors import NetstackError
 from ...instant import Instant
 from ...runtime.doors.callers import Caller
@@ -23,7 +24,7 @@ from ..flow import Decision, Flow, Handler, State
 from . import const as nc
 from . import errqueue, quote
 from .farstream import connected
-from .relay import Owner, Relay, Slabs
+from .relay import Owner, Relay, Slabs, dial
 
 if TYPE_CHECKING:
     from .nat import Nat
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 PATIENCE = 5.0  # seconds that an inspector waits for the first bytes: some protocols let the server speak first
 NOWHERE = {errno.EHOSTUNREACH: 1, errno.ENETUNREACH: 0, errno.EHOSTDOWN: 1, errno.EACCES: 13, errno.EPERM: 13}
 OURS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
+ENDED = ("denied", "failed", "over")
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
@@ -50,7 +52,8 @@ class TcpNat(Owner):
     def caught(self, request: Request) -> None:
         nat = self.nat
         now = request.began
-        mine = self.guests.get(request.src, 0)
+        src = request.src
+        mine = self.guests.get(src, 0)
         if self.count >= nat.config.max_tcp:
             nat.mib.TcpTableFull += 1
             request.forget()
@@ -59,17 +62,18 @@ class TcpNat(Owner):
             request.forget()
         elif request.ttl <= 1:
             nat.mib.TtlExceeded += 1
-            nat.icmp.report(request.quote, request.src, nat.gateway, 11, 0, 0, now)
+            nat.icmp.report(request.quote, src, nat.gateway, 11, 0, 0, now)
             request.forget()
         else:
             self.count += 1
-            self.guests[request.src] = mine + 1
-            flow = nat.flow("tcp", request.src, request.src_port, request.dst, request.dst_port, now)
-            self.others[flow] = None
-            request.on_end = partial(self.forsaken, request, flow)
-            task = nat.choose(flow, partial(self.decided, request, flow))
-            if task is not None and flow in self.others:
-                self.others[flow] = task
+            self.guests[src] = mine + 1
+            flow = nat.flow("tcp", src, request.src_port, request.dst, request.dst_port, now)
+            said = nat.ask(flow)
+            if isinstance(said, Decision):
+                self.decided(request, flow, said, now)
+            else:
+                request.on_end = partial(self.forsaken, request, flow)
+                self.others[flow] = nat.wait(said, partial(self.decided, request, flow))
 
     def forsaken(self, request: Request, flow: Flow) -> None:
         """The guest has given up before anything was decided."""
@@ -80,9 +84,9 @@ class TcpNat(Owner):
             task.cancel()
 
     def never(self, request: Request, flow: Flow, state: State, note: str) -> None:
-        """Nothing has come of it."""
-        if flow in self.others:
-            del self.others[flow]
+        """Nothing has come of it, or nothing any more."""
+        if flow.state not in ENDED:
+            self.others.pop(flow, None)
             self.done(request.src, flow, state, note)
 
     def done(self, src: int, flow: Flow, state: State, note: str = "") -> None:
@@ -116,6 +120,7 @@ class TcpNat(Owner):
             flow.rate = decision.rate
             target = nat.target(flow, decision)
             if isinstance(target, str):
+                request.on_end = partial(self.forsaken, request, flow)
                 self.others[flow] = nat.own(self.look_up(request, flow, decision, target))
             else:
                 self.connect(request, flow, decision, target, now)
@@ -126,7 +131,7 @@ class TcpNat(Owner):
         assert isinstance(decision.to, tuple)
         port = decision.to[1]
         try:
-            address = await nat.resolve(name)
+            address = int(Ip4.parse(await nat.resolve(name)))
         except OSError as error:
             if request.live:
                 request.on_end = None
@@ -137,43 +142,35 @@ class TcpNat(Owner):
         if request.live:
             nat.turn(lambda now: self.connect(request, flow, decision, (address, port), now))
 
-    def connect(self, request: Request, flow: Flow, decision: Decision, target: tuple[str, int] | bytes, now: int) -> None:
+    def connect(self, request: Request, flow: Flow, decision: Decision, target: tuple[int, int] | bytes, now: int) -> None:
         """Begin to connect, to an address and a port or to the path of a unix socket."""
         nat = self.nat
-        unix = isinstance(target, bytes)
-        sock: socket.socket | None = None
-        try:
-            sock = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, _STREAM)
-            if not unix:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.IPPROTO_IP, errqueue.IP_TTL, request.ttl - 1)
-                errqueue.ask(sock)
-            error = sock.connect_ex(target)
-            if error == errno.EINPROGRESS and (again := sock.connect_ex(target)) != errno.EALREADY:
-                error = again  # the far side is on this machine, and has answered
-            relay = Relay(self, nat.poller, self.slabs, nat.timers, sock, request, flow, now)
-            if error in (0, errno.EINPROGRESS):
-                nat.poller.watch(sock.fileno(), relay)
-        except OSError as problem:
-            if sock is not None:
-                sock.close()
+        if isinstance(target, bytes):
+            fd, error = dial_unix(target)
+        else:
+            fd, error = dial(target[0], target[1], request.ttl - 1)
+        if fd < 0:
             nat.mib.NoSocket += 1
             request.on_end = None
             request.forget()
-            self.never(request, flow, "failed", f"the host has no socket for it: {problem}")
+            self.never(request, flow, "failed", f"the host has no socket for it: {os.strerror(-fd)}")
             return
-        del self.others[flow]
+        relay = Relay(self, nat.poller, self.slabs, nat.timers, fd, request, flow, now)
+        self.others.pop(flow, None)
         self.relays[relay] = None
         relay.tag = decision
-        request.on_end = partial(self.given_up, relay)
-        if error != errno.EINPROGRESS:
+        if error == 0 or error == errno.EINPROGRESS:
+            nat.poller.watch(fd, relay)
+        if error == errno.EINPROGRESS:
+            relay.asked = not isinstance(target, bytes)
+            request.on_end = partial(self.given_up, relay)
+        else:
             self.connected(relay, error, now)
 
     def given_up(self, relay: Relay) -> None:
         """The guest has, while we were connecting."""
         self.nat.mib.TcpForsaken += 1
-        relay.flow.state = "failed"
-        relay.flow.note = "the guest has given up"
+        relay.tag = ("failed", "the guest has given up")
         relay.cut(self.nat.now())
 
     # -- what the far side says -------------------------------------------------------------------------------------------------
@@ -189,8 +186,6 @@ class TcpNat(Owner):
         if decision.handler is not None:
             self.hand_over(relay, decision.handler, now)
             return
-        if relay.sock.family == socket.AF_INET:
-            relay.sock.setsockopt(socket.IPPROTO_IP, errqueue.IP_RECVERR, 0)  # an open connection bears errors (RFC 1122 4.2.3.9)
         if decision.inspect is not None:
             relay.inspected = True
         if decision.rate is not None or decision.share is not None:
@@ -201,8 +196,7 @@ class TcpNat(Owner):
         """The guest hears what we heard."""
         nat = self.nat
         request = relay.request
-        flow: Flow = relay.flow
-        told = errqueue.read(relay.sock) if relay.sock.family == socket.AF_INET else []
+        told = errqueue.read_fd(relay.fd) if relay.asked else []
         if error == errno.ETIMEDOUT:
             nat.mib.TcpSilent += 1
             request.drop()
@@ -222,8 +216,7 @@ class TcpNat(Owner):
         else:
             nat.mib.TcpRefused += 1
             request.refuse(now)
-        flow.state = "failed"
-        flow.note = os.strerror(error)
+        relay.tag = ("failed", os.strerror(error))
         relay.cut(now)
 
     def opened(self, relay: Relay, now: int) -> None:
@@ -238,8 +231,8 @@ class TcpNat(Owner):
         flow: Flow = relay.flow
         state: State = "over"
         note = ""
-        if flow.state in ("failed", "denied"):
-            state, note = flow.state, flow.note
+        if isinstance(relay.tag, tuple):
+            state, note = relay.tag
         elif error is not None:
             self.nat.mib.TcpResets += 1
             note = str(error)
@@ -260,8 +253,7 @@ class TcpNat(Owner):
             relay.let_pass(now)
         elif verdict is False or final:
             self.nat.mib.Denied += 1
-            flow.state = "denied"
-            flow.note = flow.note or "what the guest said first"
+            relay.tag = ("denied", flow.note or "what the guest said first")
             relay.abort(now)
 
     def impatient(self, relay: Relay) -> None:
@@ -277,7 +269,7 @@ class TcpNat(Owner):
         self.others[flow] = self.nat.own(self.attend(request, flow, decision.handler, None))
 
     def hand_over(self, relay: Relay, handler: Handler, now: int) -> None:
-        sock = relay.give_away()
+        sock = socket.socket(fileno=relay.give_away())
         del self.relays[relay]
         self.others[relay.flow] = self.nat.own(self.attend(relay.request, relay.flow, handler, sock))
 
@@ -348,3 +340,13 @@ def refresh(relay: Relay) -> None:
     flow.sent = relay.sent
     flow.received = relay.received
     flow.last = Instant(relay.last)
+
+
+def dial_unix(path: bytes) -> tuple[int, int]:
+    """As `sysio.dial`, for a unix socket, which is connected or refused at once."""
+    try:
+        sock = socket.socket(socket.AF_UNIX, _STREAM)
+    except OSError as problem:
+        return -(problem.errno or errno.EIO), 0
+    error = sock.connect_ex(path)
+    return sock.detach(), error

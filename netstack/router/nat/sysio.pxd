@@ -10,6 +10,14 @@ cdef extern from "<errno.h>":
     const int INTR "EINTR"
     const int AGAIN "EAGAIN"
     const int CONNREFUSED "ECONNREFUSED"
+    const int INPROGRESS "EINPROGRESS"
+    const int ALREADY "EALREADY"
+
+cdef extern from "<unistd.h>":
+    int c_close "close"(int fd)
+
+cdef extern from "<netinet/tcp.h>":
+    const int TCP_NODELAY
 
 cdef extern from "<sys/uio.h>":
     struct iovec:
@@ -32,6 +40,19 @@ cdef extern from "<netinet/in.h>":
 
 cdef extern from "<sys/socket.h>":
     const int AF_INET
+    const int SOCK_STREAM
+    const int SOCK_DGRAM
+    const int SOCK_NONBLOCK
+    const int SOCK_CLOEXEC
+    const int SOL_SOCKET
+    const int SO_ERROR
+    const int SO_LINGER
+    const int SHUT_WR
+    int c_socket "socket"(int family, int type, int proto)
+    int c_connect "connect"(int fd, const void *to, unsigned int n)
+    int c_setsockopt "setsockopt"(int fd, int level, int name, const void *value, unsigned int n)
+    int c_getsockopt "getsockopt"(int fd, int level, int name, void *value, unsigned int *n)
+    int c_shutdown "shutdown"(int fd, int how)
     const int NOSIGNAL "MSG_NOSIGNAL"
     const int DONTWAIT "MSG_DONTWAIT"
     struct msghdr:
@@ -60,6 +81,75 @@ cdef enum:
     SOL_UDP = 17
     UDP_SEGMENT = 103
     UDP_GRO = 104
+    IPPROTO_IP = 0
+    IPPROTO_TCP = 6
+    IP_TTL = 2
+    IP_RECVERR = 11
+
+
+cdef inline (int, int) dial(unsigned long long address, int port, int ttl) except *:
+    cdef sockaddr_in to
+    cdef int one = 1, error = 0
+    cdef int fd = c_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if fd < 0:
+        return -errno, 0
+    memset(&to, 0, sizeof(to))
+    to.sin_family = AF_INET
+    to.sin_port = htons(<uint16_t>port)
+    to.sin_addr.s_addr = htonl(<uint32_t>address)
+    c_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+    c_setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl))
+    if c_connect(fd, &to, sizeof(to)) < 0:
+        error = errno
+        if error == INPROGRESS:
+            error = 0 if c_connect(fd, &to, sizeof(to)) == 0 else errno
+            if error == ALREADY:
+                error = INPROGRESS
+                c_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one))
+    return fd, error
+
+
+cdef inline int packets() except? -9999:
+    cdef int one = 1
+    cdef int fd = c_socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if fd < 0:
+        return -errno
+    c_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one))
+    c_setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one))
+    return fd
+
+
+cdef inline int hops(int fd, int ttl) except -1:
+    c_setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl))
+    return 0
+
+
+cdef inline int forget_errors(int fd) except -1:
+    cdef int zero = 0
+    c_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &zero, sizeof(zero))
+    return 0
+
+
+cdef inline int error_of(int fd) except -1:
+    cdef int error = 0
+    cdef unsigned int n = sizeof(error)
+    c_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n)
+    return error
+
+
+cdef inline int shut(int fd) except -1:
+    c_shutdown(fd, SHUT_WR)
+    return 0
+
+
+cdef inline int close(int fd, bint reset) except -1:
+    cdef int linger[2]
+    if reset:
+        linger[0] = 1
+        linger[1] = 0
+        c_setsockopt(fd, SOL_SOCKET, SO_LINGER, linger, sizeof(linger))
+    c_close(fd)
+    return 0
 
 
 cdef inline Py_ssize_t receive(int fd, bytearray b, Py_ssize_t o, Py_ssize_t n) except? -9999:
@@ -118,7 +208,7 @@ cdef inline Py_ssize_t send_many(int fd, list pieces, Py_ssize_t o) except? -999
 
 
 cdef inline Py_ssize_t send_packet(
-    object sock, int fd, bytearray b, Py_ssize_t o, Py_ssize_t n, int size, unsigned long long address, int port
+    int fd, bytearray b, Py_ssize_t o, Py_ssize_t n, int size, unsigned long long address, int port
 ) except? -9999:
     cdef sockaddr_in to
     cdef iovec v
@@ -158,7 +248,7 @@ cdef inline Py_ssize_t send_packet(
 
 
 cdef inline (Py_ssize_t, int, unsigned int, int) receive_packet(
-    object sock, int fd, bytearray b, Py_ssize_t o, Py_ssize_t n
+    int fd, bytearray b, Py_ssize_t o, Py_ssize_t n
 ) except *:
     cdef sockaddr_in sender
     cdef iovec v

@@ -113,11 +113,25 @@ class Passed:
 
 def test_both_builds_are_tested_side_by_side_and_the_quiet_one_is_heard(monkeypatch, capfd):
     monkeypatch.setattr(both, "compile_in_place", lambda: True)
-    monkeypatch.setattr(both, "two_at_once", lambda arguments: True)
+    monkeypatch.setattr(both, "side_by_side", lambda arguments: True)
     assert both.main(["--version"]) == 0
     assert both.main(["--no-such-option"]) == 1
     heard = capfd.readouterr().out
     assert "the pure build, which ran beside it" in heard and "compiled: passed in" in heard and "pure: FAILED" in heard
+
+
+def test_one_processor_runs_one_build_after_the_other(monkeypatch, capfd):
+    monkeypatch.setattr(both, "compile_in_place", lambda: True)
+    monkeypatch.setattr(both, "side_by_side", lambda arguments: False)
+    assert both.main(["--version"]) == 0
+    heard = capfd.readouterr().out
+    assert heard.index("the compiled build") < heard.index("the pure build") and "beside" not in heard
+
+
+def test_the_parts_of_a_suite_are_the_whole_of_it():
+    memory, waiting = both.parts([])
+    assert [f"--ignore={path}" for path in waiting] == memory and all((ROOT / path).is_dir() for path in waiting)
+    assert both.parts(["-k", "arp"]) == [["-k", "arp"]]
 
 
 def test_a_run_without_a_compiler_tests_the_pure_build_and_fails_only_under_ci(monkeypatch, capsys):

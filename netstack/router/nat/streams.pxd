@@ -1,0 +1,1 @@
+# compiled as it is: what a new flow costs is mostly here
