@@ -116,7 +116,7 @@ class Household:
             self.net,
             self.config,
             guest_of=None if switch is None else switch.guest_of_mac,
-            may_ask=self.policy.may_ask,
+            may_ask=self._may_ask,
             on_answer=self.policy.on_answer,
             on_lease=self._leased,
             cam=self._cam,
@@ -136,8 +136,16 @@ class Household:
             await self.router.__aexit__(kind, error, tb)
             self._own.close()
 
+    def _may_ask(self, guest: Ip4, name: str, type: int) -> bool | tuple[()]:
+        """What is known here is asked of nobody, so no rule has to allow it; where one may connect to is another question."""
+        if self.services is not None and self.services.names.find(name) is not None:
+            return True
+        return self.policy.may_ask(guest, name, type)
+
     def _leased(self, lease: Lease) -> None:
         """An address has become a guest's, or nobody's: now nobody else may send from it."""
+        if lease.state is State.FREE:
+            self.policy.bind(lease.address, "")  # whoever gets it next has asked for no names yet
         if self._switch is None or not lease.guest:
             return
         if lease.state is State.BOUND:

@@ -54,7 +54,7 @@ def test_two_guests_are_told_apart_by_rules_and_each_denial_is_an_event():
     asyncio.run(main())
 
 
-def test_a_coroutine_decides_and_a_forward_leads_back():
+def test_a_coroutine_decides_and_a_forward_leads_back(tmp_path):
     async def main() -> None:
         near, far = socket.socketpair()
         router = netstack.Router(QemuStream.from_socket(near), dns=False)
@@ -62,18 +62,17 @@ def test_a_coroutine_decides_and_a_forward_leads_back():
         @router.on_flow
         async def decide(flow):
             await asyncio.sleep(0)
-            return flow.dst_port != 9
+            return False if flow.dst_port == 9 else None
 
         async with greeter() as port, router:
             router.allow(f"10.0.2.2:{port}")
-            async with netstack.open(QemuStream.from_socket(far), ip="dhcp") as guest:
+            async with netstack.open(QemuStream.from_socket(far, mac=netstack.Mac.parse("02:00:00:00:00:0a")), ip="dhcp") as guest:
                 assert await ask(guest, port) == b"hello you"
                 with pytest.raises(Refused):
                     await ask(guest, 9)
                 async with await guest.start_server(lambda reader, writer: writer.close(), port=22):
-                    [number] = await router.forwards.add_spec("tcp", "127.0.0.1:0:22")
-                    at = router.forwards.list()[0]
-                    reader, writer = await asyncio.open_connection("127.0.0.1", int(at.local.rpartition(":")[2]))
+                    number = await router.forwards.add_unix(str(tmp_path / "ssh"), "10.0.2.100", 22)
+                    reader, writer = await asyncio.open_unix_connection(str(tmp_path / "ssh"))
                     assert await reader.read() == b""
                     writer.close()
                     await router.forwards.remove(number)
@@ -96,3 +95,20 @@ def test_a_coroutine_decides_and_a_forward_leads_back():
 def test_what_is_wrong_is_said_before_anything_is_opened(guests, options, said):
     with pytest.raises(UsageError, match=said):
         netstack.Router(guests, **options)
+
+
+def test_names_of_the_house_are_known_where_nothing_else_may_be_asked():
+    async def main() -> None:
+        near, far = socket.socketpair()
+        router = netstack.Router(
+            QemuStream.from_socket(near), default="deny", dns=["192.0.2.1"], hosts={"db.home": "10.0.2.2"}
+        )
+        async with router:
+            device = QemuStream.from_socket(far, mac=netstack.Mac.parse("02:00:00:00:00:0a"))
+            async with netstack.open(device, ip="dhcp") as guest:
+                assert (await guest.resolve("db.home")).addresses == ["10.0.2.2"]
+                with pytest.raises(OSError, match="evil.example"):
+                    await guest.resolve("evil.example")
+        assert [denial.name for denial in router.policy.denials()] == ["evil.example"]
+
+    asyncio.run(main())
