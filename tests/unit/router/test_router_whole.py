@@ -107,7 +107,7 @@ def test_names_of_the_house_are_known_where_nothing_else_may_be_asked():
             device = QemuStream.from_socket(far, mac=netstack.Mac.parse("02:00:00:00:00:0a"))
             async with netstack.open(device, ip="dhcp") as guest:
                 assert (await guest.resolve("db.home")).addresses == ["10.0.2.2"]
-                with pytest.raises(OSError, match="evil.example"):
+                with pytest.raises(OSError, match="evil"):
                     await guest.resolve("evil.example")
         assert [denial.name for denial in router.policy.denials()] == ["evil.example"]
 
