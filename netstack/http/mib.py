@@ -72,12 +72,14 @@ class HttpMib(Group):
         self.WsClosedError = 0
         self.WsClosedOther = 0
 
-    def websocket_closed(self, code: int) -> None:
-        name = _CLOSES.get(code, "WsClosedOther")
-        setattr(self, name, getattr(self, name) + 1)
-
 
 _CLOSES = {
     1000: "WsClosedNormal", 1005: "WsClosedNormal", 1001: "WsClosedAway", 1006: "WsClosedLost", 1002: "WsClosedProtocol",
     1003: "WsClosedData", 1007: "WsClosedData", 1008: "WsClosedPolicy", 1009: "WsClosedTooBig", 1011: "WsClosedError",
 }  # fmt: skip
+
+
+def count_close(mib: HttpMib, code: int) -> None:
+    """Of a WebSocket."""
+    name = _CLOSES.get(code, "WsClosedOther")
+    setattr(mib, name, getattr(mib, name) + 1)

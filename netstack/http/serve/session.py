@@ -10,7 +10,6 @@ application may also watch, from a task of its own, whether the client is still 
 while it does: then that task goes on receiving, for the session, which waits for what it brings (`_arrived`).
 """
 
-
 from ...errors import BrokenError, ClosedError, NetstackError, TimedOut, UsageError
 from ...instant import MILLISECOND, Duration, Instant
 from ...runtime.waits import Event as Happening

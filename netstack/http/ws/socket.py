@@ -15,7 +15,7 @@ from ...instant import Duration, Instant
 from ...runtime.waits import Event as Happening
 from ...runtime.waits import Spawned, Waits
 from ...signatures import Address, Stream
-from ..mib import HttpMib
+from ..mib import HttpMib, count_close
 from .config import WsConfig
 from .deflate import Deflate
 from .engine import CLOSING, ENDING, OPEN, Engine
@@ -302,7 +302,7 @@ class WebSocket:
             if self.closed is None:
                 self._gave_up = Closed(ABNORMAL, "the connection is lost")
             assert self.closed is not None
-            self._mib.websocket_closed(self.closed.code)
+            count_close(self._mib, self.closed.code)
             self._over.set()
             self._wake()
 
