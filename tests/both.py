@@ -38,17 +38,17 @@ def compile_in_place() -> bool:
 
 
 class Suite:
-    """pytest on one build. `quietly` keeps what it prints until it is over."""
+    """pytest on one build. `quietly` keeps what it prints until it is over; `once`: where tests so marked are run."""
 
-    def __init__(self, build: str, arguments: list[str], quietly: bool = False) -> None:
+    def __init__(self, build: str, arguments: list[str], quietly: bool = False, once: str = "here") -> None:
         self.build = build
         self._started = time.monotonic()
         self._output = tempfile.TemporaryFile("w+") if quietly else None  # noqa: SIM115  # open until `finish`
         if not quietly:
             print(f"\nmake test: the {self.build} build", flush=True)
-        environment = {**os.environ, "NETSTACK_EXPECT": build, "NETSTACK_PURE": "1" if build == "pure" else "0"}
+        told = {"NETSTACK_EXPECT": build, "NETSTACK_PURE": "1" if build == "pure" else "0", "NETSTACK_ONCE": once}
         command = [sys.executable, "-m", "pytest", *arguments]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self._output, stderr=self._output)
+        self._process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **told}, stdout=self._output, stderr=self._output)
 
     def finish(self) -> tuple[bool, str]:
         """Whether it passed, and the line that says so."""
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
     reason = why_not_compiled()
     together = not reason and side_by_side(arguments)
     if together:
-        beside = [Suite("pure", part, quietly=True) for part in parts(arguments)]
+        beside = [Suite("pure", part, quietly=True, once="elsewhere") for part in parts(arguments)]
     if reason:
         in_turn = ["pure"]
         # under CI a build that can't run is a failure; at a desk the pure half is still worth having

@@ -43,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*programs): runs these programs")
+    config.addinivalue_line("markers", "once: the build makes no difference to it, or its cost is real programs': see ONCE")
     config.addinivalue_line("markers", "needs_tap: talks to a real kernel through a tap device in a network namespace")
     if config.option.seed is None:
         config.option.seed = secrets.randbits(32)
@@ -83,7 +84,15 @@ def tap_problem() -> str:
     return ""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Where both builds are tested, one leaves these to the other (tests/both.py): the rules of the house, which read the source,
+# and long conversations with other people's programs. What they'd find in one build only, the tests of their rooms find in both
+ONCE = os.environ.get("NETSTACK_ONCE") == "elsewhere"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if ONCE:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("once")])
+        items[:] = [item for item in items if not item.get_closest_marker("once")]
     for item in items:
         problems = [missing_program(name) for mark in item.iter_markers("needs") for name in mark.args]
         if item.get_closest_marker("needs_tap") or "netns" in getattr(item, "fixturenames", ()):

@@ -6,7 +6,7 @@ import sys
 import pytest
 from lab import Failed, laboratory
 
-pytestmark = [pytest.mark.needs_tap, pytest.mark.needs("ip")]
+pytestmark = [pytest.mark.once, pytest.mark.needs_tap, pytest.mark.needs("ip")]
 
 KERNEL = ("--netif", "posix:?address=10.79.0.1")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-pytestmark = [pytest.mark.needs("curl"), pytest.mark.needs("nginx")]
+pytestmark = [pytest.mark.once, pytest.mark.needs("curl"), pytest.mark.needs("nginx")]
 
 ROOT = Path(__file__).resolve().parents[2]
 NGINX, TLS, OURS, ODD = 8080, 8443, 8081, 8082

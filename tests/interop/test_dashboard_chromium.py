@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 VISITOR = Path(__file__).with_name("dashboard_visitor.py")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.needs_tap
+pytestmark = [pytest.mark.once, pytest.mark.needs_tap]
 
 HERE = Path(__file__).parent
 TOLD = (

@@ -8,7 +8,7 @@ import pytest
 from dnslab import KERNEL, STACK, TAP, named, ours, sign
 from netns import Namespace
 
-pytestmark = [pytest.mark.needs_tap, pytest.mark.needs("dig", "kdig", "drill", "delv", "dnssec-signzone")]
+pytestmark = [pytest.mark.once, pytest.mark.needs_tap, pytest.mark.needs("dig", "kdig", "drill", "delv", "dnssec-signzone")]
 
 ZONE = """\
 $TTL 300

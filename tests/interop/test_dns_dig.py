@@ -12,7 +12,7 @@ from netstack.dns.edns import Edns
 from netstack.dns.message import Message, Question, Record
 from netstack.dns.numbers import type_number
 
-pytestmark = pytest.mark.needs("dig")
+pytestmark = [pytest.mark.once, pytest.mark.needs("dig")]
 
 PROGRAM = Path(__file__).with_name("dns_canned.py")
 ROOT = PROGRAM.parents[2]

@@ -20,7 +20,11 @@ import pytest
 
 HERE = Path(__file__).resolve().parents[2]
 
-pytestmark = [pytest.mark.needs("nsd", "ip"), pytest.mark.skipif(os.geteuid() != 0, reason="named network namespaces need root")]
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.needs("nsd", "ip"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="named network namespaces need root"),
+]
 
 ROOT_ZONE = """\
 . 300 IN SOA a.root. nobody.invalid. 1 3600 600 86400 60

@@ -11,7 +11,7 @@ import pytest
 from dnslab import ROOT, knotd, named, nsd, served, sign, unbound
 from netns import Namespace
 
-pytestmark = pytest.mark.needs("dig", "nsd", "knotd", "named", "unbound", "dnssec-signzone")
+pytestmark = [pytest.mark.once, pytest.mark.needs("dig", "nsd", "knotd", "named", "unbound", "dnssec-signzone")]
 
 ORIGIN = "peers.example."
 ZONE = """\

@@ -22,6 +22,8 @@ import pytest
 from netstack.dns import rdata
 from netstack.dns.numbers import type_number
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "c2VjcmV0IG9mIHRoZSBsYWJvcmF0b3J5LCAzMiBvY3RldHM="
 KEY = f"hmac-sha256:lab.key.:{SECRET}"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 HOST = Path(__file__).with_name("http2_host.py")
 ROOT = HOST.parents[2]
 CLEAR, SECURE = "http://127.0.0.1:8080", "https://127.0.0.1:8443"

@@ -8,7 +8,7 @@ from lab import laboratory
 
 HOST = str(Path(__file__).with_name("mdns_host.py"))
 
-pytestmark = [pytest.mark.needs_tap, pytest.mark.needs("ip"), pytest.mark.needs("avahi-daemon"), pytest.mark.needs("dbus-daemon")]
+pytestmark = [pytest.mark.once, pytest.mark.needs_tap, pytest.mark.needs("ip", "avahi-daemon", "dbus-daemon")]
 
 
 def play(scenario: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 import vm
 from netns import Namespace
 
-pytestmark = [pytest.mark.needs_tap]
+pytestmark = [pytest.mark.once, pytest.mark.needs_tap]
 FILE = hashlib.sha512(b"a file").digest() * 16384  # a MiB
 
 SCRIPT = """

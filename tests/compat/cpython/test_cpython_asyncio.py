@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 HERE = Path(__file__).parent
 NAMES = [line for line in (HERE / "asyncio.txt").read_text().splitlines() if line and not line.startswith("#")]
 

@@ -8,6 +8,8 @@ import pytest
 from netstack.cli import build_parser
 from netstack.cli.digging.words import read
 
+pytestmark = pytest.mark.once
+
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "dns.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^ {4}netstack (.+?)(?: +#.*| \| .*)?$", PAGE, re.MULTILINE)

@@ -9,6 +9,8 @@ import pytest
 from netstack.router.policy.mib import PolicyMib
 from netstack.router.policy.options import add_policy_options
 
+pytestmark = pytest.mark.once
+
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "router.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+pytestmark = pytest.mark.once
+
 TESTS = Path(__file__).resolve().parents[2]
 CATALOGUE = TESTS / "flows" / "CATALOGUE"
 

@@ -9,6 +9,10 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[3]
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "S", "T", "L5", "L6")
 MAY_IMPORT = {

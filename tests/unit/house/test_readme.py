@@ -4,7 +4,11 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
+
 from netstack.cli import COMMANDS, build_parser
+
+pytestmark = pytest.mark.once
 
 README = (Path(__file__).resolve().parents[3] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
