@@ -115,7 +115,7 @@ def test_it_stands_in_for_slirp4netns(netns: Namespace, tmp_path: Path) -> None:
             os.close(tell)
             os.close(leave)
             with open(ready, "rb") as file:
-                assert file.read() == b"1"
+                assert file.read() == b"1", process.communicate()[1]
             shown = netns.run(*there, "ip", "addr", "show", "tap0").stdout
             assert "10.0.2.100/24" in shown and "mtu 65520" in shown
             with web(netns, there, "guest", 80), web(netns, [], "host", 8000):
