@@ -103,7 +103,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Twelve thousand tests are a million objects that live to the end. Many tests ask the collector whether theirs are gone, and each
+    """Twelve thousand tests are a million objects that live to the end. Many ask the collector whether theirs are gone, and each
     would wait half a second for it to look at all of them: with this the suite takes half the time."""
     gc.collect()
     gc.freeze()
