@@ -164,7 +164,13 @@ class Ede(enum.IntEnum):
 
 
 _TYPE_NAMES = {int(t): t.name for t in Type}
-_TYPE_NUMBERS = {t.name: int(t) for t in Type}
+# in the bitmaps of other people's NSEC records there may be any of these, of which we know the name alone
+_NAMES_ALONE = {
+    "X25": 19, "ISDN": 20, "NSAP": 22, "NSAP-PTR": 23, "GPOS": 27, "A6": 38, "APL": 42, "IPSECKEY": 45, "HIP": 55, "NINFO": 56,
+    "DSYNC": 66, "HHIT": 67, "BRID": 68, "UNSPEC": 103, "NXNAME": 128, "AVC": 258, "AMTRELAY": 260, "RESINFO": 261, "WALLET": 262,
+    "TA": 32768, "DLV": 32769,
+}  # fmt: skip
+_TYPE_NUMBERS = _NAMES_ALONE | {t.name: int(t) for t in Type}
 _CLASS_NAMES = {int(c): c.name for c in Class}
 _CLASS_NUMBERS = {c.name: int(c) for c in Class}
 _RCODE_NAMES = {int(r): r.name for r in Rcode}
