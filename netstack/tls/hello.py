@@ -23,13 +23,16 @@ def asked_name(data: bytes | bytearray) -> str | None:
         return None
 
 
-def gather(data: bytes | bytearray) -> bytes | None:
-    """The body of the ClientHello at the front of a stream of records, None where more is needed. Raises WireError for all else."""
+def gather(data: bytes | bytearray, records: int = LONGEST, strict: bool = False) -> bytes | None:
+    """The body of the ClientHello at the front of a stream of records, None where more is needed. Raises WireError for all else,
+    more than `records` and, where it is to be `strict`, records of no version of TLS among them."""
     message = bytearray()
     o = 0
-    while True:
+    for _ in range(records):
         if len(data) > o and data[o] != HANDSHAKE:
             raise WireError(f"a record of type {data[o]} where a ClientHello begins")
+        if strict and len(data) > o + 1 and data[o + 1] != 3:
+            raise WireError("a record of no version of TLS")
         if len(data) < o + 5:
             return None
         n = data[o + 3] << 8 | data[o + 4]
@@ -44,7 +47,10 @@ def gather(data: bytes | bytearray) -> bytes | None:
                 raise WireError(f"a ClientHello of {size} bytes")
             if len(message) >= 4 + size:
                 return bytes(message[4 : 4 + size])
+        if len(data) < o + 5 + n:
+            return None
         o += 5 + n
+    raise WireError(f"a ClientHello in more than {records} records")
 
 
 def server_name(hello: bytes) -> str | None:

@@ -16,11 +16,10 @@ from __future__ import annotations
 from attrs import frozen
 
 from ...errors import WireError
-from ...tls.hello import CLIENT_HELLO, HANDSHAKE, HOST_NAME, SERVER_NAME, number, vector
+from ...tls.hello import HOST_NAME, SERVER_NAME, gather, number, vector
 from .hostnames import shown
 
-LONGEST = 16384  # of a hello: 600 bytes are common, 1,800 with a post-quantum key share
-RECORDS = 64  # with one byte in each, a hello of LONGEST would be read in LONGEST steps, for each byte that comes
+RECORDS = 64  # with one byte in each, a hello would be read in 16,384 steps, for each byte that comes
 ALPN, ECH = 16, 0xFE0D  # RFC 7301 3.1, RFC 9849 5
 
 
@@ -35,37 +34,8 @@ class Hello:
 
 def read_hello(data: bytes) -> Hello | None:
     """The ClientHello at the front of a stream, None where more is needed. Raises WireError for all else."""
-    message = _gather(data)
+    message = gather(data, RECORDS, strict=True)
     return None if message is None else _read(message)
-
-
-def _gather(data: bytes) -> bytes | None:
-    """The body of the ClientHello, out of its records."""
-    message = bytearray()
-    o = 0
-    for _ in range(RECORDS):
-        if len(data) > o and data[o] != HANDSHAKE:
-            raise WireError(f"a record of type {data[o]} where a ClientHello is expected")
-        if len(data) > o + 1 and data[o + 1] != 3:
-            raise WireError("a record of no version of TLS")
-        if len(data) < o + 5:
-            return None
-        n = data[o + 3] << 8 | data[o + 4]
-        if not 0 < n <= LONGEST:
-            raise WireError(f"a handshake record of {n} bytes")
-        message += data[o + 5 : o + 5 + n]
-        if message and message[0] != CLIENT_HELLO:
-            raise WireError(f"a handshake message of type {message[0]} where a ClientHello is expected")
-        if len(message) >= 4:
-            size = int.from_bytes(message[1:4], "big")
-            if size > LONGEST:
-                raise WireError(f"a ClientHello of {size} bytes")
-            if len(message) >= 4 + size:
-                return bytes(message[4 : 4 + size])
-        if len(data) < o + 5 + n:
-            return None
-        o += 5 + n
-    raise WireError(f"a ClientHello in more than {RECORDS} records")
 
 
 def _read(hello: bytes) -> Hello:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from policy_words import extension, hello, hello_body, message, names, records
 
 from netstack.errors import WireError
-from netstack.router.policy.hello import LONGEST, RECORDS, Hello, read_hello
+from netstack.router.policy.hello import RECORDS, Hello, read_hello
+from netstack.tls.hello import LONGEST
 
 # of curl 8 with OpenSSL 3, shortened to what a server must have: a literal, not made by our own words
 LITERAL = bytes.fromhex(
