@@ -105,7 +105,7 @@ class Device(TapCore):
             )
         if self.takes:
             device.make_plain(self.fd)
-        self.takes = 0
+        self.takes = self.gives = 0
         self.gatherer = None
         self._software = 0
 
