@@ -1,14 +1,14 @@
 cimport cython
 cimport netstack.const as const
 cimport netstack_packet.sysio as sysio
-cimport netstack_tuntap.sysio as tapio
+cimport netstack.device.sysio as deviceio
 from netstack.buffers cimport Pool
 from netstack.cores cimport Frame, FrameSink
 from netstack_packet.mib cimport PacketMib
-from netstack_tuntap.core cimport TapCore
+from netstack.device.core cimport DeviceCore
 
 
-cdef class PacketCore(TapCore):
+cdef class PacketCore(DeviceCore):
     cdef readonly PacketMib counts
     cdef public object ring
     cdef readonly Py_ssize_t size, at

@@ -2,11 +2,10 @@
 
 import mmap
 
-from netstack_tuntap import sysio as tapio
-from netstack_tuntap.core import TapCore
-
 from netstack import const
 from netstack.cores import Frame
+from netstack.device import sysio as deviceio
+from netstack.device.core import DeviceCore
 
 from . import sysio
 from .mib import PacketMib
@@ -14,7 +13,7 @@ from .mib import PacketMib
 LOOKS = 64  # a busy socket is asked every so many full batches what it had to drop
 
 
-class PacketCore(TapCore):
+class PacketCore(DeviceCore):
     """A packet socket with vnet headers; with a `ring`, what comes is read from there."""
 
     __slots__ = ("at", "block", "blocks", "busy", "counts", "left", "ring", "size")
@@ -40,7 +39,7 @@ class PacketCore(TapCore):
 
     def poll(self, now: int) -> bool:
         """As of any device. Raises OSError when the card is gone; one that is down may come up again."""
-        more = TapCore.poll(self, now) if self.ring is None else self.walk(now)
+        more = DeviceCore.poll(self, now) if self.ring is None else self.walk(now)
         if more:
             self.busy += 1
             if self.busy % LOOKS == 0:
@@ -70,9 +69,9 @@ class PacketCore(TapCore):
             pool.reclaim()
         elif self.fd >= 0:  # woken for nothing that stands in the ring: the socket has an error to tell
             f = pool.get()
-            n = tapio.read(self.fd, f.buf)
+            n = deviceio.read(self.fd, f.buf)
             pool.put(f)
-            if n < 0 and n != -tapio.AGAIN:
+            if n < 0 and n != -deviceio.AGAIN:
                 self.gone(n)
         return units == const.BATCH
 
@@ -112,10 +111,10 @@ class PacketCore(TapCore):
         self.block = (self.block + 1) % self.blocks
 
     def gone(self, n: int) -> None:
-        if n == -tapio.NETDOWN and self.is_there():
+        if n == -deviceio.NETDOWN and self.is_there():
             self.counts.InDowns += 1
             return
-        TapCore.gone(self, n)
+        DeviceCore.gone(self, n)
 
     def is_there(self) -> bool:
         """Does the card still exist? One that was removed says no more than one that is down."""

@@ -1,5 +1,5 @@
-from netstack_tuntap.mib cimport TapMib
+from netstack.device.mib cimport DeviceMib
 
 
-cdef class PacketMib(TapMib):
+cdef class PacketMib(DeviceMib):
     cdef public long long InNoRoom, InDowns

@@ -1,11 +1,11 @@
 """Counters of a packet socket: those of any descriptor that carries frames, and two of its own."""
 
-from netstack_tuntap.mib import TapMib
+from netstack.device.mib import DeviceMib
 
 
-class PacketMib(TapMib):
+class PacketMib(DeviceMib):
     MEANING = {
-        **TapMib.MEANING,
+        **DeviceMib.MEANING,
         "InNoRoom": "dropped by the kernel: what came before had not been read (as of the last look)",
         "InDowns": "times that the interface went down",
     }

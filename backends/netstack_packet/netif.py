@@ -4,11 +4,10 @@ import mmap
 from collections.abc import Callable
 from typing import Self
 
-from netstack_tuntap import offloads
-
 from netstack import const
 from netstack.address import Mac
 from netstack.cores import NetifCore
+from netstack.device import offloads
 from netstack.errors import UsageError
 from netstack.instant import Instant
 from netstack.netif import SLAB

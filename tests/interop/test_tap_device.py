@@ -16,12 +16,13 @@ from collections.abc import Callable
 
 import pytest
 from inside import in_a_namespace, ip
-from netstack_tuntap import DeviceUnavailable, Tap, Tun, offloads, open_tap
+from netstack_tuntap import DeviceUnavailable, Tap, Tun, open_tap
 
 from netstack import const
 from netstack.adapters import FramePort, TeeSink
 from netstack.address import Cidr, Mac
 from netstack.cores import Frame, Out
+from netstack.device import offloads
 from netstack.errors import UsageError
 from netstack.netif import SendOnly
 from netstack.testing.netifs import Probe

@@ -12,7 +12,7 @@ import errno
 import os
 import struct
 
-from netstack.const import GATHER
+from ..const import GATHER
 
 AGAIN = errno.EAGAIN
 NOBUFS = errno.ENOBUFS

@@ -14,19 +14,18 @@ cuts into segments.
 
 import os
 
-from netstack import const, gso, raw
-from netstack.buffers import Pool
-from netstack.cores import Frame, FrameSink, NetifCore, Out
-from netstack.errors import UsageError
-from netstack.gro import Gatherer
-from netstack.gso import Cutter
-from netstack.netif import SendOnly
-
+from .. import const, gso, raw
+from ..buffers import Pool
+from ..cores import Frame, FrameSink, NetifCore, Out
+from ..errors import UsageError
+from ..gro import Gatherer
+from ..gso import Cutter
+from ..netif import SendOnly
 from . import sysio
-from .mib import TapMib
+from .mib import DeviceMib
 
 
-class TapCore(NetifCore):
+class DeviceCore(NetifCore):
     """A descriptor that gives and takes one frame a call: tap, tun, or a socket that keeps message boundaries."""
 
     __slots__ = ("alone", "cutter", "fd", "gatherer", "gives", "link", "mib", "pool", "sink", "takes", "vnet")
@@ -44,7 +43,7 @@ class TapCore(NetifCore):
         self.gives = takes
         self.link = link
         self.alone = 0  # polls in a row that found one frame
-        self.mib = TapMib()
+        self.mib = DeviceMib()
         self.pool = Pool(slab)
         self.sink: FrameSink = SendOnly()
         self.cutter = Cutter()
