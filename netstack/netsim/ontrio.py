@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import math
 import random
+import socket
 import time
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -25,6 +27,7 @@ import trio.testing
 from ..errors import UsageError
 from ..instant import Duration
 from ..runtime.current import net_var
+from ..runtime.trio.install import Place, Run
 from ..runtime.trio.net import TrioNet
 from ..runtime.virtual import SPIN
 from ..runtime.worlds import open_world
@@ -116,6 +119,8 @@ class TrioSide:
         self._scopes: dict[TrioNet, dict[trio.CancelScope, None]] = {}
         self._bells: dict[Program, trio.Event] = {}
         self._scope: trio.CancelScope | None = None
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._run = Run(None)
         self._test: trio.lowlevel.Task | None = None
         self._rounds = Rounds(self)
         self._undo: Callable[[], None] | None = None
@@ -213,10 +218,17 @@ class TrioSide:
         net: TrioNet = host.net
         return net
 
+    def adopter(self, net: TrioNet) -> Place:
+        return Place(net.sockets, self._run)
+
+    def made(self, sock: socket.socket) -> None:
+        """A program has made a socket by itself."""
+        self._sockets.add(sock)
+
     def arrived(self, host: SimHost) -> None:
         self.net_of(host)
 
-    # -- programs ---------------------------------------------------------------------------------------------------------------
+    # -- programs -----------------------------------------------------------------------------------------------------------------
 
     async def run(self, host: SimHost, call: Callable[[], Any], name: str) -> Any:
         scopes = self._scopes.setdefault(self.net_of(host), {})
@@ -340,6 +352,8 @@ class TrioSide:
         self._let_go()
         if self.sim.world.faces is not None:
             self.sim.world.open(None)
+        for sock in list(self._sockets):
+            sock.close()
 
 
 _sleep = time.sleep
