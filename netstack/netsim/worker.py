@@ -4,7 +4,7 @@ Such a function runs in a thread, and yet never beside anything else: the loop s
 still while the loop runs. What it waits for, and all that touches the stack, it asks of a task of the loop, and goes on when that
 has the answer. So it is one more coroutine, written without the word, and a run stays a function of its seed.
 
-What it asks of nobody it must not wait for: a lock that another such function holds, a queue, `select`. The loop would wait with it.
+What it asks of nobody it must not wait for: a lock that another such function holds, a queue, `select`. The loop would wait too.
 """
 
 from __future__ import annotations
