@@ -12,7 +12,8 @@ On asyncio `host.net` is a `Net`, in trio a `TrioNet`. The world keeps the time 
 
 The world stays one actor with one clock, as under `World.run`: here the loop says when to turn it, at the next deadline of them
 all. Nobody tells a virtual clock that a deadline has moved, so whoever asks for the time outside a turn is about to do something,
-and the world is turned soon after.
+and the world is turned soon after. What hosts send meanwhile waits for that turn, and then leaves in an order of its own
+(testing/outbox.py).
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..instant import NEVER, Duration, Instant
 from ..testing.net import Host, World
+from ..testing.outbox import Outbox
 from .base import Crank, Reactor
 from .current import in_trio, net_var
 from .face import LINGER, NetFace
@@ -50,6 +54,7 @@ class Driver:
         self._stirred = False
         self._running = False
         self._seats: list[tuple[Host, Seat]] = []
+        self._held: list[tuple[int, Outbox]] = []  # the hosts' numbers, and what waits to leave them
 
     def start(self) -> None:
         self.world.settle()
@@ -60,8 +65,10 @@ class Driver:
     def stop(self) -> None:
         self._running = False
         self._reactor.disarm()
+        self.release()
         for host, seat in self._seats:
             self.world.clock.remove(seat)
+            seat.device.outbox = None
             if seat.is_lived():
                 self.world.clock.add(host.stack, host.name)
         self._seats.clear()
@@ -74,10 +81,25 @@ class Driver:
 
     def seat(self, host: Host, net: NetFace) -> None:
         """Let the clock run the host where `net` is the current one."""
-        seat = Seat(host, net)
+        seat = Seat(host, net, self.release)
+        seat.device.outbox = Outbox(seat.device, partial(self._hold, host.number))
         self._seats.append((host, seat))
         self.world.clock.remove(host.stack)
         self.world.clock.add(seat, host.name)
+
+    def _hold(self, number: int, outbox: Outbox) -> None:
+        self._held.append((number, outbox))
+        if not self._turning:
+            self._stir()
+
+    def release(self) -> None:
+        """Let go what waits to leave its host."""
+        held = self._held
+        if held:
+            self._held = []
+            held.sort(key=itemgetter(0))
+            for _, outbox in held:
+                outbox.release()
 
     def names(self) -> Names:
         """What the hosts of the world call each other."""
@@ -112,7 +134,9 @@ class Driver:
         self._turning = True
         try:
             self.world.settle()
+            self.release()
             self.world.clock.run_until(now)
+            self.release()
         finally:
             self._turning = False
         self._armed = self.world.clock.next_deadline()
@@ -130,10 +154,12 @@ class Seat:
     current one (current.py): whoever may have moved the clock.
     """
 
-    def __init__(self, host: Host, net: NetFace) -> None:
+    def __init__(self, host: Host, net: NetFace, release: Callable[[], None]) -> None:
         self._host = host
         self._stack = host.stack
         self._run = self._stack.run
+        self._release = release
+        self.device: Any = self._stack.netif  # an InboxNetif
         self._context = contextvars.copy_context()
         self._context.run(net_var.set, net)
 
@@ -146,6 +172,7 @@ class Seat:
 
     def run(self, now: Instant) -> None:
         self._context.run(self._run, now)
+        self._release()
 
 
 class HostReactor:
