@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..instant import NEVER, Duration, Instant
+from ..testing.inbox import InboxNetif
 from ..testing.net import Host, World
 from ..testing.outbox import Outbox
 from .base import Crank, Reactor
@@ -159,7 +160,10 @@ class Seat:
         self._stack = host.stack
         self._run = self._stack.run
         self._release = release
-        self.device: Any = self._stack.netif  # an InboxNetif
+        device: Any = self._stack.netif
+        self.device: InboxNetif = device
+        self.inbox = self.device.inbox  # with these the clock need not ask
+        self.timers = self._stack.timers
         self._context = contextvars.copy_context()
         self._context.run(net_var.set, net)
 
@@ -168,11 +172,14 @@ class Seat:
         return self._host.is_up and self._host.stack is self._stack
 
     def next_deadline(self) -> int:
-        return self._stack.next_deadline() if self.is_lived() else NEVER
+        return self._stack.next_deadline()
 
     def run(self, now: Instant) -> None:
-        self._context.run(self._run, now)
-        self._release()
+        if self.is_lived():
+            self._context.run(self._run, now)
+            self._release()
+        else:
+            self._host.world.clock.remove(self)
 
 
 class HostReactor:
