@@ -22,7 +22,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import dice, here, naming, times
+from . import dice, here, naming, others, times
 
 Place = tuple["weakref.ref[ModuleType]", str, Any, Any]
 
@@ -49,10 +49,13 @@ def install(seed: int) -> Callable[[], None]:
             for original, substitute in [*times.SUBSTITUTES, *naming.SUBSTITUTES, *dice.SUBSTITUTES]:
                 _table[id(original)] = original, substitute
                 _back[id(substitute)] = original, substitute
+        for original, substitute in others.substitutes():
+            _table[id(original)] = original, substitute
+            _back[id(substitute)] = original, substitute
         _look(_table)
         if not _worlds:
             _put(2, 3)
-            for owner, name, make in [*times.METHODS, *dice.METHODS]:
+            for owner, name, make in [*times.METHODS, *dice.METHODS, *others.methods()]:
                 _exchange(owner, name, make)
         _worlds += 1
         undo_dice = dice.begin(seed)
@@ -85,7 +88,7 @@ def _end() -> None:
 def _look(table: dict[int, tuple[Any, Any]]) -> None:
     """Find the names that stand for something in the table, in modules that are new."""
     for name, module in list(sys.modules.items()):
-        if not isinstance(module, ModuleType) or module in _seen:
+        if not issubclass(type(module), ModuleType) or module in _seen:  # cffi has some that only say they are
             continue
         _seen.add(module)
         if name.partition(".")[0] in LEFT_ALONE:
