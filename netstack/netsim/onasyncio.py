@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
+import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
@@ -85,6 +87,7 @@ class AsyncioSide:
         self._dead: set[Net] = set()
         self._killed: set[Task] = set()
         self._waiting: dict[Program, list[asyncio.Future[None]]] = {}
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._test: Task | None = None
         self._interrupted = False
         self._undo: Callable[[], None] | None = None
@@ -104,6 +107,13 @@ class AsyncioSide:
     def net_of(self, host: SimHost) -> Net:
         net: Net = self._context.copy().run(lambda: host.net)
         return net
+
+    def adopter(self, net: Net) -> Net:
+        return net
+
+    def made(self, sock: socket.socket) -> None:
+        """A program has made a socket by itself."""
+        self._sockets.add(sock)
 
     def arrived(self, host: SimHost) -> None:
         self.net_of(host)  # and with it the others know its name
@@ -254,6 +264,8 @@ class AsyncioSide:
             undo, self._undo = self._undo, None
             undo()
         self._opening.drop()
+        for sock in list(self._sockets):
+            sock.close()
 
 
 async def _run(call: Callable[[], Any]) -> Any:

@@ -111,6 +111,7 @@ class Netsim:
         self.record.epoch = EPOCH * SECOND
         self.clock = SimClock(self)
         self.side: Side | None = None
+        self.opening: Any = None  # a side that is not open yet
         self.began = 0.0  # by the clock of the loop
         self.fault: BaseException | None = None
         self.was_doing: list[str] = []  # the programs of each host, when it failed
@@ -247,7 +248,9 @@ class Netsim:
         if self._closed or self.side is not None:
             raise UsageError("this Netsim has run already: make another one, its hosts are gone")
         if runtime == "trio":
-            raise UsageError("trio is not there yet")
+            from . import ontrio
+
+            return ontrio.run(self, main, *args)
         from . import onasyncio
 
         return onasyncio.run(self, main, *args)
@@ -258,10 +261,13 @@ class Netsim:
             if self._closed:
                 raise UsageError("this test world is closed: what it was for has ended")
             if in_trio():
-                raise UsageError("trio is not there yet")
-            from . import onasyncio
+                from . import ontrio
 
-            await onasyncio.open_on(self)
+                await ontrio.open_on(self)
+            else:
+                from . import onasyncio
+
+                await onasyncio.open_on(self)
         assert self.side is not None
         return self.side
 

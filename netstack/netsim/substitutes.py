@@ -22,7 +22,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import dice, here, naming, others, times
+from . import dice, here, naming, others, sockethere, times
 
 Place = tuple["weakref.ref[ModuleType]", str, Any, Any]
 
@@ -55,7 +55,7 @@ def install(seed: int) -> Callable[[], None]:
         _look(_table)
         if not _worlds:
             _put(2, 3)
-            for owner, name, make in [*times.METHODS, *dice.METHODS, *others.methods()]:
+            for owner, name, make in [*times.METHODS, *dice.METHODS, *sockethere.METHODS, *others.methods()]:
                 _exchange(owner, name, make)
         _worlds += 1
         undo_dice = dice.begin(seed)
