@@ -22,7 +22,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import dice, here, naming, sockethere, times
+from . import dice, here, naming, others, sockethere, times
 
 Place = tuple["weakref.ref[ModuleType]", str, Any, Any]
 
@@ -50,10 +50,13 @@ def install(seed: int) -> Callable[[], None]:
             for original, substitute in [*times.SUBSTITUTES, *naming.SUBSTITUTES, *dice.SUBSTITUTES]:
                 _table[id(original)] = original, substitute
                 _back[id(substitute)] = original, substitute
+        for original, substitute in others.substitutes():
+            _table[id(original)] = original, substitute
+            _back[id(substitute)] = original, substitute
         _look(_table)
         if not _worlds:
             _put(2, 3)
-            for owner, name, make in [*times.METHODS, *dice.METHODS, *sockethere.METHODS]:
+            for owner, name, make in [*times.METHODS, *dice.METHODS, *sockethere.METHODS, *others.methods()]:
                 _exchange(owner, name, make)
         _worlds += 1
         undo_dice = dice.begin(seed)
@@ -91,7 +94,7 @@ def _look(table: dict[int, tuple[Any, Any]]) -> None:
         return
     _last = last
     for name, module in list(sys.modules.items()):
-        if _seen.get(name) == id(module) or not isinstance(module, ModuleType):
+        if _seen.get(name) == id(module) or not issubclass(type(module), ModuleType):  # cffi has some that only say they are
             continue
         _seen[name] = id(module)
         if name.partition(".")[0] in LEFT_ALONE:
