@@ -13,13 +13,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import socket
+import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
-from ..errors import UsageError
+from ..errors import TimedOut, UsageError
+from ..instant import seconds
 from ..runtime.current import net_var
+from ..runtime.loops.readiness import ready
 from ..runtime.virtual import SPIN, VirtualLoop
 from ..runtime.worlds import open_world
 from . import substitutes
@@ -28,6 +31,7 @@ from .failures import HostCrashed
 
 if TYPE_CHECKING:
     from ..runtime.net import Net
+    from ..sockets.base import Socket
     from .host import Program, SimHost
     from .sim import Netsim
 
@@ -237,6 +241,16 @@ class AsyncioSide:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def wait_events(self, core: Socket, mask: int, limit: float | None) -> bool:
+        try:
+            await ready(self.loop, core, mask, None if limit is None else seconds(max(limit, 0)))
+        except TimedOut:
+            return False
+        return True
+
+    def knows(self, thread: threading.Thread) -> None:
+        self.loop._before.add(thread)
 
     def describe(self, host: SimHost | None) -> list[str]:
         if host is None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import random
 import socket
+import threading
 import time
 import weakref
 from collections import Counter
@@ -29,6 +30,7 @@ from ..instant import Duration
 from ..runtime.current import net_var
 from ..runtime.trio.install import Place, Run
 from ..runtime.trio.net import TrioNet
+from ..runtime.trio.wait import Waiter
 from ..runtime.virtual import SPIN
 from ..runtime.worlds import open_world
 from ..testing.clock import Spinning, Stalled
@@ -37,6 +39,7 @@ from .doing import where
 from .failures import HostCrashed
 
 if TYPE_CHECKING:
+    from ..sockets.base import Socket
     from .host import Program, SimHost
     from .sim import Netsim
 
@@ -326,6 +329,27 @@ class TrioSide:
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
 
+    async def wait_events(self, core: Socket, mask: int, limit: float | None) -> bool:
+        waiter = Waiter()
+
+        def look() -> None:
+            if core.closed or core.events() & mask:
+                waiter.wake()
+
+        core.watch(look)
+        try:
+            with trio.move_on_after(math.inf if limit is None else max(limit, 0)):
+                if core.closed or core.events() & mask:
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await waiter.wait()
+                return True
+        finally:
+            core.unwatch(look)
+        return False
+
+    def knows(self, thread: threading.Thread) -> None: ...
+
     def describe(self, host: SimHost | None) -> list[str]:
         if host is None:
             return [] if self._test is None else [where(self._test.coro)]
@@ -372,8 +396,8 @@ async def open_on(sim: Netsim) -> None:
     clock = trio.lowlevel.current_clock()
     if not isinstance(clock, trio.testing.MockClock):
         raise UsageError(
-            "this runs on trio's own clock, in real time: a test that takes the fixture `netsim` gets a clock that jumps, unless its"
-            " run is shared with other tests; elsewhere netsim.run(main, runtime='trio') makes one"
+            "this runs on trio's own clock, in real time: a test that takes the fixture `netsim` gets a clock that jumps, unless"
+            " its run is shared with other tests; elsewhere netsim.run(main, runtime='trio') makes one"
         )
     if getattr(clock, "side", None) is not None:
         raise UsageError("there is a test world in this run of trio already: one at a time")

@@ -28,6 +28,9 @@ from .record import Record
 from .times import EPOCH
 
 if TYPE_CHECKING:
+    from threading import Thread
+
+    from ..sockets.base import Socket
     from ..testing.topology import Dumbbell
 
 T = TypeVar("T")
@@ -55,6 +58,12 @@ class Side(Protocol):
 
     def crash(self, host: SimHost) -> None: ...
     async def sleep(self, seconds: float) -> None: ...
+    async def wait_events(self, core: Socket, mask: int, limit: float | None) -> bool:
+        """Until the socket has one of these events, or is closed. False when `limit` seconds pass first."""
+
+    def knows(self, thread: Thread) -> None:
+        """It waits for the loop, and nobody need wait for it."""
+
     def interrupt(self) -> bool:
         """Cancel the test where it waits. False where there is none."""
 

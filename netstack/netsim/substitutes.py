@@ -36,7 +36,8 @@ _lock = threading.RLock()
 _worlds = 0
 _table: dict[int, tuple[Any, Any]] = {}  # of the original and its substitute, by the id of the first
 _back: dict[int, tuple[Any, Any]] = {}  # the same, by the id of the second
-_seen: weakref.WeakSet[ModuleType] = weakref.WeakSet()
+_seen: dict[str, int] = {}  # the names of modules, and their ids
+_last: tuple[int, str] = (0, "")  # how many there were, and which came last
 _places: list[Place] = []
 _methods: list[tuple[dict[str, Any], type, str, Any]] = []
 
@@ -87,10 +88,15 @@ def _end() -> None:
 
 def _look(table: dict[int, tuple[Any, Any]]) -> None:
     """Find the names that stand for something in the table, in modules that are new."""
+    global _last
+    last = len(sys.modules), next(reversed(sys.modules))
+    if last == _last:
+        return
+    _last = last
     for name, module in list(sys.modules.items()):
-        if not issubclass(type(module), ModuleType) or module in _seen:  # cffi has some that only say they are
+        if _seen.get(name) == id(module) or not issubclass(type(module), ModuleType):  # cffi has some that only say they are
             continue
-        _seen.add(module)
+        _seen[name] = id(module)
         if name.partition(".")[0] in LEFT_ALONE:
             continue
         for key, value in list(vars(module).items()):

@@ -1,4 +1,4 @@
-"""The pytest plug-in: under each plug-in that runs `async def` tests, and under none; what it says of failures, and what it leaves."""
+"""The pytest plug-in: under each plug-in that runs `async def` tests, and under none; what it says of failures, what it leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat over websockets: the server numbers and keeps what is said; guests come back by themselves, and ask for what they missed."""
+"""A chat over websockets: the server numbers and keeps what is said; guests come back, and ask for what they missed."""
 
 import asyncio
 import json
