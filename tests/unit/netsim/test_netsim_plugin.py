@@ -369,7 +369,16 @@ async def serve_for_ever():
 """
     )
     before = set(os.listdir("/proc/self/fd"))
-    options = ["-p", "netstack.netsim.plugin", "-p", "no:cacheprovider", "-W", "error", *(["-p", plugin] if plugin else [])]
+    options = [
+        "-p",
+        "netstack.netsim.plugin",
+        "-p",
+        "no:cacheprovider",
+        "--tb=no",
+        "-W",
+        "error",
+        *(["-p", plugin] if plugin else []),
+    ]
     with contextlib.suppress(KeyboardInterrupt, pytest.exit.Exception):
         pytester.inline_run(*options, no_reraise_ctrlc=True)
     assert set(os.listdir("/proc/self/fd")) == before
@@ -405,7 +414,7 @@ async def test_it(netsim):
 """
     )
     before = set(os.listdir("/proc/self/fd"))
-    options = ["-p", "netstack.netsim.plugin", "-p", "no:cacheprovider", "-p", plugin]
+    options = ["-p", "netstack.netsim.plugin", "-p", "no:cacheprovider", "--tb=no", "-p", plugin]
     with contextlib.suppress(KeyboardInterrupt):
         pytester.inline_run(*options, no_reraise_ctrlc=True)
     assert set(os.listdir("/proc/self/fd")) == before
