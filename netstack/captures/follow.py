@@ -11,8 +11,8 @@ over        Both FINs have been reached, or an RST has come that a receiver woul
 no SYN      The connection began before the capture; which side called is a guess: whoever has the port that a service has.
 
 Whatever a file can make grow has a bound. Connections: a scan of a million SYNs must not cost a million of our objects; the one
-that has been silent longest is given out as it is. Bytes: streams are held whole until they are given out, so a file could ask for as
-much memory as it has bytes; above `memory` the same happens. Tombstones and what lingers: the oldest goes.
+that has been silent longest is given out as it is. Bytes: streams are held whole until they are given out, so a file could ask
+for as much memory as it has bytes; above `memory` the same happens. Tombstones and what lingers: the oldest goes.
 """
 
 from collections import OrderedDict
@@ -133,7 +133,7 @@ class Follower:
                     window <<= mine.scale
             other.acked(s.ack, window)
         before = mine.new
-        mine.take(seq, s.text, s.n, bool(flags & FIN), bool(flags & PSH), time, number)
+        mine.take(seq, s.text, s.n, bool(flags & FIN), flags & (ACK | PSH | FIN | SYN) == ACK, time, number)
         track.held += mine.new - before
         self._held += mine.new - before
         if not track.over and mine.finished and other.finished:

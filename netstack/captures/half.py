@@ -122,16 +122,15 @@ class Half:
 
     # -- segments -------------------------------------------------------------------------------------------------------------
 
-    def take(self, seq: int, text: bytes, n: int, fin: bool, push: bool, time: int, number: int) -> None:
-        """A segment of `n` bytes, of which the capture has `text`."""
+    def take(self, seq: int, text: bytes, n: int, fin: bool, probe: bool, time: int, number: int) -> None:
+        """A segment of `n` bytes, of which the capture has `text`. `probe`: its flags are those of a keep-alive."""
         self.segments += 1
         if not self.seen:
             self.seen = True
-            self.nxt = seq
-            if n == 1 and not push and text == b"\0":
-                self.keepalives += 1  # a capture that begins with a probe: what is typed is pushed
-                self.nxt = serial.add(seq, 1)
-                return
+            self.nxt = serial.add(seq, 1) if n == 1 and probe and text == b"\0" else seq  # what is typed is pushed, and this is not
+        if n == 1 and probe and not self.anchored and not self.new and serial.add(seq, 1) == self.nxt:
+            self.keepalives += 1
+            return
         if n == 0 and not fin:
             return
         if self.queue.count() >= PIECES:

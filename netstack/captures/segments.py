@@ -16,6 +16,7 @@ URG = const.URG
 
 # RFC 8200 4: headers of which one leads to the next. Fragments are not put together, encrypted text has no ports.
 _EXTENSIONS = frozenset((0, 43, 60, 135, 139, 140))
+_FRAGMENT = 44
 _MOST_EXTENSIONS = 16  # a datagram of nothing but headers must not cost more than it is worth
 
 
@@ -101,6 +102,9 @@ def _ipv6(item: Other) -> "tuple[int, int] | None":
     total = 40 + length if length else len(p)
     kind, at = p[6], 40
     for _ in range(_MOST_EXTENSIONS):
+        if kind == _FRAGMENT and at + 8 <= len(p) and (p[at + 2] << 8 | p[at + 3]) & 0xFFF9 == 0:  # all of it (RFC 6946)
+            kind, at = p[at], at + 8
+            continue
         if kind not in _EXTENSIONS or at + 8 > len(p):
             break
         kind, at = p[at], at + ((p[at + 1] + 1) << 3)

@@ -260,25 +260,25 @@ def _forwards(items: "Iterator[Datagram | Other]") -> "Iterator[Datagram | Other
 
 
 def _runs_backwards(items: "Iterable[Datagram | Other]") -> bool:
-    last: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+    asked: dict[tuple[bytes, bytes], int] = {}  # what would acknowledge the SYN of each direction
+    acked: dict[tuple[bytes, bytes], int] = {}
     forwards = backwards = 0
     for item in items:
         s = segment(item)
         if not isinstance(s, Segment) or s.flags & RST:
             continue
-        if s.flags & SYN and s.flags & ACK == 0:
-            # what answers it stands before it, or after
-            there = last.get((s.ends[1], s.ends[0]))
-            if there is not None and there[1] == serial.add(s.seq, 1):
-                backwards += 1
-            continue
-        before = last.get(s.ends)
-        if before is not None and not s.flags & SYN and before[1] != s.ack:
-            if serial.lt(before[1], s.ack):
-                forwards += 1
-            else:
-                backwards += 1
-        last[s.ends] = s.seq, s.ack
+        theirs = s.ends[1], s.ends[0]
+        if not s.flags & ACK:
+            asked[s.ends] = serial.add(s.seq, 1)
+            backwards += acked.get(theirs) == asked[s.ends]
+        elif s.flags & SYN:
+            forwards += asked.get(theirs) == s.ack
+            acked[s.ends] = s.ack
+        else:
+            before = acked.get(s.ends, s.ack)
+            forwards += before != s.ack and serial.lt(before, s.ack)
+            backwards += before != s.ack and serial.lt(s.ack, before)
+            acked[s.ends] = s.ack
     return backwards > forwards
 
 
