@@ -295,10 +295,10 @@ def _connection(track: Track, timed: bool) -> Connection:
         opened = "in the middle" if up.isn is None or track.halves[1 - c].seen else "unanswered"
     if track.given_out:
         closed = "given out"
-    elif track.reset_by >= 0:
-        closed = "reset by client" if track.reset_by == c else "reset by server" if down.isn is not None else "refused"
     elif up.fin and down.fin:
         closed = "closed"
+    elif track.reset_by >= 0:
+        closed = "reset by client" if track.reset_by == c else "reset by server" if down.isn is not None else "refused"
     else:
         closed = "half closed" if up.fin or down.fin else "open"
     return Connection(
