@@ -85,7 +85,7 @@ class Follower:
                 return
             entry = self.begin(s, time, number)
         track, d = entry
-        if s.flags & SYN or track.over or track.pending[0] or track.pending[1]:
+        if s.flags & SYN or track.halves[d].finished or track.over or track.pending[0] or track.pending[1]:
             chosen = self._choose(track, d, s, time, number)
             if chosen is None:
                 self.mib.StraySyns += 1
@@ -175,7 +175,7 @@ class Follower:
         if rumour is not None and not s.flags & SYN and s.seq == serial.add(rumour[0].seq, 1) and s.seq != mine.nxt:
             return self._renew(track, rumour, s)
         if not s.flags & SYN:
-            if track.over and s.n and not s.flags & RST and self._beyond(mine, s):
+            if (track.over or mine.finished) and s.n and not s.flags & RST and self._beyond(mine, s):
                 self.retire(track)
                 return self.begin(s, time, number)
             return track, d
@@ -204,7 +204,7 @@ class Follower:
         return ack < 0 or serial.sub(ack, serial.add(s.seq, 1)) <= REACH
 
     def _beyond(self, mine: Half, s: Segment) -> bool:
-        """Is this text none of a connection that is over?"""
+        """Is this text none of a direction that is over? Then a connection has begun that the capture has missed."""
         if not mine.anchored:
             return False
         ahead = serial.sub(s.seq, mine.nxt)
