@@ -25,7 +25,8 @@ from .mib import StreamsMib
 from .segments import ACK, FIN, PSH, RST, SYN, URG, Segment
 
 CONNECTIONS = 65_536
-MEMORY = 1 << 30  # bytes of text
+MEMORY = 1 << 30  # bytes of text, and PIECE for each segment of it
+PIECE = 100  # of CPython for a bytes object, its place, and its line in the log
 LINGER = 120 * const.SECOND  # of the capture: 2 MSL where MSL is a minute (RFC 9293 3.4.2 has two)
 LINGERING = 4096
 STONES = 65_536
@@ -134,8 +135,9 @@ class Follower:
             other.acked(s.ack, window)
         before = mine.new
         mine.take(seq, s.text, s.n, bool(flags & FIN), flags & (ACK | PSH | FIN | SYN) == ACK, time, number)
-        track.held += mine.new - before
-        self._held += mine.new - before
+        if mine.new != before:
+            track.held += mine.new - before + PIECE
+            self._held += mine.new - before + PIECE
         if not track.over and mine.finished and other.finished:
             track.over = True
 

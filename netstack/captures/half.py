@@ -28,7 +28,7 @@ from ..tcp.budget import Budget
 from ..tcp.queues import Reassembly
 
 REACH = 16 << 20  # bytes: more than the window of most connections, so the first ones have come when as much waits
-PIECES = 16_384  # that wait behind holes: a place in their list is found by halving, but is made by moving what is behind it
+PIECES = 32_768  # that wait behind holes: a place in their list is found by halving, but is made by moving what is behind it
 DOUBTFUL = 1024  # segments; a flood of more is taken for a capture without acknowledgements
 NAMED = 1000  # conflicts that are remembered one by one, of those that are counted
 FURTHEST = 1 << 30  # bytes: no window is wider (RFC 7323 2.3)
