@@ -15,6 +15,7 @@ class CapturesMib(Group):
         "Cut": "packets of which the capture has only the beginning",
         "CutFiles": "files that end in the middle of a packet: whoever wrote them was killed, or is still writing",
         "NoLength": "datagrams whose length was left to the device that cuts them (TSO): the captured length is taken",
+        "BadTimes": "packets of a time that no clock shows: taken as without one",
         "ShortLink": "passed over: too short for the header of their link",
         "UnknownLink": "passed over: of a link whose headers are not read",
         "BadHeader": "passed over: no lawful IPv4 header",
@@ -32,6 +33,7 @@ class CapturesMib(Group):
         self.Cut = 0
         self.CutFiles = 0
         self.NoLength = 0
+        self.BadTimes = 0
         self.ShortLink = 0
         self.UnknownLink = 0
         self.BadHeader = 0

@@ -23,6 +23,9 @@ from . import files
 from .links import IPV4, READERS
 from .mib import CapturesMib
 
+# Nanoseconds, 146 years from 1970: pcapng can say times that no 64 bits hold, and only a broken or hostile file does
+FURTHEST = 1 << 62
+
 
 class Datagram(NamedTuple):
     """An IPv4 datagram. `data` begins with its header and ends where it ends, or earlier where the capture cut it.
@@ -112,6 +115,9 @@ class Reader:
         mib = self.mib
         mib.Packets += 1
         time, p, length, interface, said, _ = packet
+        if time is not None and not -FURTHEST < time < FURTHEST:
+            mib.BadTimes += 1
+            time = None
         name = interface.name
         reader = READERS.get(interface.linktype)
         if reader is None:

@@ -228,3 +228,14 @@ def test_a_mutated_capture_is_an_error_or_is_read(noise: bytes, at: int, kind: i
         list(read(io.BytesIO(gzip.compress(data) if packed else bytes(data))))
     except WireError as error:
         assert str(error).startswith("packet ")
+
+
+def test_a_time_that_no_clock_shows_is_none() -> None:
+    file = io.BytesIO()
+    writer = pcap.PcapngWriter(file.write)
+    writer.interface("lo", pcap.RAW)
+    writer.packet(0, (1 << 64) - 1, fragment(0, True, UDP[:24]))
+    writer.packet(0, (1 << 64) - 1, fragment(24, False, UDP))
+    mib = CapturesMib()
+    (item,) = read(io.BytesIO(file.getvalue()), mib)
+    assert item.time is None and mib.BadTimes == 2
