@@ -20,7 +20,7 @@ from .events import CAME, NOTE, Event
 from .perfetto import Perfetto
 from .words import Words
 
-Plain: TypeAlias = "Callable[[str], object] | TextIO | BinaryIO | str | PathLike[str]"
+Plain: TypeAlias = "Callable[[str], object] | TextIO | BinaryIO | str | PathLike[str] | AsTracks"
 To: TypeAlias = "Plain | Iterable[Plain]"
 
 
@@ -104,6 +104,13 @@ class Tracks:
             self._file.close()
 
 
+class AsTracks:
+    """For `to=`: a Chrome trace, written to a text stream, which is closed at the end."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+
 def targets(to: To, words: Words, epoch: int) -> list[Target]:
     """`epoch`: what makes the trace's time the wall's. Raises UsageError, OSError, and the files that it had opened are closed."""
     made: list[Target] = []
@@ -120,12 +127,14 @@ def targets(to: To, words: Words, epoch: int) -> list[Target]:
 
 
 def _each(to: Any) -> Iterable[Any]:
-    return [to] if callable(to) or isinstance(to, (str, PathLike)) or hasattr(to, "write") else to
+    return [to] if callable(to) or isinstance(to, (str, PathLike)) or hasattr(to, "write") or isinstance(to, AsTracks) else to
 
 
 def _target(to: Any, words: Words, epoch: int) -> Target:
     if isinstance(to, (str, PathLike)):
         return _file(fspath(to), words, epoch)
+    if isinstance(to, AsTracks):
+        return Tracks(to.file, words)
     if isinstance(to, (io.RawIOBase, io.BufferedIOBase)):
         return Commented(to, words, epoch, False)  # type: ignore[arg-type]  # it writes bytes
     if hasattr(to, "write"):

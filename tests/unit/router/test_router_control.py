@@ -137,6 +137,22 @@ async def test_watchers_are_counted(lab):
 
 
 @lab
+async def test_our_tcp_is_traced_while_somebody_looks(lab):
+    assert "or as=text" in await lab.get("/trace?as=xml", 400)
+    for kind, read in (("json", lambda text: [entry["name"] for entry in json.loads(text)]), ("text", str.splitlines)):
+        response = await lab.client.get(f"http://router/trace?seconds=0.3&as={kind}")
+        data = await anext(aiter(response), b"")
+        with contextlib.suppress(OSError):
+            await lab.net.ping("10.0.2.77", timeout=0.1)
+        data += await response.read()
+        assert any("ARP who has 10.0.2.77" in line for line in read(data.decode()))
+    assert lab.net.stack.link.rx.observer is None
+    async with asyncio.timeout(5):
+        while lab.control._watchers:
+            await asyncio.sleep(0.05)
+
+
+@lab
 async def test_frames_are_captured_while_somebody_looks(lab):
     await lab.get("/pcap", 400)
     response = await lab.client.get("http://router/pcap?live=0.3")
