@@ -44,7 +44,8 @@ async def traced(net: Any, seconds: float | None, tracks: bool) -> AsyncIterator
         end = None if seconds is None else loop.time() + seconds
         while tracing.error is None and (end is None or loop.time() < end):
             await asyncio.sleep(LOOK if end is None else min(LOOK, max(end - loop.time(), 0)))
-            yield pieces.take()
+            if said := pieces.take():
+                yield said
     finally:
         tracing.stop()
     yield pieces.take()
