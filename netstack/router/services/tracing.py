@@ -40,6 +40,7 @@ async def traced(net: Any, seconds: float | None, tracks: bool) -> AsyncIterator
     pieces = Pieces()
     tracing = trace(net, to=AsTracks(pieces) if tracks else pieces).start()  # type: ignore[arg-type]  # as much of a stream as is used
     try:
+        yield b"\n" if tracks else b"# seconds host > peer what | why\n"  # so that who asks sees that it has begun
         loop = asyncio.get_running_loop()
         end = None if seconds is None else loop.time() + seconds
         while tracing.error is None and (end is None or loop.time() < end):

@@ -147,7 +147,7 @@ async def test_our_tcp_is_traced_while_somebody_looks(lab):
         with contextlib.suppress(OSError):
             await lab.net.ping(whom, timeout=0.1)
         data = await reading
-        assert any(f"ARP who has {whom}" in line for line in read(data.decode()))
+        assert any(f"ARP who has {whom}" in line for line in read(data.decode())), data
     assert lab.net.stack.link.rx.observer is None
     async with asyncio.timeout(5):
         while lab.control._watchers:
