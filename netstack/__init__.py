@@ -12,6 +12,7 @@ The map of the house, from the top:
     Router                     guests on one side, the host's sockets on the other  router/
     Tls                        TLS over any stack of streams                        tls/
     DnsServer, Zone, serve_dns a server of names, and what it serves                dns/
+    trace                      every segment with its reason, as text, pcapng or tracks      tracing/
     testing                    wires in memory, faults, virtual clocks, captures
     netsim                     programs on the hosts of a test, and the pytest plug-in
     stack                      the wiring: the only file that names every layer
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from .runtime.virtual import run_virtual as run_virtual
     from .runtime.worlds import open_world as open_world
     from .tls.stack import Tls as Tls
+    from .tracing.trace import trace as trace
 
 _ERRORS = (
     "Aborted",
@@ -100,6 +102,7 @@ _WHERE = {
     "run": "runtime.loop",
     "open_router": "runtime.routing",
     "open_world": "runtime.worlds",
+    "trace": "tracing.trace",
     **dict.fromkeys(("VirtualLoop", "run_virtual"), "runtime.virtual"),
     "BuildInfo": "_build",
     "build_info": "_build",

@@ -18,8 +18,9 @@ cdef class FramePort:
 
 
 cdef class TeeSink(FrameSink):
-    cdef object observer
+    cdef object observer, taken
     cdef FrameSink sink
+    @cython.locals(now="long long")
     cdef void input(self, Frame f) except *
     cdef void flush(self, long long now) except *
 

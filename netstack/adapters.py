@@ -4,6 +4,7 @@ A Python class can't override a `cdef` method, so whoever writes a sink or a use
 a call (cython-patterns: bound and looked-up calls), paid only by those who use them.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from . import raw
@@ -55,7 +56,8 @@ class FramePort:
 
 
 class Observer(Protocol):
-    """What `TeeSink` and `TeePort` call. Frame and Out are good only during the call, and not to be changed."""
+    """What `TeeSink` and `TeePort` call. Frame and Out are good only during the call, and not to be changed. One that has a method
+    `on_taken(now)` is called when the layers above have done with a frame, too."""
 
     def on_input(self, f: Frame, /) -> None: ...
     def on_flush(self, now: int, /) -> None: ...
@@ -65,15 +67,19 @@ class Observer(Protocol):
 class TeeSink(FrameSink):
     """Shows each frame to a Python object and passes the same frame on, whatever the device said about it."""
 
-    __slots__ = ("observer", "sink")
+    __slots__ = ("observer", "sink", "taken")
 
     def __init__(self, observer: Observer, sink: FrameSink) -> None:
         self.observer = observer
         self.sink = sink
+        self.taken: Callable[[int], None] | None = getattr(observer, "on_taken", None)
 
     def input(self, f: Frame) -> None:
+        now = f.now
         self.observer.on_input(f)
         self.sink.input(f)
+        if self.taken is not None:
+            self.taken(now)
 
     def flush(self, now: int) -> None:
         self.sink.flush(now)
@@ -102,6 +108,30 @@ class StreamHandler(Protocol):
     def on_eof(self, now: int, /) -> None: ...
     def on_writable(self, now: int, /) -> None: ...
     def on_closed(self, error: Exception | None, now: int, /) -> None: ...
+
+
+class Several:
+    """Observers that look at the same frames, one after the other."""
+
+    def __init__(self, observers: "Sequence[Observer]") -> None:
+        self.observers = tuple(observers)
+        self.takers = [observer.on_taken for observer in self.observers if hasattr(observer, "on_taken")]
+
+    def on_input(self, f: Frame) -> None:
+        for observer in self.observers:
+            observer.on_input(f)
+
+    def on_taken(self, now: int) -> None:
+        for taken in self.takers:
+            taken(now)
+
+    def on_flush(self, now: int) -> None:
+        for observer in self.observers:
+            observer.on_flush(now)
+
+    def on_send(self, p: Out, now: int) -> None:
+        for observer in self.observers:
+            observer.on_send(p, now)
 
 
 class PyStreamUser(StreamUser):

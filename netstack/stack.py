@@ -11,11 +11,12 @@ frames wait, and that is all that a runtime, a virtual clock or a test has to kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import attrs
 
-from .adapters import Observer
+from .adapters import Observer, Several
 from .address import Cidr, Ip4, Mac, ip4_text
 from .counters import Group
 from .errors import AddressInUse, UsageError
@@ -27,7 +28,7 @@ from .ipv4.ipv4 import Ipv4, Ipv4Config
 from .signatures import Link, Netif, NextHop, Rng
 from .tcp.config import TcpConfig
 from .tcp.tcp import Tcp
-from .timers import Timers
+from .timers import Timer, Timers
 from .udp.udp import Udp
 
 
@@ -50,6 +51,17 @@ def link_on(
     eth = Ethif(netif)
     arp = Arp(eth, timers, rng, now=now)
     return eth, arp, arp
+
+
+class Witnesses:
+    """Those who look, and are told of changes of state too (tcp.tcb.Witness)."""
+
+    def __init__(self, witnesses: Sequence[Any]) -> None:
+        self._witnesses = witnesses
+
+    def on_state(self, entry: Timer, old: int, new: int) -> None:
+        for each in self._witnesses:
+            each.on_state(entry, old, new)
 
 
 class Stack:
@@ -76,6 +88,7 @@ class Stack:
         self.icmp = self.ip.icmp
         self.udp = Udp(self.ip, rng)
         self.tcp = Tcp(self.ip, self.timers, rng, self.config.tcp)
+        self._observers: tuple[Observer, ...] = ()
         self.tentative: set[int] = set()
         self.on_addresses: Callable[[OSError | None], None] | None = None
         if self.arp is not None:
@@ -159,11 +172,23 @@ class Stack:
         finally:
             self.netif.close()
 
-    def watch(self, observer: Observer | None) -> None:
-        """Show each frame that comes or goes to `observer` (adapters.py) from now on; None: to nobody any more, which is how it
-        begins and costs nothing. Raises UsageError when somebody looks already."""
-        if observer is not None and self.link.rx.observer is not None:
-            raise UsageError("somebody looks at this stack's frames already: share what he sees")
+    def watch(self, observer: Observer) -> None:
+        """Show each frame that comes or goes to `observer` (adapters.py) from now on, and each change of a connection's state if it
+        has a method `on_state` (tcp.tcb.Witness). Nobody looks at first, and that costs nothing: whoever looks is put between."""
+        self._show((*self._observers, observer))
+
+    def unwatch(self, observer: Observer) -> None:
+        """Not any more. Nothing for one who doesn't look."""
+        self._show(tuple(each for each in self._observers if each is not observer))
+
+    def _show(self, observers: tuple[Observer, ...]) -> None:
+        self._observers = observers
+        witnesses = [each for each in observers if hasattr(each, "on_state")]
+        self.tcp.hub.witness = Witnesses(witnesses) if witnesses else None
+        self.let_see(None if not observers else observers[0] if len(observers) == 1 else Several(observers))
+
+    def let_see(self, observer: Observer | None) -> None:
+        """Put `observer` between the links and their neighbours."""
         self.link.watch(observer)
 
     # -- what operators read ----------------------------------------------------------------------------------------------

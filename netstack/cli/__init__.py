@@ -28,6 +28,7 @@ COMMANDS = {
     "ping": "send echo requests to a host",
     "curl": "fetch URLs, with curl's options",
     "dig": "ask a name server, and see what it says",
+    "explain": "what the connections of a capture did, drawn and in words",
     "mdns": "names and services on the link: browse, resolve, register",
     "doctor": "what this machine can do, and what to do about the rest",
 }

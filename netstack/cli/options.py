@@ -3,12 +3,15 @@
 import argparse
 import os
 import re
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..runtime.asyncio import Opening
+    from ..runtime.net import Net
+    from ..tracing.trace import Trace
 
 
 def add_net_options(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +30,47 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
     net.add_argument("--hosts", metavar="FILE", help="names of hosts: a file like /etc/hosts, or system for that one itself")
     net.add_argument("--pcap", metavar="FILE", help="write every frame that the stack sees to FILE, as pcapng")
     net.add_argument("--fault", metavar="FAULTS", help="what to do to the traffic, as in loss=0.01,delay=20ms,seed=7")
+    add_trace_option(net)
 
 
-def open_net(args: argparse.Namespace) -> "Opening":
+def add_trace_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    what = "every segment with its reason: FILE.txt, .pcapng (comments on packets) or .json (ui.perfetto.dev); - for standard error"
+    parser.add_argument("--trace", metavar="FILE", help=what)
+
+
+def trace_of(net: object, file: str) -> "Trace":
+    """What --trace asks for, to be started. Raises UsageError."""
+    from ..tracing.trace import trace
+
+    return trace(net, to=sys.stderr if file == "-" else file)
+
+
+class Traced:
+    """An opening whose net is traced from its beginning to its end."""
+
+    def __init__(self, opening: "Opening", file: str) -> None:
+        self._opening = opening
+        self._file = file
+
+    async def __aenter__(self) -> "Net":
+        net = await self._opening.__aenter__()
+        try:
+            self._trace = trace_of(net, self._file).start()
+        except BaseException:
+            await self._opening.__aexit__(*sys.exc_info())
+            raise
+        return net
+
+    async def __aexit__(self, *error: Any) -> "bool | None":
+        try:
+            return await self._opening.__aexit__(*error)
+        finally:
+            self._trace.stop()
+            if self._trace.error is not None:
+                print(f"netstack: the trace has ended early: {self._trace.error}", file=sys.stderr)
+
+
+def open_net(args: argparse.Namespace) -> "Opening | Traced":
     """What the options describe, to be entered with `async with`. Raises UsageError."""
     netif = args.netif or os.environ.get("NETSTACK")
     if not netif:
@@ -38,7 +79,10 @@ def open_net(args: argparse.Namespace) -> "Opening":
     from ..runtime.asyncio import open as open_
 
     dns = "system" if args.dns == ["system"] else args.dns or None
-    return open_(netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault, dns=dns, hosts=args.hosts)
+    opening = open_(
+        netif, addresses=args.address, gateway=args.gateway, pcap=args.pcap, fault=args.fault, dns=dns, hosts=args.hosts
+    )
+    return Traced(opening, args.trace) if getattr(args, "trace", None) else opening
 
 
 def may_know_names(args: argparse.Namespace) -> bool:

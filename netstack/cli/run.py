@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from . import complain
+from .options import add_trace_option, trace_of
 
 if TYPE_CHECKING:
     from ..runtime.threads.patch import Patch
+    from ..tracing.trace import Trace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", choices=("own", "system"), help="system: ask the system's resolver for other names")
     parser.add_argument("--pcap", metavar="FILE", help="write every frame that the stack sees to FILE, as pcapng")
     parser.add_argument("--fault", metavar="FAULTS", help="what to do to the traffic, as in loss=0.01,delay=20ms,seed=7")
+    add_trace_option(parser)
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), help="the loop below (default: $NETSTACK_LOOP, or asyncio)")
     parser.add_argument("--patch", action="store_true", help="the program's own sockets are the stack's, too (netstack.patch)")
     parser.add_argument("-m", dest="module", action="store_true", help="what follows is the name of a module, not of a file")
@@ -55,10 +58,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{', '.join(options)} can't be said of the kernel's network: leave it out, or name a device in --net")
     sys.argv = [args.program, *args.arguments]
     patches: list[Patch] = []
+    traces: list[Trace] = []
 
     def make(base: type[asyncio.AbstractEventLoop] | None) -> asyncio.AbstractEventLoop:
         try:
             loop: Any = new_event_loop(net, base=args.loop or base, **options)
+            if args.trace:
+                untrace(traces)
+                traces.append(tracing(loop, args.trace))  # until the program's next loop, or its end
         except (UsageError, OSError) as error:
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # the program's main: it's over
             raise SystemExit(complain(error, 2 if isinstance(error, UsageError) else 1)) from None
@@ -81,7 +88,25 @@ def run(args: argparse.Namespace) -> int:
             return 1
         finally:
             unpatch(patches)
+            untrace(traces)
     return 0
+
+
+def tracing(loop: Any, file: str) -> "Trace":
+    """Of the loop's net; a loop that can't be traced is closed. Raises UsageError, OSError."""
+    try:
+        return trace_of(loop.net, file).start()
+    except BaseException:
+        loop.close()
+        raise
+
+
+def untrace(traces: "list[Trace]") -> None:
+    while traces:
+        trace = traces.pop()
+        trace.stop()
+        if trace.error is not None:
+            print(f"netstack: the trace has ended early: {trace.error}", file=sys.stderr)
 
 
 def unpatch(patches: "list[Patch]") -> None:

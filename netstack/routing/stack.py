@@ -395,9 +395,7 @@ class RoutingStack(Stack):
         self.tcp.flush(now)
         return self.trunk.poll(now)
 
-    def watch(self, observer: Observer | None) -> None:
-        if observer is not None and self.link.rx.observer is not None:
-            raise UsageError("somebody looks at this stack's frames already: share what he sees")
+    def let_see(self, observer: Observer | None) -> None:
         for link in self.links:
             link.watch(observer)
 

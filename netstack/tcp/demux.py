@@ -132,6 +132,8 @@ class Demux(Hub):
     def forget(self, tw: Timer) -> None:
         assert isinstance(tw, TimeWait)
         wait = tw
+        if self.witness is not None:
+            self.witness.on_state(wait, tc.TIME_WAIT, tc.CLOSED)
         self.timers.cancel(wait)
         del self.waits[wait]
         self.drop(wait.local, wait.key)

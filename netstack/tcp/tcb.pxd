@@ -35,6 +35,7 @@ cdef class Hub:
     cdef readonly list flights
     cdef readonly dict unread
     cdef int too_long
+    cdef public object witness
     cdef readonly Budget budget
     cdef readonly long long rcv_buf, rcv_most
     cdef readonly int wscale
@@ -72,8 +73,8 @@ cdef class Tcb(Timer):
     cdef unsigned char fin_queued, was_high, ts_seen, fin_seen, ack_now, touched, corked, again, shut
     cdef readonly unsigned char nodelay, paused, orphan, ts_on, sack_on, rcv_auto
     cdef unsigned int ports, pseudo
-    cdef readonly unsigned int snd_una, snd_nxt, snd_max, rcv_nxt, rcv_adv, ts_offset, ts_recent
-    cdef unsigned int snd_wl1, snd_wl2, small_end, recover, rcv_ack, tsval, tsecr, last_ack_sent
+    cdef readonly unsigned int snd_una, snd_nxt, snd_max, rcv_nxt, rcv_adv, ts_offset, ts_recent, last_ack_sent
+    cdef unsigned int snd_wl1, snd_wl2, small_end, recover, rcv_ack, tsval, tsecr
     cdef readonly int mss, rcv_mss, retries
     cdef int keep_sent
     cdef public int syn_retries, mark

@@ -26,6 +26,7 @@ that the running batch has touched.
 """
 
 from collections import deque
+from typing import Protocol
 
 from .. import const, raw, serial
 from ..cores import Out, StreamUser
@@ -55,6 +56,13 @@ _ALLOWED = bytearray(b"".join(mask.to_bytes(2, "big") for mask in state.ALLOWED)
 SPARE_FLIGHTS = 64  # as many as a batch can end: a request and its answer should cost no allocation
 
 
+class Witness(Protocol):
+    """Who sees what no segment shows. Asked for where it is rare: for a segment nothing is asked."""
+
+    def on_state(self, entry: Timer, old: int, new: int, /) -> None:
+        """`entry`, a connection or what is left of it in TIME-WAIT, is about to go from `old` to `new`."""
+
+
 class Hub:
     """Shared by all connections of one Tcp. `demux.Demux` is the one that exists."""
 
@@ -78,6 +86,7 @@ class Hub:
         "todo",
         "too_long",
         "unread",
+        "witness",
         "wscale",
     )
 
@@ -100,6 +109,7 @@ class Hub:
         self.batch = False  # input since the last flush: sending waits for the flush
         self.todo: Tcb | None = None  # the connections that the batch has touched, each holding the next (`after`)
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
+        self.witness: Witness | None = None  # who is told of each change of state, while somebody looks (tracing/)
         self.budget = Budget(config.memory_pressure, config.memory_max, self.ext)
         self.rcv_most = self.settings.rcv_most
         self.rcv_buf = self.settings.rcv_buf
@@ -369,6 +379,8 @@ class Tcb(Timer):
             mib.CurrEstab += 1
         elif new == tc.CLOSED and (old == tc.SYN_SENT or old == tc.SYN_RECEIVED):
             mib.AttemptFails += 1
+        if self.hub.witness is not None:
+            self.hub.witness.on_state(self, old, new)
         self.state = new
 
     def ts_now(self, now: int) -> int:

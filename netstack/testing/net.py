@@ -113,6 +113,8 @@ class Host(Node):
         if wire is None:
             self._stack.ip.add_route(EVERYWHERE, None)
         world.clock.add(self._stack, self.name)
+        for told in list(world.on_life):
+            told(self)
 
     @property
     def net(self) -> Any:
@@ -181,6 +183,7 @@ class World:
         self.routers: list[Router] = []
         self.apart: set[tuple[int, int]] = set()
         self.faces: Callable[[Host], Any] | None = None
+        self.on_life: list[Callable[[Host], None]] = []  # called with each host that comes to life, or back to it
         self._faults = Faults(**faults)
         self._wire = Wire(self._faults)
         self._unsettled: list[Host] = []

@@ -8,6 +8,7 @@ netstack-tap ctl leases                       addresses, and who has them
 netstack-tap ctl name db.internal 10.0.2.15   a name for the guests
 netstack-tap ctl allow '*.debian.org'         policy: allow, deny; ctl policy shows it
 netstack-tap ctl pcap FILE --live 10          frames, as pcapng; - is standard output
+netstack-tap ctl trace --seconds 10 > t.json  what TCP does and why, for ui.perfetto.dev; --text for lines
 netstack-tap ctl stats  metrics  cam          counters, the same for Prometheus, link addresses
 netstack-tap ctl get /PATH                    whatever the API has
 """
@@ -27,7 +28,7 @@ from .asking import Asking, add_socket_option, asking, shown, size, socket_of
 WORDS = {
     "forwards": (0, 0), "forward": (1, 1), "out": (1, 1), "remove": (1, 1), "flows": (0, 0), "leases": (0, 0), "name": (2, 2),
     "zones": (0, 0), "stats": (0, 0), "metrics": (0, 0), "cam": (0, 0), "policy": (0, 0), "allow": (1, 1), "deny": (1, 1),
-    "pcap": (1, 1), "get": (1, 1),
+    "pcap": (1, 1), "trace": (0, 0), "get": (1, 1),
 }  # fmt: skip
 
 
@@ -38,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-j", "--json", action="store_true", help="answers as JSON")
     parser.add_argument("-u", "--udp", action="store_true", help="forward, out: UDP")
     parser.add_argument("--live", metavar="SECONDS", type=float, help="pcap: frames from now on, for so long; 0: until it is ended")
+    parser.add_argument("--seconds", metavar="N", type=float, default=10.0, help="trace: for so long (10); 0: until it is ended")
+    parser.add_argument("--text", action="store_true", help="trace: as lines")
     parser.add_argument("word", metavar="COMMAND", help=", ".join(WORDS))
     parser.add_argument("arguments", metavar="ARGUMENT", nargs="*")
 
@@ -166,6 +169,12 @@ async def _pcap(router: Asking, args: argparse.Namespace) -> None:
             file.close()
 
 
+async def _trace(router: Asking, args: argparse.Namespace) -> None:
+    async for piece in router.pieces(f"/trace?seconds={args.seconds:g}{'&as=text' if args.text else ''}"):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+
 FLOW_COLUMNS = {
     "proto": "PROTO", "from": "FROM", "to": "TO", "name": "NAME", "state": "STATE", "sent": "SENT", "received": "RECEIVED",
     "idle": "IDLE",
@@ -191,5 +200,6 @@ VERBS: dict[str, Verb] = {
     "allow": _rule,
     "deny": _rule,
     "pcap": _pcap,
+    "trace": _trace,
     "get": _get,
 }  # fmt: skip

@@ -49,7 +49,7 @@ class Live:
         """One more looks."""
         self.streams += 1
         if self.streams == 1:
-            with suppress(UsageError):  # somebody else sees the frames: then there is no diagram, and all the rest
+            with suppress(UsageError):  # no frames can be seen here: then there is no diagram, and all the rest
                 self.status.watch(self.ring)
                 self.watching = True
 

@@ -32,6 +32,7 @@ class NetStatus:
         self._net = net
         self._more = {} if more is None else more
         self._facts = facts or {}
+        self._observer: Observer | None = None
 
     def about(self) -> Row:
         netif = self._net.netif
@@ -112,7 +113,12 @@ class NetStatus:
         return self._net.netif.mac is not None
 
     def watch(self, observer: Observer | None) -> None:
-        self._net.stack.watch(observer)
+        stack = self._net.stack
+        if self._observer is not None:
+            stack.unwatch(self._observer)
+        self._observer = observer
+        if observer is not None:
+            stack.watch(observer)
 
 
 class PickedConnection:

@@ -31,7 +31,6 @@ class Recorder:
             self._enter()
 
     def _enter(self) -> None:
-        """Raises UsageError where somebody else looks at the stack's frames."""
         if not self._lookers:
             self._stack.watch(self._ring)
         self._lookers += 1
@@ -39,13 +38,13 @@ class Recorder:
     def _leave(self) -> None:
         self._lookers -= 1
         if not self._lookers:
-            self._stack.watch(None)
+            self._stack.unwatch(self._ring)
             self._ring.clear()
 
     def close(self) -> None:
         if self._lookers:
             self._lookers = 0
-            self._stack.watch(None)
+            self._stack.unwatch(self._ring)
 
     def recent(self, epoch: int) -> AsyncIterator[bytes]:
         """The frames that are kept, as pcapng; `epoch` is what makes the stack's time the wall's. Raises UsageError."""

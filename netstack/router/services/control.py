@@ -20,6 +20,7 @@ and of our own:
     GET  /dhcp                                         leases with names, guests and times
     GET  /metrics                                      counters for Prometheus
     GET  /pcap             ?live=SECONDS               the frames of the last seconds, or those to come (0: until you hang up)
+    GET  /trace            ?seconds=N, ?as=text        what our TCP does and why: a Chrome trace, or lines (0: until you hang up)
     GET  /policy                                       default, rules, denials
     POST /policy                                       {"allow": RULE}, {"deny": RULE} or {"remove": NUMBER}
 
@@ -50,6 +51,7 @@ from .dns import GuestDns
 from .flowtable import MOST, snapshot
 from .forwards import Forwards
 from .names import PATTERN, LocalNames, LocalZone, ZoneRecord, canonical
+from .tracing import traced
 from .unixdoor import UnixStreams
 
 BODY = 1 << 20  # a zone of 4096 records is a quarter of it
@@ -110,6 +112,7 @@ class Control:
             "/dhcp": {"GET": self._show_dhcp},
             "/metrics": {"GET": self._metrics},
             "/pcap": {"GET": self._pcap},
+            "/trace": {"GET": self._trace},
             "/policy": {"GET": self._show_policy, "POST": self._change_policy},
         }
 
@@ -341,6 +344,17 @@ class Control:
         else:
             pieces = recorder.recent(epoch)
         return Response(200, {"content-type": "application/x-pcapng", "cache-control": "no-store"}, pieces)
+
+    async def _trace(self, request: Request) -> Response:
+        asked = _query(request, "seconds", "as")
+        seconds = _number(asked, "seconds", 10, 0, 86400)
+        if asked.get("as", "json") not in ("json", "text"):
+            raise UsageError("a trace is had as=json, for ui.perfetto.dev, or as=text")
+        tracks = asked.get("as", "json") == "json"
+        self._one_more()
+        pieces = self._until_left(traced(self._net, seconds or None, tracks))
+        kind = "application/json" if tracks else "text/plain; charset=utf-8"
+        return Response(200, {"content-type": kind, "cache-control": "no-store"}, pieces)
 
     async def _until_left(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         try:

@@ -278,11 +278,14 @@ def test_somebody_elses_look_is_left_alone() -> None:
         reader, writer, _ = await request(client, "/events")
         stream = events(reader)
         assert [(await anext(stream))[0] for _ in range(2)] == ["hello", "tick"]
-        assert not dashboard.live.watching
+        assert dashboard.live.watching
+        assert net.stack.link.rx.observer is not other, "both look"
         writer.transport.abort()
         await asyncio.sleep(2)
+        assert not dashboard.live.watching
         assert net.stack.link.rx.observer is other
-        net.stack.watch(None)
+        net.stack.unwatch(other)
+        assert net.stack.link.rx.observer is None
 
     in_a_world(visit)
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netstack.cores import Frame, Out
-from netstack.errors import UsageError
 from netstack.http.dashboard.ring import HEAD, OBJECTS, Kept, Ring
 from netstack.http.dashboard.trace import FEW, MOST, Trace
 from netstack.instant import MILLISECOND, SECOND
@@ -170,14 +169,18 @@ def test_a_stack_shows_its_frames_to_one_who_comes_and_goes_while_it_works() -> 
     ring = Ring(14)
     world.run(until=lambda: len(server.received) > 0)
     a.stack.watch(ring)
-    with pytest.raises(UsageError, match="already"):
-        a.stack.watch(Ring(14))
+    second = Ring(14)
+    a.stack.watch(second)
     world.run(until=lambda: len(server.received) == 20000)
     seen = ring.end
     assert {kept.direction for kept in ring.all()} == {INBOUND, OUTBOUND}
     assert all(kept.data[12:14] in (b"\x08\x00", b"\x08\x06") for kept in ring.all())
-    a.stack.watch(None)
+    assert second.end == seen and [k.data for k in second.all()] == [k.data for k in ring.all()]
+    a.stack.unwatch(ring)
+    a.stack.unwatch(ring)  # who doesn't look any more may say so
     assert client.conn is not None
     client.conn.write(b"more", world.now)
     world.run(until=lambda: server.received.endswith(b"more"))
-    assert ring.end == seen
+    assert ring.end == seen < second.end
+    a.stack.unwatch(second)
+    assert a.stack.link.rx.observer is None and a.stack.tcp.hub.witness is None

@@ -137,6 +137,24 @@ async def test_watchers_are_counted(lab):
 
 
 @lab
+async def test_our_tcp_is_traced_while_somebody_looks(lab):
+    assert "or as=text" in await lab.get("/trace?as=xml", 400)
+    names = lambda text: [entry["name"] for entry in json.loads(text)]  # noqa: E731
+    for kind, whom, read in (("json", "10.0.2.77", names), ("text", "10.0.2.78", str.splitlines)):
+        response = await lab.client.get(f"http://router/trace?seconds=0.6&as={kind}")
+        reading = asyncio.create_task(response.read())
+        await asyncio.sleep(0.1)
+        with contextlib.suppress(OSError):
+            await lab.net.ping(whom, timeout=0.1)
+        data = await reading
+        assert any(f"ARP who has {whom}" in line for line in read(data.decode())), data
+    assert lab.net.stack.link.rx.observer is None
+    async with asyncio.timeout(5):
+        while lab.control._watchers:
+            await asyncio.sleep(0.05)
+
+
+@lab
 async def test_frames_are_captured_while_somebody_looks(lab):
     await lab.get("/pcap", 400)
     response = await lab.client.get("http://router/pcap?live=0.3")

@@ -88,6 +88,12 @@ async def test_frames_go_to_a_file(talk):
 
 
 @with_talk
+async def test_a_trace_goes_to_standard_output(talk):
+    assert isinstance(json.loads(await talk("trace", "--seconds", "0.1")), list)
+    assert (await talk("trace", "--seconds", "0.1", "--text")).startswith("# seconds host > peer what | why")
+
+
+@with_talk
 async def test_mistakes_are_one_sentence(talk):
     for said in (("nonsense",), ("forward",), ("flows", "x"), ("remove", "x"), ("get", "x")):
         with pytest.raises(UsageError):
