@@ -41,10 +41,13 @@ class Expected:
             at += len(data)
         return b"".join(parts)
 
-    def filled(self) -> bytes:
-        """All of it, with zeros where it has holes."""
+    def filled(self, most: int) -> bytes:
+        """All of it, with zeros where it has holes, up to the one that makes them more than `most`."""
         parts, at = [], 0
         for start, (data, _) in zip(self._starts, self._pieces, strict=True):
+            most -= start - at
+            if most < 0:
+                break
             parts += [bytes(start - at), data]
             at = start + len(data)
         return b"".join(parts)

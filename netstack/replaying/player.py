@@ -223,6 +223,8 @@ class Player(Node):
             if isinstance(play, TcpPlay):
                 assert isinstance(step, SegmentStep)
                 if not play.may(step, self._wait_answers):
+                    if step.ours:
+                        play.invite(step, now)
                     return
             else:
                 assert isinstance(step, DatagramStep)

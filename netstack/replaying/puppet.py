@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..adapters import PyDatagramUser, PyStreamUser
 from ..cores import StreamUser
 from ..errors import AddressInUse, NetstackError
+from ..instant import MILLISECOND
 from ..stack import Stack
 from ..tcp.connection import Connection
 from ..tcp.listener import Listener
@@ -16,7 +17,7 @@ from ..testing.clock import VirtualClock
 from ..udp.core import UdpPort
 from .exchange import DatagramPlay
 from .player import Play, Player
-from .script import ACK, FIN, RST, SYN, DatagramStep, SegmentStep, Step
+from .script import ACK, FILL_LIMIT, FIN, RST, SYN, DatagramStep, SegmentStep, Step
 from .talk import TcpPlay
 
 BACKLOG = 1 << 16
@@ -25,15 +26,17 @@ BACKLOG = 1 << 16
 class Puppet:
     """The program at our host's end of one connection."""
 
-    def __init__(self, play: TcpPlay) -> None:
+    def __init__(self, play: TcpPlay, clock: VirtualClock) -> None:
         talk = play.talk
+        self._clock = clock
         play.taken = self.received = bytearray()
         self.conn: Connection | None = None
         self._play = play
         self._written = 0
         self._ended = False
         self._shut = False
-        self._words = talk.from_us.filled()
+        self._waited = 0
+        self._words = talk.from_us.filled(FILL_LIMIT)
         self._deeds: list[tuple[int, int, int]] = []  # when so much has been received, send up to there, and FIN or RST
         need = 0
         for step in talk.steps:
@@ -76,10 +79,21 @@ class Puppet:
                         return
             self._deeds.pop()
             if flags & RST:
-                self.conn.abort(now)
+                self._clock.call_later(MILLISECOND, self._abort)  # what it has written goes out first
+                return
             elif flags & FIN and not self._shut:
                 self._shut = True
                 self.conn.shutdown(now)
+
+
+    def _abort(self) -> None:
+        if self.conn is None:
+            return
+        self._waited += 1
+        if self._play.next < self._written and self._waited < 10_000:
+            self._clock.call_later(MILLISECOND, self._abort)
+        else:
+            self.conn.abort(self._clock.now)
 
 
 class Troupe:
@@ -124,13 +138,13 @@ class Troupe:
         play = self._player.play_at(conn.local_port, conn.remote, conn.remote_port)
         if play is None:
             return None
-        puppet = Puppet(play)
+        puppet = Puppet(play, self._clock)
         puppet.conn = conn
         return PyStreamUser(puppet)
 
     def _connect(self, play: TcpPlay, now: int) -> None:
         talk = play.talk
-        puppet = Puppet(play)
+        puppet = Puppet(play, self._clock)
         tcp, user = self._stack.tcp, PyStreamUser(puppet)
         try:
             puppet.conn = tcp.connect(0, talk.host_port, talk.peer, talk.peer_port, user, now)

@@ -110,7 +110,8 @@ def replay(
     """Everybody in a capture but `as_host`, who is played by the stack and the programs on it.
 
     file       a path or an open file: pcap or pcapng, Ethernet, raw IP, cooked, loopback, with VLAN tags or fragments
-    as_host    which of the hosts in it we are; may be left out where all packets have one in common
+    as_host    which of the hosts in it we are; may be left out where all packets have one in common. With a port, "127.0.0.1:8080",
+               we are that end alone: on a loopback both ends have one address (the report says what stands for it)
     order      "captured"; "reversed" or "shuffled": the segments of each connection that could be under way at once, rearranged;
                or a function that rearranges a list of them
     duplicate  the chance of each segment to be played twice, 1.0 for all

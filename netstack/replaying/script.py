@@ -24,6 +24,8 @@ from .expected import Expected
 ACK, FIN, RST, SYN = const.ACK, const.FIN, const.RST, const.SYN
 # A capture of a scan has a talk for each port: each is an object, and waits at play. 100,000 are 200 MB, and minutes.
 TALK_LIMIT = 100_000
+# What a capture may lack and have made up: two packets with sequence numbers far apart are a hole of gigabytes
+FILL_LIMIT = 4 << 20
 
 
 @attrs.frozen(eq=False)
@@ -173,16 +175,25 @@ class TcpTalk:
     def finish(self, fill: bool) -> None:
         """All packets have been seen: make up what the capture lacks, and leave out what can't be played without it."""
         self._add_handshake()
-        last = max((step.end for step in self.steps if not step.ours and step.start >= 0 and len(step.payload)), default=0)
-        holes = self.to_us.holes(last)
+        holes = self.to_us.holes(self._sent_to_us())
         if not holes:
             return
-        if fill:
+        if fill and sum(length for _, length in holes) <= FILL_LIMIT:
             for at, length in holes:
                 self._fill(at, length)
         else:
             self.lacks = holes[0]
             self._truncate(holes[0][0])
+
+    def _sent_to_us(self) -> int:
+        """How long the stream to us must have been: what was captured of it, and what our host has acknowledged."""
+        theirs = [step for step in self.steps if not step.ours and (step.payload or step.flags & FIN)]
+        fin = min((step.start + len(step.payload) for step in theirs if step.flags & FIN), default=None)
+        last = max((step.start + len(step.payload) for step in theirs), default=0)
+        acked = max((step.ack for step in self.steps if step.ours and step.ack is not None), default=0)
+        if fin is not None:
+            return max(last, fin)
+        return max(last, acked)
 
     def _add_handshake(self) -> None:
         first = self.steps[0]
@@ -206,8 +217,9 @@ class TcpTalk:
 
     def _fill(self, at: int, length: int) -> None:
         """Zeros for what the capture lacks, just before the first packet from behind it."""
-        place = next(i for i, step in enumerate(self.steps) if not step.ours and step.start >= at + length)
-        like = self.steps[place]
+        behind = (i for i, step in enumerate(self.steps) if step.start >= at + length if not step.ours)
+        place = next(behind, len(self.steps))
+        like = self.steps[place] if place < len(self.steps) else next(step for step in reversed(self.steps) if not step.ours)
         pieces = [
             attrs.evolve(like, start=o, payload=bytes(min(1400, at + length - o)), flags=ACK, urgent=0, options=b"")
             for o in range(at, at + length, 1400)
@@ -285,10 +297,10 @@ def scale_of(segment: Segment) -> int | None:
     return min(value[0], 14) if value else None
 
 
-def read_script(datagrams: Iterable[Datagram | Other], host: Ip4 | None, *, fill: bool = False) -> Script:
-    """The talks of `host`, or of the only host that all packets have in common. Raises UsageError where it isn't in the capture,
-    and what reading raises."""
-    reader = ScriptReader(int(host) if host is not None else None, fill)
+def read_script(datagrams: Iterable[Datagram | Other], host: Ip4 | None, port: int = 0, *, fill: bool = False) -> Script:
+    """The talks of `host`, or of the only host that all packets have in common. With a `port`, those of that port alone: on a
+    loopback both ends have one address. Raises UsageError where it isn't in the capture, and what reading raises."""
+    reader = ScriptReader(int(host) if host is not None else None, port, fill)
     for datagram in datagrams:
         if isinstance(datagram, Datagram):
             reader.add(datagram)
@@ -298,8 +310,10 @@ def read_script(datagrams: Iterable[Datagram | Other], host: Ip4 | None, *, fill
 class ScriptReader:
     """Datagrams in, one by one; then `finish`."""
 
-    def __init__(self, host: int | None, fill: bool) -> None:
+    def __init__(self, host: int | None, port: int, fill: bool) -> None:
         self._host = host
+        self._port = port
+        self._loops = 0  # packets from an address to itself
         self._fill = fill
         self._kept: list[Datagram] = []  # until it is known who our host is
         self._hosts: dict[int, int] = {}
@@ -308,7 +322,7 @@ class ScriptReader:
         self._last = 0
         self._tcp: dict[tuple[int, int, int], TcpTalk] = {}
         self._others: dict[tuple[str, int, int, int], DatagramTalk] = {}
-        self._script = Script(host or 0)
+        self._script = Script(_stand_in(host or 0))
         self._bad: dict[str, list[int]] = {}
 
     def add(self, datagram: Datagram) -> None:
@@ -330,17 +344,23 @@ class ScriptReader:
         ours = src == self._host
         if not ours and dst != self._host and dst < 0xE0000000:
             return
-        if src == dst:
+        head = (data[0] & 15) << 2
+        if self._port:
+            ports = [int.from_bytes(data[head + o : head + o + 2], "big") for o in (0, 2)]
+            ours = ours and ports[0] == self._port
+            if data[9] not in (const.PROTO_TCP, const.PROTO_UDP) or self._port not in ports or (not ours and dst != self._host):
+                return
+        elif src == dst:
+            self._loops += 1
             self._passed("what the host sent to itself", datagram.number)
             return
         if datagram.time is not None:
             if self._first is None:
                 self._first = datagram.time
             self._last = max(self._last, datagram.time - self._first)
-        head = (data[0] & 15) << 2
         body = data[head:]
         try:
-            self._body(datagram, ours, dst if ours else src, data[9], body)
+            self._body(datagram, ours, _outside(dst if ours else src), data[9], body)
         except WireError:
             self._passed("malformed", datagram.number)
 
@@ -377,7 +397,7 @@ class ScriptReader:
                 self._passed("cut datagrams", number)
                 return
             self._datagram("echo", ident, peer, 0, DatagramStep(number, time, ours, NOBODY, body, tos, ttl))
-        elif ours:
+        elif ours or self._host >> 24 == LOOPBACK:
             self._passed("of protocols that are not compared", number)
         else:
             self._datagram("other", 0, peer, proto, DatagramStep(number, time, False, NOBODY, bytes(data), tos, ttl))
@@ -397,7 +417,7 @@ class ScriptReader:
             if segment.flags & RST and not segment.flags & SYN and talk is None:
                 self._passed("resets of connections that the capture doesn't have", number)
                 return
-            talk = self._tcp[key] = TcpTalk(self._host, mine, peer, theirs)
+            talk = self._tcp[key] = TcpTalk(self._script.host, mine, peer, theirs)
             self._new(talk)
         talk.add(number, time, ours, segment, tos, ttl)
 
@@ -406,7 +426,7 @@ class ScriptReader:
         key = (kind, mine, peer, theirs)
         talk = self._others.get(key)
         if talk is None:
-            talk = self._others[key] = DatagramTalk(kind, self._host, mine, peer, theirs)
+            talk = self._others[key] = DatagramTalk(kind, self._script.host, mine, peer, theirs)
             self._new(talk)
         talk.steps.append(attrs.evolve(step, talk=talk))
 
@@ -421,12 +441,19 @@ class ScriptReader:
     def finish(self) -> Script:
         if self._host is None:
             self._host = self._only()
-            self._script.host = self._host
+            self._script.host = _stand_in(self._host)
             for datagram in self._kept:
                 self._take(datagram)
         script = self._script
         if not script.talks:
-            raise UsageError(f"{ip4_text(self._host)} is not in this capture: {self._known()}")
+            called = ip4_text(self._host)
+            if self._loops:
+                raise UsageError(f"{called} talks to itself in this capture: say which end we are by its port, like {called}:8080")
+            called += f":{self._port}" if self._port else ""
+            raise UsageError(f"{called} is not in this capture: {self._known()}")
+        if self._host >> 24 == LOOPBACK:
+            here = ip4_text(script.host)
+            script.notes.append(f"our host is {here} here, and 127.x.y.z of the capture is 198.18.y.z: no link has those addresses")
         order: list[tuple[int, int, Step]] = []
         for talk in script.talks:
             if isinstance(talk, TcpTalk):
@@ -457,6 +484,18 @@ class ScriptReader:
             return "there is no IPv4 in it"
         known = sorted(self._hosts, key=lambda address: -self._hosts[address])
         return f"there are {', '.join(map(ip4_text, known[:8]))}{' and others' if len(known) > 8 else ''}"
+
+
+LOOPBACK = 127
+BENCH = 0xC6120000  # 198.18.0.0/15, which RFC 2544 keeps for benches, stands in for addresses that exist on no link
+
+
+def _outside(peer: int) -> int:
+    return BENCH | (peer & 0xFFFF) if peer >> 24 == LOOPBACK else peer
+
+
+def _stand_in(host: int) -> int:
+    return BENCH | 0x10001 if host >> 24 == LOOPBACK else host
 
 
 NOBODY = DatagramTalk("other", 0, 0, 0, 0)  # a step's talk before it is known

@@ -46,8 +46,8 @@ class Stage:
         self.rearrangement = Rearrangement(order, duplicate, cut, seed)
         self.comparison = Comparison(ignore)
         self.mib = CapturesMib()
-        host = Ip4.parse(as_host) if isinstance(as_host, str) else as_host
-        self.script: Script = read_script(read(file, self.mib), host, fill=fill)
+        host, port = end_of(as_host) if isinstance(as_host, str) else (as_host, 0)
+        self.script: Script = read_script(read(file, self.mib), host, port, fill=fill)
         if self.mib.CutFiles:
             self.script.notes.append("the capture ends in the middle of a packet: what is before it is played")
         self.world = World(seed=seed)
@@ -107,6 +107,14 @@ def speed_of(speed: float | str) -> float | None:
     if isinstance(speed, str) or not 0 < speed < float("inf"):
         raise UsageError(f"speed={speed!r} is not possible: write a number above 0, like 10, or \"max\"")
     return float(speed)
+
+
+def end_of(text: str) -> tuple[Ip4, int]:
+    """`"10.1.1.7"`, or with a port, `"127.0.0.1:8080"`; 0 is none."""
+    address, colon, port = text.partition(":")
+    if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise UsageError(f"{text!r} is no host: write an address, or an address and a port, like 127.0.0.1:8080")
+    return Ip4.parse(address), int(port or 0)
 
 
 def mtu_of(script: Script) -> int:

@@ -73,6 +73,7 @@ class TcpPlay:
         self._echo = 0
         self._stamp = 0
         self._window = 65535
+        self._allowed = 0  # up to where we have ever offered window
         self._captured_ack = -1
         self.progress = 0  # when the stack acknowledged something new
         self._resends = 0
@@ -80,6 +81,7 @@ class TcpPlay:
         self.asked: object = None  # the step for which our host was prompted last
         self.taken: bytearray | None = None  # what the program got, where somebody says so
         self._ident = 1
+        self._repeated = False
 
     # -- what the stack sends -----------------------------------------------------------------------------------------------
 
@@ -137,6 +139,7 @@ class TcpPlay:
                 self._early[start] = data, fin
             return
         if start + len(data) + fin <= self.next:
+            self._repeated = True  # it wants to hear that it has come (RFC 9293 3.10.7.4)
             return
         if self.fin is not None:
             return
@@ -213,14 +216,23 @@ class TcpPlay:
 
     def settle(self, now: int) -> None:
         """Acknowledge what has come, if that hasn't been done."""
-        if self.host_isn is not None and self.opened and self.said < self.next and not self.reset and not self.over:
+        if self.owes:
+            self._repeated = False
             if len(self.heard) > self.talk.from_us.end + EXTRA:
                 return
-            self._emit(max(self.sent, 0), self.next, ACK, self._window, b"", now)
+            self._emit(max(self.sent, 0), self.next, ACK, max(self._window, self._allowed - self.next), b"", now)
+
+    def invite(self, step: SegmentStep, now: int) -> None:
+        """The script waits for this step of the stack's: offer as much window as it takes. The captured host may have sent it before
+        it heard of a window that was closed."""
+        if step.end > self._allowed and step.payload and self.next >= 0 and self.opened and not self.ended:
+            self._emit(max(self.sent, 0), self.next, ACK, step.end - self.next, b"", now)
 
     @property
     def owes(self) -> bool:
-        return self.host_isn is not None and self.opened and self.said < self.next and not self.reset and not self.over
+        if self.host_isn is None or not self.opened or self.reset or self.over:
+            return False
+        return self.said < self.next or self._repeated
 
     @property
     def waits_for_ack(self) -> bool:
@@ -276,9 +288,10 @@ class TcpPlay:
         options = self._options(options_of(step.options) if step is not None else [], flags, ack)
         field = window
         if not flags & SYN:
-            field = window >> self._shift
+            field = min(-(-window >> self._shift), const.M16)  # rounded up: what is invited must fit
         number = 0
         if ack is not None and self.host_isn is not None:
+            self._allowed = max(self._allowed, ack + (field << (0 if flags & SYN else self._shift)))
             number = (self.host_isn + 1 + ack) & const.M32
             self.said = max(self.said, ack)
         elif flags & ACK:

@@ -107,6 +107,9 @@ def of_datagrams(play: DatagramPlay, comparison: Comparison) -> list[Mismatch]:
     """The first datagram that differs, and how many are missing or too many."""
     where = play.talk.name
     captured, heard = play.comparable()
+    if play.talk.kind == "echo" and not play.talk.we_asked:
+        # the stack answers every request, also those whose answers were lost when it was captured
+        heard = [each for each, _ in captured if each in heard]
     for i, ((expected, packet), got) in enumerate(zip(captured, heard, strict=False)):
         difference = comparison.first(expected, got)
         if difference is not None:
@@ -120,7 +123,8 @@ def of_datagrams(play: DatagramPlay, comparison: Comparison) -> list[Mismatch]:
         return [Mismatch("extra", where, text, got=heard[len(captured)][:64])]
     if play.taken is not None:
         sent = [step for step in play.talk.steps if not step.ours]
-        if play.talk.kind == "udp" and [step.payload for step in sent] != play.taken:
+        left = iter(play.taken)  # among what came to the port from there, to this address or to all
+        if play.talk.kind == "udp" and not all(step.payload in left for step in sent):
             text = f"our host was sent {len(sent)} datagrams, and took {len(play.taken)}, or others"
             return [Mismatch("received", where, text, packet=sent[0].number if sent else None)]
     return []
