@@ -67,6 +67,7 @@ class Player(Node):
         self._tracks: list[Track] = []
         self._main: Track | None = None
         self._bursts: deque[TcpPlay] = deque()
+        self._refusing = False
         self._rearrangement = Rearrangement()
         self._wait_answers = True
         self._begun = False
@@ -198,6 +199,10 @@ class Player(Node):
         again = True
         while again:
             while self._bursts and len(self._tracks) <= AT_ONCE:
+                # a port that refuses one connection and takes another is asked for one at a time
+                if self._tracks and (self._bursts[0].talk.refused or self._refusing):
+                    break
+                self._refusing = self._bursts[0].talk.refused
                 self._tracks.append(Burst(self._bursts.popleft(), self._rearrangement, self._wait_answers, now))
             for track in self._tracks:
                 self._advance(track, now)
@@ -295,7 +300,9 @@ class Player(Node):
 
     def expect(self, play: TcpPlay, host_port: int) -> None:
         """The next SYN from this port is of this connection."""
-        self._unopened[play.talk.peer, play.talk.peer_port].remove(play)
+        waiting = self._unopened[play.talk.peer, play.talk.peer_port]
+        if play in waiting:
+            waiting.remove(play)
         play.host_port = host_port
         self._seat(play, host_port, self._clock.now)
 
@@ -337,7 +344,9 @@ class Player(Node):
         key = segment.sport, dst, segment.dport
         play = self._tcp.get(key)
         opens = segment.flags & (SYN | ACK) == SYN
-        if opens and (play is None or play.ended or play.host_isn not in (None, segment.seq)):
+        if opens and play is not None and play.host_isn is None:
+            play.over = ""  # later than the script was ready to wait
+        elif opens and (play is None or play.host_isn != segment.seq):
             play = self._opened(segment, dst)
         if play is None:
             if not segment.flags & RST:

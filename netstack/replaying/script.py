@@ -54,6 +54,11 @@ class SegmentStep(Step):
     ttl: int = 64
 
     @property
+    def kinds(self) -> set[int]:
+        """Of its options."""
+        return {kind for kind, _ in options_of(self.options)} if self.options else set()
+
+    @property
     def end(self) -> int:
         """The offset behind all that it takes of the stream, SYN and FIN among it."""
         return self.start + len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)
@@ -196,6 +201,11 @@ class TcpTalk:
         return max(last, acked)
 
     def _add_handshake(self) -> None:
+        opening = next((step for step in self.steps if step.flags & (SYN | ACK) == SYN), None)
+        if opening is not None and opening is not self.steps[0]:  # captured on two ways, its answer may stand before it
+            self.steps.remove(opening)
+            self.steps.insert(0, opening)
+            self.peer_opens = not opening.ours
         first = self.steps[0]
         syns = {step.ours for step in self.steps if step.flags & SYN}
         if self.peer_opens and False not in syns:
@@ -206,6 +216,9 @@ class TcpTalk:
             made = [self._made(first, True, SYN, -1, None)]
             if False not in syns:
                 made += [self._made(first, False, SYN | ACK, -1, 0)]
+        elif not self.peer_opens and False not in syns and any(step.ours and step.start >= 0 and step.ack for step in self.steps):
+            self.steps.insert(1, self._made(first, False, SYN | ACK, -1, 0))  # one way alone was captured
+            return
         else:
             return
         self.steps[:0] = made
@@ -313,6 +326,7 @@ class ScriptReader:
     def __init__(self, host: int | None, port: int, fill: bool) -> None:
         self._host = host
         self._port = port
+        self._moved: set[int] = set()  # peers that are played from other addresses
         self._loops = 0  # packets from an address to itself
         self._fill = fill
         self._kept: list[Datagram] = []  # until it is known who our host is
@@ -360,7 +374,10 @@ class ScriptReader:
             self._last = max(self._last, datagram.time - self._first)
         body = data[head:]
         try:
-            self._body(datagram, ours, _outside(dst if ours else src), data[9], body)
+            peer = dst if ours else src
+            if _outside(peer) != peer:
+                self._moved.add(peer)
+            self._body(datagram, ours, _outside(peer), data[9], body)
         except WireError:
             self._passed("malformed", datagram.number)
 
@@ -397,7 +414,7 @@ class ScriptReader:
                 self._passed("cut datagrams", number)
                 return
             self._datagram("echo", ident, peer, 0, DatagramStep(number, time, ours, NOBODY, body, tos, ttl))
-        elif ours or self._host >> 24 == LOOPBACK:
+        elif ours or self._script.host != self._host:
             self._passed("of protocols that are not compared", number)
         else:
             self._datagram("other", 0, peer, proto, DatagramStep(number, time, False, NOBODY, bytes(data), tos, ttl))
@@ -451,9 +468,11 @@ class ScriptReader:
                 raise UsageError(f"{called} talks to itself in this capture: say which end we are by its port, like {called}:8080")
             called += f":{self._port}" if self._port else ""
             raise UsageError(f"{called} is not in this capture: {self._known()}")
-        if self._host >> 24 == LOOPBACK:
-            here = ip4_text(script.host)
-            script.notes.append(f"our host is {here} here, and 127.x.y.z of the capture is 198.18.y.z: no link has those addresses")
+        if script.host != self._host:
+            script.notes.append(f"our host is {ip4_text(script.host)} here: no host on a link can be {ip4_text(self._host)}")
+        if self._moved:
+            text = ", ".join(f"{ip4_text(peer)} as {ip4_text(_outside(peer))}" for peer in sorted(self._moved)[:8])
+            script.notes.append(f"played from other addresses, since no host on a link can have these: {text}")
         order: list[tuple[int, int, Step]] = []
         for talk in script.talks:
             if isinstance(talk, TcpTalk):
@@ -464,7 +483,10 @@ class ScriptReader:
                         f"{talk.name}: the capture lacks {length} bytes of what the peer sent, at offset {at}: played up to there"
                     )
             # in a talk the order of its list, made-up steps among it; between talks that of the file
-            order += [(step.number, i, step) for i, step in enumerate(talk.steps)]
+            latest = 0
+            for i, step in enumerate(talk.steps):
+                latest = max(latest, step.number)
+                order.append((latest, i, step))
         order.sort(key=lambda entry: entry[:2])
         script.steps = [step for _, _, step in order]
         for why, numbers in self._bad.items():
@@ -486,16 +508,20 @@ class ScriptReader:
         return f"there are {', '.join(map(ip4_text, known[:8]))}{' and others' if len(known) > 8 else ''}"
 
 
-LOOPBACK = 127
 BENCH = 0xC6120000  # 198.18.0.0/15, which RFC 2544 keeps for benches, stands in for addresses that exist on no link
 
 
+def _is_nowhere(address: int) -> bool:
+    """On no link: 0/8 and 127/8 (RFC 1122 3.2.1.3), and class E, which makers of captures like for addresses that they hide."""
+    return address >> 24 in (0, 127) or 0xF0000000 <= address < const.M32
+
+
 def _outside(peer: int) -> int:
-    return BENCH | (peer & 0xFFFF) if peer >> 24 == LOOPBACK else peer
+    return BENCH | (peer & 0xFFFF) if _is_nowhere(peer) else peer
 
 
 def _stand_in(host: int) -> int:
-    return BENCH | 0x10001 if host >> 24 == LOOPBACK else host
+    return BENCH | 0x10001 if host and _is_nowhere(host) else host
 
 
 NOBODY = DatagramTalk("other", 0, 0, 0, 0)  # a step's talk before it is known

@@ -19,6 +19,8 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import attrs
+
 from .. import const
 from ..checksum import checksum
 from ..errors import WireError
@@ -29,8 +31,8 @@ from .script import ACK, FIN, RST, SYN, SegmentStep, TcpTalk, options_of
 if TYPE_CHECKING:
     from .report import Played
 
-MSS, WSCALE, SACK_PERMITTED, SACK, TIMESTAMPS = 2, 3, 4, 5, 8
-LEFT_OUT = (19, 29, 34)  # keys that we don't have (RFC 2385, RFC 5925), and cookies of another server (RFC 7413)
+MSS, WSCALE, SACK_PERMITTED, SACK, TIMESTAMPS, MD5 = 2, 3, 4, 5, 8, 19
+LEFT_OUT = (MD5, 29, 34)  # keys that we don't have (RFC 2385, RFC 5925), and cookies of another server (RFC 7413)
 RESEND = SECOND  # RFC 6298's first RTO
 RESENDS = 6  # without progress: a stack that takes nothing for so long won't
 # How much a program may send beyond what was captured before nobody acknowledges it any more. An endless one must not fill memory
@@ -73,7 +75,7 @@ class TcpPlay:
         self._echo = 0
         self._stamp = 0
         self._window = 65535
-        self._allowed = 0  # up to where we have ever offered window
+        self._allowed = 0  # up to where we have offered window last
         self._captured_ack = -1
         self.progress = 0  # when the stack acknowledged something new
         self._resends = 0
@@ -184,7 +186,7 @@ class TcpPlay:
 
     def play(self, step: SegmentStep, now: int, again: bool = False) -> None:
         """Send it, numbers mapped."""
-        if self.over or (self.reset and not step.flags & RST):
+        if self.over or (self.reset and not step.flags & RST) or self._is_foreign(step):
             return
         if step.flags & SYN:
             self.opened = True
@@ -205,7 +207,8 @@ class TcpPlay:
             self._captured_ack = max(self._captured_ack, step.ack)
         if ack is None and step.ack is not None and not step.flags & RST:
             return
-        self._window = window
+        if not step.flags & RST:
+            self._window = window
         if step.end > self.acked and not again and not step.flags & RST and not bare:
             self._gone.append(step)
         if step.end > self.sent:
@@ -213,6 +216,10 @@ class TcpPlay:
                 self.progress = now
             self.sent = step.end
         self._emit(step.start, ack, step.flags, window, step.payload, now, step)
+
+    def _is_foreign(self, step: SegmentStep) -> bool:
+        """Signed, in a connection that isn't: what the captured host must have thrown away (RFC 2385), and who forged it knew."""
+        return MD5 in step.kinds and MD5 not in self._offered
 
     def settle(self, now: int) -> None:
         """Acknowledge what has come, if that hasn't been done."""
@@ -223,9 +230,9 @@ class TcpPlay:
             self._emit(max(self.sent, 0), self.next, ACK, max(self._window, self._allowed - self.next), b"", now)
 
     def invite(self, step: SegmentStep, now: int) -> None:
-        """The script waits for this step of the stack's: offer as much window as it takes. The captured host may have sent it before
-        it heard of a window that was closed."""
-        if step.end > self._allowed and step.payload and self.next >= 0 and self.opened and not self.ended:
+        """The script waits for this step of the stack's: offer as much window as it takes. The captured host may have sent it
+        before it heard of a window that was closed, and segments in another order say old windows."""
+        if step.end > self._allowed and self.next >= 0 and self.opened and not self.ended:
             self._emit(max(self.sent, 0), self.next, ACK, step.end - self.next, b"", now)
 
     @property
@@ -248,6 +255,8 @@ class TcpPlay:
         edge = max(self.edge, self.acked + 1)  # a closed window is probed (RFC 9293 3.8.6.1)
         self._gone = [step for step in self._gone if step.end > self.acked]
         for step in self._gone:
+            if step.flags & SYN and self.acked >= 0:  # what it carried wasn't taken with it
+                step = attrs.evolve(step, start=0, flags=step.flags & ~SYN, options=b"", ack=0)
             if step.start < edge:
                 self.play(step, now, True)
 
@@ -291,7 +300,7 @@ class TcpPlay:
             field = min(-(-window >> self._shift), const.M16)  # rounded up: what is invited must fit
         number = 0
         if ack is not None and self.host_isn is not None:
-            self._allowed = max(self._allowed, ack + (field << (0 if flags & SYN else self._shift)))
+            self._allowed = ack + (field << (0 if flags & SYN else self._shift))
             number = (self.host_isn + 1 + ack) & const.M32
             self.said = max(self.said, ack)
         elif flags & ACK:

@@ -56,7 +56,10 @@ def of_connection(play: TcpPlay, comparison: Comparison) -> list[Mismatch]:
         sent = sent[: len(expected)]  # the capture lacks what comes here
     difference = comparison.first(expected, sent)
     if difference is not None:
-        found.append(of_bytes(where, difference, talk.from_us.packet(difference.expected_offset)))
+        packet = talk.from_us.packet(difference.expected_offset)
+        crossed = talk.their_rst is not None and packet is not None and packet > talk.their_rst  # a reset on its way to us
+        if difference.kind != "missing" or not crossed:
+            found.append(of_bytes(where, difference, packet))
     found += _ending(play)
     if play.taken is not None:
         found += _received(play)
