@@ -6,11 +6,13 @@ import bisect
 
 
 class Expected:
-    """Pieces that do not overlap, by offset. What lies before offset 0 is nobody's: probes of keep-alives."""
+    """Pieces that do not overlap, by offset. What lies before offset 0 is nobody's: probes of keep-alives. `conflict` is the first
+    place of which there are two versions, `(offset, packet)`: who looks at another order of segments may see the other one."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._pieces: list[tuple[bytes, int]] = []  # the bytes, and their packet
+        self.conflict: tuple[int, int] | None = None
 
     def add(self, start: int, data: bytes, number: int) -> None:
         if start < 0:
@@ -20,6 +22,7 @@ class Expected:
             if i:
                 known = self._starts[i - 1] + len(self._pieces[i - 1][0])
                 if known > start:
+                    self._compare(i - 1, start, data, number)
                     data = data[known - start :]
                     start = known
                     if not data:
@@ -29,6 +32,12 @@ class Expected:
                 self._starts.insert(i, start)
                 self._pieces.insert(i, (data[:room], number))
             start, data = start + room, data[room:]
+
+    def _compare(self, i: int, start: int, data: bytes, number: int) -> None:
+        at = start - self._starts[i]
+        there = self._pieces[i][0][at : at + len(data)]
+        if self.conflict is None and there != data[: len(there)]:
+            self.conflict = start + next(o for o, byte in enumerate(there) if byte != data[o]), number
 
     @property
     def data(self) -> bytes:

@@ -482,6 +482,11 @@ class ScriptReader:
                     script.notes.append(
                         f"{talk.name}: the capture lacks {length} bytes of what the peer sent, at offset {at}: played up to there"
                     )
+                if talk.to_us.conflict is not None:
+                    at, number = talk.to_us.conflict
+                    script.notes.append(
+                        f"{talk.name}: two versions of byte {at} of what the peer sent, the later one in packet {number}"
+                    )
             # in a talk the order of its list, made-up steps among it; between talks that of the file
             latest = 0
             for i, step in enumerate(talk.steps):

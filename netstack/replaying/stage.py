@@ -89,7 +89,7 @@ class Stage:
         return self.report()
 
     def report(self) -> Report:
-        return report_of(self.player, self.comparison)
+        return report_of(self.player, self.comparison, not self.rearrangement.is_plain)
 
     def close(self) -> None:
         """End what is written, and what the stack has open."""

@@ -215,7 +215,7 @@ class TcpPlay:
             if self.sent <= self.acked:
                 self.progress = now
             self.sent = step.end
-        self._emit(step.start, ack, step.flags, window, step.payload, now, step)
+        self._emit(step.start, ack, step.flags, window, step.payload, now, step, again)
 
     def _is_foreign(self, step: SegmentStep) -> bool:
         """Signed, in a connection that isn't: what the captured host must have thrown away (RFC 2385), and who forged it knew."""
@@ -256,7 +256,7 @@ class TcpPlay:
         self._gone = [step for step in self._gone if step.end > self.acked]
         for step in self._gone:
             if step.flags & SYN and self.acked >= 0:  # what it carried wasn't taken with it
-                step = attrs.evolve(step, start=0, flags=step.flags & ~SYN, options=b"", ack=0)
+                step = attrs.evolve(step, start=0, flags=step.flags & ~SYN | ACK, options=b"", ack=0)
             if step.start < edge:
                 self.play(step, now, True)
 
@@ -290,11 +290,12 @@ class TcpPlay:
     # -- segments ---------------------------------------------------------------------------------------------------------------
 
     def _emit(
-        self, start: int, ack: int | None, flags: int, window: int, payload: bytes, now: int, step: SegmentStep | None = None
+        self, start: int, ack: int | None, flags: int, window: int, payload: bytes, now: int, step: SegmentStep | None = None,
+        again: bool = False,
     ) -> None:
         assert self.host_port is not None
         talk = self.talk
-        options = self._options(options_of(step.options) if step is not None else [], flags, ack)
+        options = self._options(options_of(step.options) if step is not None else [], flags, ack, again)
         field = window
         if not flags & SYN:
             field = min(-(-window >> self._shift), const.M16)  # rounded up: what is invited must fit
@@ -314,8 +315,9 @@ class TcpPlay:
         self._ident = (self._ident + 1) & const.M16
         self._send(datagram(talk.peer, talk.host, const.PROTO_TCP, body, self._ident, tos, ttl), now)
 
-    def _options(self, captured: list[tuple[int, bytes]], flags: int, ack: int | None) -> bytes:
-        """Those of the capture, mapped, without what was not agreed on now."""
+    def _options(self, captured: list[tuple[int, bytes]], flags: int, ack: int | None, again: bool) -> bytes:
+        """Those of the capture, mapped, without what was not agreed on now. What is sent again has the latest stamp, or it would be
+        taken for an old one (RFC 7323 5)."""
         parts = b""
         stamped = False
         syn = bool(flags & SYN)
@@ -328,6 +330,7 @@ class TcpPlay:
                 stamp = int.from_bytes(value[:4], "big")
                 if (stamp - self._stamp) & const.M32 < 1 << 31 or not self._stamp:
                     self._stamp = stamp
+                stamp = self._stamp if again else stamp
                 value = struct.pack("!II", stamp, self._echo if flags & ACK else 0)
             elif kind == SACK:
                 value = self._blocks(value, ack)

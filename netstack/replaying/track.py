@@ -47,17 +47,15 @@ class Burst(Track):
 
     def __init__(self, play: TcpPlay, rearrangement: Rearrangement, wait_answers: bool, now: int) -> None:
         steps = play.talk.steps
-        # as captured until there is a connection
-        begun = next((i for i, step in enumerate(steps) if not step.flags & SYN), len(steps))
-        super().__init__(list(steps[:begun]), now)
+        super().__init__([step for step in steps if step.flags & SYN], now)  # there must be a connection
         self.play = play
         self.wait_answers = wait_answers
-        theirs = [step for step in steps[begun:] if not step.ours and not step.flags & SYN]
+        theirs = [step for step in steps if not step.ours and not step.flags & SYN]
         self._rest = deque(step for step in theirs if not step.flags & RST)
-        ours = [step for step in steps[begun:] if step.ours and (step.payload or step.flags & (FIN | RST))]
-        self._last: list[Step] = [*[step for step in theirs if step.flags & RST][:1], *ours[-1:]]
-        if ours and self._last[0].number > ours[-1].number:
-            self._last.reverse()
+        ours = [step for step in steps if step.ours and not step.flags & SYN and (step.payload or step.flags & (FIN | RST))]
+        resets = [step for step in theirs if step.flags & RST][:1]
+        before = [step for step in ours if not resets or step.number < resets[0].number]
+        self._last: list[Step] = [*before[-1:], *resets, *([] if resets else ours[len(before) :][-1:])]
         self._rearrangement = rearrangement
         self._dice = rearrangement.dice(play.talk.name)
 

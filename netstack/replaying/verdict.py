@@ -10,14 +10,14 @@ from .report import Mismatch, Report, of_bytes
 from .talk import TcpPlay
 
 
-def report_of(player: Player, comparison: Comparison) -> Report:
+def report_of(player: Player, comparison: Comparison, rearranged: bool) -> Report:
     """The whole report: connections in the order of the capture, and then what it doesn't have."""
     mismatches: list[Mismatch] = []
     notes = list(player.script.notes)
     plays = player.plays()
     for play in plays:
         if isinstance(play, TcpPlay):
-            mismatches += of_connection(play, comparison)
+            mismatches += of_connection(play, comparison, rearranged)
         else:
             mismatches += of_datagrams(play, comparison)
     mismatches += player.strange
@@ -35,7 +35,7 @@ def report_of(player: Player, comparison: Comparison) -> Report:
     )
 
 
-def of_connection(play: TcpPlay, comparison: Comparison) -> list[Mismatch]:
+def of_connection(play: TcpPlay, comparison: Comparison, rearranged: bool) -> list[Mismatch]:
     talk, where = play.talk, play.talk.name
     first = talk.steps[0].number
     if play.host_isn is None:
@@ -62,7 +62,7 @@ def of_connection(play: TcpPlay, comparison: Comparison) -> list[Mismatch]:
             found.append(of_bytes(where, difference, packet))
     found += _ending(play)
     if play.taken is not None:
-        found += _received(play)
+        found += _received(play, rearranged)
     elif not play.ended and 0 <= play.acked < min(play.sent, talk.to_us.end):
         text = f"our host takes {play.acked} bytes and no more, where the peer sends {talk.to_us.end}"
         found.append(Mismatch("stuck", where, text, packet=talk.to_us.packet(play.acked)))
@@ -90,10 +90,12 @@ def _ending(play: TcpPlay) -> list[Mismatch]:
     return []
 
 
-def _received(play: TcpPlay) -> list[Mismatch]:
+def _received(play: TcpPlay, rearranged: bool) -> list[Mismatch]:
     """What the stack delivered, where the program that got it says so."""
     talk = play.talk
     assert play.taken is not None
+    if rearranged and talk.to_us.conflict is not None:
+        return []  # another order is another first version
     expected, got = talk.to_us.data, bytes(play.taken)
     if talk.their_rst is not None:
         expected = expected[: max((step.start for step in talk.steps if step.number == talk.their_rst), default=0)]
