@@ -27,6 +27,7 @@ COMMANDS = {
     "curl": "fetch URLs, with curl's options",
     "dig": "ask a name server, and see what it says",
     "mdns": "names and services on the link: browse, resolve, register",
+    "replay": "the other hosts of a capture, played to our stack: does it answer as captured?",
     "doctor": "what this machine can do, and what to do about the rest",
 }
 
