@@ -244,11 +244,15 @@ class TcpTalk:
     def _truncate(self, at: int) -> None:
         """Our host will never take what is behind `at`, and what it said to that can't be expected."""
         behind = next((i for i, step in enumerate(self.steps) if not step.ours and step.start > at), len(self.steps))
-        kept = [step for step in self.steps if not (step.ours and step.ack is not None and step.ack > at)]
-        beyond = {id(step) for step in self.steps[behind:]}
-        self.steps = [
-            step for step in kept if step.ours or (step.start <= at and not step.flags & (FIN | RST)) or id(step) not in beyond
-        ]
+        kept = self.steps[:behind]
+        for step in self.steps[behind:]:
+            if step.ours:
+                can = step.ack is not None and not step.flags & RST
+            else:
+                can = step.start <= at and not step.flags & (FIN | RST)
+            if can:
+                kept.append(step)
+        self.steps = [step for step in kept if not step.ours or step.ack is None or step.ack <= at]
         self.from_us = Expected()
         self.our_fin = self.our_rst = self.their_rst = None
         for step in self.steps:
