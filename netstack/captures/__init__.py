@@ -7,8 +7,12 @@ mib       what was met, counted
 """
 
 from .mib import CapturesMib as CapturesMib
+from .mib import StreamsMib as StreamsMib
 from .reading import Datagram as Datagram
 from .reading import Other as Other
 from .reading import read as read
+from .streams import Connection as Connection
+from .streams import Stream as Stream
+from .streams import streams as streams
 
-__all__ = ["CapturesMib", "Datagram", "Other", "read"]
+__all__ = ["CapturesMib", "Connection", "Datagram", "Other", "Stream", "StreamsMib", "read", "streams"]

@@ -37,3 +37,31 @@ class CapturesMib(Group):
         self.BadHeader = 0
         self.CutFragments = 0
         self.Incomplete = 0
+
+
+class StreamsMib(CapturesMib):
+    """Of the segments of a capture, beside what its packets are counted by."""
+
+    MEANING = {
+        **CapturesMib.MEANING,
+        "Segments": "TCP segments",
+        "BadSegments": "passed over: no lawful TCP header, or one that was cut",
+        "BadChecksums": "passed over: the checksum was wrong, where checksums were to be looked at",
+        "Connections": "connections found",
+        "StraySyns": "passed over: a SYN in the middle of a connection that nobody answered, or an answer to no SYN",
+        "StrayResets": "passed over: an RST beyond any window",
+        "AfterClose": "passed over: segments of a connection that had been given out already",
+        "GivenOut": "connections given out before their end, because too many were open or too many bytes were held",
+    }
+    __slots__ = tuple(name for name in MEANING if name not in CapturesMib.MEANING)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.Segments = 0
+        self.BadSegments = 0
+        self.BadChecksums = 0
+        self.Connections = 0
+        self.StraySyns = 0
+        self.StrayResets = 0
+        self.AfterClose = 0
+        self.GivenOut = 0

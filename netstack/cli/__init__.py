@@ -23,6 +23,8 @@ COMMANDS = {
     "forward": "ports of a stack that go on to the host's, and the other way round",
     "socks": "a proxy on the host into a stack, SOCKS5 and HTTP CONNECT",
     "wire": "a bad cable between two devices",
+    "capture": "what arrives at a device, into a file",
+    "streams": "the TCP connections in a capture, and what was said in them",
     "ping": "send echo requests to a host",
     "curl": "fetch URLs, with curl's options",
     "dig": "ask a name server, and see what it says",

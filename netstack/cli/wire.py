@@ -13,7 +13,7 @@ millisecond, and so lets out the frames of a millisecond in one burst.
 import argparse
 import asyncio
 import selectors
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import UsageError
 from ..instant import Instant, format_duration
@@ -21,6 +21,9 @@ from ..runtime.reactor import LoopReactor
 from .service import stop_event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..signatures import Netif
     from ..testing.cable import Cable, Way
 
 
@@ -87,10 +90,20 @@ def describe(name: str, way: "Way") -> str:
     return f"{name}: {mib.Frames} frames came, {way.carried} went on{''.join(f', {fate}' for fate in fates)}"
 
 
+class Driven(Protocol):
+    """What a Driver turns: devices, and somebody who takes what comes out of them."""
+
+    @property
+    def netifs(self) -> "tuple[Netif, ...]": ...
+    def poll(self, now: Instant, /) -> bool: ...
+    def next_deadline(self) -> Instant | None: ...
+    def set_waker(self, waker: "Callable[[], None] | None", /) -> None: ...
+
+
 class Driver:
     """Turns a cable on the running loop (runtime.base.Turned)."""
 
-    def __init__(self, cable: "Cable", stop: asyncio.Event) -> None:
+    def __init__(self, cable: Driven, stop: asyncio.Event) -> None:
         self.cable = cable
         self.stop = stop
         self.failure: OSError | None = None

@@ -55,4 +55,8 @@ cdef class Reassembly:
     cdef Py_ssize_t place(self, unsigned int seq, bytes data) except -2
     @cython.locals(pieces=list, piece=Piece, data=bytes, n=Py_ssize_t, old=Py_ssize_t, before=Py_ssize_t)
     cpdef bytes pop(self, unsigned int rcv_nxt)
+    @cython.locals(piece=Piece)
+    cpdef long long head(self) except *
+    @cython.locals(found=list, end="unsigned int", i=Py_ssize_t, piece=Piece)
+    cpdef list held(self, unsigned int seq, Py_ssize_t n)
     cpdef void clear(self) except *

@@ -288,6 +288,29 @@ class Reassembly:
                 return raw.piece(data, old, n - old)
         return None
 
+    def head(self) -> int:
+        """The sequence number of the first byte that is kept; -1 when there is none."""
+        if self.first == len(self.pieces):
+            return -1
+        piece = self.pieces[self.first]
+        return piece.seq
+
+    def held(self, seq: int, n: int) -> "list[tuple[int, bytes]]":
+        """The pieces that have some of the `n` bytes from `seq` on: their sequence numbers and bytes, in order."""
+        found = []
+        end = serial.add(seq, n)
+        i = self.find(seq)
+        if i > self.first:
+            i -= 1
+        while i < len(self.pieces):
+            piece = self.pieces[i]
+            if serial.le(end, piece.seq):
+                break
+            if serial.lt(seq, serial.add(piece.seq, len(piece.data))):
+                found.append((piece.seq, piece.data))
+            i += 1
+        return found
+
     def clear(self) -> None:
         """Forget all of it."""
         self.budget.refund(self.cost())

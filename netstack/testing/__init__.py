@@ -11,6 +11,26 @@
     netifs    Probe, Loopback; and around any netif: Capture, Trace, FaultInjector
     conformance  what streams and datagrams promise, as a suite for stacks of anybody's
     dissect   one line for a frame, in the manner of tcpdump
+    streams   TCP connections out of a capture, with the bytes of both directions (netstack/captures)
 
-Import from the modules: this one loads none of them.
+Import from the modules: this one loads none of them. Names below are loaded when they are asked for.
 """
+
+from typing import TYPE_CHECKING
+
+_WHERE = {  # names from other rooms
+    "streams": "captures.streams",
+}
+
+if TYPE_CHECKING:
+    from ..captures.streams import streams as streams
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module 'netstack.testing' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"netstack.{_WHERE[name]}"), name)
+        globals()[name] = value
+        return value
