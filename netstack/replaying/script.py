@@ -507,7 +507,7 @@ class ScriptReader:
     def _only(self) -> int:
         most = [address for address, count in self._hosts.items() if count == self._seen]
         if len(most) != 1:
-            raise UsageError(f"which host are we? Say as_host: {self._known()}")
+            raise UsageError(f"which host are we? Say so by as_host, or --as: {self._known()}")
         return most[0]
 
     def _known(self) -> str:
