@@ -244,7 +244,7 @@ class TcpPlay:
     @property
     def waits_for_ack(self) -> bool:
         """Is there something that the stack hasn't taken, and that is sent again?"""
-        return self.opened and self.acked < self.sent and not self.ended and self._resends < RESENDS
+        return self.opened and self.acked < self.sent and not self.reset and not self.over and self._resends < RESENDS
 
     def resend(self, now: int) -> None:
         """Send again what the stack hasn't acknowledged for a while, as far as it fits into its window."""

@@ -7,11 +7,11 @@ import struct
 from netstack import const, pcap
 from netstack.captures import Datagram, read
 from netstack.instant import MILLISECOND
+from netstack.replaying.talk import datagram
 from netstack.tcp import wire
 from netstack.tcp.wire import Segment
 from netstack.testing.endpoint import Endpoint
 from netstack.testing.net import World
-from netstack.replaying.talk import datagram
 
 US, THEM = 0x0A000002, 0x0A000001
 CLIENT, SERVER = "10.0.0.1", "10.0.0.2"
