@@ -1,6 +1,6 @@
 """A capture that answers back: its other hosts are played to a stack, and what the stack sends is held against what was captured.
 
-    script    what a capture says of one host: talks, and the packets of each in their order
+    steps     a captured conversation and its packets, by offsets; script: all conversations of one host
     expected  a stream put together from captured segments, that knows which packet each byte came in
     order     other orders of the same segments: reversed, twice, in pieces
     talk      a TCP connection at play: numbers, windows, options and timestamps mapped from then to now

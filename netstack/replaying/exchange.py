@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from .. import const
 from ..checksum import checksum, pseudo_ip4
-from .script import DatagramStep, DatagramTalk
+from .steps import DatagramStep, DatagramTalk
 from .talk import datagram
 
 DNS = 53

@@ -13,7 +13,7 @@ import attrs
 
 from .. import const
 from ..errors import UsageError
-from .script import SegmentStep
+from .steps import SegmentStep
 
 Burst = list[SegmentStep]
 Order = str | Callable[[Burst], Burst]

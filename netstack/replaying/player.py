@@ -31,7 +31,8 @@ from .exchange import DatagramPlay
 from .order import Rearrangement
 from .quotes import requoted
 from .report import Mismatch
-from .script import ACK, RST, SYN, DatagramStep, DatagramTalk, Script, SegmentStep, Step, TcpTalk
+from .script import Script
+from .steps import ACK, RST, SYN, DatagramStep, DatagramTalk, SegmentStep, Step, TcpTalk
 from .talk import TcpPlay, reset_for
 from .track import Burst, Track
 

@@ -17,7 +17,7 @@ from ..testing.clock import VirtualClock
 from ..udp.core import UdpPort
 from .exchange import DatagramPlay
 from .player import Play, Player
-from .script import ACK, FILL_LIMIT, FIN, RST, SYN, DatagramStep, SegmentStep, Step
+from .steps import ACK, FILL_LIMIT, FIN, RST, SYN, DatagramStep, SegmentStep, Step
 from .talk import TcpPlay
 
 BACKLOG = 1 << 16

@@ -9,7 +9,7 @@ import attrs
 
 from .. import const
 from ..checksum import checksum
-from .script import DatagramStep
+from .steps import DatagramStep
 
 if TYPE_CHECKING:
     from .talk import TcpPlay

@@ -16,7 +16,8 @@ from .order import Order, Rearrangement
 from .player import Player
 from .puppet import Troupe
 from .report import Report
-from .script import Script, TcpTalk, options_of, read_script
+from .script import Script, read_script
+from .steps import TcpTalk, options_of
 from .verdict import report_of
 
 File = str | PathLike[str] | BinaryIO

@@ -26,7 +26,7 @@ from ..checksum import checksum
 from ..errors import WireError
 from ..instant import MILLISECOND
 from ..tcp.wire import Segment
-from .script import ACK, FIN, RST, SYN, SegmentStep, TcpTalk, options_of
+from .steps import ACK, FIN, RST, SYN, SegmentStep, TcpTalk, options_of
 
 if TYPE_CHECKING:
     from .report import Played

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from .order import Rearrangement
-from .script import FIN, RST, SYN, SegmentStep, Step
+from .steps import FIN, RST, SYN, SegmentStep, Step
 from .talk import TcpPlay
 
 MOST = 4096  # segments of a burst: what a window of 16 MiB holds in whole ones would be 11,000
