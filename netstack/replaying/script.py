@@ -16,7 +16,7 @@ from ..errors import UsageError, WireError
 from ..tcp.wire import Segment
 from .steps import ACK, FIN, RST, SYN, DatagramStep, DatagramTalk, Step, Talk, TcpTalk
 
-# A capture of a scan has a talk for each port: each is an object, and waits at play. 100,000 are 200 MB, and minutes.
+# A capture of a scan has a talk for each port: 20,000 took 80 MB and 17 s, so that the most are a minute or two and 400 MB
 TALK_LIMIT = 100_000
 
 
