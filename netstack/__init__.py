@@ -5,6 +5,7 @@ The map of the house, from the top:
     open, Net                  a host of one's own on a device, for asyncio and trio  runtime/
     open_blocking, patch       the same for threads, and under programs that use the module `socket`
     open_router                a host on several devices, that forwards and translates between them   routing/
+    replay                     the other hosts of a capture, for programs and tests  replaying/
     open_world, run_virtual    hosts of a test's world under a loop, in virtual time
     run, new_event_loop        asyncio's loop, with a selector that turns stacks itself
     splice                     two streams joined, without a program in between     tcp/splice.py
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from .errors import UsageError as UsageError
     from .errors import WireError as WireError
     from .errors import WouldBlock as WouldBlock
+    from .replaying.replay import replay as replay
     from .router.router import Router as Router
     from .runtime.asyncio import open as open
     from .runtime.loop import new_event_loop as new_event_loop
@@ -94,6 +96,7 @@ _WHERE = {
     "patch": "runtime.threads.patch",
     "Net": "runtime.net",
     "splice": "runtime.splice",
+    "replay": "replaying.replay",
     "Router": "router.router",
     "Tls": "tls.stack",
     **dict.fromkeys(("DnsServer", "serve_dns"), "dns.serve.server"),

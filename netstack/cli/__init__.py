@@ -30,6 +30,7 @@ COMMANDS = {
     "dig": "ask a name server, and see what it says",
     "explain": "what the connections of a capture did, drawn and in words",
     "mdns": "names and services on the link: browse, resolve, register",
+    "replay": "the other hosts of a capture, played to our stack: does it answer as captured?",
     "doctor": "what this machine can do, and what to do about the rest",
 }
 

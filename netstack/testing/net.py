@@ -220,6 +220,11 @@ class World:
         self.clock.add(router, name)
         return router
 
+    def join(self, node: Node) -> None:
+        """Take in a node of another kind, which is an actor as well: it runs when something has come into its inbox."""
+        self._add(node)
+        self.clock.add(node, node.name)  # type: ignore[arg-type]  # as said
+
     def node(self, which: str | Node) -> Node:
         """The host or router of this name."""
         if isinstance(which, Node):
