@@ -35,6 +35,7 @@ from .streams import TcpNat
 
 SWEEP = 5 * SECOND  # how exact the time-outs are
 DENIED = 10 * SECOND
+TARGETS = 256  # redirections whose address is known as a number; a policy that thinks of new ones for ever begins anew
 CODE = {"reset": 3, "unreachable": 13, "drop": -1}
 FILTERS = ("independent", "address", "port")
 
@@ -72,6 +73,7 @@ class Nat:
         self.echo = EchoNat(
             stack.icmp, self.poller, _Echoes(self), self.mib, self.gateway, self.config.max_echo, self.config.echo_idle, DENIED
         )
+        self._targets: dict[tuple[str, int] | str, tuple[int, int] | bytes | str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = CallTimer(self._sweep)
         self._running = False
@@ -120,11 +122,15 @@ class Nat:
 
     # -- decisions -----------------------------------------------------------------------------------------------------------
 
-    def flow(self, proto: Proto, src: int, sport: int, dst: int, dport: int, now: int) -> Flow:
+    def look_after(self, now: int) -> None:
+        """There is a flow, whose time-outs are to be looked at."""
         if not self._sweeper.armed():
             self.timers.arm(self._sweeper, now + SWEEP)
+
+    def flow(self, proto: Proto, src: int, sport: int, dst: int, dport: int, now: int) -> Flow:
+        self.look_after(now)
         guest = "" if self.guest_of is None else self.guest_of(src)
-        return Flow(proto, Ip4(src), sport, Ip4(dst), dport, Instant(now), guest)
+        return Flow(proto, src, sport, dst, dport, Instant(now), guest)
 
     def ask(self, flow: Flow) -> Decision | Awaitable[Decision]:
         """What the gate says, whose fault is a denial."""
@@ -158,13 +164,13 @@ class Nat:
         """Where a flow goes on: an address and a port, the path of a unix socket, or a name to be looked up first."""
         to = decision.to
         if to is None:
-            return int(flow.dst), flow.dst_port
-        if isinstance(to, str):
-            return to.removeprefix("unix:").encode()
-        try:
-            return int(Ip4.parse(to[0])), to[1]
-        except UsageError:
-            return to[0]
+            return flow.dst_int, flow.dst_port
+        found = self._targets.get(to)
+        if found is None:
+            if len(self._targets) >= TARGETS:
+                self._targets.clear()
+            found = self._targets[to] = parsed(to)
+        return found
 
     async def resolve(self, name: str) -> str:
         """An IPv4 address of a name of the host's world. Raises OSError."""
@@ -290,6 +296,16 @@ class Nat:
         else:
             self.loop.remove_reader(self.poller.fd)
         self.poller.close()
+
+
+def parsed(to: tuple[str, int] | str) -> tuple[int, int] | bytes | str:
+    """`Decision.to`: as `Nat.target`."""
+    if isinstance(to, str):
+        return to.removeprefix("unix:").encode()
+    try:
+        return int(Ip4.parse(to[0])), to[1]
+    except UsageError:
+        return to[0]
 
 
 def _refresh(thing: Any) -> Flow:
