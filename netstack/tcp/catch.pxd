@@ -25,6 +25,7 @@ cdef class Request(Timer):
     cdef readonly bytes quote
     cdef readonly bint live
     cdef public object tag, on_end
+    cdef int read(self, Frame f, unsigned int ports, unsigned int seq, int field, int hl) except -1
     cpdef Connection accept(self, object make_user, long long now)
     cpdef void refuse(self, long long now) except *
     cpdef void unreachable(self, int code, long long now) except *

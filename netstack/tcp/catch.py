@@ -52,9 +52,15 @@ class Request(Timer):
         "tag", "ttl",
     )  # fmt: skip
 
-    def __init__(self, held: "Held", f: Frame, ports: int, seq: int, field: int, hl: int) -> None:
+    def __init__(self, held: "Held") -> None:
         Timer.__init__(self)
         self.held = held
+        self.live = True
+        self.tag: object = None
+        self.on_end: Callable[[], object] | None = None
+
+    def read(self, f: Frame, ports: int, seq: int, field: int, hl: int) -> None:
+        """The SYN, when it comes. Not a part of the constructor, whose arguments are objects in C, too."""
         self.src = f.src
         self.dst = f.dst
         self.src_port = ports >> 16
@@ -69,9 +75,6 @@ class Request(Timer):
         self.quote = raw.take(f.buf, f.l3, f.off - f.l3)
         _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
         self.mss = _OPTIONS.mss
-        self.live = True
-        self.tag: object = None
-        self.on_end: Callable[[], object] | None = None
 
     def accept(self, make_user: Callable[[Connection], StreamUser], now: int) -> "Connection | None":
         """Answer with SYN,ACK. `make_user(connection)` gives the user at once: its `connected` comes when the handshake is done,
@@ -134,7 +137,8 @@ class Held:
         if len(self.requests) >= hub.config.max_held and not self.make_room(f.src):
             ext.SynHeldOverflows += 1
             return
-        request = Request(self, f, ports, seq, field, hl)
+        request = Request(self)
+        request.read(f, ports, seq, field, hl)
         self.requests[request.dst, request.key] = request
         mine = self.sources.get(request.src)
         if mine is None:
