@@ -1,4 +1,4 @@
-"""What is known of one conversation of a guest: `Flow`, which flow.py speaks of. A file of its own since each SYN makes one, in C."""
+"""What is known of one conversation of a guest: `Flow`, which flow.py speaks of. Each SYN makes one, in C."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Flow:
     ints. Bytes are of payload, from and to the guest."""
 
     __slots__ = (
-        "began", "dst_int", "dst_port", "guest", "hostname", "inbound", "last", "names", "note", "proto", "rate", "received", "sent",
-        "src_int", "src_port", "state",
+        "began", "dst_int", "dst_port", "guest", "hostname", "inbound", "last", "names", "note", "proto", "rate", "received",
+        "sent", "src_int", "src_port", "state",
     )  # fmt: skip
 
     def __init__(

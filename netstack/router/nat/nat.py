@@ -62,7 +62,8 @@ class Nat:
         self.timers = stack.timers
         self.gateway = int(stack.addresses[0].address)
         self.guest_of = guest_of
-        self.poller = Poller(self.crank, stack.tcp.core, self._soon, partial(self.complain, "a socket of the host failed"))
+        selector = getattr(net.loop, "stack_selector", None)  # of our own loop
+        self.poller = Poller(self.crank, stack.tcp.core, self._soon, partial(self.complain, "a socket of the host failed"), selector)
         self.tcp = TcpNat(self)
         self.udp = UdpNat(stack.udp, stack.icmp, self.poller, _Datagrams(self), self.mib, self.gateway, stack.netif.mtu)
         self.udp.filtering = FILTERS.index(self.config.filtering)
@@ -87,10 +88,7 @@ class Nat:
         stack.tcp.catch(self.tcp.caught)
         stack.udp.catch(self.udp)
         stack.icmp.catch_echo(self.echo.caught)
-        selector = getattr(self.loop, "stack_selector", None)
-        if selector is not None:
-            selector.serve(self.poller.fd, self.poller)
-        else:
+        if self.poller.fd >= 0:
             self.loop.add_reader(self.poller.fd, self.poller.on_frames)
         self._running = True
         self.net._doors.add(self)
@@ -290,10 +288,7 @@ class Nat:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        selector = getattr(self.loop, "stack_selector", None)
-        if selector is not None:
-            selector.dismiss(self.poller.fd)
-        else:
+        if self.poller.fd >= 0:
             self.loop.remove_reader(self.poller.fd)
         self.poller.close()
 

@@ -155,7 +155,6 @@ class TcpNat(Owner):
 
     def connect(self, request: Request, flow: Flow, decision: Decision, target: tuple[int, int] | bytes, now: int) -> None:
         """Begin to connect, to an address and a port or to the path of a unix socket."""
-        nat = self.nat
         if isinstance(target, bytes):
             fd, error = dial_unix(target)
         else:
