@@ -36,7 +36,8 @@ class StackSelector:
     """A `selectors.BaseSelector` on epoll. `serve` and `arm` are for the reactors of cranks."""
 
     __slots__ = (
-        "_armed", "_clock", "_debts", "_edges", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest", "_timer",
+        "_armed", "_clock", "_debts", "_edges", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest",
+        "_timer",
     )  # fmt: skip
 
     def __init__(self) -> None:

@@ -63,7 +63,8 @@ class Nat:
         self.gateway = int(stack.addresses[0].address)
         self.guest_of = guest_of
         selector = getattr(net.loop, "stack_selector", None)  # of our own loop
-        self.poller = Poller(self.crank, stack.tcp.core, self._soon, partial(self.complain, "a socket of the host failed"), selector)
+        complain = partial(self.complain, "a socket of the host failed")
+        self.poller = Poller(self.crank, stack.tcp.core, self._soon, complain, selector)
         self.tcp = TcpNat(self)
         self.udp = UdpNat(stack.udp, stack.icmp, self.poller, _Datagrams(self), self.mib, self.gateway, stack.netif.mtu)
         self.udp.filtering = FILTERS.index(self.config.filtering)

@@ -1,8 +1,8 @@
 """Whose socket is ready: one epoll for all sockets of a NAT, whatever the event loop.
 
-Our own loop has them in its own epoll (runtime/selector.py); other loops watch one descriptor, that of ours. Sockets are registered once, edge-triggered, and never touched again: a flow costs
-the loop no handle, no future and no task, and a wake-up is one turn of the stack for all that is ready, after which each connection
-sends and acknowledges once.
+Our own loop has them in its own epoll (runtime/selector.py); other loops watch one descriptor, that of an epoll of ours. Sockets
+are registered once, edge-triggered, and never touched again: a flow costs the loop no handle, no future and no task, and a wake-up
+is one turn of the stack for all that is ready, after which each connection sends and acknowledges once.
 
 Edge-triggered means that nobody is told twice. Who stops before the kernel has no more, since the other side has no room or it is
 somebody else's turn, remembers so himself, and asks for another turn with `again`.

@@ -7,8 +7,8 @@ import pytest
 
 from netstack.dns import const as dc
 from netstack.dns.serve.cookies import Cookies
-from netstack.siphash import SipHash
 from netstack.errors import UsageError
+from netstack.siphash import SipHash
 from netstack.testing import twins
 
 S = 1_000_000_000
