@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 import pytest
 
@@ -53,6 +54,7 @@ async def test_more_than_a_turn_may_read_comes_through_and_a_reset_too(world):
         writer.write(bytes(5 << 20))
         await writer.drain()
         await reader.readexactly(1)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
     port = await world.serve(pour)
