@@ -48,8 +48,8 @@ class Request(Timer):
     """
 
     __slots__ = (
-        "began", "dst", "dst_port", "field", "held", "hl", "key", "live", "mss", "n", "on_end", "quote", "seq", "src", "src_port",
-        "tag", "ttl",
+        "began", "dst", "dst_port", "field", "held", "hl", "key", "live", "mss", "n", "on_end", "place", "quote", "seq",
+        "src", "src_port", "tag", "ttl",
     )  # fmt: skip
 
     def __init__(self, held: "Held") -> None:
@@ -58,6 +58,7 @@ class Request(Timer):
         self.live = True
         self.tag: object = None
         self.on_end: Callable[[], object] | None = None
+        self.place: tuple[int, int]  # among all that are held
 
     def read(self, f: Frame, ports: int, seq: int, field: int, hl: int) -> None:
         """The SYN, when it comes. Not a part of the constructor, whose arguments are objects in C, too."""
@@ -128,7 +129,8 @@ class Held:
         if flags & const.FIN or ports >> 16 == 0:
             ext.InBadSyn += 1
             return
-        request = self.requests.get((f.dst, key_of(f.src, ports >> 16, ports & const.M16)))
+        place = (f.dst, key_of(f.src, ports >> 16, ports & const.M16))
+        request = self.requests.get(place)
         if request is not None:
             if request.seq == seq:
                 ext.SynHeldAgain += 1
@@ -139,7 +141,8 @@ class Held:
             return
         request = Request(self)
         request.read(f, ports, seq, field, hl)
-        self.requests[request.dst, request.key] = request
+        request.place = place
+        self.requests[place] = request
         mine = self.sources.get(request.src)
         if mine is None:
             mine = self.sources[request.src] = {}
@@ -171,7 +174,7 @@ class Held:
         request.live = False
         request.on_end = None
         self.hub.timers.cancel(request)
-        if self.requests.pop((request.dst, request.key), None) is not request:
+        if self.requests.pop(request.place, None) is not request:
             return
         mine = self.sources[request.src]
         del mine[request]

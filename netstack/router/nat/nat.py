@@ -136,8 +136,11 @@ class Nat:
         try:
             return self.gate.decide(flow)
         except Exception as error:
-            self.complain("the gate failed", error)
-            return Decision.deny("the gate failed", "unreachable")
+            return self.denied_by_fault(error)
+
+    def denied_by_fault(self, error: Exception) -> Decision:
+        self.complain("the gate failed", error)
+        return Decision.deny("the gate failed", "unreachable")
 
     def wait(self, said: Awaitable[Decision], then: Settled) -> asyncio.Task[None]:
         """Do `then(decision, now)` when there is one."""

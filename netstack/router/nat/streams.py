@@ -79,7 +79,10 @@ class TcpNat(Owner):
             self.guests[src] = mine + 1
             guest = "" if nat.guest_of is None else nat.guest_of(src)
             flow = Flow("tcp", src, request.src_port, request.dst, request.dst_port, Instant(now), guest)
-            said = nat.ask(flow)
+            try:
+                said = nat.gate.decide(flow)
+            except Exception as error:
+                said = nat.denied_by_fault(error)
             if isinstance(said, Decision):
                 self.decided(request, flow, said, now)
             else:
@@ -129,7 +132,8 @@ class TcpNat(Owner):
         else:
             flow.state = "connecting"
             flow.rate = decision.rate
-            target = nat.target(flow, decision)
+            target: tuple[int, int] | bytes | str
+            target = (flow.dst_int, flow.dst_port) if decision.to is None else nat.target(flow, decision)
             if isinstance(target, str):
                 request.on_end = partial(self.forsaken, request, flow)
                 self.others[flow] = nat.own(self.look_up(request, flow, decision, target))
