@@ -41,8 +41,13 @@ cdef class Icmp(PacketSink):
     cdef readonly object catcher
     cpdef void catch_echo(self, object catcher) except *
     @cython.locals(p=Out)
+    cdef void send_echo(self, int kind, unsigned long long src, unsigned long long dst, unsigned int ident, unsigned int seq,
+                        bytes payload, long long now, int ttl, int tos, bint df) except *
     cpdef void echo_reply(self, unsigned long long src, unsigned long long dst, unsigned int ident, unsigned int seq, bytes payload,
                           long long now, int ttl=*, int tos=*) except *
+    @cython.locals(p=Out)
+    cdef void send_echo(self, int kind, unsigned long long src, unsigned long long dst, unsigned int ident, unsigned int seq,
+                        bytes payload, long long now, int ttl, int tos, bint df) except *
     cpdef void report(self, bytes quote, unsigned long long src, unsigned long long dst, int type, int code, unsigned int rest,
                       long long now) except *
     @cython.locals(m=IcmpMib, b=bytearray, o=Py_ssize_t, n=Py_ssize_t, kind=int)

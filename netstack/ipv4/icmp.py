@@ -150,25 +150,7 @@ class Icmp(PacketSink):
         """Send an echo request. Raises Unreachable, MessageTooLong."""
         if not (0 <= ident <= 0xFFFF and 0 <= seq <= 0xFFFF and 0 <= ttl <= 255):
             raise UsageError(f"ident {ident} and seq {seq} must fit 16 bits, ttl {ttl} must be up to 255")
-        p = self.out
-        p.reset()
-        p.off = p.l4 = const.HEADROOM - 8
-        p.data = payload
-        p.n = raw.size(payload)
-        p.src = src
-        p.dst = dst
-        p.proto = const.PROTO_ICMP
-        p.ttl = ttl
-        p.df = df
-        icmp_wire.put_message(p.hdr, p.off, const.ICMP_ECHO, 0, ident << 16 | seq, payload, 0, p.n)
-        self.mib.OutMsgs += 1
-        try:
-            self.core.send(p, now)
-        except OSError:
-            self.mib.OutErrors += 1
-            raise
-        finally:
-            p.data = None
+        self.send_echo(const.ICMP_ECHO, src, dst, ident, seq, payload, now, ttl, 0, df)
         self.mib.OutEchos += 1
 
     def on_echo_reply(self, ident: int, handler: "EchoHandler | None", on_error: "EchoErrorHandler | None" = None) -> None:
@@ -192,6 +174,21 @@ class Icmp(PacketSink):
 
     def echo_reply(self, src: int, dst: int, ident: int, seq: int, payload: bytes, now: int, ttl: int = 0, tos: int = 0) -> None:
         """Answer an echo request that `dst` had sent to `src`. What can't leave is counted and lost."""
+        try:
+            self.send_echo(const.ICMP_ECHO_REPLY, src, dst, ident, seq, payload, now, ttl, tos, False)
+        except OSError:
+            return
+        self.mib.OutEchoReps += 1
+
+    def report(self, quote: bytes, src: int, dst: int, type: int, code: int, rest: int, now: int) -> None:
+        """Send `src` an ICMP error in the name of `dst`, about the datagram of its own that begins with `quote`: from its internet
+        header on, 8 bytes behind that at the least. `rest` is the second word. Limited as our own errors are."""
+        self.core.reporter.send(quote, src, dst, type, code, rest, now)
+
+    def send_echo(
+        self, kind: int, src: int, dst: int, ident: int, seq: int, payload: bytes, now: int, ttl: int, tos: int, df: bool
+    ) -> None:
+        """A request or a reply. Raises Unreachable, MessageTooLong, counted."""
         p = self.out
         p.reset()
         p.off = p.l4 = const.HEADROOM - 8
@@ -202,21 +199,16 @@ class Icmp(PacketSink):
         p.proto = const.PROTO_ICMP
         p.ttl = ttl
         p.tos = tos
-        icmp_wire.put_message(p.hdr, p.off, const.ICMP_ECHO_REPLY, 0, ident << 16 | seq, payload, 0, p.n)
+        p.df = df
+        icmp_wire.put_message(p.hdr, p.off, kind, 0, ident << 16 | seq, payload, 0, p.n)
         self.mib.OutMsgs += 1
         try:
             self.core.send(p, now)
         except OSError:
             self.mib.OutErrors += 1
-            return
+            raise
         finally:
             p.data = None
-        self.mib.OutEchoReps += 1
-
-    def report(self, quote: bytes, src: int, dst: int, type: int, code: int, rest: int, now: int) -> None:
-        """Send `src` an ICMP error in the name of `dst`, about the datagram of its own that begins with `quote`: from its internet
-        header on, 8 bytes behind that at the least. `rest` is the second word. Limited as our own errors are."""
-        self.core.reporter.send(quote, src, dst, type, code, rest, now)
 
     # -- from the internet layer ------------------------------------------------------------------------------------------
 
