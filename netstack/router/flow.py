@@ -11,50 +11,18 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
-from ..address import Ip4
 from ..errors import UsageError
-from ..instant import Instant
+from .conversation import Flow as Flow
+from .conversation import Proto as Proto
+from .conversation import State as State
 from .policy.bucket import Share
 
-Proto = Literal["tcp", "udp", "icmp"]
-State = Literal["new", "connecting", "open", "closing", "denied", "failed", "over"]
 How = Literal["reset", "unreachable", "drop"]
 
 # `inspect(flow, first, final)`: may this go on, going by the bytes that the guest sent first? None: it takes more to tell; with
 # `final` there will be no more, and None means no
 Inspect = Callable[["Flow", bytes, bool], "bool | None"]
 Handler = Callable[..., Awaitable[object]]
-
-
-class Flow:
-    """`src` is the guest's, `dst` what it asked for, wherever that is redirected. Bytes are of payload, from and to the guest."""
-
-    __slots__ = (
-        "began", "dst", "dst_port", "guest", "hostname", "inbound", "last", "names", "note", "proto", "rate", "received", "sent",
-        "src", "src_port", "state",
-    )  # fmt: skip
-
-    def __init__(self, proto: Proto, src: Ip4, src_port: int, dst: Ip4, dst_port: int, now: Instant, guest: str = "") -> None:
-        self.proto = proto
-        self.src = src
-        self.src_port = src_port
-        self.dst = dst
-        self.dst_port = dst_port
-        self.guest = guest  # its name; "" where there is but one
-        self.began = now
-        self.last = now
-        self.state: State = "new"
-        self.names: tuple[str, ...] = ()  # for which this guest was given `dst` by our own DNS, newest first
-        self.hostname = ""  # what it said itself (TLS SNI, HTTP Host), else the newest of `names`
-        self.note = ""  # why it was denied or failed
-        self.rate: int | None = None  # bytes a second, each way
-        self.inbound = False  # begun from outside, by a port forward
-        self.sent = 0
-        self.received = 0
-
-    def __repr__(self) -> str:
-        name = f" ({self.hostname})" if self.hostname else ""
-        return f"<Flow {self.proto} {self.src}:{self.src_port} -> {self.dst}:{self.dst_port}{name}, {self.state}>"
 
 
 @attrs.frozen

@@ -84,9 +84,10 @@ class Household:
     # -- the gate -----------------------------------------------------------------------------------------------------------
 
     def decide(self, flow: Flow) -> Decision | Awaitable[Decision]:
-        if self.services is None:  # what comes while we begin
+        services = self.services
+        if services is None:  # what comes while we begin
             return Decision.deny("the router is starting", "drop")
-        return self.forwards.decide(flow) or self.policy.decide(flow)
+        return services.forwards.decide(flow) or self.policy.decide(flow)
 
     def over(self, flow: Flow) -> None:
         self.policy.over(flow)

@@ -4,6 +4,11 @@ from netstack.sleeper cimport Sleeper
 from netstack.timers cimport Timers
 
 
+cdef class Edges:
+    cdef public list events
+    cpdef void on_frames(self) except *
+
+
 cdef class Crank(Turn):
     cdef readonly object stack, clock
     cdef public object failure, on_failure, after_turn

@@ -50,6 +50,19 @@ class Turned(Protocol):
     def on_deadline(self) -> None: ...
 
 
+class Edges:
+    """Who has sockets of the host's in a StackSelector's own epoll, edge-triggered. `events`: descriptors and what became of them,
+    for `on_frames`, which is called once for all of them."""
+
+    __slots__ = ("events",)
+
+    def __init__(self) -> None:
+        self.events: list[tuple[int, int]] = []
+
+    def on_frames(self) -> None:
+        raise NotImplementedError
+
+
 class Crank(Turn):
     """Turns one stack. `failure` is the error that took the device away, if one did; `on_failure` is told once.
 

@@ -1,11 +1,12 @@
 cimport cython
 cimport netstack.const as const
+from netstack.runtime.base cimport Edges
 
 
 @cython.final
 cdef class StackSelector:
     cdef object _clock, _epoll, _poll, _map, _loop, _ready
-    cdef dict _keys, _served, _armed
+    cdef dict _keys, _served, _edges, _armed
     cdef list _debts
     cdef long long _soonest
     cdef int _timer
@@ -13,7 +14,11 @@ cdef class StackSelector:
     @cython.locals(due="long long", when="long long")
     cdef void _expire(self) except *
     cdef void _turn(self, object turn) except *
+    cpdef watch_edges(self, int fd, Edges whose, unsigned int mask)
+    cpdef forget_edges(self, int fd, bint closing)
+    @cython.locals(whose=Edges)
+    cdef void _tell(self, list told) except *
     cdef void _pay(self) except *
     cdef object _next_timer(self)
-    @cython.locals(wait=double, until=double)
+    @cython.locals(wait=double, until=double, sockets=Py_ssize_t, whose=Edges, told=list, pair=tuple)
     cpdef list select(self, object timeout=*)

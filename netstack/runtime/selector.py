@@ -25,17 +25,19 @@ from typing import Any
 from .. import const
 from ..instant import NEVER
 from . import timerfd
-from .base import Crank, Turned
+from .base import Crank, Edges, Turned
 
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
+_MOST = 256  # events of sockets in one round: stacks have frames to look at, too
 
 
 class StackSelector:
     """A `selectors.BaseSelector` on epoll. `serve` and `arm` are for the reactors of cranks."""
 
     __slots__ = (
-        "_armed", "_clock", "_debts", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest", "_timer",
+        "_armed", "_clock", "_debts", "_edges", "_epoll", "_keys", "_loop", "_map", "_poll", "_ready", "_served", "_soonest",
+        "_timer",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class StackSelector:
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._map = _Map(self._keys)
         self._served: dict[int, Turned] = {}
+        self._edges: dict[int, Edges] = {}
         self._clock = time.monotonic_ns
         self._armed: dict[Turned, int] = {}
         self._soonest: int = NEVER
@@ -70,6 +73,27 @@ class StackSelector:
     def dismiss(self, fd: int) -> None:
         if self._served.pop(fd, None) is not None:
             self._epoll.unregister(fd)
+
+    def watch_edges(self, fd: int, whose: Edges, mask: int) -> None:
+        """Tell `whose` of `fd`, once for each change, beginning with what it is now. Raises OSError."""
+        self._epoll.register(fd, mask)
+        self._edges[fd] = whose
+
+    def forget_edges(self, fd: int, closing: bool) -> None:
+        """`closing`: epoll will notice by itself."""
+        if self._edges.pop(fd, None) is not None and not closing:
+            self._epoll.unregister(fd)
+
+    def _tell(self, told: list[Edges]) -> None:
+        for whose in told:
+            try:
+                whose.on_frames()
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                if self._loop is None:
+                    raise
+                self._loop.call_exception_handler({"message": "Exception in a turn of a stack", "exception": error})
 
     def arm(self, crank: Turned, when: int) -> None:
         """Call `crank.on_deadline` at `when`, by the monotonic clock, in place of any instant before; up to a tick later, so that
@@ -136,9 +160,20 @@ class StackSelector:
         timer = None if queue is None else self._next_timer()
         while True:
             try:
-                events = self._poll(wait, len(self._keys) + len(self._served) + 1)
+                sockets = len(self._edges)
+                events = self._poll(wait, len(self._keys) + len(self._served) + 1 + (sockets if sockets < _MOST else _MOST))
             except InterruptedError:
                 return ready
+            if sockets:  # before any turn, which might close one of them, and give its number to another
+                told: list[Edges] = []
+                for pair in events:
+                    whose = self._edges.get(pair[0])
+                    if whose is not None:
+                        if not whose.events:
+                            told.append(whose)
+                        whose.events.append(pair)
+                if told:
+                    self._tell(told)
             for fd, event in events:
                 crank = self._served.get(fd)
                 if crank is not None:
@@ -199,6 +234,7 @@ class StackSelector:
         os.close(self._timer)
         self._keys.clear()
         self._served.clear()
+        self._edges.clear()
         self._armed.clear()
         self._soonest = NEVER
 

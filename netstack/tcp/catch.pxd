@@ -23,8 +23,10 @@ cdef class Request(Timer):
     cdef Py_ssize_t n
     cdef readonly long long began
     cdef readonly bytes quote
+    cdef tuple place
     cdef readonly bint live
     cdef public object tag, on_end
+    cdef int read(self, Frame f, unsigned int ports, unsigned int seq, int field, int hl) except -1
     cpdef Connection accept(self, object make_user, long long now)
     cpdef void refuse(self, long long now) except *
     cpdef void unreachable(self, int code, long long now) except *
@@ -38,7 +40,7 @@ cdef class Held:
     cdef Demux hub
     cdef readonly dict requests, sources
     cdef Frame frame
-    @cython.locals(hub=Demux, ext=TcpExt, request=Request, mine=dict)
+    @cython.locals(hub=Demux, ext=TcpExt, request=Request, mine=dict, place=tuple)
     cdef void syn(self, Frame f, object catcher, unsigned int ports, unsigned int seq, int flags, int field, int hl) except *
     @cython.locals(mine=dict, most=dict, theirs=dict)
     cdef bint make_room(self, unsigned long long src) except -1

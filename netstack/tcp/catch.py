@@ -48,13 +48,20 @@ class Request(Timer):
     """
 
     __slots__ = (
-        "began", "dst", "dst_port", "field", "held", "hl", "key", "live", "mss", "n", "on_end", "quote", "seq", "src", "src_port",
-        "tag", "ttl",
+        "began", "dst", "dst_port", "field", "held", "hl", "key", "live", "mss", "n", "on_end", "place", "quote", "seq",
+        "src", "src_port", "tag", "ttl",
     )  # fmt: skip
 
-    def __init__(self, held: "Held", f: Frame, ports: int, seq: int, field: int, hl: int) -> None:
+    def __init__(self, held: "Held") -> None:
         Timer.__init__(self)
         self.held = held
+        self.live = True
+        self.tag: object = None
+        self.on_end: Callable[[], object] | None = None
+        self.place: tuple[int, int]  # among all that are held
+
+    def read(self, f: Frame, ports: int, seq: int, field: int, hl: int) -> None:
+        """The SYN, when it comes. Not a part of the constructor, whose arguments are objects in C, too."""
         self.src = f.src
         self.dst = f.dst
         self.src_port = ports >> 16
@@ -69,9 +76,6 @@ class Request(Timer):
         self.quote = raw.take(f.buf, f.l3, f.off - f.l3)
         _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)
         self.mss = _OPTIONS.mss
-        self.live = True
-        self.tag: object = None
-        self.on_end: Callable[[], object] | None = None
 
     def accept(self, make_user: Callable[[Connection], StreamUser], now: int) -> "Connection | None":
         """Answer with SYN,ACK. `make_user(connection)` gives the user at once: its `connected` comes when the handshake is done,
@@ -125,7 +129,8 @@ class Held:
         if flags & const.FIN or ports >> 16 == 0:
             ext.InBadSyn += 1
             return
-        request = self.requests.get((f.dst, key_of(f.src, ports >> 16, ports & const.M16)))
+        place = (f.dst, key_of(f.src, ports >> 16, ports & const.M16))
+        request = self.requests.get(place)
         if request is not None:
             if request.seq == seq:
                 ext.SynHeldAgain += 1
@@ -134,8 +139,10 @@ class Held:
         if len(self.requests) >= hub.config.max_held and not self.make_room(f.src):
             ext.SynHeldOverflows += 1
             return
-        request = Request(self, f, ports, seq, field, hl)
-        self.requests[request.dst, request.key] = request
+        request = Request(self)
+        request.read(f, ports, seq, field, hl)
+        request.place = place
+        self.requests[place] = request
         mine = self.sources.get(request.src)
         if mine is None:
             mine = self.sources[request.src] = {}
@@ -167,7 +174,7 @@ class Held:
         request.live = False
         request.on_end = None
         self.hub.timers.cancel(request)
-        if self.requests.pop((request.dst, request.key), None) is not request:
+        if self.requests.pop(request.place, None) is not request:
             return
         mine = self.sources[request.src]
         del mine[request]

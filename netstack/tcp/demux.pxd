@@ -2,6 +2,7 @@ cimport cython
 cimport netstack.const as const
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
+from netstack.siphash cimport SipHash
 from netstack.tcp.connection cimport Connection
 from netstack.tcp.cookies cimport Cookies
 from netstack.tcp.listener cimport Listener
@@ -22,7 +23,7 @@ cdef class Demux(Hub):
     cdef readonly long long count
     cdef Connection cached
     cdef unsigned long long local0, key0
-    cdef object secret
+    cdef SipHash secret
     cdef unsigned long long line0, line_local, line_remote
     cdef unsigned int line_ports
     cdef readonly bint never, always
@@ -57,6 +58,7 @@ cdef class Demux(Hub):
     cdef Listener listener_for(self, unsigned long long address, int port)
     @cython.locals(c=Connection)
     cpdef void unlisten(self, Listener listener, long long now) except *
+    @cython.locals(h=SipHash)
     cdef unsigned long long line(self, unsigned long long local, unsigned long long remote, unsigned int ports) except *
     @cython.locals(ports="unsigned int")
     cdef unsigned int ts_offset(self, Tcb c) except *

@@ -14,12 +14,11 @@ What strangers can fill, and what happens then:
 """
 
 import errno
-import hashlib
-import struct
 
 from .. import const, serial
 from ..errors import AddressInUse, NoBuffers, Unreachable, UsageError
 from ..signatures import Ip, Rng
+from ..siphash import SipHash
 from ..timers import Timer, Timers
 from . import const as tc
 from .config import TcpConfig
@@ -40,8 +39,6 @@ LEAST_SHARE = 16
 DROP = 0
 ENTRY = 1
 COOKIE = 2
-
-_FOUR = struct.Struct("!QQI").pack
 
 
 def key_of(remote: int, remote_port: int, local_port: int) -> int:
@@ -68,7 +65,7 @@ class Demux(Hub):
         self.cached: Connection | None = None  # the connection of the last segment …
         self.local0 = 0
         self.key0 = 0
-        self.secret = hashlib.blake2s(key=rng.getrandbits(128).to_bytes(16, "big"), digest_size=8)
+        self.secret = SipHash(rng.getrandbits(128).to_bytes(16, "big"))
         self.line0 = 0  # the last `line`: a connection asks twice
         self.line_local = 0
         self.line_remote = 0
@@ -272,9 +269,11 @@ class Demux(Hub):
         """Where the sequence numbers of these four begin, and in the lower 32 bits, where their timestamps do. `ports` is the first
         word of a header from there."""
         if ports != self.line_ports or remote != self.line_remote or local != self.line_local:
-            h = self.secret.copy()
-            h.update(_FOUR(local, remote, ports))
-            self.line0 = int.from_bytes(h.digest(), "big")
+            h = self.secret  # as in Linux. All messages are of one length, so that the last word need not say which
+            h.start()
+            h.word(local)
+            h.word(remote)
+            self.line0 = h.finish(ports)
             self.line_local = local
             self.line_remote = remote
             self.line_ports = ports

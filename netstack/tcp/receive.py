@@ -213,7 +213,10 @@ class Receiver(Window):
             self.rcv_adv = self.rcv_nxt
         self.forget_ooo()
         self.sacks = None
-        self.ack_now = True
+        if self.fin_waits and self.state == tc.ESTABLISHED:
+            self.unacked += 1
+        else:
+            self.ack_now = True
         if self.state == tc.ESTABLISHED:
             self.become(tc.CLOSE_WAIT)
         elif self.state == tc.FIN_WAIT_1:

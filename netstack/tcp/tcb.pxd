@@ -71,6 +71,7 @@ cdef class Tcb(Timer):
     cdef readonly signed char state, snd_wscale, rcv_wscale, phase, timer, tlp_out, tlp_ready
     # flags are bytes: a bint is an int, and an idle connection should cost a KiB
     cdef unsigned char fin_queued, was_high, ts_seen, fin_seen, ack_now, touched, corked, again, shut
+    cdef public unsigned char fin_waits
     cdef readonly unsigned char nodelay, paused, orphan, ts_on, sack_on, rcv_auto
     cdef unsigned int ports, pseudo
     cdef readonly unsigned int snd_una, snd_nxt, snd_max, rcv_nxt, rcv_adv, ts_offset, ts_recent, last_ack_sent

@@ -442,10 +442,11 @@ def crowd(name: str, job: Job, loop: str, *, own: bool) -> Entrant:
 
 
 def _outside(lab: Lab, job: Job, kind: str) -> Namespace:
-    """A host with a server, and a default route that leads nowhere: they look for one. With large buffers they stall more."""
+    """A host with a server, on the processor of the job's choice, and a default route that leads nowhere: they look for one. With
+    large buffers they stall more."""
     host, _ = lab.pair(buffers=False)
     host.ip("route", "add", "default", "via", VETH)
-    lab.start([str(lab.programs / "server"), kind, str(job.port)], host, cpu=lab.client_cpu)
+    lab.start([str(lab.programs / "server"), kind, str(job.port)], host, cpu=job.cpu(lab))
     return host
 
 
@@ -465,12 +466,29 @@ def router(name: str, job: Job, kind: str, loop: str = "netstack") -> Entrant:
         check_loop(loop)
         host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
         lab.start(python_server("router", loop), host)
-        host.ip("link", "set", "tap0", "netns", guest.path)
-        guest.ip("address", "add", "10.0.2.100/24", "dev", "tap0")
-        guest.ip("link", "set", "tap0", "up")
+        hang_up(host, guest)
         return job.ask(lab, guest, "10.0.2.2")
 
     return Entrant(name, enter, own=True)
+
+
+def hang_up(host: Namespace, guest: Namespace) -> None:
+    """The tap of a router becomes the guest's."""
+    host.ip("link", "set", "tap0", "netns", guest.path)
+    guest.ip("address", "add", "10.0.2.100/24", "dev", "tap0")
+    guest.ip("link", "set", "tap0", "up")
+
+
+def natpump(name: str, job: Job, kind: str) -> Entrant:
+    """natpump.c: the system calls that any router to sockets makes, and nothing else."""
+
+    def enter(lab: Lab) -> Run:
+        host, guest = _outside(lab, job, kind), lab.namespace(buffers=False)
+        lab.start([str(lab.programs / "natpump"), "tap0"], host)
+        hang_up(host, guest)
+        return job.ask(lab, guest, "10.0.2.2")
+
+    return Entrant(name, enter)
 
 
 def pasta(name: str, job: Job, kind: str, mtu: int = 65520) -> Entrant:

@@ -336,3 +336,37 @@ def test_rfc9293_3_10_7_4_a_reset_after_the_peers_fin_takes_what_a_paused_user_h
     assert peer.user.events == ["connected", "closed"] and isinstance(peer.user.error, PeerReset)
     conn.resume(peer.now)
     assert peer.user.received == b"" and gone(peer)
+
+
+# -- a user whose own end is a moment away ------------------------------------------------------------------------------------
+
+
+def test_the_ack_of_a_fin_waits_for_our_own_fin_where_the_user_wants_that(peer: TcpScript) -> None:
+    at = reach(peer, "ESTABLISHED")
+    at.conn.fin_waits = True
+    peer.send("FA", seq=at.seq, ack=at.una)
+    peer.expect_nothing()
+    assert at.conn.state_name == "CLOSE-WAIT"
+    at.conn.shutdown(peer.now)
+    peer.expect("FA", seq=at.una, ack=at.seq + 1)
+    peer.expect_nothing()
+
+
+def test_an_ack_of_a_fin_that_waits_comes_in_time(peer: TcpScript) -> None:
+    at = reach(peer, "ESTABLISHED")
+    at.conn.fin_waits = True
+    peer.send("FA", seq=at.seq, ack=at.una)
+    peer.advance(39 * MILLISECOND)
+    peer.expect_nothing()
+    peer.advance(2 * MILLISECOND)
+    peer.expect("A", seq=at.una, ack=at.seq + 1)
+    peer.send("FA", seq=at.seq, ack=at.una)  # again: whoever repeats it has missed our ACK
+    peer.expect("A", seq=at.una, ack=at.seq + 1)
+
+
+def test_no_ack_of_a_fin_waits_when_ours_has_been_sent(peer: TcpScript) -> None:
+    at = reach(peer, "FIN-WAIT-2")
+    at.conn.fin_waits = True
+    peer.send("FA", seq=at.seq, ack=at.una)
+    peer.expect("A", ack=at.seq + 1)
+    assert at.conn.state_name == "TIME-WAIT"

@@ -14,8 +14,8 @@ is `also` good, then make it the first and keep the old one beside it for an hou
 from ... import const, raw
 from ...errors import UsageError
 from ...signatures import Rng
+from ...siphash import SipHash
 from .. import const as dc
-from .siphash import SipHash
 
 
 class Cookies:

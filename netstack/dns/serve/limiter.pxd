@@ -2,7 +2,7 @@ cimport cython
 cimport netstack.const as const
 cimport netstack.raw as raw
 cimport netstack.dns.const as dc
-from netstack.dns.serve.siphash cimport SipHash
+from netstack.siphash cimport SipHash
 
 
 @cython.final

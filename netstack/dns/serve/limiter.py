@@ -15,9 +15,9 @@ import ipaddress
 from ... import const, raw
 from ...errors import UsageError
 from ...signatures import Rng
+from ...siphash import SipHash
 from .. import const as dc
 from .limits import RateLimits
-from .siphash import SipHash
 
 
 class Limiter:

@@ -35,6 +35,7 @@ from .streams import TcpNat
 
 SWEEP = 5 * SECOND  # how exact the time-outs are
 DENIED = 10 * SECOND
+TARGETS = 256  # redirections whose address is known as a number; a policy that thinks of new ones for ever begins anew
 CODE = {"reset": 3, "unreachable": 13, "drop": -1}
 FILTERS = ("independent", "address", "port")
 
@@ -61,7 +62,9 @@ class Nat:
         self.timers = stack.timers
         self.gateway = int(stack.addresses[0].address)
         self.guest_of = guest_of
-        self.poller = Poller(self.crank, stack.tcp.core, self._soon, partial(self.complain, "a socket of the host failed"))
+        selector = getattr(net.loop, "stack_selector", None)  # of our own loop
+        complain = partial(self.complain, "a socket of the host failed")
+        self.poller = Poller(self.crank, stack.tcp.core, self._soon, complain, selector)
         self.tcp = TcpNat(self)
         self.udp = UdpNat(stack.udp, stack.icmp, self.poller, _Datagrams(self), self.mib, self.gateway, stack.netif.mtu)
         self.udp.filtering = FILTERS.index(self.config.filtering)
@@ -72,6 +75,7 @@ class Nat:
         self.echo = EchoNat(
             stack.icmp, self.poller, _Echoes(self), self.mib, self.gateway, self.config.max_echo, self.config.echo_idle, DENIED
         )
+        self._targets: dict[tuple[str, int] | str, tuple[int, int] | bytes | str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = CallTimer(self._sweep)
         self._running = False
@@ -85,10 +89,7 @@ class Nat:
         stack.tcp.catch(self.tcp.caught)
         stack.udp.catch(self.udp)
         stack.icmp.catch_echo(self.echo.caught)
-        selector = getattr(self.loop, "stack_selector", None)
-        if selector is not None:
-            selector.serve(self.poller.fd, self.poller)
-        else:
+        if self.poller.fd >= 0:
             self.loop.add_reader(self.poller.fd, self.poller.on_frames)
         self._running = True
         self.net._doors.add(self)
@@ -120,19 +121,26 @@ class Nat:
 
     # -- decisions -----------------------------------------------------------------------------------------------------------
 
-    def flow(self, proto: Proto, src: int, sport: int, dst: int, dport: int, now: int) -> Flow:
+    def look_after(self, now: int) -> None:
+        """There is a flow, whose time-outs are to be looked at."""
         if not self._sweeper.armed():
             self.timers.arm(self._sweeper, now + SWEEP)
+
+    def flow(self, proto: Proto, src: int, sport: int, dst: int, dport: int, now: int) -> Flow:
+        self.look_after(now)
         guest = "" if self.guest_of is None else self.guest_of(src)
-        return Flow(proto, Ip4(src), sport, Ip4(dst), dport, Instant(now), guest)
+        return Flow(proto, src, sport, dst, dport, Instant(now), guest)
 
     def ask(self, flow: Flow) -> Decision | Awaitable[Decision]:
         """What the gate says, whose fault is a denial."""
         try:
             return self.gate.decide(flow)
         except Exception as error:
-            self.complain("the gate failed", error)
-            return Decision.deny("the gate failed", "unreachable")
+            return self.denied_by_fault(error)
+
+    def denied_by_fault(self, error: Exception) -> Decision:
+        self.complain("the gate failed", error)
+        return Decision.deny("the gate failed", "unreachable")
 
     def wait(self, said: Awaitable[Decision], then: Settled) -> asyncio.Task[None]:
         """Do `then(decision, now)` when there is one."""
@@ -158,13 +166,13 @@ class Nat:
         """Where a flow goes on: an address and a port, the path of a unix socket, or a name to be looked up first."""
         to = decision.to
         if to is None:
-            return int(flow.dst), flow.dst_port
-        if isinstance(to, str):
-            return to.removeprefix("unix:").encode()
-        try:
-            return int(Ip4.parse(to[0])), to[1]
-        except UsageError:
-            return to[0]
+            return flow.dst_int, flow.dst_port
+        found = self._targets.get(to)
+        if found is None:
+            if len(self._targets) >= TARGETS:
+                self._targets.clear()
+            found = self._targets[to] = parsed(to)
+        return found
 
     async def resolve(self, name: str) -> str:
         """An IPv4 address of a name of the host's world. Raises OSError."""
@@ -284,12 +292,19 @@ class Nat:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        selector = getattr(self.loop, "stack_selector", None)
-        if selector is not None:
-            selector.dismiss(self.poller.fd)
-        else:
+        if self.poller.fd >= 0:
             self.loop.remove_reader(self.poller.fd)
         self.poller.close()
+
+
+def parsed(to: tuple[str, int] | str) -> tuple[int, int] | bytes | str:
+    """`Decision.to`: as `Nat.target`."""
+    if isinstance(to, str):
+        return to.removeprefix("unix:").encode()
+    try:
+        return int(Ip4.parse(to[0])), to[1]
+    except UsageError:
+        return to[0]
 
 
 def _refresh(thing: Any) -> Flow:

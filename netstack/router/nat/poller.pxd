@@ -1,7 +1,8 @@
 cimport cython
 cimport netstack.router.nat.const as nc
 from netstack.cores cimport StreamUser
-from netstack.runtime.base cimport Crank
+from netstack.runtime.base cimport Crank, Edges
+from netstack.runtime.selector cimport StackSelector
 from netstack.tcp.core cimport TcpCore
 
 cdef class Watched(StreamUser):
@@ -10,9 +11,10 @@ cdef class Watched(StreamUser):
 
 
 @cython.final
-cdef class Poller:
+cdef class Poller(Edges):
     cdef readonly object epoll
     cdef object poll, soon, complain
+    cdef readonly StackSelector selector
     cdef Crank crank
     cdef TcpCore tcp
     cdef readonly int fd
@@ -24,5 +26,5 @@ cdef class Poller:
     cpdef drop(self, int fd)
     cpdef void again(self, Watched who) except *
     cpdef bint serve(self, long long now) except -1
-    @cython.locals(later=list, who=Watched, one=Watched, events=int)
+    @cython.locals(later=list, heard=list, who=Watched, one=Watched, events=int)
     cdef void look(self, long long now) except *

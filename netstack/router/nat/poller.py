@@ -1,8 +1,8 @@
 """Whose socket is ready: one epoll for all sockets of a NAT, whatever the event loop.
 
-The loop watches one descriptor, this epoll's. Sockets are registered once, edge-triggered, and never touched again: a flow costs
-the loop no handle, no future and no task, and a wake-up is one turn of the stack for all that is ready, after which each connection
-sends and acknowledges once.
+Our own loop has them in its own epoll (runtime/selector.py); other loops watch one descriptor, that of an epoll of ours. Sockets
+are registered once, edge-triggered, and never touched again: a flow costs the loop no handle, no future and no task, and a wake-up
+is one turn of the stack for all that is ready, after which each connection sends and acknowledges once.
 
 Edge-triggered means that nobody is told twice. Who stops before the kernel has no more, since the other side has no room or it is
 somebody else's turn, remembers so himself, and asks for another turn with `again`.
@@ -11,7 +11,8 @@ somebody else's turn, remembers so himself, and asks for another turn with `agai
 import select
 
 from ...cores import StreamUser
-from ...runtime.base import Crank
+from ...runtime.base import Crank, Edges
+from ...runtime.selector import StackSelector
 from ...tcp.core import TcpCore
 from . import const as nc
 
@@ -32,38 +33,47 @@ class Watched(StreamUser):
         raise NotImplementedError
 
 
-class Poller:
-    """A Turned of the loop's reactors (runtime/base.py): what it watches is `fd`, and it calls `on_frames`."""
+class Poller(Edges):
+    """`fd`: what others than `selector` watch, to call `on_frames`; -1 where there is that."""
 
-    __slots__ = ("complain", "crank", "epoll", "fd", "later", "poll", "running", "soon", "tcp", "watched")
+    __slots__ = ("complain", "crank", "epoll", "fd", "later", "poll", "running", "selector", "soon", "tcp", "watched")
 
-    def __init__(self, crank: Crank, tcp: TcpCore, soon: object, complain: object) -> None:
+    def __init__(self, crank: Crank, tcp: TcpCore, soon: object, complain: object, selector: "StackSelector | None" = None) -> None:
         """`soon()` has `on_frames` called, after others had their turn; `complain(error)` hears of what a socket did that it
         shouldn't."""
+        Edges.__init__(self)
         self.crank = crank
         self.tcp = tcp
         self.soon = soon
         self.complain = complain
-        self.epoll = select.epoll()
-        self.poll = self.epoll.poll
-        self.fd = self.epoll.fileno()
+        self.selector = selector
+        self.epoll = select.epoll() if selector is None else None
+        self.poll = None if self.epoll is None else self.epoll.poll
+        self.fd = -1 if self.epoll is None else self.epoll.fileno()
         self.watched: dict[int, Watched] = {}
         self.later: list[Watched] = []
         self.running = True
 
     def watch(self, fd: int, who: Watched) -> None:
         """Tell `who` of `fd`, beginning with what it is now. Raises OSError."""
-        self.epoll.register(fd, nc.ALL)
+        if self.selector is not None:
+            self.selector.watch_edges(fd, self, nc.ALL)
+        else:
+            self.epoll.register(fd, nc.ALL)  # type: ignore[union-attr]  # one of both is there
         self.watched[fd] = who
 
     def forget(self, fd: int) -> None:
         """It is somebody else's."""
         if self.watched.pop(fd, None) is not None:
-            self.epoll.unregister(fd)
+            if self.selector is not None:
+                self.selector.forget_edges(fd, False)
+            else:
+                self.epoll.unregister(fd)  # type: ignore[union-attr]
 
     def drop(self, fd: int) -> None:
         """It is about to be closed, which the epoll notices by itself."""
-        self.watched.pop(fd, None)
+        if self.watched.pop(fd, None) is not None and self.selector is not None:
+            self.selector.forget_edges(fd, True)
 
     def again(self, who: Watched) -> None:
         """`who.resume` in a turn after this one."""
@@ -75,9 +85,8 @@ class Poller:
         """Sockets are ready, or somebody has asked for another turn."""
         if self.running:
             self.crank.turn(self.serve)
-
-    def on_deadline(self) -> None:
-        """It has none of its own: its timers are the stack's."""
+        if self.events:
+            self.events = []  # the stack has stopped, and looks at none
 
     def serve(self, now: int) -> bool:
         """One turn's work: what all of it writes leaves together at the end."""
@@ -95,13 +104,22 @@ class Poller:
             self.later = []
             for who in later:
                 who.resume(now)
-        for fd, events in self.poll(0, MOST):
+        heard = self.events
+        if self.selector is None:
+            heard = self.poll(0, MOST)  # type: ignore[misc]
+        elif heard:
+            self.events = []
+        for fd, events in heard:
             one: Watched | None = self.watched.get(fd)
             if one is not None:
                 one.ready(events, now)
 
     def close(self) -> None:
         self.running = False
-        self.epoll.close()
+        if self.selector is None:
+            self.epoll.close()  # type: ignore[union-attr]
+        else:
+            for fd in self.watched:
+                self.selector.forget_edges(fd, True)
         self.watched.clear()
         self.later.clear()

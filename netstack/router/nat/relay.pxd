@@ -49,7 +49,7 @@ cdef class Relay(Watched):
     cdef list out
     cdef Py_ssize_t at
     cdef readonly Py_ssize_t out_bytes
-    cdef readonly bint writes, end_out, shut, readable, ending, full, gone
+    cdef readonly bint quick, writes, end_out, shut, readable, ending, full, gone
     cdef bint waiting, reset
     cdef public bint inspected, asked
     cdef CallTimer timer
@@ -58,6 +58,7 @@ cdef class Relay(Watched):
     cdef void connected(self, long long now) except *
     @cython.locals(o=Py_ssize_t, k=Py_ssize_t)
     cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
+    cdef void hurry(self) except *
     cdef void queued(self, bytes data, long long now) except *
     cdef void lent(self, object data, long long now) except *
     cdef void put(self, object data, Py_ssize_t n) except *

@@ -96,7 +96,7 @@ class Relay(Watched):
 
     __slots__ = (
         "asked", "at", "conn", "end_out", "ending", "error", "fd", "flow", "full", "gone", "inspected", "last", "out",
-        "out_bytes", "owner", "poller", "purse_at", "purse_in", "purse_out", "rate", "readable", "received", "request",
+        "out_bytes", "owner", "poller", "purse_at", "purse_in", "purse_out", "quick", "rate", "readable", "received", "request",
         "reset", "sent", "share", "shut", "slabs", "state", "tag", "timer", "timers", "waiting", "writes",
     )  # fmt: skip
 
@@ -120,6 +120,7 @@ class Relay(Watched):
         self.out: list[bytes | memoryview] = []  # from the guest, not yet the socket's
         self.at = 0  # what of the first piece is the socket's
         self.out_bytes = 0
+        self.quick = False  # it sends at once, whatever is still on its way (TCP_NODELAY)
         self.writes = True  # the socket takes more
         self.end_out = False  # the guest has ended its side …
         self.shut = False  # … and the far side knows
@@ -152,6 +153,7 @@ class Relay(Watched):
 
     def take_over(self, conn: Connection) -> StreamUser:
         self.conn = conn
+        conn.fin_waits = True  # the far side's FIN is often a moment away, and goes with it
         return self
 
     def connected(self, now: int) -> None:
@@ -166,6 +168,8 @@ class Relay(Watched):
     def data(self, f: Frame, n: int, now: int) -> None:
         o = f.off
         self.last = now
+        if self.sent and not self.quick:
+            self.hurry()
         self.sent += n
         if self.writes and not self.out and not self.inspected and not self.rate:
             k = sysio.send(self.fd, f.buf, o, n)
@@ -184,14 +188,23 @@ class Relay(Watched):
         self.put(keep(f, n), n)
         self.after_put(now)
 
+    def hurry(self) -> None:
+        """What comes in pieces goes on in pieces. Not asked for before the second: the first has nothing to wait for."""
+        self.quick = True
+        sysio.hurry(self.fd)
+
     def queued(self, data: bytes, now: int) -> None:
         self.last = now
+        if self.sent and not self.quick:
+            self.hurry()
         self.sent += len(data)
         self.put(data, len(data))
         self.after_put(now)
 
     def lent(self, data: memoryview, now: int) -> None:
         self.last = now
+        if self.sent and not self.quick:
+            self.hurry()
         self.sent += len(data)
         self.put(data, len(data))
         self.after_put(now)

@@ -20,11 +20,12 @@ from ...errors import NetstackError
 from ...instant import Instant
 from ...runtime.doors.callers import Caller
 from ...tcp.catch import Request
-from ..flow import Decision, Flow, Handler, State
+from ..conversation import Flow, State
+from ..flow import Decision, Handler
 from . import const as nc
-from . import errqueue, quote
+from . import errqueue, quote, sysio
 from .farstream import connected
-from .relay import Owner, Relay, Slabs, dial
+from .relay import Owner, Relay, Slabs
 
 if TYPE_CHECKING:
     from .nat import Nat
@@ -39,8 +40,15 @@ _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 class TcpNat(Owner):
     """All of them. A flow counts from its SYN to its end."""
 
+    __slots__ = ("count", "guests", "mib", "most", "most_per_guest", "nat", "others", "poller", "relays", "slabs", "timers")
+
     def __init__(self, nat: Nat) -> None:
         self.nat = nat
+        self.mib = nat.mib
+        self.poller = nat.poller
+        self.timers = nat.timers
+        self.most = nat.config.max_tcp
+        self.most_per_guest = nat.config.tcp_per_guest
         self.slabs = Slabs()
         self.relays: dict[Relay, None] = {}
         self.others: dict[Flow, asyncio.Task[None] | None] = {}  # undecided, or somebody else's (`Decision.take`, handlers)
@@ -54,21 +62,27 @@ class TcpNat(Owner):
         now = request.began
         src = request.src
         mine = self.guests.get(src, 0)
-        if self.count >= nat.config.max_tcp:
-            nat.mib.TcpTableFull += 1
+        if self.count >= self.most:
+            self.mib.TcpTableFull += 1
             request.forget()
-        elif mine >= nat.config.tcp_per_guest:
-            nat.mib.TcpGuestFull += 1
+        elif mine >= self.most_per_guest:
+            self.mib.TcpGuestFull += 1
             request.forget()
         elif request.ttl <= 1:
-            nat.mib.TtlExceeded += 1
+            self.mib.TtlExceeded += 1
             nat.icmp.report(request.quote, src, nat.gateway, 11, 0, 0, now)
             request.forget()
         else:
+            if self.count == 0:
+                nat.look_after(now)
             self.count += 1
             self.guests[src] = mine + 1
-            flow = nat.flow("tcp", src, request.src_port, request.dst, request.dst_port, now)
-            said = nat.ask(flow)
+            guest = "" if nat.guest_of is None else nat.guest_of(src)
+            flow = Flow("tcp", src, request.src_port, request.dst, request.dst_port, Instant(now), guest)
+            try:
+                said = nat.gate.decide(flow)
+            except Exception as error:
+                said = nat.denied_by_fault(error)
             if isinstance(said, Decision):
                 self.decided(request, flow, said, now)
             else:
@@ -77,7 +91,7 @@ class TcpNat(Owner):
 
     def forsaken(self, request: Request, flow: Flow) -> None:
         """The guest has given up before anything was decided."""
-        self.nat.mib.TcpForsaken += 1
+        self.mib.TcpForsaken += 1
         task = self.others.get(flow)
         self.never(request, flow, "failed", "the guest has given up")
         if task is not None:
@@ -103,7 +117,7 @@ class TcpNat(Owner):
         if not request.live:
             return  # `forsaken` has told
         if decision.action == "deny":
-            nat.mib.Denied += 1
+            self.mib.Denied += 1
             request.on_end = None
             if decision.how == "reset":
                 request.refuse(now)
@@ -118,7 +132,8 @@ class TcpNat(Owner):
         else:
             flow.state = "connecting"
             flow.rate = decision.rate
-            target = nat.target(flow, decision)
+            target: tuple[int, int] | bytes | str
+            target = (flow.dst_int, flow.dst_port) if decision.to is None else nat.target(flow, decision)
             if isinstance(target, str):
                 request.on_end = partial(self.forsaken, request, flow)
                 self.others[flow] = nat.own(self.look_up(request, flow, decision, target))
@@ -144,23 +159,24 @@ class TcpNat(Owner):
 
     def connect(self, request: Request, flow: Flow, decision: Decision, target: tuple[int, int] | bytes, now: int) -> None:
         """Begin to connect, to an address and a port or to the path of a unix socket."""
-        nat = self.nat
         if isinstance(target, bytes):
             fd, error = dial_unix(target)
         else:
-            fd, error = dial(target[0], target[1], request.ttl - 1)
+            address: int = target[0]
+            port: int = target[1]
+            fd, error = sysio.dial(address, port, request.ttl - 1)
         if fd < 0:
-            nat.mib.NoSocket += 1
+            self.mib.NoSocket += 1
             request.on_end = None
             request.forget()
             self.never(request, flow, "failed", f"the host has no socket for it: {os.strerror(-fd)}")
             return
-        relay = Relay(self, nat.poller, self.slabs, nat.timers, fd, request, flow, now)
+        relay = Relay(self, self.poller, self.slabs, self.timers, fd, request, flow, now)
         self.others.pop(flow, None)
         self.relays[relay] = None
         relay.tag = decision
         if error == 0 or error == errno.EINPROGRESS:
-            nat.poller.watch(fd, relay)
+            self.poller.watch(fd, relay)
         if error == errno.EINPROGRESS:
             relay.asked = not isinstance(target, bytes)
             request.on_end = partial(self.given_up, relay)
@@ -169,19 +185,18 @@ class TcpNat(Owner):
 
     def given_up(self, relay: Relay) -> None:
         """The guest has, while we were connecting."""
-        self.nat.mib.TcpForsaken += 1
+        self.mib.TcpForsaken += 1
         relay.tag = ("failed", "the guest has given up")
         relay.cut(self.nat.now())
 
     # -- what the far side says -------------------------------------------------------------------------------------------------
 
     def connected(self, relay: Relay, error: int, now: int) -> None:
-        mib = self.nat.mib
         relay.request.on_end = None
         if error:
             self.failed(relay, error, now)
             return
-        mib.TcpFlows += 1
+        self.mib.TcpFlows += 1
         decision: Decision = relay.tag
         if decision.handler is not None:
             self.hand_over(relay, decision.handler, now)
@@ -198,29 +213,30 @@ class TcpNat(Owner):
         request = relay.request
         told = errqueue.read_fd(relay.fd) if relay.asked else []
         if error == errno.ETIMEDOUT:
-            nat.mib.TcpSilent += 1
+            self.mib.TcpSilent += 1
             request.drop()
         elif error in OURS:
-            nat.mib.NoSocket += 1
+            self.mib.NoSocket += 1
             request.forget()
         elif told and error != errno.ECONNREFUSED:
-            nat.mib.TcpUnreachable += 1
+            self.mib.TcpUnreachable += 1
             for one in told[:1]:
                 rest = quote.rest(one.type, one.code, one.info)
                 nat.icmp.report(request.quote, request.src, one.offender, one.type, one.code, rest, now)
             request.forget()
         elif error in NOWHERE:
-            nat.mib.TcpUnreachable += 1
+            self.mib.TcpUnreachable += 1
             nat.icmp.report(request.quote, request.src, nat.gateway, 3, NOWHERE[error], 0, now)
             request.forget()
         else:
-            nat.mib.TcpRefused += 1
+            self.mib.TcpRefused += 1
             request.refuse(now)
         relay.tag = ("failed", os.strerror(error))
         relay.cut(now)
 
     def opened(self, relay: Relay, now: int) -> None:
-        relay.flow.state = "open"
+        flow: Flow = relay.flow
+        flow.state = "open"
         if relay.inspected:
             self.nat.loop.call_later(PATIENCE, self.impatient, relay)
 
@@ -234,7 +250,7 @@ class TcpNat(Owner):
         if isinstance(relay.tag, tuple):
             state, note = relay.tag
         elif error is not None:
-            self.nat.mib.TcpResets += 1
+            self.mib.TcpResets += 1
             note = str(error)
         self.done(relay.request.src, flow, state, note)
 
@@ -252,7 +268,7 @@ class TcpNat(Owner):
         if verdict:
             relay.let_pass(now)
         elif verdict is False or final:
-            self.nat.mib.Denied += 1
+            self.mib.Denied += 1
             relay.tag = ("denied", flow.note or "what the guest said first")
             relay.abort(now)
 
@@ -311,7 +327,7 @@ class TcpNat(Owner):
         for relay in list(self.relays):
             calm = relay.state == nc.OPEN and not relay.end_out and not relay.ending
             if now - relay.last >= (config.tcp_idle if calm else config.tcp_transitory) and relay.state != nc.CONNECTING:
-                self.nat.mib.TcpIdle += 1
+                self.mib.TcpIdle += 1
                 relay.abort(now)
 
     def flows(self) -> list[Flow]:

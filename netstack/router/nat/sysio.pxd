@@ -97,7 +97,6 @@ cdef inline (int, int) dial(unsigned long long address, int port, int ttl) excep
     to.sin_family = AF_INET
     to.sin_port = htons(<uint16_t>port)
     to.sin_addr.s_addr = htonl(<uint32_t>address)
-    c_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
     c_setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl))
     if c_connect(fd, &to, sizeof(to)) < 0:
         error = errno
@@ -121,6 +120,12 @@ cdef inline int packets() except? -9999:
 
 cdef inline int hops(int fd, int ttl) except -1:
     c_setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl))
+    return 0
+
+
+cdef inline int hurry(int fd) except -1:
+    cdef int one = 1
+    c_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
     return 0
 
 

@@ -36,7 +36,6 @@ def dial(address: int, port: int, ttl: int) -> tuple[int, int]:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     except OSError as problem:
         return -(problem.errno or errno.EIO), 0
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
     where = (socket.inet_ntoa(address.to_bytes(4, "big")), port)
     error = sock.connect_ex(where)
@@ -46,6 +45,14 @@ def dial(address: int, port: int, ttl: int) -> tuple[int, int]:
             error = errno.EINPROGRESS
             sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
     return sock.detach(), error
+
+
+def hurry(fd: int) -> None:
+    """Send small segments, too, as soon as they come. A unix socket does so anyway."""
+    sock = socket.socket(fileno=fd)
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.detach()
 
 
 def forget_errors(fd: int) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from attrs import evolve
 
 from ...instant import SECOND, Instant
-from ..flow import Decision, Flow
+from ..conversation import Flow
+from ..flow import Decision
 from . import ranges
 from .asking import ask
 from .bucket import Share, TokenBucket
@@ -24,6 +25,7 @@ OPEN, NEVER = ranges.OPEN, ranges.NEVER
 CONNECT = Decision.connect()
 LOCALHOST = "127.0.0.1"
 FOREIGN = 4096  # addresses that are known not to be the host's
+HOMES = 64  # decisions to go to the host's loopback that are kept, by port: a scan makes new ones, and ends no worse than before
 PATIENT = 1024  # guests whose rate is remembered
 
 
@@ -47,6 +49,7 @@ class Judge:
         self._foreign: set[int] = set()  # addresses that are not the host's, as of this second
         self._foreign_until = 0
         self._gateway = gateway
+        self._homes: dict[int, Decision] = {}
         self._base = self._mask = 0  # of the guests' network
         self._bound: dict[int, str] = {}  # guests by their addresses
         self._open: set[Flow] = set()
@@ -58,7 +61,7 @@ class Judge:
     def decide(self, flow: Flow) -> Decision | Awaitable[Decision]:
         """See router/flow.py."""
         self.mib.Flows += 1
-        src = int(flow.src)
+        src = flow.src_int
         key = flow.guest or src
         self._open.add(flow)
         count = self._flows[key] = self._flows.get(key, 0) + 1
@@ -72,7 +75,7 @@ class Judge:
             return self._deny(flow, "flood", f"this guest has {self.config.flows} flows already")
         if self.config.new_flows is not None and not self._is_patient(key, flow.began):
             return self._deny(flow, "flood", "this guest begins flows too fast")
-        if names := self._learnt.names(src, int(flow.dst), flow.began):
+        if names := self._learnt.names(src, flow.dst_int, flow.began):
             flow.names = names
             flow.hostname = flow.hostname or names[0]
         if self._hooks:
@@ -85,7 +88,7 @@ class Judge:
         if flow not in self._open:
             return
         self._open.remove(flow)
-        key = flow.guest or int(flow.src)
+        key = flow.guest or flow.src_int
         left = self._flows.get(key, 0) - 1
         if left > 0:
             self._flows[key] = left
@@ -101,7 +104,7 @@ class Judge:
         if flow.inbound:  # somebody opened a port for it
             self.mib.Allowed += 1
             return CONNECT
-        table, dst = self.table(), int(flow.dst)
+        table, dst = self.table(), flow.dst_int
         kind, what = OPEN, ""
         if BY_OCTET[dst >> 24]:
             kind, what = ranges.kind_of(dst)
@@ -126,12 +129,23 @@ class Judge:
             decision = self._decisions.get(id(rule), CONNECT) if self._decisions else CONNECT
         self.mib.Allowed += 1
         if dst == self._gateway:
-            return Decision.connect((LOCALHOST, flow.dst_port), rate=decision.rate)
+            return self._home(flow.dst_port, decision.rate)
         if proto == TCP:
             if checked:
                 return self.checked(flow, decision)
             if denied or table.denies_names or self.looking:
                 return self.watched(flow, decision)
+        return decision
+
+    def _home(self, port: int, rate: int | None) -> Decision:
+        """To the host's loopback, of which few ports are asked for often."""
+        if rate is not None:
+            return Decision.connect((LOCALHOST, port), rate=rate)
+        decision = self._homes.get(port)
+        if decision is None:
+            if len(self._homes) >= HOMES:
+                self._homes.clear()
+            decision = self._homes[port] = Decision.connect((LOCALHOST, port))
         return decision
 
     def kind(self, dst: int, now: Instant) -> tuple[int, str]:
@@ -153,11 +167,11 @@ class Judge:
 
     def waved(self, flow: Flow) -> Decision:
         """A function said True: allowed, as far as a rule without an address could."""
-        dst = int(flow.dst)
+        dst = flow.dst_int
         kind, what = self.kind(dst, flow.began)
         if dst == self._gateway and self.loopback:
             self.mib.Allowed += 1
-            return Decision.connect((LOCALHOST, flow.dst_port))
+            return self._home(flow.dst_port, None)
         if kind == NEVER and not flow.inbound:
             return self._deny(flow, "guarded", f"{flow.dst} is {what}: return Decision.connect() to mean it")
         self.mib.Allowed += 1
@@ -192,7 +206,7 @@ class Judge:
         rate = self._limits.get(flow.guest or str(flow.src)) or self._limits.get("*")
         if rate is None:
             return None
-        key = flow.guest or int(flow.src)
+        key = flow.guest or flow.src_int
         share = self._shares.get(key)
         if share is None or share.there.rate != rate:
             share = self._shares[key] = Share(rate, flow.began)

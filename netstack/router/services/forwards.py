@@ -312,7 +312,7 @@ class Forwards:
 
     def decide(self, flow: Flow) -> Decision | None:
         """Is this one for a forward of ours?"""
-        if flow.dst != self.gateway:
+        if not self._by_port or flow.dst != self.gateway:
             return None
         said = self._by_port.get((flow.proto, flow.dst_port))
         return None if said is None else Decision.connect(said.to)

@@ -39,7 +39,7 @@ def find(name: str) -> Callable[[int], Congestion]:
 
 def make(name: str, mss: int) -> Congestion:
     """A strategy for one connection. Raises UsageError."""
-    strategy = find(name)(mss)
+    strategy: Congestion = find(name)(mss)
     strategy.name = name
     return strategy
 

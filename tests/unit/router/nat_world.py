@@ -16,6 +16,7 @@ import netstack
 from netstack.router.bare import BareRouter
 from netstack.router.flow import Decision, Flow
 from netstack.router.nat.config import NatConfig
+from netstack.runtime.loop import run as run_own
 from netstack.testing.wire import Wire
 
 FAR = "192.0.2.7"  # which is the host's loopback, to a guest
@@ -88,8 +89,8 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def on_loop(**options: Any) -> Callable[[Callable[..., Awaitable[None]]], Callable[[], None]]:
-    """Runs the test on a loop, with a `World`; afterwards nothing is left of it."""
+def on_loop(own: bool = False, **options: Any) -> Callable[[Callable[..., Awaitable[None]]], Callable[[], None]]:
+    """Runs the test on a loop, asyncio's or our `own`, with a `World`; afterwards nothing is left of it."""
 
     def wrap(test: Callable[..., Awaitable[None]]) -> Callable[[], None]:
         @functools.wraps(test)
@@ -122,7 +123,7 @@ def on_loop(**options: Any) -> Callable[[Callable[..., Awaitable[None]]], Callab
 
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                asyncio.run(main())
+                (run_own if own else asyncio.run)(main())
                 gc.collect()
 
         del run.__wrapped__

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from netstack.runtime.base import Edges
 from netstack.runtime.loop import new_event_loop, run
 from netstack.runtime.selector import StackSelector
 
@@ -206,3 +207,43 @@ def test_unchanged_programs_run_on_the_loop() -> None:
 
     seen: list[object] = []
     assert set(run(main())) == {"signal", "thread", "child", b""}
+
+
+def test_edges_are_told_together_once_and_before_any_turn(pipe: tuple[int, int]) -> None:
+    order: list[object] = []
+
+    class Ours(Edges):
+        def on_frames(self) -> None:
+            order.append(sorted(self.events))
+            self.events = []
+
+    class Noting(Mill):
+        def on_frames(self) -> None:
+            super().on_frames()
+            order.append("turn")
+
+    selector = StackSelector()
+    ours = Ours()
+    ends = [socket.socketpair() for _ in range(3)]
+    fds = [near.fileno() for near, _ in ends]
+    selector.serve(pipe[0], Noting(pipe[0]))
+    for fd in fds:
+        selector.watch_edges(fd, ours, 0x80000001)  # EPOLLIN, EPOLLET
+    for _, far in ends:
+        far.send(b"x")
+    os.write(pipe[1], b"frame")
+    assert selector.select(0) == []
+    assert order == [[(fd, 1) for fd in sorted(fds)], "turn"]
+    assert selector.select(0) == [] and len(order) == 2  # nobody is told twice
+    selector.forget_edges(fds[0], False)
+    selector.forget_edges(fds[0], False)
+    ends[1][0].close()
+    selector.forget_edges(fds[1], True)
+    for _, far in ends[::2]:
+        far.send(b"y")
+    assert selector.select(0) == []
+    assert order[2:] == [[(fds[2], 1)]]
+    selector.close()
+    for pair in ends:
+        for end in pair:
+            end.close()

@@ -4,8 +4,8 @@ It is fed by words of 64 bits, the octets of a message in little-endian order; t
 `& const.M64` is for Python: C has no more bits.
 """
 
-from ... import const
-from ...errors import UsageError
+from . import const
+from .errors import UsageError
 
 
 class SipHash:
