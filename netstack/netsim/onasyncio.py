@@ -122,7 +122,7 @@ class AsyncioSide:
         self._sockets.add(sock)
 
     def arrived(self, host: SimHost) -> None:
-        self.net_of(host)  # and with it the others know its name
+        self._opening.meet()
 
     # -- programs ---------------------------------------------------------------------------------------------------------------
 
