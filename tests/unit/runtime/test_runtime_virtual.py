@@ -339,10 +339,9 @@ def test_hosts_that_answer_each_other_at_once_without_end_are_named() -> None:
     async def main() -> None:
         world = World()
         a, b = world.host("a"), world.host("b")
-        async with netstack.open_world(world):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(bounce(await b.net.udp(7), "10.0.0.1", False))
-                group.create_task(bounce(await a.net.udp(7), "10.0.0.2", True))
+        async with netstack.open_world(world), asyncio.TaskGroup() as group:
+            group.create_task(bounce(await b.net.udp(7), "10.0.0.1", False))
+            group.create_task(bounce(await a.net.udp(7), "10.0.0.2", True))
 
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(spin=1000)) as runner, pytest.raises(Spinning):
         runner.run(main())
