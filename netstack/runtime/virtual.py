@@ -132,13 +132,13 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         if world is not None and (not world.when or (world.when < NEVER and world.when / 1e9 <= self._next)):
             before = self._virtual_now
             rest = min((other.when for other in self._paces if other is not world), default=NEVER)
-            world.leave(rest if timeout is None else min(rest, int(self._next * 1e9)))
+            world.leave(rest if self._next == math.inf else min(rest, int(self._next * 1e9)))
             if self._virtual_now > before:
                 self._rounds = 0
             else:
                 self._round(list(self._ready))
             return 0
-        if timeout is None:
+        if self._next == math.inf:  # anyio's sleep_forever() sets a timer for then
             return self._patience()
         self._virtual_now = max(self._virtual_now, self._next)
         self._rounds = 0

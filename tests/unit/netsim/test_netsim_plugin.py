@@ -336,6 +336,7 @@ ENDS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("plugin", ["", "pytest_asyncio.plugin"])
 @pytest.mark.parametrize("end", ENDS)
 def test_nothing_is_left_of_a_world_however_its_test_ends(pytester: pytest.Pytester, end: str, plugin: str) -> None:
@@ -383,6 +384,7 @@ ON_TRIO_ENDS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("plugin", ["pytest_trio.plugin", "anyio.pytest_plugin"])
 @pytest.mark.parametrize("end", ON_TRIO_ENDS)
 def test_nothing_is_left_of_a_world_in_trio_however_its_test_ends(pytester: pytest.Pytester, end: str, plugin: str) -> None:
