@@ -34,8 +34,10 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
 
+from ..instant import NEVER
 from ..testing.clock import Spinning, Stalled
 from .loops.mix import over
+from .reactor import clock_of
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -51,11 +53,15 @@ class VirtualSelector(selectors.DefaultSelector):
     """Asks the kernel, and never waits for it as long as there is a timer to jump to."""
 
     loop: VirtualLoop
+    looks = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if ready:
-            return ready
+        self.looks += 1
+        ready: list[tuple[selectors.SelectorKey, int]] = []
+        if len(self.get_map()) > 1 or not self.looks & 63:  # the one that is always there says what `_ready` says
+            ready = super().select(0)
+            if ready:
+                return ready
         wait = self.loop.idle(timeout)
         if wait == 0:
             return ready
@@ -99,6 +105,8 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         self._suspects: Counter[str] = Counter()
         self._joining = 0
         self.numbers = itertools.count(1)
+        self._paces: list[Pace] = []  # of the worlds on this loop
+        self._next = math.inf  # the soonest timer, when the loop was last left to a world
         self._given: deque[tuple[asyncio.Future[Any], asyncio.Future[Any]]] = deque()  # to threads: what they say, who is told
         self._before = set(threading.enumerate())
         super().__init__(selector)
@@ -118,11 +126,42 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         if self._joining:
             self._rounds = 0
             return None
-        if timeout is None or self._timers()[0].when() == math.inf:  # anyio's sleep_forever() sets a timer for then
+        timers = self._timers()
+        self._next = timers[0].when() if timers else math.inf
+        world = min(self._paces, key=_when, default=None)
+        if world is not None and (not world.when or (world.when < NEVER and world.when / 1e9 <= self._next)):
+            before = self._virtual_now
+            rest = min((other.when for other in self._paces if other is not world), default=NEVER)
+            world.leave(rest if self._next == math.inf else min(rest, int(self._next * 1e9)))
+            if self._virtual_now > before:
+                self._rounds = 0
+            else:
+                self._round(list(self._ready))
+            return 0
+        if self._next == math.inf:  # anyio's sleep_forever() sets a timer for then
             return self._patience()
-        self._virtual_now = max(self._virtual_now, self._timers()[0].when())
+        self._virtual_now = max(self._virtual_now, self._next)
         self._rounds = 0
         return 0
+
+    def reactor(self, _: asyncio.AbstractEventLoop) -> Pace:
+        """For the driver of a world (worlds.py)."""
+        pace = Pace(self)
+        self._paces.append(pace)
+        return pace
+
+    def moved(self, now: int) -> None:
+        """A world has come to this instant."""
+        seconds = now / 1e9
+        if seconds > self._virtual_now:
+            self._virtual_now = seconds
+
+    def wanted(self) -> bool:
+        """Is there something to do before the world goes on?"""
+        if self._ready or self._given:
+            return True
+        timers = self._scheduled
+        return bool(timers) and timers[0]._when < self._next
 
     def stall(self) -> None:
         if self._given:
@@ -155,6 +194,9 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         if not ready:  # a timer that was set for now, or for the past, since the last jump
             self._virtual_now = max(self._virtual_now + NANOSECOND, math.nextafter(self._virtual_now, math.inf))
             ready = self._timers()[:1]
+        self._round(ready)
+
+    def _round(self, ready: list[Any]) -> None:
         self._rounds += 1
         if self._rounds * 2 <= self._spin:
             if self._rounds == 1:
@@ -200,6 +242,42 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
             await super().shutdown_default_executor(*args)
         finally:
             self._joining -= 1
+
+
+class Pace:
+    """What a world's driver needs of a loop in virtual time (runtime.base.Reactor). Its deadline is no timer: when the loop has
+    nothing to do the world goes on by itself, until a callback of the loop is due."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.when: int = NEVER
+        self.clock = clock_of(loop)
+        self._loop = loop
+        self._world: Any = None  # worlds.Guarded
+
+    def serve(self, world: Any) -> None:
+        self._world = world
+
+    def arm(self, when: int) -> None:
+        self.when = when
+
+    def disarm(self) -> None:
+        self.when = NEVER
+
+    def soon(self) -> None:
+        self.when = 0  # as soon as the loop has nothing to do at this instant
+
+    def leave(self, end: int) -> None:
+        self._world.on_leave(end, self._loop.moved, self._loop.wanted)
+
+    def watch(self, fd: int) -> None: ...
+    def unwatch(self, fd: int) -> None: ...
+
+    def owed(self) -> bool:
+        return False
+
+
+def _when(pace: Pace) -> int:
+    return pace.when
 
 
 def _name(handle: asyncio.Handle) -> str:

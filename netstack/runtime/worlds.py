@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..instant import NEVER, Duration, Instant
+from ..stack import Stack
 from ..testing.inbox import InboxNetif
 from ..testing.net import Host, World
 from ..testing.outbox import Outbox
@@ -46,7 +47,7 @@ class Driver:
 
     def __init__(self, world: World, reactor: Reactor) -> None:
         self.world = world
-        self.cranks: list[Crank] = []
+        self.watched: list[Crank] = []  # those whose net wants to know when the world has been turned
         self._reactor = reactor
         self._clock = reactor.clock
         self._base = 0
@@ -65,6 +66,11 @@ class Driver:
         self._running = True
         self._stir()
 
+    def finish(self) -> None:
+        """Nobody will do anything any more: what was done last still happens."""
+        if self._stirred:
+            self._turn(self._now())
+
     def stop(self) -> None:
         self._running = False
         self._reactor.disarm()
@@ -78,9 +84,7 @@ class Driver:
 
     def crank(self, host: Host) -> Crank:
         """For the net of a host: it keeps the time of the world, and never turns the stack itself."""
-        crank = Crank(host.stack, HostReactor(self.asked), _never_fails)
-        self.cranks.append(crank)
-        return crank
+        return HostCrank(host.stack, HostReactor(self.asked), self.watched)
 
     def seat(self, host: Host, net: NetFace) -> None:
         """Let the clock run the host where `net` is the current one."""
@@ -118,9 +122,11 @@ class Driver:
         return self._now()
 
     def _now(self) -> int:
+        world: int = self.world.clock.now
         if self._turning:
-            return self.world.now
-        return max(self.world.now, self._clock() - self._base)
+            return world
+        now = self._clock() - self._base
+        return now if now > world else world
 
     def _stir(self) -> None:
         if self._running and not self._stirred:
@@ -134,6 +140,35 @@ class Driver:
     def on_deadline(self) -> None:
         self._turn(max(self._armed, self._now()))
 
+    def on_leave(self, end: int, moved: Callable[[int], object], enough: Callable[[], bool]) -> None:
+        """The loop has nothing to do before `end`: turn the world, instant after instant, until it has. `moved` gets the time of
+        each. (virtual.py)"""
+        base = self._base
+
+        def next_one(now: int) -> None:
+            moved(now + base)
+
+        def stop() -> bool:
+            if self.watched:
+                self._tell()
+            return enough()
+
+        if self._running:
+            start = self._now()
+            if not self._stirred and self._armed > start:
+                start = self._armed
+            self._stirred = False
+            moved(start + base)
+            self._turning = True
+            try:
+                self.world.settle()
+                self.release()
+                self.world.clock.run_ahead(start, max(start, end - base), next_one, stop)
+                self.release()
+            finally:
+                self._turning = False
+            self._rearm()
+
     def _turn(self, now: int) -> None:
         if not self._running:
             return
@@ -145,10 +180,18 @@ class Driver:
             self.release()
         finally:
             self._turning = False
+        self._rearm()
+        self._tell()
+
+    def _rearm(self) -> None:
         self._armed = self.world.clock.next_deadline()
         if self._armed < NEVER:
             self._reactor.arm(self._armed + self._base)
-        for crank in self.cranks:
+        else:
+            self._reactor.disarm()
+
+    def _tell(self) -> None:
+        for crank in list(self.watched):
             if crank.after_turn is not None:
                 crank.after_turn()
 
@@ -187,6 +230,27 @@ class Seat:
             self._host.world.clock.remove(self)
 
 
+class HostCrank(Crank):
+    """The crank of a host: the driver turns the stack, and tells whoever waits for turns, as few do."""
+
+    def __init__(self, stack: Stack, reactor: HostReactor, watched: list[Crank]) -> None:
+        self._watched = watched
+        self._after: Callable[[], None] | None = None
+        super().__init__(stack, reactor, _never_fails)
+
+    @property
+    def after_turn(self) -> Callable[[], None] | None:
+        return self._after
+
+    @after_turn.setter
+    def after_turn(self, call: Callable[[], None] | None) -> None:
+        if self in self._watched:
+            self._watched.remove(self)
+        if call is not None:
+            self._watched.append(self)
+        self._after = call
+
+
 class HostReactor:
     """What the crank of a host needs (runtime.base.Reactor): the time. The driver does the rest."""
 
@@ -220,6 +284,9 @@ class Guarded:
     def on_deadline(self) -> None:
         self._guard(self._driver.on_deadline)
 
+    def on_leave(self, end: int, moved: Callable[[int], object], enough: Callable[[], bool]) -> None:
+        self._guard(partial(self._driver.on_leave, end, moved, enough))
+
     def _guard(self, turn: Callable[[], None]) -> None:
         try:
             turn()
@@ -247,7 +314,8 @@ class WorldOpening:
             return await self._in_trio.__aenter__()
         self._loop = asyncio.get_running_loop()
         self._owner = asyncio.current_task()
-        reactor = LoopReactor(self._loop)
+        make: Any = getattr(self._loop, "reactor", LoopReactor)  # a loop in virtual time leaves the time to the world
+        reactor = make(self._loop)
         self._driver = Driver(self.world, reactor)
         reactor.serve(Guarded(self._driver, self._failed))
         self.world.open(self._net_of)
@@ -283,6 +351,8 @@ class WorldOpening:
         try:
             for net in [*self._old, *self._nets.values()]:
                 await net.aclose(LINGER if self._fault is None else Duration(0))
+            if self._fault is None:
+                self._driver.finish()
         finally:
             self._driver.stop()
             self.world.open(None)

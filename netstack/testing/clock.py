@@ -66,8 +66,11 @@ class Seat:
         """That of the actor; NEVER when it has none."""
         if self.inbox is not None:
             soonest: int = self.inbox.soonest
-            if self.timers is not None:
-                deadline: int = self.timers.next_deadline()
+            timers = self.timers
+            if timers is not None:
+                deadline: int = timers.soonest
+                if timers.stale:  # asked at each turn of anybody: a call is a third of the price
+                    deadline = timers.next_deadline()
                 if deadline < soonest:
                     return deadline
             return soonest
@@ -154,6 +157,19 @@ class VirtualClock:
                 raise Stalled(f"the condition is still false after {format_duration(limit)} of virtual time")
             self._move(deadline)
         return Instant(self._now)
+
+    def run_ahead(self, start: int, end: int, moved: Callable[[int], object], enough: Callable[[], object]) -> None:
+        """From `start` on, instant after instant, not beyond `end`, until `enough()` is true after one. `moved(now)` is told when
+        the clock has come to the next."""
+        self._move(start)
+        while True:
+            while self._pass(None):
+                pass
+            deadline = self._earliest
+            if enough() or deadline > end or deadline >= const.NEVER:
+                return
+            self._move(deadline)
+            moved(deadline)
 
     def _run_to(self, end: int) -> None:
         if end < self._now:

@@ -18,6 +18,7 @@ from .place import READY, Absent, Failed, Lab, Namespace, Process
 HOST, STACK = "10.79.0.1", "10.79.0.2"  # the two ends of a tap: the kernel, and who is measured
 VETH = "10.78.0.2"  # the far end of a veth
 SLACK = 15.0  # seconds that a client may take beyond its time
+CLUSTER = 300.0  # seconds until all connections of a cluster have been open for half a virtual minute, or one more has passed
 GROWTH = 60.0  # seconds until a hundred thousand connections are open
 
 
@@ -380,6 +381,17 @@ def growth(name: str, connections: int) -> Entrant:
     def enter(lab: Lab) -> Run:
         process = lab.start(python_server("growth", str(connections)), lab.namespace(), timeout=GROWTH)
         return lambda _: process.ask("measure", SLACK)
+
+    return Entrant(name, enter, own=True)
+
+
+def cluster(name: str, way: str, hosts: int, connections: int) -> Entrant:
+    """A whole cluster in virtual time, in one process."""
+
+    def enter(lab: Lab) -> Run:
+        words = python_server("cluster", way, str(hosts), str(connections))
+        process = lab.start(words, lab.namespace(), timeout=CLUSTER)
+        return lambda seconds: process.ask(str(60 * seconds), CLUSTER)
 
     return Entrant(name, enter, own=True)
 

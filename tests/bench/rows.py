@@ -6,6 +6,7 @@ from .entrants import (
     Job,
     asgi_ours,
     c_server,
+    cluster,
     crowd,
     dns_c,
     dns_ours,
@@ -420,6 +421,18 @@ ROWS = [
             at_most("time of a packet, 100,000 connections to 100", "ns", "ours, 100,000", "ours, 100", 1.3),
             at_most("memory of a connection, 100,000 to 100", "bytes", "ours, 100,000", "ours, 100", 1.3),
         ],
+    ),
+    Row(
+        "cluster",
+        "A virtual hour of 100 hosts behind routers, 10,000 connections that talk every ten seconds, 1 % loss: by a minute of it.",
+        {"hour": "s, an hour", "per_second": "packets/s", "exchanges": "/s, virtual", "bytes": "bytes"},
+        [cluster("cores", "cores", 100, 10_000), cluster("asyncio streams", "streams", 100, 10_000)],
+        [
+            at_most("an hour of a cluster, without a loop, seconds", "hour", "cores", None, 600),
+            at_most("an hour of a cluster, asyncio streams, seconds", "hour", "asyncio streams", None, 1200),
+        ],
+        seconds=1.0,
+        runs=1,
     ),
     Row(
         "startup",

@@ -295,6 +295,69 @@ def test_time_outs_of_the_program_and_of_the_network_are_on_one_clock() -> None:
     run_virtual(main())
 
 
+def test_two_worlds_on_one_loop_keep_its_time() -> None:
+    async def main() -> list[tuple[str, float]]:
+        log: list[tuple[str, float]] = []
+
+        async def talk(name: str, delay: int) -> None:
+            world = World(delay=delay * MILLISECOND)
+            a, b = world.host("a"), world.host("b")
+            async with netstack.open_world(world):
+                await b.net.start_server(echo, port=7)
+                reader, writer = await a.net.open_connection("10.0.0.2", 7)
+                for _ in range(2):
+                    writer.write(b"ping")
+                    await reader.readexactly(4)
+                    log.append((name, round(asyncio.get_running_loop().time(), 6)))
+                writer.close()
+                await writer.wait_closed()
+
+        await asyncio.gather(talk("near", 10), talk("far", 15))
+        return log
+
+    # three ways for the other's address and a handshake, then there and back
+    assert run_virtual(main()) == [("near", 0.05), ("near", 0.07), ("far", 0.075), ("far", 0.105)]
+
+
+def test_a_timer_between_two_packets_comes_between_them() -> None:
+    async def main() -> list[tuple[str, float]]:
+        world = World(delay=10 * MILLISECOND)
+        a, b = world.host("a"), world.host("b")
+        log: list[tuple[str, float]] = []
+        loop = asyncio.get_running_loop()
+        async with netstack.open_world(world):
+            server, client = await b.net.udp(53), await a.net.udp(remote=("10.0.0.2", 53))
+            client.send_nowait(b"first, to ask for the address")
+            await server.receive()
+            start = loop.time()
+            client.send_nowait(b"question")
+            loop.call_later(0.005, lambda: log.append(("timer", loop.time() - start)))
+            await server.receive()
+            log.append(("packet", loop.time() - start))
+        return log
+
+    assert run_virtual(main()) == [("timer", pytest.approx(0.005)), ("packet", pytest.approx(0.01))]
+
+
+def test_hosts_that_answer_each_other_at_once_without_end_are_named() -> None:
+    async def bounce(own: Any, other: str, first: bool) -> None:
+        if first:
+            own.send_nowait(b"ball", (other, 7))
+        while True:
+            data, address = await own.receive()
+            own.send_nowait(data, address)
+
+    async def main() -> None:
+        world = World()
+        a, b = world.host("a"), world.host("b")
+        async with netstack.open_world(world), asyncio.TaskGroup() as group:
+            group.create_task(bounce(await b.net.udp(7), "10.0.0.1", False))
+            group.create_task(bounce(await a.net.udp(7), "10.0.0.2", True))
+
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(spin=1000)) as runner, pytest.raises(Spinning):
+        runner.run(main())
+
+
 def test_datagrams_and_pings_through_a_router_move_the_world() -> None:
     """A datagram leaves no timer behind: the world must hear of it all the same."""
 

@@ -151,3 +151,17 @@ def test_an_actor_is_added_once_and_removed_for_good() -> None:
     clock.advance(2)
     assert ticker.ticks == [1, 2]
     assert clock.next_deadline() == NEVER
+
+
+def test_it_runs_ahead_until_it_has_done_enough_or_has_come_to_the_end() -> None:
+    clock = VirtualClock()
+    log: list[int] = []
+    moves: list[int] = []
+    for when in (5, 5, 10, 20, 30):
+        clock.call_at(when, lambda: log.append(clock.now))
+    clock.run_ahead(1, 25, moves.append, lambda: len(log) >= 3)
+    assert (log, moves, clock.now) == ([5, 5, 10], [5, 10], 10)  # after the instant at which it was enough
+    clock.run_ahead(12, 25, moves.append, lambda: False)
+    assert (log[3:], moves[2:], clock.now) == ([20], [20], 20)  # nothing more before the end: it stays where it was last
+    clock.run_ahead(22, 1 << 62, moves.append, lambda: False)
+    assert (log[4:], clock.now) == ([30], 30)
