@@ -11,6 +11,34 @@
     netifs    Probe, Loopback; and around any netif: Capture, Trace, FaultInjector
     conformance  what streams and datagrams promise, as a suite for stacks of anybody's
     dissect   one line for a frame, in the manner of tcpdump
+    explore   the same test in thousands of worlds, and the smallest that fails (netstack/exploring)
 
-Import from the modules: this one loads none of them.
+Import from the modules: this one loads none of them. `explore`, and what is said to it, are names of this one, too.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..exploring.explore import explore as explore
+    from ..exploring.schedule import Event as Event
+    from ..exploring.schedule import Schedule as Schedule
+    from ..exploring.storms import Storm as Storm
+    from ..exploring.storms import Survey as Survey
+
+_WHERE = {
+    "explore": "explore",
+    **dict.fromkeys(("Event", "Schedule"), "schedule"),
+    **dict.fromkeys(("Storm", "Survey"), "storms"),
+}
+__all__ = list(_WHERE)
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module 'netstack.testing' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"netstack.exploring.{_WHERE[name]}"), name)
+        globals()[name] = value
+        return value
