@@ -38,7 +38,9 @@ hypothesis.settings.register_profile("netstack", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("netstack")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    if not pluginmanager.has_plugin("netsim"):  # a checkout that nobody installed has no entry points
+        pluginmanager.import_plugin("netstack.netsim.plugin")
     parser.addoption("--seed", type=int, help="the seed of tests that roll dice; a failing run prints its own")
 
 

@@ -93,12 +93,17 @@ class Names:
         self._at_once: dict[str, tuple[int, ...]] = {}  # answers of `all_ipv4`
         self.special: dict[str, Special] = {}  # the last label of names, "local", and who looks them up
         for name, addresses in (hosts or {}).items():
-            chosen = (addresses,) if isinstance(addresses, str) else tuple(addresses)
-            for address in chosen:
-                if _number(address) is None and _number6(address) is None:
-                    raise UsageError(f"{address!r}, which {name!r} shall stand for, is not an address: write one like 10.79.0.2")
-                self._names.setdefault(address, name)
-            self._hosts[_key(name)] = chosen
+            self.add(name, addresses)
+
+    def add(self, name: str, addresses: str | Iterable[str]) -> None:
+        """One name more, or another meaning of one. Raises UsageError for what is no address."""
+        chosen = (addresses,) if isinstance(addresses, str) else tuple(addresses)
+        for address in chosen:
+            if _number(address) is None and _number6(address) is None:
+                raise UsageError(f"{address!r}, which {name!r} shall stand for, is not an address: write one like 10.79.0.2")
+            self._names.setdefault(address, name)
+        self._hosts[_key(name)] = chosen
+        self._at_once.pop(name, None)
 
     @classmethod
     def read(cls, path: str, system: bool = False) -> Names:

@@ -27,7 +27,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, NoReturn, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from ..testing.clock import Spinning, Stalled
 from .loops.mix import over
@@ -93,8 +93,12 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         self._rounds = 0
         return 0
 
-    def stall(self) -> NoReturn:
-        raise Stalled(f"nothing is left to happen after {self._virtual_now} s, and the program is still waiting")
+    def stall(self) -> None:
+        self.accuse(Stalled(f"nothing is left to happen after {self._virtual_now} s, and the program is still waiting"))
+
+    def accuse(self, error: Exception) -> None:
+        """The program is at fault: end the run. A loop that knows whom to tell overrides this, and may go on."""
+        raise error
 
     def _timers(self) -> list[asyncio.TimerHandle]:
         timers: list[asyncio.TimerHandle] = self._scheduled  # asyncio's own heap, the soonest first
@@ -126,9 +130,12 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         if self._rounds > self._spin:
             self._rounds = 0
             (worst, turns), *_ = self._suspects.most_common(1)
-            raise Spinning(
-                f"{self._spin} rounds at {self._virtual_now} s, where virtual time stands still: {worst} had {turns} turns in the "
-                f"last {self._spin - self._spin // 2}. It does not wait, or asks again and again for an instant that is past"
+            self.accuse(
+                Spinning(
+                    f"{self._spin} rounds at {self._virtual_now} s, where virtual time stands still: {worst} had {turns} turns in"
+                    f" the last {self._spin - self._spin // 2}. It does not wait, or asks again and again for an instant that is"
+                    " past"
+                )
             )
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:

@@ -50,6 +50,8 @@ class Driver:
         self._stirred = False
         self._running = False
         self._seats: list[tuple[Host, Seat]] = []
+        self._names = Names()
+        self._named = 0
 
     def start(self) -> None:
         self.world.settle()
@@ -80,8 +82,11 @@ class Driver:
         self.world.clock.add(seat, host.name)
 
     def names(self) -> Names:
-        """What the hosts of the world call each other."""
-        return Names({host.name: str(host.address.address) for host in self.world.hosts})
+        """What the hosts of the world call each other; the same for all of them, so that they learn of those that come later."""
+        for host in self.world.hosts[self._named :]:
+            self._names.add(host.name, str(host.address.address))
+        self._named = len(self.world.hosts)
+        return self._names
 
     def asked(self) -> int:
         """What time is it in the world? Whoever wants to know is about to do something."""
@@ -191,8 +196,9 @@ class Guarded:
 class WorldOpening:
     """What `open_world` gives: enter it, and the hosts have nets; leave it, and all that those started is ended."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, on_fault: Callable[[Exception], None] | None = None) -> None:
         self.world = world
+        self._on_fault = on_fault
         self._in_trio: TrioWorld | None = None
         self._nets: dict[Host, Net] = {}
         self._old: list[Net] = []
@@ -228,7 +234,9 @@ class WorldOpening:
         if self._fault is None:
             self._fault = error
             self._driver.stop()
-            if self._owner is not None:
+            if self._on_fault is not None:
+                self._on_fault(error)
+            elif self._owner is not None:
                 self._owner.cancel()
 
     async def __aexit__(
@@ -236,7 +244,7 @@ class WorldOpening:
     ) -> bool | None:
         if self._in_trio is not None:
             return await self._in_trio.__aexit__(kind, error, tb)
-        if self._fault is not None and self._owner is not None:
+        if self._fault is not None and self._owner is not None and self._on_fault is None:
             self._owner.uncancel()
         try:
             for net in [*self._old, *self._nets.values()]:
@@ -244,11 +252,19 @@ class WorldOpening:
         finally:
             self._driver.stop()
             self.world.open(None)
-        if self._fault is not None:
+        if self._fault is not None and self._on_fault is None:
             raise self._fault
         return False
 
+    def drop(self) -> None:
+        """The loop is gone, or goes: let go of the world at once. After `__aexit__` there is nothing left to do."""
+        if self._in_trio is None and self.world.faces == self._net_of:
+            self._driver.stop()
+            self.world.open(None)
 
-def open_world(world: World) -> WorldOpening:
-    """Give the hosts of `world` the verbs of a net, `host.net`, for as long as the `async with` block runs."""
-    return WorldOpening(world)
+
+def open_world(world: World, on_fault: Callable[[Exception], None] | None = None) -> WorldOpening:
+    """Give the hosts of `world` the verbs of a net, `host.net`, for as long as the `async with` block runs.
+
+    What goes wrong in the world itself cancels the block, which raises it then; or, on asyncio, is told to `on_fault`."""
+    return WorldOpening(world, on_fault)

@@ -43,6 +43,7 @@ from ..sockets.table import Sockets
 from ..stack import Stack, StackConfig
 from ..tcp.connection import Connection
 from ..tcp.listener import Listener
+from .capture import CaptureFile
 from .clock import VirtualClock
 from .endpoint import Endpoint
 from .faults import FaultArguments, Faults
@@ -184,6 +185,7 @@ class World:
         self._wire = Wire(self._faults)
         self._unsettled: list[Host] = []
         self._captured: Path | None = None
+        self._recorder: Callable[[str], CaptureFile] | None = None
 
     @property
     def now(self) -> Instant:
@@ -249,8 +251,8 @@ class World:
         self.links[name] = link
         for way in link.ways:
             way.metric = metric
-        if self._captured is not None:
-            link.capture(self._file(name))
+        if self._recorder is not None:
+            link.capture(self._recorder(name))
         self.reroute()
         return link
 
@@ -320,10 +322,17 @@ class World:
             raise UsageError(f"this world is captured into {self._captured} already")
         self._captured = Path(directory)
         self._captured.mkdir(parents=True, exist_ok=True)
+        self.record(lambda name: CaptureFile(self._file(name)))
+
+    def record(self, recorder: Callable[[str], CaptureFile]) -> None:
+        """From now on what passes every link, and the wire, is told to what `recorder(name)` gives for it."""
+        if self._recorder is not None:
+            raise UsageError("this world is recorded already: one recorder has all of it")
+        self._recorder = recorder
         if any(not host.ways for host in self.hosts) or not self.hosts:
-            self._wire.capture(self._file("wire"))
+            self._wire.capture(recorder("wire"))
         for link in self.links.values():
-            link.capture(self._file(link.name))
+            link.capture(recorder(link.name))
 
     @contextmanager
     def evidence(self, directory: str | PathLike[str]) -> Iterator[None]:

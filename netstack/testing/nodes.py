@@ -153,14 +153,14 @@ class Link:
         """`function("a>b", datagram)` returns the datagram to carry, changed or not, or None to drop it. None undoes it."""
         self.tampers = function
 
-    def capture(self, target: str | PathLike[str] | BinaryIO, epoch: int = 0) -> CaptureFile:
+    def capture(self, target: str | PathLike[str] | BinaryIO | CaptureFile, epoch: int = 0) -> CaptureFile:
         """Write every datagram into a pcapng file, on the interface of its direction, at the instant it was sent.
 
-        What befell it is its comment. `epoch` nanoseconds are added to every instant.
+        What befell it is its comment. `epoch` nanoseconds are added to every instant; a CaptureFile is taken as it is.
         """
         if self.file is not None:
             raise UsageError(f"{self.name} is captured already: one file has all of it")
-        self.file = CaptureFile(target, epoch)
+        self.file = target if isinstance(target, CaptureFile) else CaptureFile(target, epoch)
         for way in self.ways:
             way.describe_in(self.file)
         return self.file

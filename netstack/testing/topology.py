@@ -21,6 +21,8 @@ from .faults import FaultArguments, Faults
 from .net import Host, Link, Router, World
 from .nodes import Node
 
+PARTS = ("hosts", "routers", "links")
+
 
 def pair(world: World, config: StackConfig | None = None, **faults: Unpack[FaultArguments]) -> tuple[Host, Host, Link]:
     """Hosts "a" and "b", and the link between them."""
@@ -90,9 +92,14 @@ def from_dict(data: Mapping[str, Any], config: StackConfig | None = None) -> Wor
 
     Links name two nodes with a blank between them; faults are texts for `Faults.parse`. Raises UsageError.
     """
-    known = {"hosts", "routers", "links"}
-    texts = ",".join(f"{key}={value}" for key, value in data.items() if key not in known)
+    texts = ",".join(f"{key}={value}" for key, value in data.items() if key not in PARTS)
     world = World(**_fields(texts))
+    fill(world, data, config)
+    return world
+
+
+def fill(world: World, data: Mapping[str, Any], config: StackConfig | None = None) -> None:
+    """Put into a world what `from_dict` reads of hosts, routers and links. Raises UsageError."""
     for name, address in _named(data.get("hosts", ())):
         world.host(name, address, config)
     for name, address in _named(data.get("routers", ())):
@@ -107,7 +114,6 @@ def from_dict(data: Mapping[str, Any], config: StackConfig | None = None) -> Wor
             raise UsageError(f"the link {ends!r} says {min(strange)!r}: it may say there, back, metric and name")
         there, back = _fields(parts.get("there", "")), _fields(parts.get("back", ""))
         world.link(names[0], names[1], parts.get("name", ""), back=back, metric=int(parts.get("metric", 1)), **there)
-    return world
 
 
 def _named(nodes: Mapping[str, str] | Iterable[str]) -> list[tuple[str, str | None]]:

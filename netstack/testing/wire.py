@@ -79,14 +79,15 @@ class Wire:
             self._numbers[name] = self._capture.interface(name, self.ethernet)
         return port
 
-    def capture(self, target: "str | PathLike[str] | BinaryIO", epoch: int = 0) -> CaptureFile:
+    def capture(self, target: "str | PathLike[str] | BinaryIO | CaptureFile", epoch: int = 0) -> CaptureFile:
         """Write every frame into a pcapng file, on the interface of its sender, at the instant it was sent.
 
-        What befell a frame is its comment. `epoch` nanoseconds are added to every instant. `close` closes the file.
+        What befell a frame is its comment. `epoch` nanoseconds are added to every instant; a CaptureFile is taken as it is.
+        `close` closes the file.
         """
         if self._capture is not None:
             raise UsageError("this wire is captured already: one file has all of it")
-        self._capture = CaptureFile(target, epoch)
+        self._capture = target if isinstance(target, CaptureFile) else CaptureFile(target, epoch)
         self._numbers = {port.name: self._capture.interface(port.name, self.ethernet) for port in self._ports}
         return self._capture
 

@@ -36,6 +36,7 @@ THIRD_PARTY["dns"] = "netstack/dns/authority/load.py"
 THIRD_PARTY["h2"] = THIRD_PARTY["hpack"] = "netstack/http/h2/*"
 THIRD_PARTY["uvloop"] = "netstack/runtime/*"  # taken where it is there: the loop below ours
 THIRD_PARTY["cryptography"] = "netstack/router/policy/authority.py"  # when certificates are made
+THIRD_PARTY["pytest"] = "netstack/netsim/*"  # the plug-in, which pytest imports
 CIMPORTS_UNSEEN = re.compile(
     r"^\s*from\s+(?:\.\S*|netstack\w*)\s+cimport\s+(?:raw|const)\b.*$|^\s*from\s+\..*cimport.*$", re.MULTILINE
 )
