@@ -27,6 +27,7 @@ COMMANDS = {
     "curl": "fetch URLs, with curl's options",
     "dig": "ask a name server, and see what it says",
     "mdns": "names and services on the link: browse, resolve, register",
+    "explore": "the same test in thousands of worlds, and the smallest that fails",
     "doctor": "what this machine can do, and what to do about the rest",
 }
 

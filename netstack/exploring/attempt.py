@@ -87,8 +87,9 @@ def hello(order: Order) -> str:
     return getattr(order.function, "__qualname__", "")
 
 
-def run_cases(order: Order, cases: Sequence[Case]) -> list[Verdict]:
-    """Each of them, in their order. Whatever they raise is a verdict."""
+def run_cases(order: Order, cases: Sequence[Case], number: int) -> list[Verdict]:
+    """Each of them, in their order. Whatever they raise is a verdict. `number` is another for each call: Dask does not run again
+    what it has run with the same arguments."""
     return [run_case(order, case) for case in cases]
 
 
@@ -104,7 +105,8 @@ def survey_case(order: Order, case: Case) -> tuple[Verdict, Survey]:
         return verdict, Survey()
     world = sim.world
     hosts = tuple(host.name for host in world.hosts)
-    return verdict, Survey(hosts, tuple(world.links), verdict.virtual, thinned(sim.record.instants()))
+    servers = tuple(host.name for host in sim.hosts if host.programs and not host.was_waited_for)
+    return verdict, Survey(hosts, tuple(world.links), verdict.virtual, thinned(sim.record.instants()), servers)
 
 
 def _run(order: Order, case: Case, capture: str | None) -> tuple[Verdict, Netsim | None]:
@@ -146,9 +148,7 @@ def _run(order: Order, case: Case, capture: str | None) -> tuple[Verdict, Netsim
 def judged(error: BaseException, digest: str, virtual: float, wall: float) -> Verdict:
     """The verdict about an exception."""
     leaf = leaf_of(error)
-    text = "".join(traceback.format_exception(error))
-    if len(text) > TRACE:
-        text = f"{text[: TRACE // 2]}\n  […]\n{text[-TRACE // 2 :]}"
+    text = trace_of(leaf)
     message = str(leaf)[:TEXT]
     return Verdict("failed", type(leaf).__qualname__, message, place_of(leaf.__traceback__), text, digest, virtual, wall)
 
@@ -158,6 +158,17 @@ def leaf_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def trace_of(error: BaseException) -> str:
+    """As Python shows it, with the program's own frames alone, where there are any."""
+    shown = traceback.TracebackException.from_exception(error)
+    own = [frame for frame in shown.stack if not is_foreign(frame.filename)]
+    if own:
+        shown.stack = traceback.StackSummary.from_list(own)
+    shown.__cause__ = shown.__context__ = None
+    text = "".join(shown.format())
+    return text if len(text) <= TRACE else f"{text[: TRACE // 2]}\n  […]\n{text[-TRACE // 2 :]}"
 
 
 def place_of(tb: TracebackType | None) -> str:
@@ -180,7 +191,9 @@ def _place(frames: Iterator[tuple[FrameType, int]]) -> str:
 
 def is_foreign(file: str) -> bool:
     """Does it belong to nobody who is under test? Ours, the standard library's, an installed package's."""
-    return file.startswith("<frozen") or os.path.realpath(file).startswith(_FOREIGN)
+    if not os.path.isabs(file):  # frozen, or compiled by Cython
+        return file.startswith(("<frozen", "netstack/", "netstack_"))
+    return os.path.realpath(file).startswith(_FOREIGN)
 
 
 def _shown(file: str) -> str:

@@ -28,7 +28,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -74,6 +73,7 @@ class Crew:
         self._theirs = executor
         self._pool: Executor | None = executor
         self._cell: ProcessPoolExecutor | None = None  # one process, for who must run alone
+        self._asked = 0
         self._pace = 0.0  # seconds that a case takes
 
     def __enter__(self) -> Crew:
@@ -152,6 +152,11 @@ class Crew:
         verdict about the case, where that process died."""
         if self._here or isinstance(self._theirs, ThreadPoolExecutor):
             return function(self.order, case, *args)
+        if self._theirs is None or isinstance(self._theirs, ProcessPoolExecutor):  # they are on this machine
+            try:
+                return self._wait_alone(self._executor().submit(function, self.order, case, *args))
+            except Lost:
+                self._bury()
         return self._alone(lambda: self._cell_for_one().submit(function, self.order, case, *args))
 
     # -- lots -------------------------------------------------------------------------------------------------------------
@@ -163,7 +168,7 @@ class Crew:
 
     def _submit(self, lot: Lot, under_way: Iterable[Lot]) -> None:
         try:
-            lot.future = self._executor().submit(run_cases, self.order, lot.cases)
+            lot.future = self._ask(self._executor(), lot.cases)
         except BrokenProcessPool:  # somebody has died meanwhile
             self._recover(under_way)
 
@@ -187,7 +192,6 @@ class Crew:
 
     def _recover(self, under_way: Iterable[Lot]) -> None:
         """Somebody has died: let all the others come back, or be lost too."""
-        self.deaths += 1
         for lot in under_way:
             if lot.future is None:
                 continue
@@ -196,6 +200,11 @@ class Crew:
                 lot.future = None
             else:
                 self._keep(lot)
+        self._bury()
+
+    def _bury(self) -> None:
+        """A pool in which somebody died is no use any more."""
+        self.deaths += 1
         if isinstance(self._pool, ProcessPoolExecutor):
             if self._pool is not self._theirs:
                 _end(self._pool)
@@ -205,13 +214,18 @@ class Crew:
         """Verdicts of cases that were lost, with nothing else under way on the same workers."""
         if len(cases) > 1:
             try:
-                return self._wait_alone(self._lone_executor().submit(run_cases, self.order, cases))
+                return self._wait_alone(self._ask(self._lone_executor(), cases))
             except Lost:
                 self.deaths += 1
-        return [self._alone(partial(self._submit_alone, case)) for case in cases]
+        verdicts: list[Verdict] = []
+        for case in cases:
+            alone = self._alone(lambda case=case: self._ask(self._lone_executor(), [case]))  # type: ignore[misc]  # of a lambda
+            verdicts += [alone] if isinstance(alone, Verdict) else alone
+        return verdicts
 
-    def _submit_alone(self, case: Case) -> Future[Verdict]:
-        return self._lone_executor().submit(run_case, self.order, case)
+    def _ask(self, executor: Executor, cases: Sequence[Case]) -> Future[list[Verdict]]:
+        self._asked += 1
+        return executor.submit(run_cases, self.order, cases, self._asked)
 
     def _alone(self, submit: Callable[[], Future[T]]) -> T | Verdict:
         """Nothing else runs. So if it is lost, and lost again, it was this case."""

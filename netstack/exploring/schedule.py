@@ -57,6 +57,11 @@ def names(said: str | Iterable[str]) -> tuple[str, ...]:
     return (said,) if isinstance(said, str) else tuple(said)
 
 
+def _exact(value: float) -> float:
+    """To the nanosecond: what can be written down, and read again."""
+    return round(float(value), 9)
+
+
 def _in_order(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(sorted(events, key=lambda event: event.at))
 
@@ -75,10 +80,10 @@ def _known(event: Event, attribute: attrs.Attribute[str], value: str) -> None:
 class Event:
     """`at` is in seconds since the world began. The value of a fault is a number: a chance, seconds, bits per second, …"""
 
-    at: float = attrs.field(converter=float, validator=_instant)
+    at: float = attrs.field(converter=_exact, validator=_instant)
     what: str = attrs.field(validator=_known)
     where: tuple[str, ...] = attrs.field(default=(), converter=names)
-    value: float | None = None
+    value: float | None = attrs.field(default=None, converter=attrs.converters.optional(_exact))
 
     def __attrs_post_init__(self) -> None:
         if self.value is not None and self.what not in FIELDS:

@@ -40,14 +40,16 @@ class Survey:
     links: tuple[str, ...] = ()
     duration: float = 0.0  # seconds
     instants: tuple[float, ...] = ()  # at which something was sent, in their order, each once
+    servers: tuple[str, ...] = ()  # hosts on which all that runs comes back after a crash: nobody waits for a result from there
 
 
 @attrs.frozen
 class Storm:
     """Draws a schedule: 1 to `most` injuries, each of one of these kinds, with their cures.
 
-    A kind is partition, crash, cut, down, loss, ack_loss, duplicate, reorder, corrupt or delay. `spare` names hosts that never
-    crash. Two storms that are equal draw equal schedules from equal dice.
+    A kind is partition, crash, cut, down, loss, ack_loss, duplicate, reorder, corrupt or delay. Where there are hosts that come
+    back with all their programs (`host.start`), only those crash; never those in `spare`. Storms that are equal draw equal
+    schedules from equal dice.
     """
 
     kinds: tuple[str, ...] = attrs.field(converter=_words)
@@ -82,7 +84,7 @@ class Storm:
         if kind in ("cut", "down"):
             return survey.links
         if kind == "crash":
-            return [name for name in survey.hosts if name not in self.spare]
+            return [name for name in survey.servers or survey.hosts if name not in self.spare]
         if kind == "partition":
             return survey.hosts if len(survey.hosts) > 1 else ()
         return survey.links or survey.hosts

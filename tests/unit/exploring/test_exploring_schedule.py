@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from netstack.errors import UsageError
-from netstack.exploring.schedule import FIELDS, Event, Schedule, read_schedule
+from netstack.exploring.schedule import DURATIONS, FIELDS, Event, Schedule, read_schedule
 from netstack.exploring.storms import Storm, Survey, thinned
 from netstack.instant import MILLISECOND, SECOND
 from netstack.testing.net import Endpoint, World
@@ -176,7 +176,8 @@ def test_every_fault_that_is_a_number_can_be_an_event():
     world = World()
     star(world, ["a", "b"])
     values = {"rate": "1M", "mtu": "1000", "queue": "5", "burst": "3", "reorder_past": "2"}
-    said = [f"1s {name}={values.get(name, '10ms' if name in ('delay', 'jitter', 'reorder_by', 'hold') else '10%')}" for name in FIELDS]
+    values |= dict.fromkeys(DURATIONS, "10ms")
+    said = [f"1s {name}={values.get(name, '10%')}" for name in FIELDS]
     installed = read_schedule(said).install(Sim(world))
     world.rest(2 * SECOND)
     assert not installed.void
