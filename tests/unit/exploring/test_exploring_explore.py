@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import random
 import re
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,11 @@ def test_different_failures_are_found_and_equal_ones_counted():
 
 def test_the_report_is_the_same_whoever_runs_the_cases():
     arguments: dict[str, Any] = {"schedules": "partition crash", "loss": (0, 0.1), "seeds": 60}
-    reports = [quietly(scenarios.two_holders, **arguments, jobs=jobs) for jobs in (0, 2)]
-    with ThreadPoolExecutor(3) as threads:
-        reports.append(quietly(scenarios.two_holders, **arguments, executor=threads))
+    reports = [quietly(scenarios.two_holders, **arguments)]
+    for executor in (ThreadPoolExecutor(3), ProcessPoolExecutor(2, multiprocessing.get_context("spawn"))):
+        with executor:
+            reports.append(quietly(scenarios.two_holders, **arguments, executor=executor))
+            assert executor.submit(len, "yes").result() == 3, "it is left as it was"
     found = [[(f.found, f.case, f.seeds, f.count, f.tries, f.digest) for f in report.failures] for report in reports]
     assert found[0]
     assert found[0] == found[1] == found[2]
