@@ -18,6 +18,7 @@ Cases that were only near get theirs. A pool of processes that is broken is repl
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -88,6 +89,8 @@ class Crew:
             _end(self._pool)
         _end(self._cell)
         self._cell = None
+        if self.deaths and self._theirs is not None:
+            gc.collect()  # what Dask says of a dead worker holds the call that died, in a circle, and its shutdown waits for calls
 
     # -- what people call -------------------------------------------------------------------------------------------------
 

@@ -172,7 +172,7 @@ def lighter(name: str, value: Any) -> Iterator[Any]:
     """Smaller and rounder values of a fault, the lightest first. Of a rate and a queue less is worse: those are only left out."""
     if name in ("drop", *NUMBERS) or not isinstance(value, (int, float)) or value <= 0:
         return
-    steps = [round_to(value, 1), value / 8, value / 4, value / 2]
+    steps = [round_to(value, 1), round_to(value * 0.75, 1), value / 8, value / 4, value / 2]
     seen = {value}
     for step in sorted(round_to(step, 1) for step in steps):
         plain = round(step) if name in DURATIONS else step
@@ -211,10 +211,12 @@ def _shorter(unit: tuple[Event, ...]) -> Iterator[tuple[Event, ...]]:
 
 
 def _rounder_start(unit: tuple[Event, ...]) -> Iterator[tuple[Event, ...]]:
-    """Fewer digits, the roundest first; the cure stays as far behind."""
+    """Fewer digits, the roundest first; the cure stays as far behind, or where it is."""
     first, *rest = unit
     for at in dict.fromkeys(round_down_and_near(first.at)):
         yield attrs.evolve(first, at=at), *(attrs.evolve(cure, at=round(at + cure.at - first.at, 6)) for cure in rest)
+        if rest and at < rest[0].at:
+            yield attrs.evolve(first, at=at), *rest
 
 
 def _rounder_end(unit: tuple[Event, ...]) -> Iterator[tuple[Event, ...]]:

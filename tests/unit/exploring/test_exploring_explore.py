@@ -112,6 +112,7 @@ def test_different_failures_are_found_and_equal_ones_counted():
 # -- the way there -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_the_report_is_the_same_whoever_runs_the_cases():
     arguments: dict[str, Any] = {"schedules": "partition crash", "loss": (0, 0.1), "seeds": 60}
     reports = [quietly(scenarios.two_holders, **arguments)]
