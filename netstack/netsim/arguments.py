@@ -48,8 +48,15 @@ def _shown(said: Mapping[str, Any]) -> str:
 
 
 def read_seconds(value: float | str) -> float:
-    """`30`, `1.5` or `"30s"`, `"200ms"` in seconds. Raises UsageError."""
-    duration = parse_duration(value) if isinstance(value, str) else seconds(value)
+    """`30`, `1.5` or `"30s"`, `"200ms"`, `"5min"`, `"1h"` in seconds. Raises UsageError."""
+    if isinstance(value, str):
+        size, text = 1, value
+        for suffix, many in (("min", 60), ("h", 3600)):
+            if value.endswith(suffix):
+                size, text = many, value.removesuffix(suffix)
+        duration = Duration(size * parse_duration(text))
+    else:
+        duration = seconds(value)
     if duration < 0:
         raise UsageError(f"{value!r} is in the past, and time does not go back: write a duration like '30s'")
     return duration / SECOND

@@ -5,8 +5,8 @@
     os.urandom, secrets, uuid.uuid4       bytes from the seed, in the thread of the world
     uuid.uuid1                            from the world's time, a node that is always the same, and a sequence from the seed
 
-Out of reach are generators in C: OpenSSL's, and so the keys of TLS and of SSH. Sizes and times of what they encrypt do not depend
-on them, the bytes do. So does the order of a set of strings, on PYTHONHASHSEED.
+Out of reach are generators in C: OpenSSL's, and so the keys of TLS (those of SSH: others.py). Sizes and times of what they encrypt
+do not depend on them, the bytes do. So does the order of a set of strings, on PYTHONHASHSEED.
 """
 
 from __future__ import annotations
@@ -60,6 +60,11 @@ def _seed(original: Callable[..., None]) -> Callable[..., None]:
 
 SUBSTITUTES: list[tuple[Any, Any]] = [(os.urandom, _urandom), (uuid.uuid1, _uuid1)]
 METHODS: list[tuple[type, str, Callable[[Any], Any]]] = [(random.Random, "seed", _seed)]
+
+
+def octets(size: int) -> bytes:
+    """Some that depend on the seed."""
+    return _entropy.randbytes(size)
 
 
 def begin(seed: int) -> Callable[[], None]:

@@ -12,6 +12,7 @@ as long as the host is up.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
@@ -163,6 +164,22 @@ class SimHost:
             never_awaited(what)
             raise
         return await side.run(self, call, called(what))
+
+    async def run_sync(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Run a plain function that waits by blocking, on sockets of the standard library or in `time.sleep`, in virtual time
+        (worker.py). What it raises is raised here."""
+        if not callable(function):
+            raise UsageError(f"{function!r} is not a function: run_sync takes one, and its arguments")
+        result: T = await self.run(self._work, partial(function, *args), called(function))
+        return result
+
+    async def _work(self, call: Callable[[], Any], name: str) -> Any:
+        from .worker import Worker
+
+        side = await self.sim.opened()
+        worker = Worker(side, copy_context(), call, f"{self.name}: {name}")
+        side.knows(worker.thread)
+        return await worker.drive()
 
     def start(self, what: Callable[..., Any] | Awaitable[Any], *args: Any) -> Program:
         """Run it beside the test. On a host that is down it waits for `restart`."""

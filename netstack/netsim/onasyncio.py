@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
+import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
-from ..errors import UsageError
+from ..errors import TimedOut, UsageError
+from ..instant import seconds
 from ..runtime.current import net_var
+from ..runtime.loops.readiness import ready
 from ..runtime.virtual import SPIN, VirtualLoop
 from ..runtime.worlds import open_world
 from . import substitutes
@@ -26,6 +31,7 @@ from .failures import HostCrashed
 
 if TYPE_CHECKING:
     from ..runtime.net import Net
+    from ..sockets.base import Socket
     from .host import Program, SimHost
     from .sim import Netsim
 
@@ -85,6 +91,7 @@ class AsyncioSide:
         self._dead: set[Net] = set()
         self._killed: set[Task] = set()
         self._waiting: dict[Program, list[asyncio.Future[None]]] = {}
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._test: Task | None = None
         self._interrupted = False
         self._undo: Callable[[], None] | None = None
@@ -104,6 +111,13 @@ class AsyncioSide:
     def net_of(self, host: SimHost) -> Net:
         net: Net = self._context.copy().run(lambda: host.net)
         return net
+
+    def adopter(self, net: Net) -> Net:
+        return net
+
+    def made(self, sock: socket.socket) -> None:
+        """A program has made a socket by itself."""
+        self._sockets.add(sock)
 
     def arrived(self, host: SimHost) -> None:
         self.net_of(host)  # and with it the others know its name
@@ -226,6 +240,16 @@ class AsyncioSide:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    async def wait_events(self, core: Socket, mask: int, limit: float | None) -> bool:
+        try:
+            await ready(self.loop, core, mask, None if limit is None else seconds(max(limit, 0)))
+        except TimedOut:
+            return False
+        return True
+
+    def knows(self, thread: threading.Thread) -> None:
+        self.loop._before.add(thread)
+
     def describe(self, host: SimHost | None) -> list[str]:
         if host is None:
             return [] if self._test is None else [where(self._test.get_coro())]
@@ -254,6 +278,8 @@ class AsyncioSide:
             undo, self._undo = self._undo, None
             undo()
         self._opening.drop()
+        for sock in list(self._sockets):
+            sock.close()
 
 
 async def _run(call: Callable[[], Any]) -> Any:

@@ -12,7 +12,7 @@ This module imports nothing but pytest: what a test needs is imported when the f
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
@@ -63,12 +63,27 @@ def netsim(request: pytest.FixtureRequest) -> Iterator[Netsim]:
     yield from hosting.fixture(request)
 
 
+@pytest.fixture
+async def _netsim_on_anyio(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    from . import hosting
+
+    async for each in hosting.on_anyio(request):
+        yield each
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if asks(item) and item.get_closest_marker("asyncio") is not None:
+        from . import hosting
+
+        hosting.one_loop_for_each(item)
+
+
 @pytest.hookimpl(tryfirst=True, wrapper=True)
 def pytest_fixture_setup(fixturedef: Any, request: Any) -> Iterator[Any]:
     if asks(request.node):
         from . import hosting
 
-        with hosting.fixture_setup(fixturedef, request):
+        with hosting.fixture_setup(fixturedef):
             return (yield)
     return (yield)
 
@@ -96,7 +111,7 @@ def pytest_pyfunc_call(pyfuncitem: Any) -> bool | None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: Any) -> Generator[None, Any, Any]:
     report = yield
-    if report.failed and asks(item):
+    if asks(item):
         from . import hosting
 
         hosting.tell(item, report)

@@ -1,10 +1,10 @@
 """Topologies as a mark or a keyword names them.
 
-    "pair"                    hosts a and b, and a link
-    "star:web,db,cache"       hosts of these names around a router
-    "chain:3"                 a, three routers, b
-    "dumbbell:4"              s1 … s4, a bottleneck between two routers, d1 … d4
-    {"hosts": […], …}         as `testing.topology.from_dict` reads it
+"pair"                    hosts a and b, and a link
+"star:web,db,cache"       hosts of these names around a router
+"chain:3"                 a, three routers, b
+"dumbbell:4"              s1 … s4, a bottleneck between two routers, d1 … d4
+{"hosts": […], …}         as `testing.topology.from_dict` reads it
 """
 
 from __future__ import annotations

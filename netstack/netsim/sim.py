@@ -28,6 +28,9 @@ from .record import Record
 from .times import EPOCH
 
 if TYPE_CHECKING:
+    from threading import Thread
+
+    from ..sockets.base import Socket
     from ..testing.topology import Dumbbell
 
 T = TypeVar("T")
@@ -55,6 +58,12 @@ class Side(Protocol):
 
     def crash(self, host: SimHost) -> None: ...
     async def sleep(self, seconds: float) -> None: ...
+    async def wait_events(self, core: Socket, mask: int, limit: float | None) -> bool:
+        """Until the socket has one of these events, or is closed. False when `limit` seconds pass first."""
+
+    def knows(self, thread: Thread) -> None:
+        """It waits for the loop, and nobody need wait for it."""
+
     def interrupt(self) -> bool:
         """Cancel the test where it waits. False where there is none."""
 
@@ -111,6 +120,7 @@ class Netsim:
         self.record.epoch = EPOCH * SECOND
         self.clock = SimClock(self)
         self.side: Side | None = None
+        self.opening: Any = None  # a side that is not open yet
         self.began = 0.0  # by the clock of the loop
         self.fault: BaseException | None = None
         self.was_doing: list[str] = []  # the programs of each host, when it failed
@@ -251,7 +261,9 @@ class Netsim:
         if self._closed or self.side is not None:
             raise UsageError("this Netsim has run already: make another one, its hosts are gone")
         if runtime == "trio":
-            raise UsageError("trio is not there yet")
+            from . import ontrio
+
+            return ontrio.run(self, main, *args)
         from . import onasyncio
 
         return onasyncio.run(self, main, *args)
@@ -262,10 +274,13 @@ class Netsim:
             if self._closed:
                 raise UsageError("this test world is closed: what it was for has ended")
             if in_trio():
-                raise UsageError("trio is not there yet")
-            from . import onasyncio
+                from . import ontrio
 
-            await onasyncio.open_on(self)
+                await ontrio.open_on(self)
+            else:
+                from . import onasyncio
+
+                await onasyncio.open_on(self)
         assert self.side is not None
         return self.side
 

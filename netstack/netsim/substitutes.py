@@ -22,7 +22,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import dice, here, naming, times
+from . import dice, here, naming, others, sockethere, times
 
 Place = tuple["weakref.ref[ModuleType]", str, Any, Any]
 
@@ -36,7 +36,8 @@ _lock = threading.RLock()
 _worlds = 0
 _table: dict[int, tuple[Any, Any]] = {}  # of the original and its substitute, by the id of the first
 _back: dict[int, tuple[Any, Any]] = {}  # the same, by the id of the second
-_seen: weakref.WeakSet[ModuleType] = weakref.WeakSet()
+_seen: dict[str, int] = {}  # the names of modules, and their ids
+_last: tuple[int, str] = (0, "")  # how many there were, and which came last
 _places: list[Place] = []
 _methods: list[tuple[dict[str, Any], type, str, Any]] = []
 
@@ -49,10 +50,13 @@ def install(seed: int) -> Callable[[], None]:
             for original, substitute in [*times.SUBSTITUTES, *naming.SUBSTITUTES, *dice.SUBSTITUTES]:
                 _table[id(original)] = original, substitute
                 _back[id(substitute)] = original, substitute
+        for original, substitute in others.substitutes():
+            _table[id(original)] = original, substitute
+            _back[id(substitute)] = original, substitute
         _look(_table)
         if not _worlds:
             _put(2, 3)
-            for owner, name, make in [*times.METHODS, *dice.METHODS]:
+            for owner, name, make in [*times.METHODS, *dice.METHODS, *sockethere.METHODS, *others.methods()]:
                 _exchange(owner, name, make)
         _worlds += 1
         undo_dice = dice.begin(seed)
@@ -84,10 +88,15 @@ def _end() -> None:
 
 def _look(table: dict[int, tuple[Any, Any]]) -> None:
     """Find the names that stand for something in the table, in modules that are new."""
+    global _last
+    last = len(sys.modules), next(reversed(sys.modules))
+    if last == _last:
+        return
+    _last = last
     for name, module in list(sys.modules.items()):
-        if not isinstance(module, ModuleType) or module in _seen:
+        if _seen.get(name) == id(module) or not issubclass(type(module), ModuleType):  # cffi has some that only say they are
             continue
-        _seen.add(module)
+        _seen[name] = id(module)
         if name.partition(".")[0] in LEFT_ALONE:
             continue
         for key, value in list(vars(module).items()):

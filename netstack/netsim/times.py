@@ -2,7 +2,7 @@
 
     time.monotonic, perf_counter     the time of the loop, as `loop.time()` and `trio.current_time()` say it
     time.time, datetime.now, …       the same, from EPOCH on
-    time.sleep                       refused where it would stop every host at once: in a coroutine
+    time.sleep                       waits in a function of `run_sync`; refused in a coroutine, where it would stop every host
 
 Processor time (`process_time`, `thread_time`) is the machine's.
 
@@ -15,12 +15,12 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from ..errors import UsageError
 from ..testing.clock import Spinning
-from .here import side_here
+from .here import side_here, workers
 
 EPOCH = 1_767_225_600  # 2026-01-01 00:00:00 UTC: one that is the same for all, and within the validity of certificates made today
 ASKED = 1_000_000  # times at one instant: a third of a second of the machine's, and more than 100,000 connections ask
@@ -91,9 +91,13 @@ def _sleep_here(seconds: float, /) -> None:
     if side_here() is None or seconds <= 0:
         _sleep(seconds)
         return
+    worker = workers.here
+    if worker is not None:
+        worker.ask(partial(worker.side.sleep, seconds))
+        return
     raise UsageError(
         f"time.sleep({seconds}) in a coroutine would stop every host of the test world at once, and no time would pass: await"
-        " asyncio.sleep or trio.sleep, or call it in a thread"
+        " asyncio.sleep or trio.sleep, or run the function by host.run_sync"
     )
 
 

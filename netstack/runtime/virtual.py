@@ -12,6 +12,10 @@ waited for. Work in an executor (`asyncio.to_thread`) is: while there is some, t
 something that takes virtual time waits for ever. Where nothing can happen any more, no timer, no descriptor, no other thread, the
 loop raises `Stalled` instead of sleeping for good; threads that were there before it get half a second to prove that they matter.
 
+**What depends on nothing else.** A set of tasks, as `asyncio.wait` gives and a TaskGroup cancels, has the order of its members'
+hashes, which are addresses in memory: tasks of this loop are numbered instead. Threads end when they like: what they did is told
+when nothing else is left to do at that instant, in the order in which the work was given out.
+
 **Where it could spin.** Real time passes by itself while a program runs, and programs count on it: one that finds `time() <= t` in
 a callback for `t`, and so asks to be called at `t` again, would do that for ever at an instant that stands still. So whatever is
 due at the instant that is costs a nanosecond. A program that never waits at all is stopped after `spin` rounds of the loop, with
@@ -21,10 +25,11 @@ the name of whoever took them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import selectors
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
@@ -38,6 +43,7 @@ Ts = TypeVarTuple("Ts")
 SPIN = 100_000  # rounds of the loop at one instant: a second of the machine's time, and more than any burst needs
 NANOSECOND = 1e-9
 PATIENCE = 0.5  # seconds of the machine's time
+OUT_OF_TURN = 0.2  # the same: a thread that takes longer may be waiting for one that was given its work later
 Base: Any = over(asyncio.SelectorEventLoop)
 
 
@@ -59,6 +65,25 @@ class VirtualSelector(selectors.DefaultSelector):
         return ready
 
 
+class NumberedTask(asyncio.Task[T]):
+    """Sets of these have the same order in each run."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, coro: Any, **options: Any) -> None:
+        self._number: int = next(options["loop"].numbers)  # first, since asyncio puts each task into a set of all
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+    __eq__ = object.__eq__
+
+
+def _task(loop: VirtualLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+    return NumberedTask(coro, loop=loop, **options)
+
+
 class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it is needed
     """asyncio's own loop in virtual time, which starts at 0 and is counted in seconds as ever.
 
@@ -72,9 +97,12 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         self._spin = spin
         self._rounds = 0
         self._suspects: Counter[str] = Counter()
-        self._in_threads = 0
+        self._joining = 0
+        self.numbers = itertools.count(1)
+        self._given: deque[tuple[asyncio.Future[Any], asyncio.Future[Any]]] = deque()  # to threads: what they say, who is told
         self._before = set(threading.enumerate())
         super().__init__(selector)
+        self.set_task_factory(_task)
 
     def time(self) -> float:
         return self._virtual_now
@@ -84,7 +112,10 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         if timeout is not None and timeout <= 0:
             self._count()
             return 0
-        if self._in_threads:
+        if self._given:
+            self._rounds = 0
+            return 0 if self._tell(self._given[0]) else OUT_OF_TURN
+        if self._joining:
             self._rounds = 0
             return None
         if timeout is None:
@@ -94,6 +125,9 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         return 0
 
     def stall(self) -> None:
+        if self._given:
+            any(map(self._tell, list(self._given)))
+            return
         self.accuse(Stalled(f"nothing is left to happen after {self._virtual_now} s, and the program is still waiting"))
 
     def accuse(self, error: Exception) -> None:
@@ -139,21 +173,33 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
             )
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
-        self._in_threads += 1
-        future.add_done_callback(self._thread_done)
-        return future
+        work: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+        told: asyncio.Future[T] = self.create_future()
+        self._given.append((work, told))
+        told.add_done_callback(lambda _: work.cancel())  # which does nothing to work that is done
+        return told
 
-    def _thread_done(self, _: object) -> None:
-        self._in_threads -= 1
+    def _tell(self, given: tuple[asyncio.Future[Any], asyncio.Future[Any]]) -> bool:
+        """Pass on what a thread has to say, if it has."""
+        work, told = given
+        if not work.done():
+            return False
+        self._given.remove(given)
+        if work.cancelled():
+            told.cancel()
+        elif not told.done() and (error := work.exception()) is not None:
+            told.set_exception(error)
+        elif not told.done():
+            told.set_result(work.result())
+        return True
 
     async def shutdown_default_executor(self, *args: Any) -> None:
         """A thread waits for the others, and since Python 3.12 a timer for it, which must not jump meanwhile."""
-        self._in_threads += 1
+        self._joining += 1
         try:
             await super().shutdown_default_executor(*args)
         finally:
-            self._in_threads -= 1
+            self._joining -= 1
 
 
 def _name(handle: asyncio.Handle) -> str:

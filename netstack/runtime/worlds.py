@@ -12,7 +12,8 @@ On asyncio `host.net` is a `Net`, in trio a `TrioNet`. The world keeps the time 
 
 The world stays one actor with one clock, as under `World.run`: here the loop says when to turn it, at the next deadline of them
 all. Nobody tells a virtual clock that a deadline has moved, so whoever asks for the time outside a turn is about to do something,
-and the world is turned soon after.
+and the world is turned soon after. What hosts send meanwhile waits for that turn, and then leaves in an order of its own
+(testing/outbox.py).
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..instant import NEVER, Duration, Instant
+from ..testing.inbox import InboxNetif
 from ..testing.net import Host, World
+from ..testing.outbox import Outbox
 from .base import Crank, Reactor
 from .current import in_trio, net_var
 from .face import LINGER, NetFace
@@ -50,6 +55,7 @@ class Driver:
         self._stirred = False
         self._running = False
         self._seats: list[tuple[Host, Seat]] = []
+        self._held: list[tuple[int, Outbox]] = []  # the hosts' numbers, and what waits to leave them
         self._names = Names()
         self._named = 0
 
@@ -62,8 +68,10 @@ class Driver:
     def stop(self) -> None:
         self._running = False
         self._reactor.disarm()
+        self.release()
         for host, seat in self._seats:
             self.world.clock.remove(seat)
+            seat.device.outbox = None
             if seat.is_lived():
                 self.world.clock.add(host.stack, host.name)
         self._seats.clear()
@@ -76,10 +84,25 @@ class Driver:
 
     def seat(self, host: Host, net: NetFace) -> None:
         """Let the clock run the host where `net` is the current one."""
-        seat = Seat(host, net)
+        seat = Seat(host, net, self.release)
+        seat.device.outbox = Outbox(seat.device, partial(self._hold, host.number))
         self._seats.append((host, seat))
         self.world.clock.remove(host.stack)
         self.world.clock.add(seat, host.name)
+
+    def _hold(self, number: int, outbox: Outbox) -> None:
+        self._held.append((number, outbox))
+        if not self._turning:
+            self._stir()
+
+    def release(self) -> None:
+        """Let go what waits to leave its host."""
+        held = self._held
+        if held:
+            self._held = []
+            held.sort(key=itemgetter(0))
+            for _, outbox in held:
+                outbox.release()
 
     def names(self) -> Names:
         """What the hosts of the world call each other; the same for all of them, so that they learn of those that come later."""
@@ -117,7 +140,9 @@ class Driver:
         self._turning = True
         try:
             self.world.settle()
+            self.release()
             self.world.clock.run_until(now)
+            self.release()
         finally:
             self._turning = False
         self._armed = self.world.clock.next_deadline()
@@ -135,10 +160,15 @@ class Seat:
     current one (current.py): whoever may have moved the clock.
     """
 
-    def __init__(self, host: Host, net: NetFace) -> None:
+    def __init__(self, host: Host, net: NetFace, release: Callable[[], None]) -> None:
         self._host = host
         self._stack = host.stack
         self._run = self._stack.run
+        self._release = release
+        device: Any = self._stack.netif
+        self.device: InboxNetif = device
+        self.inbox = self.device.inbox  # with these the clock need not ask
+        self.timers = self._stack.timers
         self._context = contextvars.copy_context()
         self._context.run(net_var.set, net)
 
@@ -147,10 +177,14 @@ class Seat:
         return self._host.is_up and self._host.stack is self._stack
 
     def next_deadline(self) -> int:
-        return self._stack.next_deadline() if self.is_lived() else NEVER
+        return self._stack.next_deadline()
 
     def run(self, now: Instant) -> None:
-        self._context.run(self._run, now)
+        if self.is_lived():
+            self._context.run(self._run, now)
+            self._release()
+        else:
+            self._host.world.clock.remove(self)
 
 
 class HostReactor:

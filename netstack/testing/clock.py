@@ -27,7 +27,7 @@ from .inbox import Inbox, InboxNetif
 
 class Actor(Protocol):
     """Something that acts at deadlines: a Stack, a Probe. One with an attribute `inbox`, an Inbox, is not asked: it runs when a
-    frame has arrived there, and only then."""
+    frame has arrived there, and, with an attribute `timers`, Timers, when one of those is due."""
 
     def next_deadline(self) -> int | None:
         """When `run` is wanted next; NEVER or None when there is no such instant, now or earlier for 'at once'."""
@@ -53,11 +53,14 @@ class Seat:
         self.name = name
         self.timers: Timers | None = None
         self.inbox: Inbox | None = None
+        inbox: object = getattr(actor, "inbox", None)
         if type(actor) is Stack and isinstance(actor.netif, InboxNetif):
-            self.timers = actor.timers
-            self.inbox = actor.netif.inbox
-        elif isinstance(getattr(actor, "inbox", None), Inbox):
-            self.inbox = actor.inbox  # type: ignore[attr-defined]  # as just seen
+            inbox = actor.netif.inbox
+        if isinstance(inbox, Inbox):
+            self.inbox = inbox
+            timers: object = getattr(actor, "timers", None)
+            if isinstance(timers, Timers):
+                self.timers = timers
 
     def deadline(self) -> int:
         """That of the actor; NEVER when it has none."""

@@ -1,5 +1,6 @@
 cimport cython
 cimport netstack.const as const
+from netstack.cores cimport Out
 from netstack.netif cimport FrameNetif
 
 
@@ -19,3 +20,5 @@ cdef class Inbox:
 
 cdef class InboxNetif(FrameNetif):
     cdef public Inbox inbox
+    cdef public object outbox
+    cdef void send(self, Out p, long long now) except *

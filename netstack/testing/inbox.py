@@ -2,12 +2,17 @@
 
 import heapq
 from collections import deque
+from typing import TYPE_CHECKING
 
 from .. import const
 from ..address import Mac
+from ..cores import Out
 from ..instant import Instant
 from ..netif import FrameNetif
 from .line import Held, landed
+
+if TYPE_CHECKING:
+    from .outbox import Outbox
 
 # A host that never polls must not eat the test machine: 65,536 frames of 1500 bytes are 100 MB.
 INBOX_LIMIT = 65_536
@@ -78,13 +83,20 @@ class Inbox:
 
 
 class InboxNetif(FrameNetif):
-    """A device whose frames wait in an `Inbox`. Override `transmit`."""
+    """A device whose frames wait in an `Inbox`. Override `transmit`. With an `outbox` they wait there before they leave."""
 
-    __slots__ = ("inbox",)
+    __slots__ = ("inbox", "outbox")
 
     def __init__(self, name: str, mac: "Mac | None", mtu: int) -> None:
         super().__init__(name, mac, mtu)
         self.inbox = Inbox()
+        self.outbox: "Outbox | None" = None
+
+    def send(self, p: Out, now: int) -> None:
+        if self.outbox is None:
+            self.transmit(p.tobytes(), now)
+        else:
+            self.outbox.put(p.tobytes(), now)
 
     def next_deadline(self) -> "Instant | None":
         soonest = self.inbox.soonest

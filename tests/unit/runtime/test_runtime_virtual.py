@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -131,6 +132,74 @@ def test_time_stands_still_while_a_thread_works() -> None:
         return answer, loop.time()
 
     assert run_virtual(main()) == (7, 0)
+
+
+def test_threads_are_heard_in_the_order_in_which_they_got_their_work() -> None:
+    gates = [threading.Event() for _ in range(4)]
+
+    def work(n: int) -> int:
+        gates[n].wait(20)
+        if n:
+            gates[n - 1].set()  # the last one is ready first
+        return n
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        order: list[int] = []
+        works = [loop.run_in_executor(None, work, n) for n in range(4)]
+        for future in works:
+            future.add_done_callback(lambda done: order.append(done.result()))
+        gates[3].set()
+        await asyncio.gather(*works)
+        return order
+
+    assert run_virtual(main()) == [0, 1, 2, 3]
+
+
+def test_a_thread_may_wait_for_one_that_got_its_work_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netstack.runtime.virtual.OUT_OF_TURN", 0.01)
+    heard = threading.Event()
+
+    async def main() -> str:
+        first = asyncio.create_task(asyncio.to_thread(heard.wait, 20))
+        await asyncio.to_thread(lambda: None)
+        heard.set()
+        return "heard" if await first else "never"
+
+    assert run_virtual(main()) == "heard"
+
+
+def test_what_threads_raise_and_what_is_given_up_come_back_as_they_should() -> None:
+    def fail() -> None:
+        raise LookupError("nothing there")
+
+    async def main() -> None:
+        with pytest.raises(LookupError):
+            await asyncio.to_thread(fail)
+        leave = threading.Event()
+        given_up = asyncio.create_task(asyncio.to_thread(leave.wait, 20))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        leave.set()
+        assert await asyncio.to_thread(lambda: 7) == 7
+
+    run_virtual(main())
+
+
+def test_sets_of_tasks_have_the_same_order_in_each_run() -> None:
+    async def nothing() -> None: ...
+
+    async def main() -> list[str]:
+        tasks = {asyncio.create_task(nothing(), name=str(n)) for n in range(100)}
+        ballast = [bytearray(n) for n in range(random.randrange(1000))]  # other addresses in the next run
+        done, _ = await asyncio.wait(tasks)
+        ballast.clear()
+        assert tasks == done == asyncio.all_tasks() - {asyncio.current_task()} | done
+        return [task.get_name() for task in done]
+
+    assert run_virtual(main()) == run_virtual(main()) == run_virtual(main())
 
 
 def test_other_threads_may_call_the_loop() -> None:
