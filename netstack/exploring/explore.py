@@ -210,7 +210,7 @@ class Explorer:
         if verdict.digest != again.digest:
             self.report.notes.append(
                 f"not deterministic: seed {seed} without faults was run twice, and {_difference(verdict, again)}. What is found may"
-                " not come again. Look for real clocks, dice without a seed (uuid4, os.urandom, TLS), threads, orders of sets"
+                " not come again. Look for TLS, files, threads, the order of sets of strings, and what a run leaves in a module"
             )
         return True
 
