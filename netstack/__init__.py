@@ -13,6 +13,7 @@ The map of the house, from the top:
     Tls                        TLS over any stack of streams                        tls/
     DnsServer, Zone, serve_dns a server of names, and what it serves                dns/
     testing                    wires in memory, faults, virtual clocks, captures
+    netsim                     programs on the hosts of a test, and the pytest plug-in
     stack                      the wiring: the only file that names every layer
     tcp  udp  ipv4  ethif      the layers
     signatures  cores          what a layer needs of the one below: for mypy, and for C

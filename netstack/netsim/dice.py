@@ -5,8 +5,8 @@
     os.urandom, secrets, uuid.uuid4       bytes from the seed, in the thread of the world
     uuid.uuid1                            from the world's time, a node that is always the same, and a sequence from the seed
 
-Out of reach are generators in C: OpenSSL's, and so the keys of TLS (those of SSH: others.py). Sizes and times of what they encrypt
-do not depend on them, the bytes do. So does the order of a set of strings, on PYTHONHASHSEED.
+Out of reach are generators in C: OpenSSL's, and so the keys of TLS (those of SSH: others.py). The bytes of what they encrypt depend
+on them, sizes only where signatures are ECDSA's, by a byte or two. So does the order of a set of strings, on PYTHONHASHSEED.
 """
 
 from __future__ import annotations

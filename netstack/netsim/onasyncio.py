@@ -39,6 +39,8 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 Task = asyncio.Task[Any]
 
+FAREWELL = 2.0  # seconds of virtual time for programs to part from each other
+INSISTENCE = 10  # times that a task is cancelled which does not end
 PATIENCE = 60.0  # seconds of virtual time that tasks have to end when they are cancelled: more than any farewell takes
 
 
@@ -120,7 +122,7 @@ class AsyncioSide:
         self._sockets.add(sock)
 
     def arrived(self, host: SimHost) -> None:
-        self.net_of(host)  # and with it the others know its name
+        self._opening.meet()
 
     # -- programs ---------------------------------------------------------------------------------------------------------------
 
@@ -266,7 +268,15 @@ class AsyncioSide:
                 program.ended("cancelled")
         for task in tasks:
             self._kill(task)
-        left = (await asyncio.wait(tasks, timeout=PATIENCE))[1] if tasks else ()
+        left = (await asyncio.wait(tasks, timeout=FAREWELL))[1] if tasks else set()
+        if left:  # a server waits for its connections to end, whose handlers were cancelled and have left them open
+            for host in self.sim.hosts:
+                self.net_of(host).drop()
+        for _ in range(INSISTENCE):  # or for a task that was cancelled before it had begun, since its host was down
+            if left:
+                for task in left:
+                    task.cancel()
+                left = (await asyncio.wait(left, timeout=PATIENCE / INSISTENCE))[1]
         names = ", ".join(sorted(f"{task.get_name()}, {where(task.get_coro())}" for task in left))
         await self._opening.__aexit__(None, None, None)
         if names:

@@ -116,6 +116,7 @@ class TrioSide:
         self.sim = sim
         self.ready = trio.Event()
         self._clock: Any = clock
+        self._opening = open_world(sim.world)
         self._closing = trio.Event()
         self._closed = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -142,7 +143,7 @@ class TrioSide:
         self._take()
         try:
             with trio.CancelScope(shield=True):
-                async with open_world(self.sim.world), trio.open_nursery() as self._nursery:
+                async with self._opening, trio.open_nursery() as self._nursery:
                     self.ready.set()
                     await self._closing.wait()
                     self._nursery.cancel_scope.cancel()
@@ -229,7 +230,7 @@ class TrioSide:
         self._sockets.add(sock)
 
     def arrived(self, host: SimHost) -> None:
-        self.net_of(host)
+        self._opening.meet()
 
     # -- programs -----------------------------------------------------------------------------------------------------------------
 

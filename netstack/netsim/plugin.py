@@ -7,7 +7,8 @@ A test that takes the fixture runs in virtual time. Who runs its `async def` is 
 anyio's plug-in; hosting.py sees to it that the loop they make for this test is ours. Where none of them claims it, it runs on
 asyncio here. A plain function says `netsim.run(main)`.
 
-This module imports nothing but pytest: what a test needs is imported when the first one asks.
+This module imports nothing but pytest: what a test needs is imported when the first one asks. It asserts nothing, and so pytest
+need not look for that: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

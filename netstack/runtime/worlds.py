@@ -290,6 +290,10 @@ class WorldOpening:
             raise self._fault
         return False
 
+    def meet(self) -> None:
+        """Tell those who have nets the names of hosts that have come since; it settles nobody."""
+        (self._in_trio or self)._driver.names()
+
     def drop(self) -> None:
         """The loop is gone, or goes: let go of the world at once. After `__aexit__` there is nothing left to do."""
         if self._in_trio is None and self.world.faces == self._net_of:

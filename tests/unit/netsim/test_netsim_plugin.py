@@ -374,6 +374,55 @@ async def serve_for_ever():
     assert set(os.listdir("/proc/self/fd")) == before
 
 
+ON_TRIO_ENDS = {
+    "fails": "assert False",
+    "is interrupted": "raise KeyboardInterrupt",
+    "is skipped": "pytest.skip('no')",
+    "has its program fail": "netsim.host('a').start(breaks); await anyio.sleep(10)",
+    "stalls": "await anyio.sleep_forever()",
+}
+
+
+@pytest.mark.parametrize("plugin", ["pytest_trio.plugin", "anyio.pytest_plugin"])
+@pytest.mark.parametrize("end", ON_TRIO_ENDS)
+def test_nothing_is_left_of_a_world_in_trio_however_its_test_ends(pytester: pytest.Pytester, end: str, plugin: str) -> None:
+    pytest.importorskip("anyio")
+    pytester.makepyfile(
+        ON_ANYIO
+        + f"""
+async def breaks():
+    raise LookupError
+
+@pytest.mark.{"trio" if "trio" in plugin else "anyio"}
+async def test_it(netsim):
+    server, client = netsim.host("server"), netsim.host("client")
+    server.start(serve)
+    await anyio.sleep(0.1)
+    await client.run(call, "server", 100)
+    {ON_TRIO_ENDS[end]}
+"""
+    )
+    before = set(os.listdir("/proc/self/fd"))
+    options = ["-p", "netstack.netsim.plugin", "-p", "no:cacheprovider", "-p", plugin]
+    with contextlib.suppress(KeyboardInterrupt):
+        pytester.inline_run(*options, no_reraise_ctrlc=True)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_captures_that_are_asked_for_are_written_where_all_is_well(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        ON_ASYNCIO
+        + """
+@pytest.mark.netsim(topology="pair", capture="seen")
+async def test_it(netsim):
+    await netsim.host("a").run(serve)
+    await netsim.host("b").run(call, "a", 100)
+"""
+    )
+    run(pytester).assert_outcomes(passed=1)
+    assert Path(pytester.path, "seen", "a-b.pcapng").stat().st_size > 500
+
+
 @pytest.mark.once
 def test_the_plugin_imports_next_to_nothing() -> None:
     code = "import sys, pytest; before = set(sys.modules); import netstack.netsim.plugin; print(*sorted(set(sys.modules) - before))"

@@ -11,6 +11,8 @@ import sys
 import uuid
 from pathlib import Path
 
+import pytest
+
 from netstack.netsim import Netsim, run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,6 +69,7 @@ def test_the_same_seed_gives_the_same_bytes_in_one_process() -> None:
     assert run(gossip, seed=12, faults=WEATHER).digest != first.digest
 
 
+@pytest.mark.once
 def test_the_same_seed_gives_the_same_bytes_in_processes_that_order_their_sets_differently() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"

@@ -173,6 +173,27 @@ def test_a_crash_ends_what_runs_there_without_a_word_and_a_restart_starts_it_ane
     assert len(starts) == 2
 
 
+def test_hosts_that_come_later_are_known_by_name_and_may_still_be_linked() -> None:
+    async def scenario(netsim: Netsim) -> None:
+        early, late = netsim.host("early"), netsim.host("late")
+        await early.run(serve)
+        assert await late.run(call, "early", b"x") == b"x"
+        later = netsim.host("later")
+        await later.run(serve)
+        assert await early.run(call, "later", b"y") == b"y"
+        assert await early.run(call, "localhost", b"z") == b"z"
+        netsim.router("r")
+        netsim.link("left", "r", delay="1ms")
+        netsim.link("r", "right", delay="1ms")
+        await netsim.host("right").run(serve)
+        assert await netsim.host("left").run(call, "right", b"over the router") == b"over the router"
+        with pytest.raises(OSError, match="not known"):
+            await early.run(call, "example.org", b"")
+
+    outcome = run(scenario)
+    assert outcome.ok, outcome.traceback
+
+
 def test_a_netsim_runs_once() -> None:
     sim = Netsim(3)
 
