@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import linecache
 import multiprocessing
 import os
 import signal
@@ -24,6 +25,7 @@ import sysconfig
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +44,7 @@ _OTHERS = [str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "
 _FOREIGN = tuple(dict.fromkeys(os.path.realpath(path) + os.sep for path in _OTHERS))
 TEXT = 4000  # characters of an error's text that are kept; an assertion about megabytes of data should not travel
 TRACE = 20_000
+FRAMES = 500
 GRACE = 5.0  # seconds beyond the limit, in which an interrupted run may tidy up
 
 
@@ -149,7 +152,7 @@ def judged(error: BaseException, digest: str, virtual: float, wall: float) -> Ve
     """The verdict about an exception."""
     leaf = leaf_of(error)
     text = trace_of(leaf)
-    message = str(leaf)[:TEXT]
+    message = str(leaf)[:TEXT] or line_of(leaf.__traceback__)
     return Verdict("failed", type(leaf).__qualname__, message, place_of(leaf.__traceback__), text, digest, virtual, wall)
 
 
@@ -162,19 +165,30 @@ def leaf_of(error: BaseException) -> BaseException:
 
 def trace_of(error: BaseException) -> str:
     """As Python shows it, with the program's own frames alone, where there are any."""
-    shown = traceback.TracebackException.from_exception(error)
-    own = [frame for frame in shown.stack if not is_foreign(frame.filename)]
-    if own:
-        shown.stack = traceback.StackSummary.from_list(own)
-    shown.__cause__ = shown.__context__ = None
-    text = "".join(shown.format())
+    frames = frames_of(error.__traceback__)
+    own = [(frame, line) for frame, line in frames if not is_foreign(frame.f_code.co_filename)]
+    lines = traceback.StackSummary.extract(iter(own or frames)).format() + traceback.format_exception_only(error)
+    text = "Traceback (most recent call last):\n" + "".join(lines)
     return text if len(text) <= TRACE else f"{text[: TRACE // 2]}\n  […]\n{text[-TRACE // 2 :]}"
 
 
 def place_of(tb: TracebackType | None) -> str:
     """Where it happened in the program under test, as `file.py:12 in function`."""
-    frames = [(frame, line) for frame, line in traceback.walk_tb(tb)]
-    return _place(iter(reversed(frames)))
+    return _place(iter(reversed(frames_of(tb))))
+
+
+def line_of(tb: TracebackType | None) -> str:
+    """The line of the program at that place: what an assertion without words is about."""
+    for frame, line in reversed(frames_of(tb)):
+        if not is_foreign(frame.f_code.co_filename):
+            return linecache.getline(frame.f_code.co_filename, line).strip()
+    return ""
+
+
+def frames_of(tb: TracebackType | None) -> list[tuple[FrameType, int]]:
+    """The innermost of a traceback. An exception that is raised again and again, by a program that tries again and again, gets
+    longer each time: a hundred thousand frames have been seen."""
+    return list(deque(traceback.walk_tb(tb), FRAMES))
 
 
 def _place(frames: Iterator[tuple[FrameType, int]]) -> str:

@@ -6,7 +6,8 @@ which somebody sent something (`Survey`). Half of all events fall between one su
 anywhere.
 
 **Injuries come with their cure.** Who is parted is healed, who crashes comes back: a program can't be blamed for not
-finishing in a world that stays broken. The times between are of all magnitudes, from a thousandth of the run to twice its length.
+finishing in a world that stays broken. The times between are of all magnitudes, from a thousandth of the run to twice its length,
+or half a minute.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .schedule import CURES, FIELDS, Event, names
 T = TypeVar("T")
 
 SHORTEST = 0.001  # seconds: what an injury lasts at least, and what a run without any time is taken for
+LONGEST = 30.0  # seconds: what an injury may last however short the run is, for time-outs are as long in a short program
 VALUES = {"loss": (0.1, 1.0), "ack_loss": (0.1, 1.0), "duplicate": (0.05, 0.5), "reorder": (0.05, 0.5), "corrupt": (0.01, 0.2)}
 DELAYS = (0.01, 3.0)  # seconds: from what nobody notices to what every impatient program takes for an end
 
@@ -107,7 +109,7 @@ class Storm:
 
     def _length(self, rng: Random, survey: Survey) -> float:
         duration = max(survey.duration, SHORTEST)
-        return spread(rng, max(duration / 1000, SHORTEST), 2 * duration)
+        return spread(rng, max(duration / 1000, SHORTEST), max(2 * duration, LONGEST))
 
     def _value(self, kind: str, rng: Random) -> float:
         if kind == "delay":

@@ -229,7 +229,7 @@ def test_a_counterexample_says_what_happened_when_and_how_to_see_it_again(tmp_pa
         quietly(scenarios.two_holders, schedules="partition", captures=tmp_path / "found").check()
     text = str(caught.value)
     failure = caught.value.report.failures[0]
-    assert re.search(r"\d\.\d{6} s  partition .*\n.*\d\.\d{6} s  AssertionError\n", text)
+    assert re.search(r"\d\.\d{6} s  partition .*\n(.*\n)?.*\d\.\d{6} s  AssertionError\n", text)
     assert f"pytest    @pytest.mark.netsim({failure.case.arguments()})" in text
     assert failure.captures
     assert all(path.stat().st_size for path in failure.captures)

@@ -34,10 +34,10 @@ def test_the_mistake_is_found_and_drawn_as_the_page_draws_it(orders):
     said = str(caught.value)
     (failure,) = caught.value.report.failures  # type: ignore[attr-defined]
     assert [event.what for event in failure.case.schedule] in (["partition", "heal"], ["crash", "restart"])
-    drawn = re.search(r"^    AssertionError.*?packets", PAGE, re.MULTILINE | re.DOTALL)
+    drawn = re.search(r"^    1. AssertionError.*?packets", PAGE, re.MULTILINE | re.DOTALL)
     assert drawn is not None
     for word in (
-        "AssertionError: assert ",
+        "AssertionError: assert len(orders) == 1",
         "in test_one_order_is_one_order",
         "0.000000 s  seed 0",
         "python  ",
