@@ -64,8 +64,10 @@ class Failure:
     @property
     def python(self) -> str:
         """A line that runs it again."""
-        runtime = "" if self.scenario.runtime == "asyncio" else f', runtime="{self.scenario.runtime}"'
-        return f"netstack.netsim.run({self.scenario.function.__name__}, {self.case.arguments(in_dict=True)}{runtime})"
+        scenario = self.scenario
+        more = "" if scenario.topology is None else f", topology={scenario.topology!r}"
+        more += "" if scenario.runtime == "asyncio" else f', runtime="{scenario.runtime}"'
+        return f"netstack.netsim.run({scenario.function.__name__}, {self.case.arguments(in_dict=True)}{more})"
 
     @property
     def mark(self) -> str:

@@ -93,6 +93,13 @@ def test_a_scenario_without_a_bug_passes_and_says_how_often():
     assert "all passed" in str(report)
 
 
+def test_a_scenario_may_be_trios_and_says_so_by_its_mark():
+    marked = pytest.mark.trio(scenarios.in_trio)
+    report = quietly(marked, seeds=4, loss=0.05)
+    assert report.ok, str(report)
+    assert quietly(scenarios.in_trio, seeds=2, runtime="trio").ok
+
+
 def test_different_failures_are_found_and_equal_ones_counted():
     async def two_bugs(netsim: Any) -> None:
         netsim.host("a")
