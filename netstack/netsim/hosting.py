@@ -31,6 +31,7 @@ from typing import Any
 import pytest
 
 from ..errors import UsageError
+from ..testing.clock import Stalled
 from .onasyncio import SimLoop
 from .sim import Netsim
 
@@ -222,7 +223,9 @@ def tell(item: Any, report: Any) -> None:
             with contextlib.suppress(OSError):
                 place.parent.rmdir()  # if it was the last
         return
-    lines = [f"repeat this with --netsim-seed {sim.seed}", *sim.was_doing]
+    lines = [f"repeat this with --netsim-seed {sim.seed}"]
+    if not isinstance(sim.fault, Stalled):  # which says it itself
+        lines += sim.was_doing
     try:
         files = sim.record.write(place)
     except OSError as error:

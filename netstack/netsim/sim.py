@@ -20,6 +20,7 @@ from ..errors import UsageError
 from ..instant import SECOND
 from ..runtime.current import in_trio
 from ..testing import topology
+from ..testing.clock import Stalled
 from ..testing.net import Host, Link, Router, World
 from . import doing, shapes
 from .arguments import read_faults, read_seconds
@@ -303,6 +304,8 @@ class Netsim:
             return False
         self.fault = error
         self.look()
+        if isinstance(error, Stalled):
+            error.add_note("\n".join(self.was_doing))
         return self.side.interrupt()
 
     def look(self) -> None:

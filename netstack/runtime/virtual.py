@@ -118,7 +118,7 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         if self._joining:
             self._rounds = 0
             return None
-        if timeout is None:
+        if timeout is None or self._timers()[0].when() == math.inf:  # anyio's sleep_forever() sets a timer for then
             return self._patience()
         self._virtual_now = max(self._virtual_now, self._timers()[0].when())
         self._rounds = 0

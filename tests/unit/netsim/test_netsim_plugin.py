@@ -336,6 +336,7 @@ ENDS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("plugin", ["", "pytest_asyncio.plugin"])
 @pytest.mark.parametrize("end", ENDS)
 def test_nothing_is_left_of_a_world_however_its_test_ends(pytester: pytest.Pytester, end: str, plugin: str) -> None:
@@ -368,7 +369,16 @@ async def serve_for_ever():
 """
     )
     before = set(os.listdir("/proc/self/fd"))
-    options = ["-p", "netstack.netsim.plugin", "-p", "no:cacheprovider", "-W", "error", *(["-p", plugin] if plugin else [])]
+    options = [
+        "-p",
+        "netstack.netsim.plugin",
+        "-p",
+        "no:cacheprovider",
+        "--tb=no",
+        "-W",
+        "error",
+        *(["-p", plugin] if plugin else []),
+    ]
     with contextlib.suppress(KeyboardInterrupt, pytest.exit.Exception):
         pytester.inline_run(*options, no_reraise_ctrlc=True)
     assert set(os.listdir("/proc/self/fd")) == before
@@ -383,6 +393,7 @@ ON_TRIO_ENDS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("plugin", ["pytest_trio.plugin", "anyio.pytest_plugin"])
 @pytest.mark.parametrize("end", ON_TRIO_ENDS)
 def test_nothing_is_left_of_a_world_in_trio_however_its_test_ends(pytester: pytest.Pytester, end: str, plugin: str) -> None:
@@ -403,7 +414,7 @@ async def test_it(netsim):
 """
     )
     before = set(os.listdir("/proc/self/fd"))
-    options = ["-p", "netstack.netsim.plugin", "-p", "no:cacheprovider", "-p", plugin]
+    options = ["-p", "netstack.netsim.plugin", "-p", "no:cacheprovider", "--tb=no", "-p", plugin]
     with contextlib.suppress(KeyboardInterrupt):
         pytester.inline_run(*options, no_reraise_ctrlc=True)
     assert set(os.listdir("/proc/self/fd")) == before

@@ -114,6 +114,7 @@ def test_a_run_in_which_nothing_can_happen_any_more_is_stalled_and_says_who_wait
     assert outcome.error.startswith("Stalled: nothing is left to happen")
     assert "a: " in outcome.report
     assert "waits, netsim/test_netsim_worlds.py:" in outcome.report
+    assert outcome.report in outcome.traceback
 
 
 def test_a_program_that_spins_is_named() -> None:

@@ -89,6 +89,17 @@ def test_a_program_that_waits_for_what_can_not_come_is_told() -> None:
         run_virtual(stalls())
 
 
+def test_a_timer_that_never_comes_is_none() -> None:
+    """anyio's `sleep_forever` sleeps until infinity."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(3, lambda: None)
+        await asyncio.sleep(float("inf"))
+
+    with pytest.raises(Stalled, match=r"after 3\.0 s"):
+        run_virtual(main())
+
+
 def test_a_thread_of_before_may_wake_it() -> None:
     leave, wake = threading.Event(), threading.Event()
     loops: list[asyncio.AbstractEventLoop] = []
