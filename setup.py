@@ -175,6 +175,7 @@ if __name__ == "__main__":
                 "websockets>=14,<18",
                 "starlette>=0.40,<2",
                 "dulwich>=0.22,<2",
+                "dask[distributed]>=2024.8",
             ],
             "http2": ["h2>=4.1,<5"],
             "websocket": ["wsproto>=1.2,<2"],

@@ -31,6 +31,7 @@ COMMANDS = {
     "explain": "what the connections of a capture did, drawn and in words",
     "mdns": "names and services on the link: browse, resolve, register",
     "replay": "the other hosts of a capture, played to our stack: does it answer as captured?",
+    "explore": "the same test in thousands of worlds, and the smallest that fails",
     "doctor": "what this machine can do, and what to do about the rest",
 }
 

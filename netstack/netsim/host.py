@@ -110,6 +110,7 @@ class SimHost:
         self.sim = sim
         self.node = node
         self.programs: list[Program] = []  # in the order in which they were started
+        self.was_waited_for = False  # was anything given to `run` here? A crash is news to whoever waits
 
     @property
     def name(self) -> str:
@@ -154,6 +155,7 @@ class SimHost:
         return self._run(what, calling(what, args))
 
     async def _run(self, what: Callable[..., Any] | Awaitable[Any], call: Callable[[], Any]) -> Any:
+        self.was_waited_for = True
         try:
             side = await self.sim.opened()
             if not self.is_up:

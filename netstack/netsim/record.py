@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
 
@@ -50,6 +51,10 @@ class Record:
         while self._size > self._kept:
             self._size -= len(self._passed.popleft()[3]) + OVERHEAD
             self.forgotten += 1
+
+    def instants(self) -> Iterator[int]:
+        """When something was sent, in nanoseconds; of what is not forgotten."""
+        return (passed[2] for passed in self._passed)
 
     def write(self, directory: Path) -> list[Path]:
         """A pcapng file for each link on which something passed. Raises OSError."""

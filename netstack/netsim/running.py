@@ -35,7 +35,7 @@ def run(
     *,
     seed: int = 0,
     faults: Mapping[str, Any] | None = None,
-    schedule: Schedule | None = None,
+    schedule: Schedule | str | None = None,
     topology: str | Mapping[str, Any] | None = None,
     runtime: str = "asyncio",
     evidence: str | PathLike[str] | None = None,

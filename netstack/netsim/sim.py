@@ -102,7 +102,7 @@ class Netsim:
 
     `topology`   hosts and links to begin with (shapes.py); without one, hosts share an Ethernet
     `capture`    a directory for a capture of each link, written in any case; without it, only where a test fails
-    `schedule`   what befalls the world at which time
+    `schedule`   what befalls the world at which time: a `testing.Schedule`, or as text "1.5s partition a b; 3s heal a b"
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Netsim:
         *,
         topology: str | Mapping[str, Any] | None = None,
         capture: str | PathLike[str] | None = None,
-        schedule: Schedule | None = None,
+        schedule: Schedule | str | None = None,
         **faults: Any,
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int):
@@ -132,6 +132,10 @@ class Netsim:
         self.world.record(self.record.tap)
         self._hosts: dict[str, SimHost] = {}
         self._declared = topology is not None
+        if isinstance(schedule, str):
+            from ..exploring.schedule import read_schedule
+
+            schedule = read_schedule(schedule)
         self._schedule = schedule
         self._closed = False
         if topology is not None:

@@ -12,19 +12,30 @@
     conformance  what streams and datagrams promise, as a suite for stacks of anybody's
     dissect   one line for a frame, in the manner of tcpdump
     streams   TCP connections out of a capture, with the bytes of both directions (netstack/captures)
+    explore   the same test in thousands of worlds, and the smallest that fails (netstack/exploring)
 
-Import from the modules: this one loads none of them. Names below are loaded when they are asked for.
+Import from the modules: this one loads none of them. `streams`, `explore`, and what is said to it, are names of this one, too.
 """
 
 from typing import TYPE_CHECKING
 
-_WHERE = {  # names from other rooms
-    "streams": "captures.streams",
-}
-
 if TYPE_CHECKING:
     from ..captures.streams import streams as streams
-else:
+    from ..exploring.explore import explore as explore
+    from ..exploring.schedule import Event as Event
+    from ..exploring.schedule import Schedule as Schedule
+    from ..exploring.storms import Storm as Storm
+    from ..exploring.storms import Survey as Survey
+
+_WHERE = {
+    "streams": "captures.streams",
+    "explore": "exploring.explore",
+    **dict.fromkeys(("Event", "Schedule"), "exploring.schedule"),
+    **dict.fromkeys(("Storm", "Survey"), "exploring.storms"),
+}
+__all__ = list(_WHERE)
+
+if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         if name not in _WHERE:

@@ -51,6 +51,7 @@ class Wire:
         self._rng: Rng = random.Random(self.faults.seed) if rng is None else rng
         self._ports: list[WirePort] = []
         self._cuts: set[frozenset[str]] = set()
+        self._named: dict[str, None] = {}  # all ports that there ever were: one that has left may come back, and is still cut off
         self._tamper: Tamper | None = None
         self._capture: CaptureFile | None = None
         self._numbers: dict[str, int] = {}
@@ -75,6 +76,7 @@ class Wire:
             raise UsageError(f"{mac} is a group address: a port needs an address of its own, like 02:00:00:00:00:01")
         port = WirePort(self, name, mac, promiscuous)
         self._ports.append(port)
+        self._named[name] = None
         if self._capture is not None:
             self._numbers[name] = self._capture.interface(name, self.ethernet)
         return port
@@ -116,10 +118,9 @@ class Wire:
             self._capture = None
 
     def _pair(self, a: str, b: str) -> frozenset[str]:
-        names = [port.name for port in self._ports]
         for name in (a, b):
-            if name not in names:
-                raise UsageError(f"there is no port {name!r} on this wire: there are {', '.join(names) or 'none yet'}")
+            if name not in self._named:
+                raise UsageError(f"there is no port {name!r} on this wire: there are {', '.join(self._named) or 'none yet'}")
         return frozenset((a, b))
 
     def _carry(self, sender: "WirePort", frame: bytes, now: int) -> None:

@@ -185,3 +185,22 @@ def test_what_all_connections_hold_is_bounded_and_a_reader_is_served_meanwhile()
     world.run(until=lambda: all(client.is_closed for client in clients))
     assert all(bytes(server.received) == PAYLOAD for server in servers)
     assert hub.held == 0
+
+
+def test_a_host_that_is_down_can_be_parted_and_still_is_when_it_comes_back() -> None:
+    world = World()
+    a, b = world.host("a"), world.host("b")
+    world.settle()
+    b.crash()
+    world.partition(a, b)
+    b.restart()
+    b.listen(80, Endpoint)
+    end = a.connect(b, 80, Endpoint(b"x"))
+    world.rest(SECOND)
+    assert end.events == []
+    b.crash()
+    world.heal(a, b)
+    b.restart()
+    b.listen(80, Endpoint)
+    world.rest(10 * SECOND)
+    assert end.events[0] == "connected"
