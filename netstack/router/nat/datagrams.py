@@ -35,6 +35,10 @@ class Chooser:
 
     __slots__ = ()
 
+    def owner(self, src: int) -> "str | int":
+        """On whose account its sessions go."""
+        raise NotImplementedError
+
     def begun(self, session: "Session", now: int) -> None:
         """Decide, now or later: `session.settle`."""
         raise NotImplementedError
@@ -105,11 +109,12 @@ class Session:
 class Mapping(Watched):
     """A guest's port and its socket, which is there as soon as something passes."""
 
-    __slots__ = ("back", "fd", "nat", "port", "sessions", "src", "ttl")
+    __slots__ = ("back", "fd", "nat", "owner", "port", "sessions", "src", "ttl")
 
     def __init__(self, nat: "UdpNat", src: int, port: int) -> None:
         self.nat = nat
         self.src = src
+        self.owner = nat.chooser.owner(src)
         self.port = port
         self.fd = -1
         self.ttl = 0
@@ -293,7 +298,7 @@ class UdpNat(DatagramCatcher):
             mapping = self.mappings[key] = Mapping(self, src, sport)
         session = Session(mapping, f.dst, dport, self.short if dport == 53 else self.idle, now)
         mapping.sessions[f.dst << 16 | dport] = session
-        self.shares.add(src, session)
+        self.shares.add(mapping.owner, session)
         self.mib.UdpFlows += 1
         self.chooser.begun(session, now)
         return session
@@ -313,7 +318,7 @@ class UdpNat(DatagramCatcher):
         session.sent += n
         if now - session.used > nc.USED:
             session.used = now
-            self.shares.use(mapping.src, session)
+            self.shares.use(mapping.owner, session)
         if mapping.ttl != ttl - 1:
             mapping.ttl = ttl - 1
             sysio.hops(mapping.fd, mapping.ttl)
@@ -361,7 +366,7 @@ class UdpNat(DatagramCatcher):
         """Forget it; and its socket, when it was the last of it."""
         mapping = session.mapping
         self.forget()
-        self.shares.remove(mapping.src, session)
+        self.shares.remove(mapping.owner, session)
         mapping.sessions.pop(session.dst << 16 | session.dport, None)
         key = session.to << 16 | session.to_port
         if mapping.back.get(key) is session:

@@ -126,6 +126,10 @@ class Nat:
         guest = "" if self.guest_of is None else self.guest_of(src)
         return Flow(proto, Ip4(src), sport, Ip4(dst), dport, Instant(now), guest)
 
+    def owner(self, src: int) -> str | int:
+        """On whose account a flow goes: the guest's, whatever number of addresses it has; where it has no name, the address's."""
+        return src if self.guest_of is None else self.guest_of(src) or src
+
     def ask(self, flow: Flow) -> Decision | Awaitable[Decision]:
         """What the gate says, whose fault is a denial."""
         try:
@@ -304,6 +308,9 @@ class _Datagrams(Chooser):
     def __init__(self, nat: Nat) -> None:
         self.nat = nat
 
+    def owner(self, src: int) -> str | int:
+        return self.nat.owner(src)
+
     def begun(self, session: Session, now: int) -> None:
         nat = self.nat
         mapping = session.mapping
@@ -323,6 +330,9 @@ class _Datagrams(Chooser):
 class _Echoes(EchoChooser):
     def __init__(self, nat: Nat) -> None:
         self.nat = nat
+
+    def owner(self, src: int) -> str | int:
+        return self.nat.owner(src)
 
     def begun(self, pings: Pings, now: int) -> None:
         nat = self.nat

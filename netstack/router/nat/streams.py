@@ -44,7 +44,7 @@ class TcpNat(Owner):
         self.slabs = Slabs()
         self.relays: dict[Relay, None] = {}
         self.others: dict[Flow, asyncio.Task[None] | None] = {}  # undecided, or somebody else's (`Decision.take`, handlers)
-        self.guests: dict[int, int] = {}
+        self.guests: dict[str | int, int] = {}
         self.count = 0
 
     # -- beginning ------------------------------------------------------------------------------------------------------------
@@ -53,7 +53,8 @@ class TcpNat(Owner):
         nat = self.nat
         now = request.began
         src = request.src
-        mine = self.guests.get(src, 0)
+        owner = nat.owner(src)
+        mine = self.guests.get(owner, 0)
         if self.count >= nat.config.max_tcp:
             nat.mib.TcpTableFull += 1
             request.forget()
@@ -66,7 +67,7 @@ class TcpNat(Owner):
             request.forget()
         else:
             self.count += 1
-            self.guests[src] = mine + 1
+            self.guests[owner] = mine + 1
             flow = nat.flow("tcp", src, request.src_port, request.dst, request.dst_port, now)
             said = nat.ask(flow)
             if isinstance(said, Decision):
@@ -91,11 +92,12 @@ class TcpNat(Owner):
 
     def done(self, src: int, flow: Flow, state: State, note: str = "") -> None:
         self.count -= 1
-        left = self.guests[src] - 1
+        owner = flow.guest or src
+        left = self.guests[owner] - 1
         if left:
-            self.guests[src] = left
+            self.guests[owner] = left
         else:
-            del self.guests[src]
+            del self.guests[owner]
         self.nat.ended(flow, state, note)
 
     def decided(self, request: Request, flow: Flow, decision: Decision, now: int) -> None:

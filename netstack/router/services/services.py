@@ -224,6 +224,15 @@ class Services:
         own = self._flows() if self._flows is not None else () if nat is None else nat.flows()
         return [*own, *self.forwards.flows()]
 
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Those of DHCP and of the DNS for guests, where they are there."""
+        found: dict[str, dict[str, int]] = {}
+        if self.dhcp is not None:
+            found["Dhcp"] = self.dhcp.core.mib.snapshot()
+        if self.dns is not None:
+            found |= {f"Dns{group}": counters for group, counters in self.dns.counters().items()}
+        return found
+
     async def start(self, nat: Nat | None = None) -> None:
         """With the `nat`, which has begun, streams of forwards are carried as its own are. Raises UsageError, AddressInUse,
         OSError: then nothing is left running."""
