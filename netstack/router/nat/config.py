@@ -21,7 +21,7 @@ class NatConfig:
     """
 
     max_tcp: int = 16384
-    tcp_per_guest: int = 8192  # its addresses count together: a guest that connects to everything leaves the others half of the table
+    tcp_per_guest: int = 8192  # its addresses count together: one that connects to everything leaves the others half of the table
     max_udp: int = 16384  # pairs of a guest's port and a peer
     max_sockets: int = 8192  # ports of guests that have sent datagrams, each a descriptor
     max_echo: int = 512  # identifiers of echo requests, each a descriptor

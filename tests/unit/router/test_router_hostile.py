@@ -77,7 +77,8 @@ async def test_arp_says_nothing_of_others_and_floods_nobody(there: Arena):
 @in_arena()
 async def test_what_is_neither_ipv4_nor_arp_goes_nowhere(there: Arena):
     inner = some(there.evil_ip, there.good_ip)
-    advert = bytes.fromhex("6000000000103aff") + bytes.fromhex("fe80" + "00" * 13 + "01" "ff02" + "00" * 13 + "01") + b"\x86\0" + bytes(14)
+    ends = bytes.fromhex("fe80" + "00" * 13 + "01" + "ff02" + "00" * 13 + "01")
+    advert = bytes.fromhex("6000000000103aff") + ends + b"\x86\0" + bytes(14)
     frames = [
         eth(dst, EVIL_MAC, kind, payload)
         for dst in (ROUTER_MAC, GOOD_MAC, EVERYBODY)
