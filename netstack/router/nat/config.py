@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 
+from ...address import Ip4
 from ...errors import UsageError
 from ...instant import SECOND
 
@@ -30,6 +31,7 @@ class NatConfig:
     udp_idle: int = 5 * MINUTE  # RFC 4787 REQ-5 recommends five minutes, two at the least …
     udp_short: int = 30 * SECOND  # … but may be shorter for well-known ports: names that were asked for (53)
     echo_idle: int = 60 * SECOND  # RFC 5508 REQ-2
+    outbound: Ip4 | None = None  # the host's address that flows leave from; None: whichever its routes choose
     filtering: Literal["independent", "address", "port"] = "port"  # who may send to a guest's port (RFC 4787 5): everybody, hosts
     # that it has sent to, or only the ports that it has sent to, as the kernel's own masquerading does
 

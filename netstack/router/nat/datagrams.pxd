@@ -66,6 +66,7 @@ cdef class UdpNat(DatagramCatcher):
     cdef readonly dict mappings
     cdef public int filtering
     cdef public long long idle, short, max_sessions, max_sockets
+    cdef public unsigned long long outbound
     cdef unsigned long long key0, dkey0
     cdef Session session0
     cdef void forget(self) except *

@@ -124,7 +124,7 @@ class Mapping(Watched):
     def open(self, now: int) -> None:
         if self.fd >= 0:
             return
-        fd = sysio.packets()
+        fd = sysio.packets(self.nat.outbound)
         if fd < 0:
             raise OSError(-fd, os.strerror(-fd))
         try:
@@ -226,7 +226,7 @@ class UdpNat(DatagramCatcher):
 
     __slots__ = (
         "chooser", "dkey0", "filtering", "frame", "gateway", "icmp", "idle", "key0", "mappings", "max_sessions", "max_sockets",
-        "mib", "most", "poller", "session0", "shares", "short", "udp", "units",
+        "mib", "most", "outbound", "poller", "session0", "shares", "short", "udp", "units",
     )  # fmt: skip
 
     def __init__(
@@ -248,6 +248,7 @@ class UdpNat(DatagramCatcher):
         self.short = 30 * const.SECOND
         self.max_sessions = 16384
         self.max_sockets = 8192
+        self.outbound = 0  # the host's address that sockets have; 0: whichever its routes choose
         self.forget()
 
     def forget(self) -> None:

@@ -68,6 +68,8 @@ class Pings(Watched):
         try:
             errqueue.ask(sock)
             sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+            if self.nat.outbound:
+                sock.bind((socket.inet_ntoa(self.nat.outbound.to_bytes(4, "big")), 0))
             sock.connect((socket.inet_ntoa(to.to_bytes(4, "big")), 0))
             self.nat.poller.watch(sock.fileno(), self)
         except BaseException:
@@ -185,6 +187,7 @@ class EchoNat:
         self.limit = limit
         self.idle = idle
         self.denied = denied
+        self.outbound = 0  # as of datagrams
         self.pings: dict[tuple[int, int, int], Pings] = {}
         self.shares: Shares[Pings] = Shares()
 

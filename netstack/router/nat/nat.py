@@ -69,9 +69,11 @@ class Nat:
         self.udp.short = self.config.udp_short
         self.udp.max_sessions = self.config.max_udp
         self.udp.max_sockets = self.config.max_sockets
+        self.outbound = self.udp.outbound = int(self.config.outbound or 0)
         self.echo = EchoNat(
             stack.icmp, self.poller, _Echoes(self), self.mib, self.gateway, self.config.max_echo, self.config.echo_idle, DENIED
         )
+        self.echo.outbound = self.outbound
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = CallTimer(self._sweep)
         self._running = False

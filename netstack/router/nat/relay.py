@@ -64,9 +64,9 @@ class Slabs:
         return raw.view(self.slab.buf, o, n).toreadonly()
 
 
-def dial(address: int, port: int, ttl: int) -> tuple[int, int]:
+def dial(address: int, port: int, ttl: int, source: int) -> tuple[int, int]:
     """`sysio.dial`, for Python."""
-    return sysio.dial(address, port, ttl)
+    return sysio.dial(address, port, ttl, source)
 
 
 class Owner:

@@ -150,7 +150,8 @@ class TcpNat(Owner):
         if isinstance(target, bytes):
             fd, error = dial_unix(target)
         else:
-            fd, error = dial(target[0], target[1], request.ttl - 1)
+            source = nat.outbound if target[0] >> 24 != 127 else 0
+            fd, error = dial(target[0], target[1], request.ttl - 1, source)
         if fd < 0:
             nat.mib.NoSocket += 1
             request.on_end = None

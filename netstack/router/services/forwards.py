@@ -17,14 +17,14 @@ guest hears of success when the host's side has answered, and of refusal too.
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from attrs import asdict, evolve, frozen
 
 from ...address import Ip4
 from ...errors import AddressInUse, Refused, UsageError
-from ...runtime.doors.ends import Place
+from ...runtime.doors.ends import LOCAL, Place
 from ...runtime.doors.forward import DIAL_TIMEOUT, Forward, unlink
 from ...runtime.doors.hostside import HostEnd, HostListener, HostPackets
 from ...runtime.doors.joint import Counts, End, StackEnd
@@ -205,6 +205,7 @@ class Forwards:
         self._in: dict[int, GuestForward] = {}
         self._out: dict[int, Outward] = {}
         self._by_port: dict[tuple[str, int], Outward] = {}
+        self._any: dict[str, tuple[range, ...]] = {}
         self._next = 1
 
     # -- adding ---------------------------------------------------------------------------------------------------------------
@@ -273,6 +274,12 @@ class Forwards:
             raise
         return made
 
+    def open_out(self, proto: str, excluded: Iterable[range] = ()) -> None:
+        """From the guests' side: any port of the router leads to the same of the host's loopback, but for those excluded. Who
+        listens there, if anybody, is seen when a guest asks."""
+        check_proto(proto)
+        self._any[proto] = tuple(excluded)
+
     def _check_room(self) -> None:
         if len(self._in) + len(self._out) >= FORWARDS:
             raise UsageError(f"there are {FORWARDS} forwards: remove some first")
@@ -315,7 +322,12 @@ class Forwards:
         if flow.dst != self.gateway:
             return None
         said = self._by_port.get((flow.proto, flow.dst_port))
-        return None if said is None else Decision.connect(said.to)
+        if said is not None:
+            return Decision.connect(said.to)
+        excluded = self._any.get(flow.proto)
+        if excluded is None or any(flow.dst_port in each for each in excluded):
+            return None
+        return Decision.connect((LOCAL, flow.dst_port))
 
     async def aclose(self) -> None:
         for number in tuple(self._in):
