@@ -24,8 +24,10 @@ from attrs import asdict, evolve, frozen
 
 from ...address import Ip4
 from ...errors import AddressInUse, Refused, UsageError
+from ...instant import SECOND, Instant
 from ...runtime.doors.ends import LOCAL, Place
 from ...runtime.doors.forward import DIAL_TIMEOUT, Forward, unlink
+from ...runtime.doors.forward import Flow as Sender
 from ...runtime.doors.hostside import HostEnd, HostListener, HostPackets
 from ...runtime.doors.joint import Counts, End, StackEnd
 from ...runtime.streams import UdpSocket
@@ -76,8 +78,18 @@ class GuestForward(Forward):
         return len(self._tasks) + (0 if self._relays is None else len(self._relays))
 
     def relayed(self) -> list[Flow]:
-        """Those that the NAT's relay carries."""
-        return [] if self._relays is None else self._relays.flows()
+        """Those that the NAT's relay carries, and the senders of datagrams."""
+        return [self._sender(each) for each in self.senders.values()] if self._relays is None else self._relays.flows()
+
+    def _sender(self, sender: Sender) -> Flow:
+        now, at = self._net.now(), self._loop.time()
+        if sender.tag is None:
+            sender.tag = self.flow_of(sender.peer)
+            sender.tag.began = Instant(now - round((at - sender.began) * SECOND))
+        flow: Flow = sender.tag
+        flow.last = Instant(now - round((at - sender.used) * SECOND))
+        flow.sent, flow.received = sender.back, sender.there
+        return flow
 
     def _listen_on_host(self, sock: socket.socket) -> None:
         nat = self._forwards.nat
