@@ -63,6 +63,12 @@ class Slabs:
         self.at = o + n
         return raw.view(self.slab.buf, o, n).toreadonly()
 
+    def rest(self) -> None:
+        """From time to time: what readers hold is theirs, and what was free goes back. Else a burst of slow readers costs the
+        memory that it needed for as long as the router lives."""
+        self.pool.lent.clear()
+        self.pool.free.clear()
+
 
 def dial(address: int, port: int, ttl: int, source: int) -> tuple[int, int]:
     """`sysio.dial`, for Python."""

@@ -311,6 +311,7 @@ class TcpNat(Owner):
 
     def sweep(self, now: int) -> None:
         config = self.nat.config
+        self.slabs.rest()
         for relay in list(self.relays):
             calm = relay.state == nc.OPEN and not relay.end_out and not relay.ending
             if now - relay.last >= (config.tcp_idle if calm else config.tcp_transitory) and relay.state != nc.CONNECTING:

@@ -71,6 +71,8 @@ class GuestForward(Forward):
         self.keep_source = keep_source
         self.flows: dict[Flow, Counts | None] = {}
         self._forwards = forwards
+        if forwards.nat is not None:
+            self.idle = forwards.nat.config.udp_idle / SECOND
         self._relays: InwardRelays | None = None
 
     @property

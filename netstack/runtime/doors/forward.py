@@ -72,6 +72,7 @@ class Forward:
         self._closers: list[Callable[[], object]] = []
         self.address: Any = None
         self.closed = False
+        self.idle = FLOW_IDLE  # seconds
         self.senders: dict[Any, Flow] = {}  # of datagrams, the one that was silent for longest first
 
     @property
@@ -271,7 +272,7 @@ class Flow:
         self._forget = forget
         self._loop = forward._loop
         self.used = self._loop.time()
-        self._timer = self._loop.call_later(FLOW_IDLE, self._look)
+        self._timer = self._loop.call_later(forward.idle, self._look)
         self._task = forward.own(self._answers())
 
     def send(self, data: bytes) -> None:
@@ -299,7 +300,7 @@ class Flow:
                 counts.dropped += 1
 
     def _look(self) -> None:
-        left = self.used + FLOW_IDLE - self._loop.time()
+        left = self.used + self._forward.idle - self._loop.time()
         if left <= 0:
             self._forget(self)
         else:
