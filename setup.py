@@ -207,6 +207,7 @@ if __name__ == "__main__":
                 "tun = netstack_tuntap:open_tun",
                 "pcap = netstack_pcap:open_pcap",
                 "qemu = netstack_qemu:open_qemu",
+                "packet = netstack_packet:open_packet",
             ],
             "netstack.stack": ["posix = netstack_sockets:open_posix"],
         },

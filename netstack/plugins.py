@@ -35,6 +35,7 @@ BUILT_IN = {
     "tun": "netstack_tuntap:open_tun",
     "pcap": "netstack_pcap:open_pcap",
     "qemu": "netstack_qemu:open_qemu",
+    "packet": "netstack_packet:open_packet",
     "loopback": "netstack.loopback:open_loopback",
 }
 BUILT_IN_STACKS = {

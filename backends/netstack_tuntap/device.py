@@ -14,10 +14,11 @@ import struct
 from typing import Any, NamedTuple
 
 from netstack.address import Cidr, Mac
+from netstack.device import sysio
+from netstack.device.offloads import NONE, Wanted
 from netstack.errors import NetstackError, UsageError
 
-from . import offloads, sysio
-from .offloads import Wanted
+from . import offloads
 
 NAME_LIMIT = 15  # IFNAMSIZ is 16, with the NUL
 
@@ -47,7 +48,7 @@ class DeviceUnavailable(NetstackError, OSError):
 
 
 class Handle(NamedTuple):  # a third of a start is spent on importing this package: what attrs would make of it costs a millisecond
-    """An open device: what `core.TapCore` and the faces need to know."""
+    """An open device: what `netstack.device.core` and the faces need to know."""
 
     fd: int
     name: str
@@ -88,7 +89,7 @@ def create(name: str, mode: str, wanted: Wanted, multi_queue: bool = False) -> H
         device = pytun.TunTapDevice(name=name, flags=flags | vnet_hdr)
     except pytun.Error as error:
         if error.errno == errno.EINVAL and vnet_hdr and not wanted.demanded and not _exists(name):
-            return create(name, mode, offloads.NONE, multi_queue)  # a kernel, or what stands for one, without vnet headers
+            return create(name, mode, NONE, multi_queue)  # a kernel, or what stands for one, without vnet headers
         raise _refusal(error, name, mode, multi_queue) from None
     try:
         fd = device.fileno()

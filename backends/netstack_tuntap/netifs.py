@@ -6,21 +6,22 @@ from typing import Self
 from netstack import const
 from netstack.address import Cidr, Mac
 from netstack.cores import NetifCore
+from netstack.device import offloads
+from netstack.device.core import DeviceCore
+from netstack.device.offloads import Wanted
 from netstack.errors import UsageError
 from netstack.instant import Instant
 from netstack.netif import SLAB
 
-from . import device, offloads
-from .core import TapCore
+from . import device
 from .device import Handle
-from .offloads import Wanted
 
 HEADERS = 64  # what a frame has beside its datagram: Ethernet, two VLAN tags and a vnet header are 34
 GATHER_LIMIT = 16384  # longer frames are worth their own trip up
 SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO  # what is done here when the device doesn't
 
 
-class Device(TapCore):
+class Device(DeviceCore):
     """What Tap and Tun share: all of `signatures.Netif`.
 
     A device that was not there is made, and goes when it is closed unless it is `persist`; one that was there is opened and
@@ -105,7 +106,7 @@ class Device(TapCore):
             )
         if self.takes:
             device.make_plain(self.fd)
-        self.takes = 0
+        self.takes = self.gives = 0
         self.gatherer = None
         self._software = 0
 

@@ -18,7 +18,7 @@ def add_net_options(parser: argparse.ArgumentParser) -> None:
         "A SPEC may carry the other options, as in tap:tap0?address=10.79.0.2/24&gateway=10.79.0.1; those given on the command"
         " line win.",
     )
-    device = "the device: tap:tap0, tun:tun0, pcap:FILE; or posix, the kernel's own network (default: $NETSTACK)"
+    device = "the device: tap:tap0, packet:eth0, pcap:FILE; or posix, the kernel's own network (default: $NETSTACK)"
     net.add_argument("--netif", "--net", metavar="SPEC", help=device)
     net.add_argument("--address", metavar="CIDR", action="append", default=[], help="own address, 10.79.0.2/24; repeatable")
     net.add_argument("--gateway", metavar="IP", help="where everything else goes")

@@ -161,11 +161,15 @@ class Plan:
                 raise UsageError(f"{key} stands {len(written)} times in the netif: give it once")
             return str(said) if said is not None else (written[0] if written else None)
 
-        chosen = list(addresses) or taken.get("address", ())
-        cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse_whole(cidr) for cidr in chosen]
+        chosen = list(addresses) or list(taken.get("address", ()))
         ip = one("ip")
-        if ip not in (None, "dhcp"):
-            raise UsageError(f"ip={ip} is no way to have an address: write ip=dhcp, or give the address itself")
+        if ip is not None and ip != "dhcp":
+            if not any(c.isdigit() for c in ip):
+                raise UsageError(f"ip={ip} is neither an address nor a way to get one: write ip=10.79.0.2/24, or ip=dhcp")
+            if chosen:
+                raise UsageError(f"ip={ip} stands beside other addresses: write all of them in addresses, or one in ip")
+            chosen, ip = [ip], None
+        cidrs = [cidr if isinstance(cidr, Cidr) else Cidr.parse_whole(cidr) for cidr in chosen]
         if ip is not None and (cidrs or one("gateway")):
             raise UsageError("ip=dhcp has the server say address and gateway: leave them out, or leave it out")
         if not cidrs and ip is None and not isinstance(netif, Loopback) and (spec is None or spec.kind != "loopback"):
@@ -220,11 +224,11 @@ def open(
 ) -> Opening:
     """A host of its own on `netif`, for as long as the `async with` block runs.
 
-    netif      a SPEC such as "tap:tap0", "tun:tun0", "pcap:FILE", with options as in "tap:tap0?address=10.79.0.2/24"; or a Netif.
+    netif      a SPEC such as "tap:tap0", "packet:eth0", "pcap:FILE"; options as in "tap:tap0?address=10.79.0.2/24"; or a Netif.
                "posix:" is the kernel's own network: streams, datagrams and asyncio's functions, and nothing of devices and layers
     addresses  own addresses with prefix lengths, "10.79.0.2/24"; at least one, here or in the SPEC
-    ip         "dhcp": address, gateway, MTU and name servers from a DHCP server, as long as the net is open; usable when the
-               block begins, and given back at its end. TimedOut where no server answers within 30 s
+    ip         the address, where there is one; or "dhcp": address, gateway, MTU and name servers from a DHCP server, as long as
+               the net is open; usable when the block begins, and given back at its end. TimedOut where none answers within 30 s
     gateway    where everything else goes
     pcap       a file that gets every frame the stack sees, as pcapng
     fault      what to do to the traffic: "loss=0.01,delay=20ms,seed=7"

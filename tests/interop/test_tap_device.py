@@ -13,44 +13,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import pytest
-from netstack_tuntap import DeviceUnavailable, Tap, Tun, offloads, open_tap
+from inside import in_a_namespace, ip
+from netstack_tuntap import DeviceUnavailable, Tap, Tun, open_tap
 
 from netstack import const
 from netstack.adapters import FramePort, TeeSink
 from netstack.address import Cidr, Mac
 from netstack.cores import Frame, Out
+from netstack.device import offloads
 from netstack.errors import UsageError
 from netstack.netif import SendOnly
 from netstack.testing.netifs import Probe
 
 pytestmark = [pytest.mark.needs_tap, pytest.mark.needs("ip")]
-
-
-class Runner(Protocol):
-    """The part of the `netns` fixture that is used here."""
-
-    def run(self, *command: str, timeout: float = 30) -> "subprocess.CompletedProcess[str]": ...
-
-
-def in_a_namespace(body: Callable[[], None]) -> Callable[[Runner], None]:
-    """Run the body of a test in a process inside the namespace of `netns`."""
-
-    def test(netns: Runner) -> None:
-        program = f"import runpy; runpy.run_path({__file__!r})[{body.__name__!r}].body()"
-        path = os.pathsep.join(filter(None, sys.path))
-        done = netns.run("env", f"PYTHONPATH={path}", sys.executable, "-W", "error", "-c", program, timeout=60)
-        assert done.returncode == 0, done.stderr
-
-    test.__name__, test.__qualname__, test.__doc__ = body.__name__, body.__qualname__, body.__doc__
-    test.body = body  # type: ignore[attr-defined]  # for the process inside
-    return test
-
-
-def ip(*words: str) -> str:
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
 def raises(kind: type[Exception], function: Callable[[], object], words: str) -> OSError:

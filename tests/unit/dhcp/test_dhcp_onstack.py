@@ -256,7 +256,9 @@ def test_open_on_trio():
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"ip": "auto"}, "write ip=dhcp"),
+        ({"ip": "auto"}, "write ip=10.79.0.2/24, or ip=dhcp"),
+        ({"ip": "10.0.0.9"}, "has no prefix length"),
+        ({"ip": "10.0.0.9/24", "addresses": ["10.0.0.1/24"]}, "or one in ip"),
         ({"ip": "dhcp", "addresses": ["10.0.0.1/24"]}, "leave them out"),
         ({"ip": "dhcp", "gateway": "10.0.0.1"}, "leave them out"),
     ],
@@ -266,5 +268,15 @@ def test_open_says_what_does_not_go_together(said, message):
         with pytest.raises(UsageError, match=message):
             async with netstack.open(Wire().port("box"), **said):
                 pass
+
+    netstack.run_virtual(main())
+
+
+@pytest.mark.parametrize(("spec", "said"), [("", {"ip": "10.0.0.9/24"}), ("?ip=10.0.0.9/24", {})])
+def test_open_takes_an_address_as_ip_too(spec, said):
+    async def main():
+        device = "loopback:" + spec if spec else Wire().port("box")
+        async with netstack.open(device, **said) as net:
+            assert "10.0.0.9/24" in net.addresses
 
     netstack.run_virtual(main())

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[3]
-LEVELS = ("L0", "L1", "L2", "L3", "L4", "S", "T", "L5", "L6")
+LEVELS = ("L0", "L1", "L2", "L3", "L4", "S", "D", "T", "L5", "L6")
 MAY_IMPORT = {
     "L0": {"L0"},
     "L1": {"L0", "L1 own"},
@@ -22,10 +22,11 @@ MAY_IMPORT = {
     "L3": {"L0", "L1 own", "L2 own", "L3 own"},
     "L4": {"L0", "L1", "L2", "L3", "L4"},
     "S": {"L0", "L1", "L2", "L4", "S"},
+    "D": {"L0", "L1", "D"},
     "T": {"L0", "L1", "L2", "L3", "L4", "S", "T"},
     "L5": {"L0", "L1", "L2", "L4", "S", "T", "L5"},
     "L6": set(LEVELS),
-    "back end": {"L0", "L1", "T", "back end own"},
+    "back end": {"L0", "L1", "D", "T", "back end own"},
 }
 WORLDLY = {"time", "socket", "os", "random", "asyncio", "threading", "select", "selectors", "subprocess", "signal"}
 PURE = ("L0", "L1", "L2", "L3", "L4", "S")
@@ -58,7 +59,7 @@ def register() -> dict[str, str]:
     levels: dict[str, str] = {}
     level = ""
     for line in block.strip("\n").splitlines():
-        if match := re.match(r"(L\d|S|T) +\S+ +(.*)", line):
+        if match := re.match(r"(L\d|S|D|T) +\S+ +(.*)", line):
             level, line = match.groups()
         assert level, f"the import law begins with a line that names no level: {line!r}"
         for pattern in expand(line):
@@ -131,7 +132,7 @@ def imports(path: Path) -> list[tuple[int, str]]:
 
 def test_the_rule_for_each_level_is_the_one_on_the_page():
     page = (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition("## The import law")[2]
-    rows = re.findall(r"^\| (L\d|S|T|back ends) \| (.+) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| (L\d|S|D|T|back ends) \| (.+) \|$", page, re.MULTILINE)
     assert [name for name, _ in rows] == [*LEVELS, "back ends"]
 
 

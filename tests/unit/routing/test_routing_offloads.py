@@ -8,11 +8,11 @@ import socket
 import struct
 
 import pytest
-from netstack_tuntap.core import TapCore
 from routing_packets import ip4, ones, with_sums
 
 from netstack import const
 from netstack.address import Cidr, Ip4
+from netstack.device.core import DeviceCore
 from netstack.routing.config import NatConfig, RoutingConfig
 from netstack.routing.stack import Device, RoutingStack
 
@@ -22,7 +22,7 @@ TCP, UDP = 6, 17
 NEEDS_CSUM, TSO4, USO = 1, 1, 5
 
 
-class Device4(TapCore):
+class Device4(DeviceCore):
     """A tun device whose other end is `far`."""
 
     def __init__(self, name, takes, mtu=1500):

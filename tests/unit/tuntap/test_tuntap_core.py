@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 from netstack_tuntap import Tap, Tun
-from netstack_tuntap.core import TapCore
 from netstack_tuntap.netifs import SOFTWARE
 
 from netstack import const
 from netstack.adapters import FramePort, TeeSink
 from netstack.address import Mac
 from netstack.cores import Frame, Out
+from netstack.device.core import DeviceCore
 from netstack.errors import UsageError
 from netstack.netif import SendOnly
 from netstack.testing.netifs import Probe
@@ -59,9 +59,11 @@ class Sink:
     def on_send(self, p: Out, now: int) -> None: ...
 
 
-def core_with_sink(far: socket.socket, vnet: int = 0, takes: int = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4) -> tuple[TapCore, Sink]:
+def core_with_sink(
+    far: socket.socket, vnet: int = 0, takes: int = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4
+) -> tuple[DeviceCore, Sink]:
     os.set_blocking(pairs[far].fileno(), False)
-    core, sink = TapCore(pairs[far].fileno(), 2048, vnet, takes), Sink()
+    core, sink = DeviceCore(pairs[far].fileno(), 2048, vnet, takes), Sink()
     core.attach(TeeSink(sink, SendOnly()))
     return core, sink
 
@@ -120,7 +122,7 @@ def test_a_viewed_slab_is_not_overwritten(far: socket.socket) -> None:
         def on_input(self, f: Frame) -> None:
             self.views.append(memoryview(f.buf)[f.off : f.end])
 
-    core = TapCore(os.dup(pairs[far].fileno()), 2048, 0)
+    core = DeviceCore(os.dup(pairs[far].fileno()), 2048, 0)
     os.set_blocking(core.fd, False)
     viewer = Viewer()
     core.attach(TeeSink(viewer, SendOnly()))
@@ -319,7 +321,7 @@ def test_a_kind_of_super_segment_is_taken_when_it_was_asked_for(far: socket.sock
     core.poll(0)
     assert [seen[2:4] for seen in sink.seen] == [(const.CSUM_PARTIAL, 1000)]
     for less in (takes & ~getattr(const, f"OFFLOAD_{name}"), takes & ~const.OFFLOAD_TSO_ECN if kind & 0x80 else 0):
-        core.takes = less
+        core.gives = less
         far.send(vnet(flags=1, kind=kind, size=1000) + b"not asked for")
         core.poll(0)
     assert len(sink.seen) == 1

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from netstack_tuntap.core import TapCore
 
 from netstack import const
 from netstack.adapters import FramePort
 from netstack.cores import Out
+from netstack.device.core import DeviceCore
 from tests.unit.ground.ground_segments import DST, ETH, SRC, cut, ip_packet, segment, total
 
 CSUM, TSO4, USO = const.OFFLOAD_CSUM, const.OFFLOAD_TSO4, const.OFFLOAD_USO
@@ -22,7 +22,7 @@ class Cable:
         self.far, self.near = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.far.setblocking(False)
         self.near.setblocking(False)
-        self.core = TapCore(self.near.fileno(), 2048, vnet, takes, link)
+        self.core = DeviceCore(self.near.fileno(), 2048, vnet, takes, link)
         self.port = FramePort(self.core)
 
     def send(self, p: Out) -> list[bytes]:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from netstack_tuntap.core import TapCore
 
 from netstack import const
 from netstack.adapters import TeeSink
 from netstack.cores import Frame, Out
+from netstack.device.core import DeviceCore
 from netstack.netif import SendOnly
 from tests.unit.ground.ground_segments import DST, SRC, cut, ip_packet, segment, total
 
@@ -44,7 +44,7 @@ class Cable:
         self.far, self.near = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         self.near.setblocking(False)
-        self.core, self.sink = TapCore(self.near.fileno(), slab, 0, 0, link, LONGEST), Sink()
+        self.core, self.sink = DeviceCore(self.near.fileno(), slab, 0, 0, link, LONGEST), Sink()
         self.core.attach(TeeSink(self.sink, SendOnly()))
 
     def carry(self, *frames: bytes) -> list[tuple[bytes, int, int]]:
@@ -249,7 +249,7 @@ def test_a_fault_above_loses_one_frame_and_no_order(cable: Cable) -> None:
             if len(self.units) == 1:
                 raise RuntimeError("the first one")
 
-    core, sink = TapCore(cable.near.fileno(), 65536 + LONGEST, 0, 0, 14, LONGEST), Angry()
+    core, sink = DeviceCore(cable.near.fileno(), 65536 + LONGEST, 0, 0, 14, LONGEST), Angry()
     core.attach(TeeSink(sink, SendOnly()))
     frames = [*stretch(0, 2), *stretch(0, 3)]
     for frame in frames:

@@ -5,11 +5,13 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from netstack_tuntap import Tap, offloads
+from netstack_tuntap import Tap
+from netstack_tuntap import offloads as kernels
 from netstack_tuntap.device import Handle
 from netstack_tuntap.netifs import SOFTWARE
 
 from netstack import const
+from netstack.device import offloads
 from netstack.errors import UsageError
 from netstack.netif import carry_plain
 from netstack.testing.cable import Cable
@@ -45,8 +47,8 @@ def test_what_is_shown_can_be_said() -> None:
 
 
 def test_the_numbers_are_those_of_linux_if_tun_h() -> None:
-    assert offloads.of_kernel(offloads.ALL) == 0x6F
-    assert offloads.of_kernel(CSUM | TSO4) == 3
+    assert kernels.of_kernel(offloads.ALL) == 0x6F
+    assert kernels.of_kernel(CSUM | TSO4) == 3
 
 
 class Kernel:
@@ -71,7 +73,7 @@ KNOWN = [0, TSO4, CSUM, CSUM | TSO4, CSUM | TSO4 | TSO6 | ECN, CSUM | ECN, CSUM 
 @pytest.mark.parametrize("knows", KNOWN)
 def test_what_the_kernel_refuses_is_left_out(knows: int) -> None:
     kernel = Kernel(knows)
-    have = offloads.negotiate(offloads.ALL, kernel.takes)
+    have = kernels.negotiate(offloads.ALL, kernel.takes)
     assert have == kernel.set
     usable = knows & offloads.ALL if knows & CSUM else 0
     assert have == (usable if usable & (TSO4 | TSO6) else usable & ~ECN)
@@ -79,7 +81,7 @@ def test_what_the_kernel_refuses_is_left_out(knows: int) -> None:
 
 def test_one_question_is_enough_where_all_is_taken() -> None:
     kernel = Kernel(offloads.ALL)
-    assert offloads.negotiate(CSUM | TSO4, kernel.takes) == CSUM | TSO4
+    assert kernels.negotiate(CSUM | TSO4, kernel.takes) == CSUM | TSO4
     assert kernel.asked == 1
 
 

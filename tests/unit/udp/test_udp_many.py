@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from netstack_tuntap import Tun
 from netstack_tuntap.device import Handle
-from netstack_tuntap.offloads import NONE
 
 from netstack import const
 from netstack.adapters import PyDatagramUser
 from netstack.address import Cidr
+from netstack.device.offloads import NONE
 from netstack.errors import ClosedError, MessageTooLong, UsageError
 from netstack.ethif.pointtopoint import PointToPoint
 from netstack.ipv4.ipv4 import Ipv4

@@ -1,8 +1,6 @@
-cimport cython
 from netstack.counters cimport Group
 
 
-@cython.final
-cdef class TapMib(Group):
+cdef class DeviceMib(Group):
     cdef public long long InFrames, OutFrames, InTruncated, InTooShort, InBadGso, OutNoRoom, OutDown, OutGone, OutRefused
     cdef public long long InJoined, OutCut, OutNotReached

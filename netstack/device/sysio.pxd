@@ -154,11 +154,11 @@ cdef inline (int, int) get_vnet_sum(bytearray b, Py_ssize_t o) except *:
 
 
 cdef inline int put_vnet(
-    bytearray b, Py_ssize_t o, int flags, int gso_type, int hdr_len, int gso_size, int start, int offset
+    bytearray b, Py_ssize_t o, int size, int flags, int gso_type, int hdr_len, int gso_size, int start, int offset
 ) except -1:
     cdef uint8_t *p
     cdef uint16_t w[5]
-    if o < 0 or o + 12 > len(b):
+    if o < 0 or size < 10 or size > 12 or o + 12 > len(b):
         raise IndexError("past the end")
     p = <uint8_t *>PyByteArray_AS_STRING(b) + o
     w[0] = <uint16_t>hdr_len
@@ -168,5 +168,5 @@ cdef inline int put_vnet(
     w[4] = 0
     p[0] = <uint8_t>flags
     p[1] = <uint8_t>gso_type
-    memcpy(p + 2, w, 10)
+    memcpy(p + 2, w, size - 2)
     return 0

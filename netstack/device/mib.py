@@ -1,9 +1,9 @@
 """Counters of a tap or tun device, beside those of the link above it."""
 
-from netstack.counters import Group
+from ..counters import Group
 
 
-class TapMib(Group):
+class DeviceMib(Group):
     MEANING = {
         "InFrames": "frames read",
         "InJoined": "frames that went up as one with the frame before them",

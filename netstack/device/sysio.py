@@ -12,7 +12,7 @@ import errno
 import os
 import struct
 
-from netstack.const import GATHER
+from ..const import GATHER
 
 AGAIN = errno.EAGAIN
 NOBUFS = errno.ENOBUFS
@@ -102,8 +102,10 @@ def get_vnet_sum(b: bytearray, o: int) -> tuple[int, int]:
     return start, offset
 
 
-def put_vnet(b: bytearray, o: int, flags: int, gso_type: int, hdr_len: int, gso_size: int, start: int, offset: int) -> None:
-    """A header at `o`."""
-    if o < 0 or o + VNET > len(b):
+def put_vnet(
+    b: bytearray, o: int, size: int, flags: int, gso_type: int, hdr_len: int, gso_size: int, start: int, offset: int
+) -> None:
+    """A header of `size` bytes, 10 or 12, at `o`."""
+    if o < 0 or size > VNET or o + VNET > len(b):
         raise IndexError("past the end")
-    _VNET.pack_into(b, o, flags, gso_type, hdr_len, gso_size, start, offset, 0)
+    b[o : o + size] = _VNET.pack(flags, gso_type, hdr_len, gso_size, start, offset, 0)[:size]

@@ -14,35 +14,36 @@ cuts into segments.
 
 import os
 
-from netstack import const, gso, raw
-from netstack.buffers import Pool
-from netstack.cores import Frame, FrameSink, NetifCore, Out
-from netstack.errors import UsageError
-from netstack.gro import Gatherer
-from netstack.gso import Cutter
-from netstack.netif import SendOnly
-
+from .. import const, gso, raw
+from ..buffers import Pool
+from ..cores import Frame, FrameSink, NetifCore, Out
+from ..errors import UsageError
+from ..gro import Gatherer
+from ..gso import Cutter
+from ..netif import SendOnly
 from . import sysio
-from .mib import TapMib
+from .mib import DeviceMib
 
 
-class TapCore(NetifCore):
+class DeviceCore(NetifCore):
     """A descriptor that gives and takes one frame a call: tap, tun, or a socket that keeps message boundaries."""
 
-    __slots__ = ("alone", "cutter", "fd", "gatherer", "link", "mib", "pool", "sink", "takes", "vnet")
+    __slots__ = ("alone", "cutter", "fd", "gatherer", "gives", "link", "mib", "pool", "sink", "takes", "vnet")
 
     def __init__(self, fd: int, slab: int, vnet: int, takes: int = 0, link: int = const.ETH_HEADER, gather: int = 0) -> None:
         """`slab` bytes are read at most; `vnet` is 0, or the length of the vnet header.
 
         takes   OFFLOAD_* flags: what the device does itself of what `send` is asked, the rest is done here
+        gives   those that may come: what was asked of a tap, whatever a network card's kernel has joined
         link    length of the link header       gather   0, or the longest frame: segments are joined as they are read
         """
         self.fd = fd
         self.vnet = vnet
         self.takes = takes
+        self.gives = takes
         self.link = link
         self.alone = 0  # polls in a row that found one frame
-        self.mib = TapMib()
+        self.mib = DeviceMib()
         self.pool = Pool(slab)
         self.sink: FrameSink = SendOnly()
         self.cutter = Cutter()
@@ -134,16 +135,18 @@ class TapCore(NetifCore):
 
     def open_vnet(self, f: Frame) -> bool:
         """Take the vnet header off and note what it says. False for a frame to be dropped."""
-        if f.end < sysio.VNET:
+        vnet = self.vnet
+        if f.end < vnet:
             self.mib.InTooShort += 1
             return False
         flags, gso_type, gso_size = sysio.get_vnet(f.buf, 0)
-        f.off = sysio.VNET
+        f.off = vnet
         if flags & sysio.NEEDS_CSUM:
             start, offset = sysio.get_vnet_sum(f.buf, 0)
-            at = sysio.VNET + self.link
-            if at + 20 <= f.end and raw.g8(f.buf, at) >> 4 == 4 and start != self.link + ((raw.g8(f.buf, at) & 15) << 2):
-                return self.finish(f, sysio.VNET + start, offset, gso_type)
+            at = vnet + self.link
+            tunnel = at + 20 <= f.end and raw.g8(f.buf, at) >> 4 == 4 and start != self.link + ((raw.g8(f.buf, at) & 15) << 2)
+            if tunnel or not self.gives & const.OFFLOAD_CSUM:
+                return self.finish(f, vnet + start, offset, gso_type)
             f.csum = const.CSUM_PARTIAL
         elif flags & sysio.DATA_VALID:
             f.csum = const.CSUM_GOOD
@@ -155,8 +158,8 @@ class TapCore(NetifCore):
         return True
 
     def finish(self, f: Frame, start: int, offset: int, gso_type: int) -> bool:
-        """The unfinished sum is not that of the datagram's own transport, but of one inside a tunnel: finish it, and know nothing
-        of the outer one. False for a frame to be dropped."""
+        """The unfinished sum is not that of the datagram's own transport, but of one inside a tunnel, or nobody above takes it:
+        finish it, and know nothing of the outer one. False for a frame to be dropped."""
         if gso_type != sysio.GSO_NONE or start + offset + 2 > f.end:
             self.mib.InBadGso += 1
             return False
@@ -165,17 +168,17 @@ class TapCore(NetifCore):
         return True
 
     def offers(self, gso_type: int) -> bool:
-        """Have we asked for super-segments of this kind?"""
-        takes = self.takes
+        """Do super-segments of this kind come?"""
+        gives = self.gives
         if gso_type & sysio.GSO_ECN:
-            if not takes & const.OFFLOAD_TSO_ECN:
+            if not gives & const.OFFLOAD_TSO_ECN:
                 return False
             gso_type &= ~sysio.GSO_ECN
         if gso_type == sysio.GSO_TCPV4:
-            return (takes & const.OFFLOAD_TSO4) != 0
+            return (gives & const.OFFLOAD_TSO4) != 0
         if gso_type == sysio.GSO_TCPV6:
-            return (takes & const.OFFLOAD_TSO6) != 0
-        return gso_type == sysio.GSO_UDP_L4 and (takes & const.OFFLOAD_USO) != 0
+            return (gives & const.OFFLOAD_TSO6) != 0
+        return gso_type == sysio.GSO_UDP_L4 and (gives & const.OFFLOAD_USO) != 0
 
     def send(self, p: Out, now: int) -> None:
         kind = sysio.GSO_NONE
@@ -218,8 +221,8 @@ class TapCore(NetifCore):
         if self.vnet:
             flags = sysio.NEEDS_CSUM if p.csum_off else 0
             start = p.l4 - off if p.csum_off else 0
-            sysio.put_vnet(p.hdr, off - sysio.VNET, flags, kind, const.HEADROOM - off, p.gso, start, p.csum_off)
-            off -= sysio.VNET
+            off -= self.vnet
+            sysio.put_vnet(p.hdr, off, self.vnet, flags, kind, const.HEADROOM - p.off, p.gso, start, p.csum_off)
         if p.rest_n:
             n = sysio.write_many(self.fd, p.hdr, off, p.data, p.o, p.n, p.rest, p.rest_n)  # type: ignore[arg-type]  # both are there
         else:
