@@ -1,9 +1,9 @@
 """A day of a router in a minute: `python -m tests.bench.soak_router [SECONDS]`, as root or where user namespaces are allowed.
 
-Two guests behind `netstack-tap`, with time-outs of seconds instead of hours. Connections that come and end, stall unread, half-close,
-are reset by either side, meet nobody; datagrams from ports that are never used again, and answers to them; echo requests; connections
-and datagrams that come by forwards. At the end both guests vanish with hundreds of connections open: their links are cut first, so
-nobody says goodbye. Then nothing is left of it: flows, descriptors, and memory within what an allocator keeps.
+Two guests behind `netstack-tap`, with time-outs of seconds instead of hours. Connections that come and end, stall, half-close,
+are reset by either side, meet nobody; datagrams from ports that are never used again, and answers to them; echo requests; what
+comes by forwards. At the end both guests vanish with hundreds of connections open: their links are cut first, so nobody says
+goodbye. Then nothing is left of it: flows, descriptors, and memory within what an allocator keeps.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ async def echo(r, w):
 async def silent(r, w):
     await asyncio.sleep(3600)
 async def resets(r, w):
-    await r.read(10); w.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); w.close()
+    await r.read(10)
+    w.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); w.close()
 class Answer(asyncio.DatagramProtocol):
     def connection_made(self, t): self.t = t
     def datagram_received(self, d, a): self.t.sendto(d, a)
@@ -59,7 +60,8 @@ async def whole():
 async def stalls():
     r, w = await open_(8000); w.write(b"GET\\n"); await r.read(100); await asyncio.sleep(R.random() * 3); reset(w)
 async def half():
-    r, w = await open_(8002); w.write(b"x" * 5000); w.write_eof(); assert len(await asyncio.wait_for(r.read(-1), 20)) == 5000; w.close()
+    r, w = await open_(8002); w.write(b"x" * 5000); w.write_eof()
+    assert len(await asyncio.wait_for(r.read(-1), 20)) == 5000; w.close()
 async def idle():
     r, w = await open_(8001); w.write(b"hello"); await asyncio.sleep(R.random() * 9); w.close()
 async def was_reset():
@@ -77,7 +79,8 @@ async def datagram():
         try: await asyncio.wait_for(asyncio.get_running_loop().sock_recv(s, 2000), 1)
         except (TimeoutError, ConnectionRefusedError): pass
 async def ping():
-    p = await asyncio.create_subprocess_exec("ping", "-n", "-q", "-c", "1", "-W", "1", "192.0.2.77", stdout=subprocess.DEVNULL); await p.wait()
+    words = ["ping", "-n", "-q", "-c", "1", "-W", "1", "192.0.2.77"]
+    p = await asyncio.create_subprocess_exec(*words, stdout=subprocess.DEVNULL); await p.wait()
 KINDS = [(whole, 20), (stalls, 20), (half, 15), (idle, 15), (was_reset, 8), (refused, 8), (datagram, 40), (ping, 1)]
 async def one(kind):
     try: await kind(); what = "well"
@@ -178,7 +181,8 @@ def main(seconds: float) -> int:
             router = Router(host, [*words, "-t", "9000:9000", "-u", "9001:9001"], f"{folder}/control")
             begun = router.state()
             print("begin", begun, flush=True)
-            loads = [host.start(*there, sys.executable, "-c", GUEST, str(n), str(seconds)) for n, there in enumerate((first, second))]
+            program = [sys.executable, "-c", GUEST]
+            loads = [host.start(*there, *program, str(n), str(seconds)) for n, there in enumerate((first, second))]
             for load in loads:
                 assert load.stdout is not None and load.stdout.readline() == "ready\n"
             caller = host.start(sys.executable, "-c", CALLER, str(seconds))
@@ -205,7 +209,6 @@ def main(seconds: float) -> int:
             status = router.process.wait(20)
         world.kill()
         world.communicate()
-        # what an allocator keeps of a peak is not lost: a fifth, or 12 MiB
         well = ended["flows"] == 0 and ended["descriptors"] <= begun["descriptors"] + 2 and status == 0
         print("well" if well else "NOT WELL", f"memory {ended['rss_kib'] - begun['rss_kib']:+} KiB, status {status}")
         return 0 if well else 1
