@@ -19,6 +19,8 @@ from hostile_world import (
 )
 
 from netstack.checksum import checksum
+from netstack.instant import SECOND
+from netstack.router.guests.switch import FLOOD_BURST, FLOOD_RATE
 from tests.net.attacker import MF, eth, icmp, ip4, tcp, udp
 
 NOBODY = 0
@@ -46,7 +48,7 @@ async def test_no_guest_speaks_as_another(there: Arena):
     await there.attack([there.packet(cut) for cut in cuts], "Guest evil.InSpoofedIp")
     await there.attack([there.packet(tcp(FAR_IP, g, there.world, port, "R"), dst=GOOD_MAC)], "Guest evil.InForeignIp")
     await there.attack([there.packet(tcp(e, FAR_IP, port, there.world, "R", seq=seq)) for seq in range(5)], "TcpExt.InStray")
-    assert not there.answers()
+    assert not [frame for frame in there.answers() if not frame[0] & 1]  # the router announces itself, whoever tries what
     assert there.counters()["Guest good.OutTooLong"] == 0
 
 
@@ -65,10 +67,12 @@ async def test_arp_says_nothing_of_others_and_floods_nobody(there: Arena):
     ]
     await there.attack(lies, "Guest evil.InSpoofedArp")
     assert there.neighbours()[g] == GOOD_MAC
+    began = there.now
     moved = await there.attack(
-        [there.arp(1, EVIL_MAC, e, 0, ip("10.0.2.110") + n % 100) for n in range(1000)], "Guest evil.InFrames", heard=300
+        [there.arp(1, EVIL_MAC, e, 0, ip("10.0.2.110") + n % 100) for n in range(1000)], "Guest evil.InFrames", heard=1000
     )
-    assert moved["Guest evil.InFloodLimited"] > 700
+    took = there.now - began
+    assert moved["Guest evil.InFlooded"] <= FLOOD_BURST + FLOOD_RATE * took / SECOND + 1, (moved, took)
     wandering = [there.arp(1, EVIL_MAC, ip("10.0.2.150") + n, 0, GATEWAY) for n in range(100)]
     moved = await there.attack(wandering, "Guest evil.InFrames", heard=100)
     assert moved["Guest evil.IpsForgotten"] >= 80 and len(there.neighbours()) < 120
