@@ -92,9 +92,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from ..router.guests.hub import together
+    from ..router.guests.listening import listening_in
+    from ..router.guests.namespaces import Place
     from ..router.guests.specs import open_guests
     from ..runtime.loop import KERNEL
     from ..runtime.loop import run as run_loop
+    from .tapping import following
     from .tapping.serving import check_fd
 
     where = options.addresses(args)
@@ -105,7 +108,9 @@ def run(args: argparse.Namespace) -> int:
     chosen = plan(args, where)  # what can't be is said before anything is opened
     check_fd(args.ready_fd, "--ready-fd")
     check_fd(args.exit_fd, "--exit-fd")
-    serving = serving_of(args)
+    auto = following.wanted(args)
+    seen = listening_in(Place.parse(args.netns[0], args.userns)) if auto and args.netns else None
+    serving = serving_of(args, on_start=following.following(auto, seen, str(where.guest.address) if args.config_net else ""))
     guests = open_guests(specs, args.mtu if args.mtu != options.MTU else None)
     extra: dict[str, Any] = {"network": where.network, "isolate": args.isolate, "strict": args.strict}
     try:
@@ -116,21 +121,22 @@ def run(args: argparse.Namespace) -> int:
     return run_loop(serve(args, netif, chosen, serving), net=KERNEL[0])
 
 
-def plan(args: argparse.Namespace, where: options.Addresses) -> tuple[Any, Any]:
-    """Configuration of services, and the policy without its files."""
+def plan(args: argparse.Namespace, where: options.Addresses) -> tuple[Any, Any, Any]:
+    """Configuration of services, the policy without its files, and configuration of NAT."""
     from ..router.policy.policy import Policy
 
     loopback = options.reaches_loopback(args, where)
     policy = Policy(args.default, network=where.network, gateway=where.gateway, loopback=loopback)
-    return options.services_config(args, where), policy
+    return options.services_config(args, where), policy, options.nat_config(args)
 
 
-async def serve(args: argparse.Namespace, netif: Any, chosen: tuple[Any, Any], serving: Any, program: Any = None) -> int:
+async def serve(args: argparse.Namespace, netif: Any, chosen: tuple[Any, Any, Any], serving: Any, program: Any = None) -> int:
     from ..router.household import Household
     from ..router.policy.options import use_policy_options
     from .tapping import serving as work
 
-    house = Household(netif, *chosen, pcap=args.pcap)
+    services, policy, nat = chosen
+    house = Household(netif, services, policy, pcap=args.pcap, nat=nat)
     use_policy_options(house, args)
     return await work.serve(house, netif, serving, program)
 

@@ -462,7 +462,7 @@ class Ipv4Rx(FrameSink):
         top = src >> 24
         if top == 0:
             return src != 0 or not (dst == const.M32 or dst >> 8 == 0xE00000)
-        return top == 127 or top >= 224 or src in self.core.routes.local or src in self.core.routes.broadcasts
+        return top == 127 or top >= 224 or src == dst or src in self.core.routes.local or src in self.core.routes.broadcasts
 
     def options_pass(self, f: Frame, ihl: int) -> bool:
         """Nothing that an option asks is done here: they are only looked through for what must not pass."""

@@ -325,6 +325,10 @@ class Icmp(PacketSink):
         if not self.is_ours(src, f.src) or f.cast != const.UNICAST:
             self.mib.InBadQuote += 1
             return
+        # who speaks for others has many neighbours, and one of them may lie about another: between us and him is no router
+        if core.any_ip and dst != f.src and core.routes.has_neighbour(dst):
+            self.mib.InForeignReports += 1
+            return
         code = raw.g8(b, f.off + 1)
         mtu = 0
         if kind == const.ICMP_UNREACHABLE and code == 4:

@@ -17,7 +17,7 @@ cdef class IcmpMib(Group):
     cdef public long long InMsgs, InErrors, InCsumErrors, InDestUnreachs, InTimeExcds, InParmProbs, InSrcQuenchs, InRedirects
     cdef public long long InEchos, InEchoReps, InTimestamps, InTimestampReps, InAddrMasks, InAddrMaskReps, OutMsgs, OutErrors
     cdef public long long OutRateLimitGlobal, OutDestUnreachs, OutTimeExcds, OutParmProbs, OutEchos, OutEchoReps
-    cdef public long long InUnknownTypes, InEchosIgnored, InEchoRepsUnasked, InBadQuote, InBadMtu, OutForbidden
+    cdef public long long InUnknownTypes, InEchosIgnored, InEchoRepsUnasked, InBadQuote, InForeignReports, InBadMtu, OutForbidden
 
 
 @cython.final

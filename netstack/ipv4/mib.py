@@ -127,6 +127,7 @@ class IcmpMib(Group):
         "InEchosIgnored": "dropped: echo request to a broadcast or multicast address, or echo switched off",
         "InEchoRepsUnasked": "dropped: echo reply that nobody waits for",
         "InBadQuote": "dropped: an error that quotes too little, or no packet of ours",
+        "InForeignReports": "dropped by a host that is every address: an error about one neighbour, from another",
         "InBadMtu": "dropped: fragmentation needed with an MTU that can't be true, or below 552",
         "OutForbidden": "errors not sent: RFC 1122 3.2.2 forbids them",
     }
@@ -159,6 +160,7 @@ class IcmpMib(Group):
         self.InEchosIgnored = 0
         self.InEchoRepsUnasked = 0
         self.InBadQuote = 0
+        self.InForeignReports = 0
         self.InBadMtu = 0
         self.OutForbidden = 0
 

@@ -40,6 +40,8 @@ cdef class Routes:
     @cython.locals(route=Route)
     cpdef Route lookup(self, unsigned long long dst)
     @cython.locals(route=Route)
+    cpdef bint has_neighbour(self, unsigned long long dst) except -1
+    @cython.locals(route=Route)
     cpdef bint leads_back(self, unsigned long long src, Interface interface) except -1
 
 

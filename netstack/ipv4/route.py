@@ -167,6 +167,11 @@ class Routes:
                 return route
         return None
 
+    def has_neighbour(self, dst: int) -> bool:
+        """Is it on a link of ours, or beyond a gateway?"""
+        route = self.lookup(dst)
+        return route is not None and route.gateway is None and not route.interface.point_to_point
+
     def leads_back(self, src: int, interface: "Interface | None") -> bool:
         """Would an answer to `src` leave by `interface` (RFC 3704 2.2)? A host that answers for everybody would otherwise do so for
         whomever a guest pretends to be."""

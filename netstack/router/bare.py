@@ -29,6 +29,7 @@ from .nat.config import NatConfig
 from .nat.nat import Nat
 
 NETWORK = "10.0.2.0/24"
+MANY = 1 << 30  # descriptors, where nobody counts them
 GATEWAY = 2  # its address in the network, as slirp has it
 
 
@@ -79,13 +80,13 @@ class BareRouter:
     async def __aenter__(self) -> BareRouter:
         if self._opening is not None:
             raise UsageError("this router has been entered already: make another one")
-        room_for_descriptors()
+        limits = within(self._limits, room_for_descriptors())
         address = Cidr(self.gateway, self.network.length)
         self._opening = opening.Opening(self._guest, [address], dict(self._options))
         self.net = await self._opening.__aenter__()
         self._over = asyncio.Event()
         try:
-            self.nat = Nat(self.net, self.gate, self._limits, guest_of=self._guest_of)
+            self.nat = Nat(self.net, self.gate, limits, guest_of=self._guest_of)
             self.nat.start()
         except BaseException:
             await self._opening.__aexit__(None, None, None)
@@ -141,11 +142,23 @@ def gateway_in(network: str | Cidr, gateway: str | Ip4 | None) -> tuple[Cidr, Ip
     return whole, own
 
 
-def room_for_descriptors() -> None:
-    """Each flow is one: take as many as this process may have."""
+def room_for_descriptors() -> int:
+    """Each flow is one: take as many as this process may have, and say how many those are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return MANY if soft == resource.RLIM_INFINITY else soft
 
 
+def within(limits: NatConfig, descriptors: int) -> NatConfig:
+    """Tables that are full before the descriptors are used up: or a guest that fills its share has taken the others' too, for whom
+    the host has no socket any more."""
+    tables = ("max_tcp", "max_sockets", "max_echo")
+    wanted = sum(getattr(limits, name) for name in tables)
+    room = descriptors - max(descriptors // 8, 32)  # for devices, listeners, questions to name servers
+    if wanted <= room:
+        return limits
+    smaller = {name: max(getattr(limits, name) * room // wanted, 1) for name in (*tables, "tcp_per_guest")}
+    return attrs.evolve(limits, **smaller)

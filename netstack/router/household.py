@@ -68,8 +68,8 @@ class Household:
         return self.services.flows()
 
     def counters(self) -> dict[str, dict[str, int]]:
-        """Those of the stack, of NAT, of policy, and of each guest's port."""
-        found = self.router.counters() | {"Policy": self.policy.mib.snapshot()}
+        """Those of the stack, of NAT, of policy, of the services, and of each guest's port."""
+        found = self.router.counters() | {"Policy": self.policy.mib.snapshot()} | self.services.counters()
         if self._switch is not None:
             found |= {f"Guest {name}": counters for name, counters in self._switch.statistics().items()}
         return found

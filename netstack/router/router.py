@@ -110,7 +110,7 @@ class Router:
         return self.house.flows()
 
     def counters(self) -> dict[str, dict[str, int]]:
-        """Those of the stack, of NAT, of policy, and of each guest's port."""
+        """Those of the stack, of NAT, of policy, of the services, and of each guest's port."""
         return self.house.counters()
 
     async def __aenter__(self) -> Router:

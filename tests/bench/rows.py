@@ -68,6 +68,7 @@ def routers(way: str, job: Job, kind: str) -> list[Row]:
         slirp("slirp4netns, 1500", job, kind, 1500),
         pasta("pasta, 65520", job, kind),
         slirp("slirp4netns, 65520", job, kind),
+        routed_kernel("kernel, nft", job, kind),
     ]
     text = f"A guest that {way}s in bulk through a router to the host's own sockets; ours at an MTU of 1500, others as they say."
     goals = [
@@ -75,6 +76,7 @@ def routers(way: str, job: Job, kind: str) -> list[Row]:
         Goal(f"a guest {way}s, to slirp4netns at 1500", "gbit", "ours", "slirp4netns, 1500", 10),
         Goal(f"a guest {way}s, to pasta at 65520", "gbit", "ours", "pasta, 65520", 1.0),
         Goal(f"a guest {way}s, to slirp4netns at 65520", "gbit", "ours", "slirp4netns, 65520", 1.0),
+        Goal(f"a guest {way}s, to the kernel's forwarding and NAT", "gbit", "ours", "kernel, nft", 0.5),
     ]
     return [Row(f"router-{way}", text, GBIT, entrants, goals, runs=9)]  # the figures of each move by half, and more
 

@@ -14,8 +14,10 @@ def split(text: str) -> list[str]:
     """`22,8000-8010,~8005` as parts without commas and exclusions; `none` is none. Raises UsageError."""
     if text == "none":
         return []
-    if text in ("all", "auto"):
-        raise UsageError(f"{text!r} is not possible here: name the ports, like 2222:22 or 8000-8010")
+    if text == "all":
+        raise UsageError("'all' would take every port of the host: say auto for those on which somebody listens, or name them")
+    if automatic(text) is not None:
+        return []
     if text.startswith("unix:"):
         return [text]
     words = text.split(",")
@@ -25,9 +27,16 @@ def split(text: str) -> list[str]:
         address += "/"
     excluded = [exclusion(word, text) for word in words if word.startswith("~")]
     kept = [word for word in words if not word.startswith("~")]
-    if not kept:
-        raise UsageError(f"{text!r} only excludes: name the ports as well, like 8000-8010,~8005")
     return [address + part for word in kept for part in without(word, excluded)]
+
+
+def automatic(text: str) -> "list[range] | None":
+    """`auto`, `auto,~8000-8010`, `~22`: whatever somebody listens on, but for these ports; None for what names ports. Raises
+    UsageError."""
+    words = text.split(",")
+    if words[0] != "auto" and not all(word.startswith("~") for word in words):
+        return None
+    return [exclusion(word, text) for word in words if word != "auto"]
 
 
 def exclusion(word: str, text: str) -> range:

@@ -9,11 +9,14 @@ import attrs
 
 from ...address import Cidr, Ip4, Mac
 from ...errors import UsageError
+from ...instant import SECOND
 from ...router.guests.namespaces import Inside
+from ...router.nat.config import NatConfig
+from ...router.nat.hostaddresses import outbound_address
 from ...router.policy.options import add_policy_options
 from ...router.services.forwardspec import inward, outward
 from ...router.services.services import ServicesConfig
-from .forwarding import split
+from .forwarding import automatic, split
 
 NETWORK = "10.0.2.0/24"
 GATEWAY, DNS, GUEST = 2, 3, 100  # in the network, as slirp4netns has them
@@ -87,14 +90,21 @@ def add_router_options(parser: argparse.ArgumentParser) -> None:
     net.add_argument("--hosts", metavar="NAME=IP", action="append", default=[], help="a name that guests know")
 
     out = parser.add_argument_group("ways in and out")
-    ways = "the host's port leads to the guest's: 2222:22, 8000-8010,~8005, 127.0.0.1/80:8080, unix:/run/x.sock:22"
+    ways = "the host's port leads to the guest's: 2222:22, 8000-8010,~8005, 127.0.0.1/80:8080, unix:/run/x.sock:22; auto: those on "
+    ways += "which somebody listens in the namespace, as they come and go"
     out.add_argument("-t", "--tcp-ports", metavar="PORTS", action="append", default=[], help=ways)
     out.add_argument("-u", "--udp-ports", metavar="PORTS", action="append", default=[], help="the same for UDP")
-    out.add_argument("-T", "--tcp-ns", metavar="PORTS", action="append", default=[], help="the gateway's port leads to the host's")
+    home = "the gateway's port leads to the host's; auto: any of them"
+    out.add_argument("-T", "--tcp-ns", metavar="PORTS", action="append", default=[], help=home)
     out.add_argument("-U", "--udp-ns", metavar="PORTS", action="append", default=[], help="the same for UDP")
     home = "what guests send to IP (default: the gateway) goes to the host's 127.0.0.1"
     out.add_argument("--map-host-loopback", metavar="IP", nargs="?", const="gateway", default="none", help=home)
     out.add_argument("--disable-host-loopback", action="store_true", help="the default: guests don't reach it")
+
+    source = "flows leave from this address of the host's, or that of its interface"
+    out.add_argument("-o", "--outbound-addr", "--outbound", "--outbound-if4", metavar="IP|NAME", help=source)
+    idle = f"when idle flows end, in seconds: {', '.join(f'{each}={default}' for each, default in TIMEOUTS.items())}"
+    out.add_argument("--timeouts", metavar="KIND=SEC,…", type=timeouts, default={}, help=idle)
 
     add_policy_options(parser)
 
@@ -145,6 +155,13 @@ def services_config(args: argparse.Namespace, where: Addresses) -> ServicesConfi
             inward(proto, text)
         for text in forwards[f"{proto}_out"]:
             outward(proto, text)
+    auto: dict[str, Any] = {
+        f"{proto}_any": tuple(
+            (each.start, each.stop) for text in getattr(args, f"{proto}_ns") for each in automatic(text) or ()
+        )
+        for proto in ("tcp", "udp")
+        if any(automatic(text) is not None for text in getattr(args, f"{proto}_ns"))
+    }
     last = Ip4(where.network.network + (1 << 32 - where.network.length) - 2)
     return ServicesConfig(
         network=where.network,
@@ -159,7 +176,14 @@ def services_config(args: argparse.Namespace, where: Addresses) -> ServicesConfi
         leases=args.leases or "",
         control=args.control or "",
         **forwards,
+        **auto,
     )
+
+
+def nat_config(args: argparse.Namespace) -> NatConfig:
+    """Limits, time-outs, and where flows leave. Raises UsageError."""
+    said = {name: round(value * SECOND) for name, value in args.timeouts.items()}
+    return NatConfig(outbound=outbound_address(args.outbound_addr) if args.outbound_addr else None, **said)
 
 
 def reaches_loopback(args: argparse.Namespace, where: Addresses) -> bool:
@@ -170,6 +194,10 @@ def reaches_loopback(args: argparse.Namespace, where: Addresses) -> bool:
     if args.disable_host_loopback and said != "none":
         raise UsageError("--disable-host-loopback and --map-host-loopback contradict each other: say one of them")
     return said != "none"
+
+
+TIMEOUTS = {"tcp": 7440, "tcp-transitory": 240, "udp": 300, "udp-dns": 30, "icmp": 60}
+_FIELDS = {"tcp": "tcp_idle", "tcp-transitory": "tcp_transitory", "udp": "udp_idle", "udp-dns": "udp_short", "icmp": "echo_idle"}
 
 
 # -- for `type=` ------------------------------------------------------------------------------------------------------------
@@ -195,3 +223,18 @@ def seconds(text: str) -> float:
     if 0.05 <= value <= 86400:
         return value
     raise argparse.ArgumentTypeError(f"{text!r} is not a time: write seconds, like 10")
+
+
+def timeouts(text: str) -> dict[str, float]:
+    """`udp=60,icmp=10`: the fields of NatConfig, in seconds."""
+    found: dict[str, float] = {}
+    for word in text.split(","):
+        kind, _, value = word.partition("=")
+        try:
+            time = float(value)
+        except ValueError:
+            time = 0.0
+        if kind not in _FIELDS or not 1 <= time <= 1e6:
+            raise argparse.ArgumentTypeError(f"{word!r} is no time-out: write {', '.join(TIMEOUTS)} = seconds, like udp=60,icmp=10")
+        found[_FIELDS[kind]] = time
+    return found

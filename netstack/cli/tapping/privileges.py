@@ -147,6 +147,11 @@ def sandbox(writable: Iterable[str] = ()) -> None:
             read_only = syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID
             with contextlib.suppress(OSError):  # what was mounted with other flags in a namespace above can't be changed here
                 syscalls.mount("none", target, flags=read_only)
+    own = os.path.realpath(tempfile.gettempdir())  # ours alone, and whoever we become may write there: OpenSSL reads files only
+    if own not in folders:
+        with contextlib.suppress(OSError):  # it lies in one that is there, read-only
+            os.makedirs(root + own, exist_ok=True)
+            os.chmod(root + own, 0o1777)
     for link in ("/lib", "/lib64", "/bin", "/sbin"):
         if os.path.islink(link):
             os.symlink(os.readlink(link), root + link)

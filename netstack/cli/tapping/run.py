@@ -36,10 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from ...router.guests.listening import listening_of
     from ...router.guests.program import Program, Room
     from ...runtime.loop import KERNEL
     from ...runtime.loop import run as run_loop
     from ..tap import plan, serve, serving_of
+    from .following import following, wanted
     from .serving import check_fd
 
     argv = args.program[1:] if args.program[:1] == ["--"] else args.program
@@ -49,10 +51,12 @@ def run(args: argparse.Namespace) -> int:
     chosen = plan(args, where)
     check_fd(args.ready_fd, "--ready-fd")
     check_fd(args.exit_fd, "--exit-fd")
-    serving = serving_of(args)
+    auto = wanted(args)
     dns = () if args.dns == ["none"] else (str(where.dns),)
     program = Program(argv, Room(options.inside(args, where, True), dns, tuple(args.search), args.keep_id))
     try:
+        seen = listening_of(program.pid) if auto else None
+        serving = serving_of(args, on_start=following(auto, seen, str(where.guest.address)))
         return run_loop(serve(args, program.netif, chosen, serving, program), net=KERNEL[0])
     finally:
         program.close()

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ...address import Cidr, Ip4, Mac
 from ...errors import UsageError
 from ...router.guests.namespaces import Inside, Place, tap_in
+from ...router.nat.config import NatConfig
+from ...router.nat.hostaddresses import outbound_address
 from ...signatures import Netif
 from .options import GUEST, Addresses
 
@@ -46,7 +48,7 @@ User-mode networking for unprivileged network namespaces, by netstack-tap.
 --userns-path=PATH       the user namespace
 --enable-sandbox         a mount namespace of its own, and no capabilities but CAP_NET_BIND_SERVICE
 --enable-seccomp         filter system calls
---outbound-addr=IPv4     not there yet
+--outbound-addr=IPv4     the host's address that flows leave from, or its interface's name
 --outbound-addr6=IPv6    taken, with a warning
 --disable-dns            no DNS at network + 3
 --macaddress=MAC         the interface's link address (only with -c)
@@ -121,8 +123,7 @@ def run(args: argparse.Namespace, parser: SlirpParser) -> int:
     from .slirpapi import bind_api
 
     where = check(args)
-    if args.outbound_addr:
-        raise UsageError("--outbound-addr is not there yet: leave it out, and the host's routes choose")
+    outbound = outbound_address(args.outbound_addr) if args.outbound_addr else None
     ready, end = (number(getattr(args, f"{name}_fd"), f"{name}-fd") for name in ("ready", "exit"))
     for fd, what in ((ready, "ready-fd"), (end, "exit-fd")):
         serving.check_fd(fd, what)
@@ -144,10 +145,10 @@ def run(args: argparse.Namespace, parser: SlirpParser) -> int:
         drop=lambda: give_up(args),
         on_start=None if api is None else lambda router: answering(router, where, api, args.api_socket),
     )
-    return run_loop(work(args, where, netif, how), net=KERNEL[0])
+    return run_loop(work(args, where, netif, how, NatConfig(outbound=outbound)), net=KERNEL[0])
 
 
-async def work(args: argparse.Namespace, where: Addresses, netif: Netif, how: Any) -> int:
+async def work(args: argparse.Namespace, where: Addresses, netif: Netif, how: Any, nat: NatConfig) -> int:
     from ...router.household import Household
     from ...router.policy.policy import Policy
     from ...router.services.services import ServicesConfig
@@ -158,7 +159,7 @@ async def work(args: argparse.Namespace, where: Addresses, netif: Netif, how: An
     pool = (Ip4(base + DHCP_BEGIN), Ip4(base + DHCP_END))
     dns = None if args.disable_dns else where.dns
     config = ServicesConfig(network=where.network, gateway=where.gateway, dns=dns, pool=pool, mtu=int(args.mtu))
-    return await serving.serve(Household(netif, config, policy), netif, how)
+    return await serving.serve(Household(netif, config, policy, nat=nat), netif, how)
 
 
 @contextlib.asynccontextmanager

@@ -192,9 +192,14 @@ def _in_child(work: Callable[[socket.socket], None], out: socket.socket) -> NoRe
 
 def receive_tap(here: socket.socket) -> int:
     """The descriptor that a child sends, or the OSError that it had."""
-    said, fds, _, _ = socket.recv_fds(here, PIECE, 1)
+    return receive_fds(here, 1)[0]
+
+
+def receive_fds(here: socket.socket, count: int) -> list[int]:
+    """The same of several, all in one message."""
+    said, fds, _, _ = socket.recv_fds(here, PIECE, count)
     if fds:
-        return fds[0]
+        return list(fds)
     found: dict[str, Any] = json.loads(said) if said else {"errno": errno.EIO, "strerror": "the child ended", "filename": None}
     words = (found["errno"], found["strerror"])
     raise OSError(*words, found["filename"]) if found["filename"] else OSError(*words)

@@ -144,6 +144,9 @@ class Port(FrameSink):
         if ip & switch.mask != switch.network:
             self.mib.InForeignIp += 1
             return False
+        if switch.mask and (ip == switch.network or ip | switch.mask == const.M32):  # the network itself, and all of it
+            self.mib.InSpoofedIp += 1
+            return False
         if switch.strict:
             self.mib.InSpoofedIp += 1
             return False

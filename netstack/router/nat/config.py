@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 
+from ...address import Ip4
 from ...errors import UsageError
 from ...instant import SECOND
 
@@ -21,7 +22,7 @@ class NatConfig:
     """
 
     max_tcp: int = 16384
-    tcp_per_guest: int = 8192  # of one source address: a guest that connects to everything leaves the others half of the table
+    tcp_per_guest: int = 8192  # its addresses count together: one that connects to everything leaves the others half of the table
     max_udp: int = 16384  # pairs of a guest's port and a peer
     max_sockets: int = 8192  # ports of guests that have sent datagrams, each a descriptor
     max_echo: int = 512  # identifiers of echo requests, each a descriptor
@@ -30,6 +31,7 @@ class NatConfig:
     udp_idle: int = 5 * MINUTE  # RFC 4787 REQ-5 recommends five minutes, two at the least …
     udp_short: int = 30 * SECOND  # … but may be shorter for well-known ports: names that were asked for (53)
     echo_idle: int = 60 * SECOND  # RFC 5508 REQ-2
+    outbound: Ip4 | None = None  # the host's address that flows leave from; None: whichever its routes choose
     filtering: Literal["independent", "address", "port"] = "port"  # who may send to a guest's port (RFC 4787 5): everybody, hosts
     # that it has sent to, or only the ports that it has sent to, as the kernel's own masquerading does
 

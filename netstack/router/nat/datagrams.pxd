@@ -9,6 +9,7 @@ from netstack.udp.core cimport UdpCore
 
 
 cdef class Chooser:
+    cpdef owner(self, unsigned long long src)
     cpdef begun(self, Session session, long long now)
     cpdef ended(self, Session session, long long now)
 
@@ -34,6 +35,7 @@ cdef class Session:
 cdef class Mapping(Watched):
     cdef readonly UdpNat nat
     cdef readonly unsigned long long src
+    cdef readonly object owner
     cdef readonly int port, fd
     cdef int ttl
     cdef readonly dict sessions, back
@@ -55,7 +57,7 @@ cdef class UdpNat(DatagramCatcher):
     cdef UdpCore udp
     cdef readonly object icmp, shares
     cdef readonly Poller poller
-    cdef Chooser chooser
+    cdef readonly Chooser chooser
     cdef readonly NatMib mib
     cdef readonly unsigned long long gateway
     cdef bint units
@@ -64,6 +66,7 @@ cdef class UdpNat(DatagramCatcher):
     cdef readonly dict mappings
     cdef public int filtering
     cdef public long long idle, short, max_sessions, max_sockets
+    cdef public unsigned long long outbound
     cdef unsigned long long key0, dkey0
     cdef Session session0
     cdef void forget(self) except *

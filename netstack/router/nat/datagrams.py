@@ -35,6 +35,10 @@ class Chooser:
 
     __slots__ = ()
 
+    def owner(self, src: int) -> "str | int":
+        """On whose account its sessions go."""
+        raise NotImplementedError
+
     def begun(self, session: "Session", now: int) -> None:
         """Decide, now or later: `session.settle`."""
         raise NotImplementedError
@@ -105,11 +109,12 @@ class Session:
 class Mapping(Watched):
     """A guest's port and its socket, which is there as soon as something passes."""
 
-    __slots__ = ("back", "fd", "nat", "port", "sessions", "src", "ttl")
+    __slots__ = ("back", "fd", "nat", "owner", "port", "sessions", "src", "ttl")
 
     def __init__(self, nat: "UdpNat", src: int, port: int) -> None:
         self.nat = nat
         self.src = src
+        self.owner = nat.chooser.owner(src)
         self.port = port
         self.fd = -1
         self.ttl = 0
@@ -119,7 +124,7 @@ class Mapping(Watched):
     def open(self, now: int) -> None:
         if self.fd >= 0:
             return
-        fd = sysio.packets()
+        fd = sysio.packets(self.nat.outbound)
         if fd < 0:
             raise OSError(-fd, os.strerror(-fd))
         try:
@@ -221,7 +226,7 @@ class UdpNat(DatagramCatcher):
 
     __slots__ = (
         "chooser", "dkey0", "filtering", "frame", "gateway", "icmp", "idle", "key0", "mappings", "max_sessions", "max_sockets",
-        "mib", "most", "poller", "session0", "shares", "short", "udp", "units",
+        "mib", "most", "outbound", "poller", "session0", "shares", "short", "udp", "units",
     )  # fmt: skip
 
     def __init__(
@@ -243,6 +248,7 @@ class UdpNat(DatagramCatcher):
         self.short = 30 * const.SECOND
         self.max_sessions = 16384
         self.max_sockets = 8192
+        self.outbound = 0  # the host's address that sockets have; 0: whichever its routes choose
         self.forget()
 
     def forget(self) -> None:
@@ -293,7 +299,7 @@ class UdpNat(DatagramCatcher):
             mapping = self.mappings[key] = Mapping(self, src, sport)
         session = Session(mapping, f.dst, dport, self.short if dport == 53 else self.idle, now)
         mapping.sessions[f.dst << 16 | dport] = session
-        self.shares.add(src, session)
+        self.shares.add(mapping.owner, session)
         self.mib.UdpFlows += 1
         self.chooser.begun(session, now)
         return session
@@ -313,7 +319,7 @@ class UdpNat(DatagramCatcher):
         session.sent += n
         if now - session.used > nc.USED:
             session.used = now
-            self.shares.use(mapping.src, session)
+            self.shares.use(mapping.owner, session)
         if mapping.ttl != ttl - 1:
             mapping.ttl = ttl - 1
             sysio.hops(mapping.fd, mapping.ttl)
@@ -361,7 +367,7 @@ class UdpNat(DatagramCatcher):
         """Forget it; and its socket, when it was the last of it."""
         mapping = session.mapping
         self.forget()
-        self.shares.remove(mapping.src, session)
+        self.shares.remove(mapping.owner, session)
         mapping.sessions.pop(session.dst << 16 | session.dport, None)
         key = session.to << 16 | session.to_port
         if mapping.back.get(key) is session:

@@ -3,7 +3,7 @@ from netstack.router.nat.poller cimport Poller, Watched
 
 
 cdef class Pings(Watched):
-    cdef readonly object nat, sock
+    cdef readonly object nat, owner, sock
     cdef readonly unsigned long long src, dst, to
     cdef readonly int ident, verdict, code
     cdef int ttl

@@ -27,6 +27,10 @@ class EchoChooser:
 
     __slots__ = ()
 
+    def owner(self, src: int) -> "str | int":
+        """On whose account it goes."""
+        raise NotImplementedError
+
     def begun(self, pings: "Pings", now: int) -> None:
         raise NotImplementedError
 
@@ -37,11 +41,15 @@ class EchoChooser:
 class Pings(Watched):
     """One identifier of a guest and one whom it asks."""
 
-    __slots__ = ("code", "dst", "early", "flow", "ident", "last", "nat", "received", "sent", "sock", "src", "to", "ttl", "verdict")
+    __slots__ = (
+        "code", "dst", "early", "flow", "ident", "last", "nat", "owner", "received", "sent", "sock", "src", "to", "ttl",
+        "verdict",
+    )  # fmt: skip
 
     def __init__(self, nat: "EchoNat", src: int, ident: int, dst: int, now: int) -> None:
         self.nat = nat
         self.src = src
+        self.owner = nat.chooser.owner(src)
         self.ident = ident
         self.dst = self.to = dst
         self.last = now
@@ -60,6 +68,8 @@ class Pings(Watched):
         try:
             errqueue.ask(sock)
             sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+            if self.nat.outbound:
+                sock.bind((socket.inet_ntoa(self.nat.outbound.to_bytes(4, "big")), 0))
             sock.connect((socket.inet_ntoa(to.to_bytes(4, "big")), 0))
             self.nat.poller.watch(sock.fileno(), self)
         except BaseException:
@@ -177,6 +187,7 @@ class EchoNat:
         self.limit = limit
         self.idle = idle
         self.denied = denied
+        self.outbound = 0  # as of datagrams
         self.pings: dict[tuple[int, int, int], Pings] = {}
         self.shares: Shares[Pings] = Shares()
 
@@ -188,16 +199,16 @@ class EchoNat:
                 self.mib.EchoEvicted += 1
                 self.end(self.shares.oldest_of_greediest(), f.now)
             pings = self.pings[key] = Pings(self, f.src, ident, f.dst, f.now)
-            self.shares.add(f.src, pings)
+            self.shares.add(pings.owner, pings)
             self.mib.EchoFlows += 1
             self.chooser.begun(pings, f.now)
         elif pings.verdict == nc.PASSES:
-            self.shares.use(pings.src, pings)
+            self.shares.use(pings.owner, pings)
         pings.request(seq, payload, f.ttl, f.now)
 
     def end(self, pings: Pings, now: int) -> None:
         if self.pings.pop((pings.src, pings.ident, pings.dst), None) is pings:
-            self.shares.remove(pings.src, pings)
+            self.shares.remove(pings.owner, pings)
             pings.close()
             self.chooser.ended(pings, now)
 

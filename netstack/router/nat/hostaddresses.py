@@ -7,12 +7,18 @@ prefixes among them. The same socket tells when something has changed; then they
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import socket
 import struct
 import time
 
+from ...address import Ip4
+from ...errors import UsageError
+
 FRESH = 0.05  # seconds for which what is known is believed: a thousand new flows should not ask a thousand times
 
+_SIOCGIFADDR = 0x8915  # linux/sockios.h
 _RTM_GETROUTE = 26
 _RTM_NEWROUTE = 24
 _NLMSG_ERROR = 2
@@ -23,6 +29,24 @@ _RTN_LOCAL = 2
 _GROUPS = 0x10 | 0x40  # RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE
 _HEADER = struct.Struct("=IHHII")
 _ROUTE = struct.Struct("=BBBBBBBBI")
+
+
+def outbound_address(text: str) -> Ip4:
+    """The host's own address `text`, or that of its interface of this name. Raises UsageError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            address = Ip4.parse(text)
+        except UsageError:
+            try:
+                answer = fcntl.ioctl(sock, _SIOCGIFADDR, struct.pack("16s24x", os.fsencode(text)[:15]))
+            except OSError:
+                raise UsageError(f"{text!r} is no address, and no interface that has one: see `ip address`") from None
+            address = Ip4(int.from_bytes(answer[20:24], "big"))
+        try:
+            sock.bind((str(address), 0))
+        except OSError as error:
+            raise UsageError(f"nothing can leave from {address} ({error.strerror}): give an address of this host") from None
+    return address
 
 
 class HostAddresses:

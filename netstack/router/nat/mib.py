@@ -13,7 +13,7 @@ class NatMib(Group):
         "TcpResets": "open TCP flows that one side reset, or that broke",
         "TcpIdle": "TCP flows dropped: nothing has come for too long (RFC 5382)",
         "TcpTableFull": "SYNs dropped: there are `max_tcp` flows",
-        "TcpGuestFull": "SYNs dropped: their source has `tcp_per_guest` flows",
+        "TcpGuestFull": "SYNs dropped: their guest has `tcp_per_guest` flows",
         "UdpFlows": "UDP flows begun",
         "UdpOut": "datagrams from guests that went on, units of several counted once",
         "UdpIn": "datagrams to guests, units of several counted once",

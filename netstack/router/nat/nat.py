@@ -72,10 +72,12 @@ class Nat:
         self.udp.short = self.config.udp_short
         self.udp.max_sessions = self.config.max_udp
         self.udp.max_sockets = self.config.max_sockets
+        self.outbound = self.udp.outbound = int(self.config.outbound or 0)
         self.echo = EchoNat(
             stack.icmp, self.poller, _Echoes(self), self.mib, self.gateway, self.config.max_echo, self.config.echo_idle, DENIED
         )
         self._targets: dict[tuple[str, int] | str, tuple[int, int] | bytes | str] = {}
+        self.echo.outbound = self.outbound
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = CallTimer(self._sweep)
         self._running = False
@@ -130,6 +132,10 @@ class Nat:
         self.look_after(now)
         guest = "" if self.guest_of is None else self.guest_of(src)
         return Flow(proto, src, sport, dst, dport, Instant(now), guest)
+
+    def owner(self, src: int) -> str | int:
+        """On whose account a flow goes: the guest's, whatever number of addresses it has; where it has no name, the address's."""
+        return src if self.guest_of is None else self.guest_of(src) or src
 
     def ask(self, flow: Flow) -> Decision | Awaitable[Decision]:
         """What the gate says, whose fault is a denial."""
@@ -319,6 +325,9 @@ class _Datagrams(Chooser):
     def __init__(self, nat: Nat) -> None:
         self.nat = nat
 
+    def owner(self, src: int) -> str | int:
+        return self.nat.owner(src)
+
     def begun(self, session: Session, now: int) -> None:
         nat = self.nat
         mapping = session.mapping
@@ -338,6 +347,9 @@ class _Datagrams(Chooser):
 class _Echoes(EchoChooser):
     def __init__(self, nat: Nat) -> None:
         self.nat = nat
+
+    def owner(self, src: int) -> str | int:
+        return self.nat.owner(src)
 
     def begun(self, pings: Pings, now: int) -> None:
         nat = self.nat

@@ -63,10 +63,16 @@ class Slabs:
         self.at = o + n
         return raw.view(self.slab.buf, o, n).toreadonly()
 
+    def rest(self) -> None:
+        """From time to time: what readers hold is theirs, and what was free goes back. Else a burst of slow readers costs the
+        memory that it needed for as long as the router lives."""
+        self.pool.lent.clear()
+        self.pool.free.clear()
 
-def dial(address: int, port: int, ttl: int) -> tuple[int, int]:
+
+def dial(address: int, port: int, ttl: int, source: int) -> tuple[int, int]:
     """`sysio.dial`, for Python."""
-    return sysio.dial(address, port, ttl)
+    return sysio.dial(address, port, ttl, source)
 
 
 class Owner:

@@ -8,23 +8,23 @@ T = TypeVar("T")
 
 
 class Shares(Generic[T]):
-    """Things by owner, the least recently used first."""
+    """Things by owner, the name of a guest or an address, the least recently used first."""
 
     def __init__(self) -> None:
-        self.owners: dict[int, dict[T, None]] = {}
+        self.owners: dict[str | int, dict[T, None]] = {}
         self.count = 0
 
-    def add(self, owner: int, thing: T) -> None:
+    def add(self, owner: str | int, thing: T) -> None:
         self.owners.setdefault(owner, {})[thing] = None
         self.count += 1
 
-    def use(self, owner: int, thing: T) -> None:
+    def use(self, owner: str | int, thing: T) -> None:
         """It is the last that would go."""
         mine = self.owners[owner]
         del mine[thing]
         mine[thing] = None
 
-    def remove(self, owner: int, thing: T) -> None:
+    def remove(self, owner: str | int, thing: T) -> None:
         mine = self.owners.get(owner)
         if mine is None or thing not in mine:
             return
@@ -33,7 +33,7 @@ class Shares(Generic[T]):
         if not mine:
             del self.owners[owner]
 
-    def of(self, owner: int) -> int:
+    def of(self, owner: str | int) -> int:
         mine = self.owners.get(owner)
         return 0 if mine is None else len(mine)
 

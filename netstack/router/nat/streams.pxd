@@ -24,7 +24,7 @@ cdef class TcpNat(Owner):
     @cython.locals(left=Py_ssize_t)
     cpdef done(self, object src, Flow flow, object state, object note=*)
     cpdef decided(self, Request request, Flow flow, object decision, long long now)
-    @cython.locals(relay=Relay, fd=int, error=int, address="unsigned long long", port=int)
+    @cython.locals(relay=Relay, fd=int, error=int, address="unsigned long long", port=int, source="unsigned long long")
     cpdef connect(self, Request request, Flow flow, object decision, object target, long long now)
     cpdef connected(self, Relay relay, int error, long long now)
     @cython.locals(flow=Flow)

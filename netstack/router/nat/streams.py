@@ -52,7 +52,7 @@ class TcpNat(Owner):
         self.slabs = Slabs()
         self.relays: dict[Relay, None] = {}
         self.others: dict[Flow, asyncio.Task[None] | None] = {}  # undecided, or somebody else's (`Decision.take`, handlers)
-        self.guests: dict[int, int] = {}
+        self.guests: dict[str | int, int] = {}
         self.count = 0
 
     # -- beginning ------------------------------------------------------------------------------------------------------------
@@ -61,7 +61,9 @@ class TcpNat(Owner):
         nat = self.nat
         now = request.began
         src = request.src
-        mine = self.guests.get(src, 0)
+        guest = "" if nat.guest_of is None else nat.guest_of(src)
+        owner = guest or src
+        mine = self.guests.get(owner, 0)
         if self.count >= self.most:
             self.mib.TcpTableFull += 1
             request.forget()
@@ -76,8 +78,7 @@ class TcpNat(Owner):
             if self.count == 0:
                 nat.look_after(now)
             self.count += 1
-            self.guests[src] = mine + 1
-            guest = "" if nat.guest_of is None else nat.guest_of(src)
+            self.guests[owner] = mine + 1
             flow = Flow("tcp", src, request.src_port, request.dst, request.dst_port, Instant(now), guest)
             try:
                 said = nat.gate.decide(flow)
@@ -105,11 +106,12 @@ class TcpNat(Owner):
 
     def done(self, src: int, flow: Flow, state: State, note: str = "") -> None:
         self.count -= 1
-        left = self.guests[src] - 1
+        owner = flow.guest or src
+        left = self.guests[owner] - 1
         if left:
-            self.guests[src] = left
+            self.guests[owner] = left
         else:
-            del self.guests[src]
+            del self.guests[owner]
         self.nat.ended(flow, state, note)
 
     def decided(self, request: Request, flow: Flow, decision: Decision, now: int) -> None:
@@ -164,7 +166,8 @@ class TcpNat(Owner):
         else:
             address: int = target[0]
             port: int = target[1]
-            fd, error = sysio.dial(address, port, request.ttl - 1)
+            source: int = nat.outbound if address >> 24 != 127 else 0
+            fd, error = sysio.dial(address, port, request.ttl - 1, source)
         if fd < 0:
             self.mib.NoSocket += 1
             request.on_end = None
@@ -324,6 +327,7 @@ class TcpNat(Owner):
 
     def sweep(self, now: int) -> None:
         config = self.nat.config
+        self.slabs.rest()
         for relay in list(self.relays):
             calm = relay.state == nc.OPEN and not relay.end_out and not relay.ending
             if now - relay.last >= (config.tcp_idle if calm else config.tcp_transitory) and relay.state != nc.CONNECTING:

@@ -12,6 +12,7 @@ cdef extern from "<errno.h>":
     const int CONNREFUSED "ECONNREFUSED"
     const int INPROGRESS "EINPROGRESS"
     const int ALREADY "EALREADY"
+    const int EADDRNOTAVAIL
 
 cdef extern from "<unistd.h>":
     int c_close "close"(int fd)
@@ -50,6 +51,7 @@ cdef extern from "<sys/socket.h>":
     const int SHUT_WR
     int c_socket "socket"(int family, int type, int proto)
     int c_connect "connect"(int fd, const void *to, unsigned int n)
+    int c_bind "bind"(int fd, const void *at, unsigned int n)
     int c_setsockopt "setsockopt"(int fd, int level, int name, const void *value, unsigned int n)
     int c_getsockopt "getsockopt"(int fd, int level, int name, void *value, unsigned int *n)
     int c_shutdown "shutdown"(int fd, int how)
@@ -85,9 +87,23 @@ cdef enum:
     IPPROTO_TCP = 6
     IP_TTL = 2
     IP_RECVERR = 11
+    IP_BIND_ADDRESS_NO_PORT = 24
 
 
-cdef inline (int, int) dial(unsigned long long address, int port, int ttl) except *:
+cdef inline int bound(int fd, unsigned long long source) except -1:
+    cdef sockaddr_in at
+    cdef int one = 1
+    memset(&at, 0, sizeof(at))
+    at.sin_family = AF_INET
+    at.sin_addr.s_addr = htonl(<uint32_t>source)
+    c_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one))
+    if c_bind(fd, &at, sizeof(at)) == 0:
+        return 1
+    c_close(fd)
+    return 0
+
+
+cdef inline (int, int) dial(unsigned long long address, int port, int ttl, unsigned long long source) except *:
     cdef sockaddr_in to
     cdef int one = 1, error = 0
     cdef int fd = c_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
@@ -98,6 +114,8 @@ cdef inline (int, int) dial(unsigned long long address, int port, int ttl) excep
     to.sin_port = htons(<uint16_t>port)
     to.sin_addr.s_addr = htonl(<uint32_t>address)
     c_setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl))
+    if source and not bound(fd, source):
+        return -EADDRNOTAVAIL, 0
     if c_connect(fd, &to, sizeof(to)) < 0:
         error = errno
         if error == INPROGRESS:
@@ -108,13 +126,15 @@ cdef inline (int, int) dial(unsigned long long address, int port, int ttl) excep
     return fd, error
 
 
-cdef inline int packets() except? -9999:
+cdef inline int packets(unsigned long long source) except? -9999:
     cdef int one = 1
     cdef int fd = c_socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if fd < 0:
         return -errno
     c_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one))
     c_setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one))
+    if source and not bound(fd, source):
+        return -EADDRNOTAVAIL
     return fd
 
 

@@ -18,6 +18,7 @@ CONNREFUSED = errno.ECONNREFUSED
 INPROGRESS = errno.EINPROGRESS
 
 _IP_RECVERR = 11  # linux/in.h
+_IP_BIND_ADDRESS_NO_PORT = 24
 _SOL_UDP = 17
 _UDP_SEGMENT = 103  # linux/udp.h
 _UDP_GRO = 104
@@ -29,14 +30,28 @@ def _check(b: "bytes | bytearray | memoryview", o: int, n: int) -> None:
         raise IndexError("past the end")
 
 
-def dial(address: int, port: int, ttl: int) -> tuple[int, int]:
-    """Begin to connect a stream socket: its descriptor, or minus the errno where there is none; and 0 when it is connected already,
-    since the far side is on this machine, or an errno, EINPROGRESS for one. While it is, ICMP errors about it are queued."""
+def _bound(sock: socket.socket, source: int) -> bool:
+    with contextlib.suppress(OSError):  # Linux before 4.2: as many connections as there are ports
+        sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+    try:
+        sock.bind((socket.inet_ntoa(source.to_bytes(4, "big")), 0))
+    except OSError:
+        sock.close()
+        return False
+    return True
+
+
+def dial(address: int, port: int, ttl: int, source: int) -> tuple[int, int]:
+    """Begin to connect a stream socket, from `source` unless that is 0: its descriptor, or minus the errno where there is none; and
+    0 when it is connected already, since the far side is on this machine, or an errno, EINPROGRESS for one. While it is, ICMP
+    errors about it are queued."""
     try:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     except OSError as problem:
         return -(problem.errno or errno.EIO), 0
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+    if source and not _bound(sock, source):
+        return -errno.EADDRNOTAVAIL, 0
     where = (socket.inet_ntoa(address.to_bytes(4, "big")), port)
     error = sock.connect_ex(where)
     if error == errno.EINPROGRESS:
@@ -116,9 +131,9 @@ def send_many(fd: int, pieces: "list[bytes | memoryview]", o: int) -> int:
         return -(error.errno or errno.EIO)
 
 
-def packets() -> int:
-    """A socket for datagrams, where ICMP errors are queued and datagrams of one sender come together: its descriptor, or minus the
-    errno. It gets its port when it sends."""
+def packets(source: int) -> int:
+    """A socket for datagrams, from `source` unless that is 0, where ICMP errors are queued and datagrams of one sender come
+    together: its descriptor, or minus the errno. It gets its port when it sends."""
     try:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     except OSError as error:
@@ -126,6 +141,8 @@ def packets() -> int:
     sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
     with contextlib.suppress(OSError):  # Linux before 5.0: they come one by one
         sock.setsockopt(_SOL_UDP, _UDP_GRO, 1)
+    if source and not _bound(sock, source):
+        return -errno.EADDRNOTAVAIL
     return sock.detach()
 
 

@@ -157,6 +157,8 @@ class Judge:
         """Is it the host's own? That may cost a question to the kernel, so the answer holds for a second."""
         if dst == self._gateway:
             return NEVER, "the gateway, which stands for the host's own loopback"
+        if self._mask and dst & self._mask == self._base:
+            return NEVER, "of the guests' own network"  # a neighbour is not reached through the router, nor the host's by his name
         if now >= self._foreign_until or len(self._foreign) >= FOREIGN:
             self._foreign.clear()
             self._foreign_until = now + SECOND

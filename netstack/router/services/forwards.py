@@ -17,15 +17,17 @@ guest hears of success when the host's side has answered, and of refusal too.
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from attrs import asdict, evolve, frozen
 
 from ...address import Ip4
 from ...errors import AddressInUse, Refused, UsageError
-from ...runtime.doors.ends import Place
+from ...instant import SECOND, Instant
+from ...runtime.doors.ends import LOCAL, Place
 from ...runtime.doors.forward import DIAL_TIMEOUT, Forward, unlink
+from ...runtime.doors.forward import Flow as Sender
 from ...runtime.doors.hostside import HostEnd, HostListener, HostPackets
 from ...runtime.doors.joint import Counts, End, StackEnd
 from ...runtime.streams import UdpSocket
@@ -69,6 +71,8 @@ class GuestForward(Forward):
         self.keep_source = keep_source
         self.flows: dict[Flow, Counts | None] = {}
         self._forwards = forwards
+        if forwards.nat is not None:
+            self.idle = forwards.nat.config.udp_idle / SECOND
         self._relays: InwardRelays | None = None
 
     @property
@@ -76,8 +80,18 @@ class GuestForward(Forward):
         return len(self._tasks) + (0 if self._relays is None else len(self._relays))
 
     def relayed(self) -> list[Flow]:
-        """Those that the NAT's relay carries."""
-        return [] if self._relays is None else self._relays.flows()
+        """Those that the NAT's relay carries, and the senders of datagrams."""
+        return [self._sender(each) for each in self.senders.values()] if self._relays is None else self._relays.flows()
+
+    def _sender(self, sender: Sender) -> Flow:
+        now, at = self._net.now(), self._loop.time()
+        if sender.tag is None:
+            sender.tag = self.flow_of(sender.peer)
+            sender.tag.began = Instant(now - round((at - sender.began) * SECOND))
+        flow: Flow = sender.tag
+        flow.last = Instant(now - round((at - sender.used) * SECOND))
+        flow.sent, flow.received = sender.back, sender.there
+        return flow
 
     def _listen_on_host(self, sock: socket.socket) -> None:
         nat = self._forwards.nat
@@ -205,6 +219,7 @@ class Forwards:
         self._in: dict[int, GuestForward] = {}
         self._out: dict[int, Outward] = {}
         self._by_port: dict[tuple[str, int], Outward] = {}
+        self._any: dict[str, tuple[range, ...]] = {}
         self._next = 1
 
     # -- adding ---------------------------------------------------------------------------------------------------------------
@@ -273,6 +288,12 @@ class Forwards:
             raise
         return made
 
+    def open_out(self, proto: str, excluded: Iterable[range] = ()) -> None:
+        """From the guests' side: any port of the router leads to the same of the host's loopback, but for those excluded. Who
+        listens there, if anybody, is seen when a guest asks."""
+        check_proto(proto)
+        self._any[proto] = tuple(excluded)
+
     def _check_room(self) -> None:
         if len(self._in) + len(self._out) >= FORWARDS:
             raise UsageError(f"there are {FORWARDS} forwards: remove some first")
@@ -315,7 +336,12 @@ class Forwards:
         if not self._by_port or flow.dst != self.gateway:
             return None
         said = self._by_port.get((flow.proto, flow.dst_port))
-        return None if said is None else Decision.connect(said.to)
+        if said is not None:
+            return Decision.connect(said.to)
+        excluded = self._any.get(flow.proto)
+        if excluded is None or any(flow.dst_port in each for each in excluded):
+            return None
+        return Decision.connect((LOCAL, flow.dst_port))
 
     async def aclose(self) -> None:
         for number in tuple(self._in):

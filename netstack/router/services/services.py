@@ -52,6 +52,7 @@ class ServicesConfig:
     domain      of the guests' names                                      hosts     names and their addresses, beside `host_names`
     pool        first and last address to be leased; None: from the hundredth on, or what there is
     leases      a file that keeps them; "" none                            tcp, udp  forwards to the guest, tcp_out, udp_out from it
+    tcp_any, udp_any   any port of the gateway leads to the host's loopback, but for these (first, beyond the last); None: none does
     control     path of the control socket; "" none                        keep_source  guests see who really comes by a forward
     """
 
@@ -76,6 +77,8 @@ class ServicesConfig:
     udp: tuple[str, ...] = ()
     tcp_out: tuple[str, ...] = ()
     udp_out: tuple[str, ...] = ()
+    tcp_any: tuple[tuple[int, int], ...] | None = None
+    udp_any: tuple[tuple[int, int], ...] | None = None
     keep_source: bool = False
     control: str = ""
     remember_frames: bool = False
@@ -224,6 +227,15 @@ class Services:
         own = self._flows() if self._flows is not None else () if nat is None else nat.flows()
         return [*own, *self.forwards.flows()]
 
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Those of DHCP and of the DNS for guests, where they are there."""
+        found: dict[str, dict[str, int]] = {}
+        if self.dhcp is not None:
+            found["Dhcp"] = self.dhcp.core.mib.snapshot()
+        if self.dns is not None:
+            found |= {f"Dns{group}": counters for group, counters in self.dns.counters().items()}
+        return found
+
     async def start(self, nat: Nat | None = None) -> None:
         """With the `nat`, which has begun, streams of forwards are carried as its own are. Raises UsageError, AddressInUse,
         OSError: then nothing is left running."""
@@ -255,6 +267,9 @@ class Services:
         for proto, specs in (("tcp", config.tcp_out), ("udp", config.udp_out)):
             for text in specs:
                 self.forwards.add_out_spec(proto, text)
+        for proto, excluded in (("tcp", config.tcp_any), ("udp", config.udp_any)):
+            if excluded is not None:
+                self.forwards.open_out(proto, [range(*each) for each in excluded])
         if config.control or config.remember_frames:
             from .capture import Recorder  # with the HTTP server behind it, half of a router's start
 

@@ -72,6 +72,8 @@ class Forward:
         self._closers: list[Callable[[], object]] = []
         self.address: Any = None
         self.closed = False
+        self.idle = FLOW_IDLE  # seconds
+        self.senders: dict[Any, Flow] = {}  # of datagrams, the one that was silent for longest first
 
     @property
     def open(self) -> int:
@@ -212,7 +214,7 @@ class Forward:
         near = await bound_packets(self._net, self.here)
         self._closers.append(near.close)
         self.address = near.local_address if isinstance(near, UdpSocket) else near.sock.getsockname()
-        flows: dict[Any, Flow] = {}
+        flows = self.senders
 
         def forget(flow: Flow) -> None:
             if flows.get(flow.peer) is flow:
@@ -260,39 +262,45 @@ class Flow:
         forget: Callable[[Flow], None],
     ) -> None:
         self.peer = peer
+        self.tag: Any = None  # whatever somebody who looks on wants to find here
+        self.began = forward._loop.time()
+        self.there = 0  # bytes
+        self.back = 0
         self._forward = forward
         self._near = near
         self._far = far
         self._forget = forget
         self._loop = forward._loop
-        self._used = self._loop.time()
-        self._timer = self._loop.call_later(FLOW_IDLE, self._look)
+        self.used = self._loop.time()
+        self._timer = self._loop.call_later(forward.idle, self._look)
         self._task = forward.own(self._answers())
 
     def send(self, data: bytes) -> None:
-        self._used = self._loop.time()
+        self.used = self._loop.time()
         try:
             self._far.send_nowait(data)
         except BREAKS:
             self._forward.counts.dropped += 1
         else:
             self._forward.counts.bytes_in += len(data)
+            self.there += len(data)
 
     async def _answers(self) -> None:
         counts = self._forward.counts
         while True:
             try:
                 data, _ = await self._far.receive()
-                self._used = self._loop.time()
+                self.used = self._loop.time()
                 self._near.send_nowait(data, self.peer)
                 counts.bytes_out += len(data)
+                self.back += len(data)
             except ClosedError:
                 return
             except BREAKS:  # an ICMP error about what was sent, or no way back
                 counts.dropped += 1
 
     def _look(self) -> None:
-        left = self._used + FLOW_IDLE - self._loop.time()
+        left = self.used + self._forward.idle - self._loop.time()
         if left <= 0:
             self._forget(self)
         else:

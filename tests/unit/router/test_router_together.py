@@ -118,6 +118,9 @@ def test_a_guest_sees_who_comes_by_a_forward_where_that_is_asked_for():
                 sock.send(b"question")
                 data, peer = await answers.receive()
                 assert (data, peer) == (b"question", ("192.0.2.9", 4000))
+                (flow,) = (each for each in services.flows() if each.proto == "udp")
+                assert flow.inbound and str(flow.src) == "127.0.0.1" and (flow.dst_port, flow.received) == (53, 8)
+                assert flow.began <= flow.last <= guest.now() and flow in services.flows()
                 await answers.send(b"answer", peer)
                 assert await asyncio.get_running_loop().sock_recv(sock, 100) == b"answer"
 
