@@ -1,12 +1,9 @@
 """What was read from a capture and what was passed over, counted: every packet that is not used has one name here."""
 
 from ..counters import Group
-from ..ipv4.mib import IpMib
 
 
 class CapturesMib(Group):
-    """Of one reading of a capture. `ip` has the counters of the fragments that were put together (ReasmOverlaps and others)."""
-
     MEANING = {
         "Packets": "packets in the file",
         "Datagrams": "IPv4 datagrams, each counted once however many fragments it came in",
@@ -20,12 +17,11 @@ class CapturesMib(Group):
         "UnknownLink": "passed over: of a link whose headers are not read",
         "BadHeader": "passed over: no lawful IPv4 header",
         "CutFragments": "passed over: fragments of which only the beginning was captured",
-        "Incomplete": "IPv4 datagrams of which fragments are missing, or were refused (the counters of `ip` say why)",
+        "Incomplete": "IPv4 datagrams of which fragments are missing, or were refused: `Reader.ip` says why",
     }
-    __slots__ = ("ip", *MEANING)
+    __slots__ = tuple(MEANING)
 
     def __init__(self) -> None:
-        self.ip = IpMib()
         self.Packets = 0
         self.Datagrams = 0
         self.Fragments = 0

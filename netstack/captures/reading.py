@@ -11,12 +11,12 @@ Checksums are not looked at: in a capture on the sending host they are what the 
 length of 0 is believed to be what it is there, a datagram too long for its own field that the device was to cut (TSO).
 """
 
-from collections.abc import Iterator
 from os import PathLike
 from typing import BinaryIO, NamedTuple
 
 from .. import raw
 from ..cores import Frame
+from ..ipv4.mib import IpMib
 from ..ipv4.reassembly import DATAGRAMS, Reassembly, write
 from ..pcap import PACKET_LIMIT, UNKNOWN, CutOff, Packet
 from . import files
@@ -73,7 +73,7 @@ class Other(NamedTuple):
     interface: str = ""
 
 
-def read(file: "str | PathLike[str] | BinaryIO", mib: "CapturesMib | None" = None) -> "Iterator[Datagram | Other]":
+def read(file: "str | PathLike[str] | BinaryIO", mib: "CapturesMib | None" = None) -> "Reader":
     """What the packets of a capture carry, read as it is asked for; `file` is a path or is open, pcap or pcapng, gzip or not.
 
     Raises WireError with the number of the packet that can't be read; what came before it has been given. A file that ends in
@@ -83,12 +83,13 @@ def read(file: "str | PathLike[str] | BinaryIO", mib: "CapturesMib | None" = Non
 
 
 class Reader:
-    """The iterator that `read` gives. `mib` counts what was met."""
+    """The iterator that `read` gives. `mib` counts what was met, `ip` what became of fragments (ReasmOverlaps and others)."""
 
     def __init__(self, file: "str | PathLike[str] | BinaryIO", mib: "CapturesMib | None" = None) -> None:
         self.mib = mib if mib is not None else CapturesMib()
         self._packets = files.packets(file)
-        self._puzzle = Puzzle(self.mib)
+        self.ip = IpMib()
+        self._puzzle = Puzzle(self.mib, self.ip)
         self._number = 0
 
     def __iter__(self) -> "Reader":
@@ -164,9 +165,10 @@ class Reader:
 class Puzzle:
     """Fragments of a capture, for the reassembly of a stack."""
 
-    def __init__(self, mib: CapturesMib) -> None:
+    def __init__(self, mib: CapturesMib, ip: IpMib) -> None:
         self._mib = mib
-        self._pieces = Reassembly(mib.ip)
+        self._ip = ip
+        self._pieces = Reassembly(ip)
         self._numbers: dict[tuple[int, int, int], list[int]] = {}
         self._frame = Frame(PACKET_LIMIT)
         self._now = 0
@@ -198,7 +200,7 @@ class Puzzle:
     def finish(self) -> None:
         """Nothing more will come."""
         self._forget()
-        self._mib.Incomplete = self._mib.ip.ReasmFails + sum(not t.dead for t in self._pieces.partials.values())
+        self._mib.Incomplete = self._ip.ReasmFails + sum(not t.dead for t in self._pieces.partials.values())
 
     def _forget(self) -> None:
         """Numbers of what the reassembly has forgotten."""

@@ -43,6 +43,7 @@ AHEAD = 3  # lots under way for each worker: one at work, one in its queue, one 
 LOT = 64  # cases at most
 GOAL = 0.1  # seconds that a lot should take
 TRIES = 2
+GATHER = 30.0  # seconds that a result may take from where it was made to here
 TICK = 0.25  # seconds between looks at the clock while nothing comes back
 
 
@@ -107,7 +108,7 @@ class Crew:
                 pickle.dumps(self.order)
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 raise UsageError(f"other processes can't get {name} ({error}): {advice}") from error
-        future = self._executor().submit(hello, self.order)
+        future = _submit(self._executor(), hello, self.order)
         try:
             while not future.done():
                 self.tick()
@@ -228,7 +229,7 @@ class Crew:
 
     def _ask(self, executor: Executor, cases: Sequence[Case]) -> Future[list[Verdict]]:
         self._asked += 1
-        return executor.submit(run_cases, self.order, cases, self._asked)
+        return _submit(executor, run_cases, self.order, cases, self._asked)
 
     def _alone(self, submit: Callable[[], Future[T]]) -> T | Verdict:
         """Nothing else runs. So if it is lost, and lost again, it was this case."""
@@ -298,6 +299,32 @@ def _end(pool: Executor | None) -> None:
         for process in processes:
             process.join(GRACE)
         pool.shutdown(wait=True)
+
+
+def _submit(executor: Executor, function: Callable[..., T], *args: object) -> Future[T]:
+    """`executor.submit`. From Dask's executor we ask its client: what its own futures are told goes through a coroutine that a
+    worker's death can end in the wrong moment, and then they wait for ever (`_cascade_future`, in 2026.8)."""
+    client = getattr(executor, "_client", None)
+    if client is None or not hasattr(client, "submit"):
+        return executor.submit(function, *args)
+    ours: Future[T] = Future()
+
+    def over(theirs: Any) -> None:
+        if not ours.set_running_or_notify_cancel():
+            return
+        try:
+            if theirs.status == "finished":
+                ours.set_result(theirs.result(timeout=GATHER))
+            else:
+                error = theirs.exception(timeout=GATHER) if theirs.status == "error" else None
+                ours.set_exception(error or Lost(f"the cluster gave it up ({theirs.status})"))
+        except Exception as error:  # the worker that had the result has died meanwhile
+            ours.set_exception(Lost(f"{type(error).__name__}: {error}"))
+
+    theirs = client.submit(function, *args, **{"pure": False, **getattr(executor, "_kwargs", {})})
+    theirs.add_done_callback(over)
+    ours.add_done_callback(lambda ours: theirs.cancel() if ours.cancelled() else None)
+    return ours
 
 
 def _workers_of(executor: Executor | None) -> int:

@@ -24,6 +24,7 @@ from ..address import Ip4, ip4_text
 from ..captures.mib import CapturesMib
 from ..captures.reading import Puzzle
 from ..instant import MILLISECOND, SECOND, Instant
+from ..ipv4.mib import IpMib
 from ..tcp.wire import Segment
 from ..testing.clock import VirtualClock
 from ..testing.nodes import Node
@@ -77,7 +78,7 @@ class Player(Node):
         self._woken: int = const.NEVER
         self._touched: set[TcpPlay] = set()
         self._strangers: set[tuple[int, ...]] = set()
-        self._puzzle = Puzzle(CapturesMib())
+        self._puzzle = Puzzle(CapturesMib(), IpMib())
         self._plays: dict[object, Play] = {}
         self._tcp: dict[tuple[int, int, int], TcpPlay] = {}  # by the live ends
         self._unopened: dict[tuple[int, int], deque[TcpPlay]] = {}  # that our host is to open, by where to

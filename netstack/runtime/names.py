@@ -105,6 +105,12 @@ class Names:
         self._hosts[_key(name)] = chosen
         self._at_once.pop(name, None)
 
+    def shared(self) -> Names:
+        """Of another host that calls everybody the same, whoever is added here or there; what is `special` is each one's own."""
+        twin = Names(system=self.system)
+        twin._hosts, twin._names, twin._at_once = self._hosts, self._names, self._at_once
+        return twin
+
     @classmethod
     def read(cls, path: str, system: bool = False) -> Names:
         """From a file like /etc/hosts: an address and its names on each line. Raises OSError, UsageError."""

@@ -109,11 +109,11 @@ class Driver:
                 outbox.release()
 
     def names(self) -> Names:
-        """What the hosts of the world call each other; the same for all of them, so that they learn of those that come later."""
+        """For one host: what the hosts of the world call each other. The table is one, so all learn of those that come later."""
         for host in self.world.hosts[self._named :]:
             self._names.add(host.name, str(host.address.address))
         self._named = len(self.world.hosts)
-        return self._names
+        return self._names.shared()
 
     def asked(self) -> int:
         """What time is it in the world? Whoever wants to know is about to do something."""

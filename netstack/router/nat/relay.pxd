@@ -22,7 +22,6 @@ cdef class Slabs:
     cdef object take(self, Py_ssize_t n)
 
 
-cpdef tuple dial(unsigned long long address, int port, int ttl, unsigned long long source)
 
 
 cdef class Owner:

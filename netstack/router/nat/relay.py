@@ -70,11 +70,6 @@ class Slabs:
         self.pool.free.clear()
 
 
-def dial(address: int, port: int, ttl: int, source: int) -> tuple[int, int]:
-    """`sysio.dial`, for Python."""
-    return sysio.dial(address, port, ttl, source)
-
-
 class Owner:
     """Who makes relays, as they see it (tcp.py)."""
 

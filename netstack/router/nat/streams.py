@@ -166,7 +166,7 @@ class TcpNat(Owner):
         else:
             address: int = target[0]
             port: int = target[1]
-            source: int = nat.outbound if address >> 24 != 127 else 0
+            source: int = self.nat.outbound if address >> 24 != 127 else 0
             fd, error = sysio.dial(address, port, request.ttl - 1, source)
         if fd < 0:
             self.mib.NoSocket += 1

@@ -333,7 +333,7 @@ class Forwards:
 
     def decide(self, flow: Flow) -> Decision | None:
         """Is this one for a forward of ours?"""
-        if not self._by_port or flow.dst != self.gateway:
+        if not (self._by_port or self._any) or flow.dst_int != int(self.gateway):
             return None
         said = self._by_port.get((flow.proto, flow.dst_port))
         if said is not None:

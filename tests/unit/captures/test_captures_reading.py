@@ -4,6 +4,7 @@ import gzip
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ def capture(linktype: int, *packets: bytes, lengths: "dict[int, int] | None" = N
     return io.BytesIO(file.getvalue())
 
 
-def only(file: io.BytesIO) -> "Datagram | Other":
+def only(file: io.BytesIO) -> Any:
     (item,) = read(file)
     return item
 
@@ -126,7 +127,8 @@ def test_fragments_come_as_the_datagram_that_they_were() -> None:
         fragment(32, False, text[32:]),
     ]
     mib = CapturesMib()
-    other, whole = read(capture(pcap.RAW, *pieces), mib)
+    found: list[Any] = list(read(capture(pcap.RAW, *pieces), mib))
+    other, whole = found
     assert other.number == 2 and other.data == UDP
     assert whole.numbers == (1, 3, 4, 5) and whole.number == 5
     assert whole.data[20:] == text
@@ -139,8 +141,9 @@ def test_fragments_that_overlap_or_are_missing_make_no_datagram() -> None:
     mib = CapturesMib()
     overlap = [fragment(0, True, text[:24]), fragment(16, False, text[16:])]
     missing = [fragment(0, True, text[:24], 10)]
-    assert list(read(capture(pcap.RAW, *overlap, *missing), mib)) == []
-    assert (mib.Incomplete, mib.ip.ReasmOverlaps) == (2, 1)
+    reader = read(capture(pcap.RAW, *overlap, *missing), mib)
+    assert list(reader) == []
+    assert (mib.Incomplete, reader.ip.ReasmOverlaps) == (2, 1)
 
 
 def test_fragments_of_which_only_the_beginning_was_captured_are_passed_over() -> None:

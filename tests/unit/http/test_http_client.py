@@ -176,7 +176,7 @@ def test_who_does_not_know_expectations_is_asked_without(on: On) -> None:
     async def main() -> None:
         async with lab(on) as lab_:
             refuse = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n"
-            heard = await lab_.script([refuse], [b"", SMALL])
+            heard = await lab_.script([refuse], [SMALL, 1.0])
             response = await lab_.client.request("PUT", URL, body=b"x" * 20000, expect=True)
             assert response.status == 200
             assert b"Expect" in heard[0]
