@@ -1,24 +1,19 @@
 """Packet: the netif."""
 
 import mmap
-from collections.abc import Callable
-from typing import Self
 
 from netstack import const
 from netstack.address import Mac
-from netstack.cores import NetifCore
 from netstack.device import offloads
+from netstack.device.face import SOFTWARE, DeviceFace
 from netstack.errors import UsageError
-from netstack.instant import Instant
 from netstack.netif import SLAB
 
 from . import card
 from .core import PacketCore
 
-SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO  # what is done here when the card's kernel doesn't
 
-
-class Packet(PacketCore):
+class Packet(PacketCore, DeviceFace):
     """The Ethernet of a network card of this machine, on which the stack is a host of its own."""
 
     __slots__ = ("_card", "_closed", "_demanded", "_mac", "_ring", "_software")
@@ -72,37 +67,12 @@ class Packet(PacketCore):
         self._software = 0
 
     @property
-    def core(self) -> NetifCore:
-        return self
-
-    @property
     def name(self) -> str:
         return self._card.name
 
     @property
-    def mac(self) -> "Mac | None":
-        return self._mac
-
-    @property
     def mtu(self) -> int:
         return self._card.mtu
-
-    @property
-    def offload(self) -> int:
-        """What `send` may be asked for, whoever does it."""
-        offload = self.takes | self._software
-        if self.takes & const.OFFLOAD_CSUM and self.takes & const.OFFLOAD_TSO4:
-            offload |= const.OFFLOAD_GATHER
-        return offload
-
-    def set_waker(self, waker: "Callable[[], None] | None") -> None:
-        """Nobody needs waking: the descriptor tells."""
-
-    def fileno(self) -> "int | None":
-        return None if self._closed else self.fd
-
-    def next_deadline(self) -> "Instant | None":
-        return None
 
     def is_there(self) -> bool:
         return card.is_there(self._card)
@@ -124,12 +94,3 @@ class Packet(PacketCore):
             self._ring.close()
             self._ring = None
         self._card.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Packet {self.name}{' closed' if self._closed else ''}>"

@@ -1,16 +1,15 @@
 """Tap and Tun: the netifs."""
 
-from collections.abc import Callable
+
 from typing import Self
 
 from netstack import const
 from netstack.address import Cidr, Mac
-from netstack.cores import NetifCore
 from netstack.device import offloads
 from netstack.device.core import DeviceCore
+from netstack.device.face import SOFTWARE, DeviceFace
 from netstack.device.offloads import Wanted
 from netstack.errors import UsageError
-from netstack.instant import Instant
 from netstack.netif import SLAB
 
 from . import device
@@ -18,10 +17,7 @@ from .device import Handle
 
 HEADERS = 64  # what a frame has beside its datagram: Ethernet, two VLAN tags and a vnet header are 34
 GATHER_LIMIT = 16384  # longer frames are worth their own trip up
-SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO  # what is done here when the device doesn't
-
-
-class Device(DeviceCore):
+class Device(DeviceCore, DeviceFace):
     """What Tap and Tun share: all of `signatures.Netif`.
 
     A device that was not there is made, and goes when it is closed unless it is `persist`; one that was there is opened and
@@ -111,37 +107,12 @@ class Device(DeviceCore):
         self._software = 0
 
     @property
-    def core(self) -> NetifCore:
-        return self
-
-    @property
     def name(self) -> str:
         return self._handle.name
 
     @property
-    def mac(self) -> "Mac | None":
-        return self._mac
-
-    @property
     def mtu(self) -> int:
         return self._handle.mtu
-
-    @property
-    def offload(self) -> int:
-        """What `send` may be asked for, whoever does it."""
-        offload = self.takes | self._software
-        if self.takes & const.OFFLOAD_CSUM and self.takes & const.OFFLOAD_TSO4:  # or we read, and cut, what is in one piece
-            offload |= const.OFFLOAD_GATHER
-        return offload
-
-    def set_waker(self, waker: "Callable[[], None] | None") -> None:
-        """Nobody needs waking: the descriptor tells."""
-
-    def fileno(self) -> "int | None":
-        return None if self._closed else self.fd
-
-    def next_deadline(self) -> "Instant | None":
-        return None
 
     def close(self) -> None:
         """Close the device; closing it again does nothing. `poll` raises OSError from now on, what is sent is counted."""
@@ -149,15 +120,6 @@ class Device(DeviceCore):
             self._closed = True
             self.fd = -1  # the number may be somebody else's file by the next call
             self._handle.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name}{' closed' if self._closed else ''}>"
 
 
 class Tap(Device):

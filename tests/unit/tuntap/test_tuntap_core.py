@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 from netstack_tuntap import Tap, Tun
-from netstack_tuntap.netifs import SOFTWARE
 
 from netstack import const
 from netstack.adapters import FramePort, TeeSink
 from netstack.address import Mac
 from netstack.cores import Frame, Out
 from netstack.device.core import DeviceCore
+from netstack.device.face import SOFTWARE
 from netstack.errors import UsageError
 from netstack.netif import SendOnly
 from netstack.testing.netifs import Probe

@@ -8,10 +8,10 @@ import pytest
 from netstack_tuntap import Tap
 from netstack_tuntap import offloads as kernels
 from netstack_tuntap.device import Handle
-from netstack_tuntap.netifs import SOFTWARE
 
 from netstack import const
 from netstack.device import offloads
+from netstack.device.face import SOFTWARE
 from netstack.errors import UsageError
 from netstack.netif import carry_plain
 from netstack.testing.cable import Cable
