@@ -103,7 +103,10 @@ class Poller(Edges):
         if later:
             self.later = []
             for who in later:
-                who.resume(now)
+                try:
+                    who.resume(now)
+                except OSError as error:
+                    self.complain(error)  # type: ignore[operator]
         heard = self.events
         if self.selector is None:
             heard = self.poll(0, MOST)  # type: ignore[misc]
@@ -112,7 +115,10 @@ class Poller(Edges):
         for fd, events in heard:
             one: Watched | None = self.watched.get(fd)
             if one is not None:
-                one.ready(events, now)
+                try:
+                    one.ready(events, now)
+                except OSError as error:  # its own: those behind it are not told again
+                    self.complain(error)  # type: ignore[operator]
 
     def close(self) -> None:
         self.running = False
