@@ -322,18 +322,8 @@ def run(sim: Netsim, main: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
     """`Netsim.run` on asyncio."""
     __tracebackhide__ = True
 
-    async def whole() -> T:
-        __tracebackhide__ = True
-        try:
-            await open_on(sim)
-            side: Any = sim.side
-            result: T = await side.guard(partial(main, *args))
-            return result
-        finally:
-            await sim.close()
-
     with asyncio.Runner(loop_factory=SimLoop) as runner:
         try:
-            return runner.run(whole())
+            return runner.run(sim.carry_out(main, *args))
         finally:
             sim.drop()

@@ -411,18 +411,8 @@ def run(sim: Netsim, main: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
     """`Netsim.run` in trio."""
     __tracebackhide__ = True
 
-    async def whole() -> T:
-        __tracebackhide__ = True
-        try:
-            await open_on(sim)
-            side: Any = sim.side
-            result: T = await side.guard(partial(main, *args))
-            return result
-        finally:
-            await sim.close()
-
     try:
-        return trio.run(whole, clock=new_clock())
+        return trio.run(partial(sim.carry_out, main, *args), clock=new_clock())
     finally:
         sim.drop()
 

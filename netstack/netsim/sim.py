@@ -12,6 +12,7 @@ to `fail`: the first such thing is written down, the test is cancelled where it 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
@@ -268,6 +269,16 @@ class Netsim:
         from . import onasyncio
 
         return onasyncio.run(self, main, *args)
+
+    async def carry_out(self, main: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """`main(*args)` with the world around it, on the loop that runs."""
+        __tracebackhide__ = True
+        try:
+            side: Any = await self.opened()
+            result: T = await side.guard(partial(main, *args))
+            return result
+        finally:
+            await self.close()
 
     async def opened(self) -> Side:
         """The side of the loop that runs, with the world open on it. Raises UsageError on one in real time."""
