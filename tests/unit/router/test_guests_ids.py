@@ -1,5 +1,6 @@
 """Ids of a user namespace, as /etc/subuid gives them."""
 
+import itertools
 import os
 
 import pytest
@@ -41,7 +42,7 @@ def test_no_id_is_mapped_twice_and_none_is_lost(own, ranges, keep_id):
     lines = mapping(own, ranges, keep_id)
     assert sum(count for _, _, count in lines) == 1 + sum(count for _, count in ranges)
     ends = [(inside, inside + count) for inside, _, count in lines]
-    assert all(end <= start for (_, end), (start, _) in zip(ends, ends[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ends))
 
 
 def program(folder, name, text):
@@ -58,7 +59,7 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
         program(tmp_path, name, "")
     files = {kind: str(tmp_path / f"sub{kind}id") for kind in "ug"}
     monkeypatch.setattr(ids, "OWN", files)
-    with pytest.raises(UsageError, match="gives .* no ids: have root say usermod --add-subuids"):
+    with pytest.raises(UsageError, match=r"gives .* no ids: have root say usermod --add-subuids"):
         Helpers.find()
     for path in files.values():
         with open(path, "w") as file:
