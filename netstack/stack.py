@@ -25,6 +25,7 @@ from .ethif.ethif import Ethif
 from .ethif.pointtopoint import PointToPoint
 from .instant import NEVER, Instant
 from .ipv4.ipv4 import Ipv4, Ipv4Config
+from .ipv4.route import Interface
 from .signatures import Link, Netif, NextHop, Rng
 from .tcp.config import TcpConfig
 from .tcp.tcp import Tcp
@@ -62,6 +63,17 @@ class Witnesses:
     def on_state(self, entry: Timer, old: int, new: int) -> None:
         for each in self._witnesses:
             each.on_state(entry, old, new)
+
+
+@attrs.frozen
+class Place:
+    """One of the links of a host, the only one mostly: for what is done on a link and not anywhere (dhcp/onstack.py)."""
+
+    index: int
+    netif: Netif
+    link: Ethif[Netif] | PointToPoint[Netif]
+    arp: Arp[Ethif[Netif]] | None
+    interface: Interface
 
 
 class Stack:
@@ -112,6 +124,18 @@ class Stack:
             if self.config.probe:
                 self.tentative.add(int(cidr.address))
             self.arp.add_address(int(cidr.address), now, probe=self.config.probe)
+
+    def place(self, device: int | str = 0) -> Place:
+        """Of a host with several devices: the link of the one of this place or name."""
+        return Place(0, self.netif, self.link, self.arp, self.ip.interfaces[0])
+
+    def add_address_at(self, place: Place, cidr: Cidr, now: Instant) -> None:
+        """`add_address`, there."""
+        self.add_address(cidr, now)
+
+    def came_by(self, place: Place) -> bool:
+        """Has what is being received at this moment come there?"""
+        return True
 
     def remove_address(self, cidr: Cidr) -> None:
         """No longer be `cidr.address`. Connections that use it find out by their time-outs."""

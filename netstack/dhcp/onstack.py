@@ -4,14 +4,16 @@ same code runs under every loop, and in a world without any.
 A server is bound to the broadcast address and to its own, and to nothing else: on a stack that takes every address for its own,
 what a guest sends to a server far away is not for us. What it answers to a client without an address goes to that one's link
 address, which is put into the table of neighbours first (as dnsmasq does): nobody could be asked for it.
+
+On a host with several devices each works on one of them, `device`: hears what comes there, and broadcasts there.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from .. import const
 from ..address import Cidr, Ip4
@@ -19,7 +21,7 @@ from ..cores import Turn
 from ..errors import NetstackError, TimedOut, UsageError
 from ..instant import NEVER, SECOND, Duration, Instant
 from ..signatures import Rng
-from ..stack import Stack
+from ..stack import Place, Stack
 from ..timers import CallTimer
 from ..udp.core import UdpPort
 from . import client as c
@@ -48,6 +50,19 @@ class Alarm:
             self._timers.arm(self._timer, deadline)
 
 
+@contextmanager
+def broadcasting(stack: Stack, place: Place) -> Iterator[None]:
+    """What is for everybody goes to this link."""
+    if place.index == 0:
+        yield
+        return
+    stack.ip.broadcast_on(place.interface)
+    try:
+        yield
+    finally:
+        stack.ip.broadcast_on(None)
+
+
 class ServerOnStack:
     """Serves DHCP on the link of `stack`, one of whose addresses is `config.own`, from `start` to `close`.
 
@@ -62,11 +77,13 @@ class ServerOnStack:
         *,
         guest_of: Callable[[int], str] | None = None,
         on_change: Callable[[Lease], object] | None = None,
+        device: int | str = 0,
     ) -> None:
         if not stack.ip.is_local(int(config.own.address)):
             raise UsageError(f"{config.own.address} is not an address of this stack: give it that first")
         self.core = s.DhcpServer(config, on_change)
         self._stack = stack
+        self._place = stack.place(device)
         self._turn = turn
         self._guest_of = guest_of
         self._ports: list[UdpPort] = []
@@ -94,11 +111,13 @@ class ServerOnStack:
         self._alarm.set(NEVER)
 
     def _take(self, data: bytes, source: int, mac: int, now: int) -> None:
+        if not self._stack.came_by(self._place):
+            return
         guest = "" if self._guest_of is None else self._guest_of(mac)
         self._do(self.core.receive(data, source=source, mac=mac, guest=guest, now=Instant(now)), now)
 
     def _due(self, now: int) -> None:
-        arp = self._stack.arp
+        arp = self._place.arp
         for address in list(self._probed):  # whose probe may be over
             neighbour = None if arp is None else arp.cache.find(address)
             if neighbour is not None and neighbour.state not in (const.NUD_INCOMPLETE, const.NUD_FAILED):
@@ -114,9 +133,10 @@ class ServerOnStack:
                     self._stack.icmp.ping(int(action.address), 0, 0, PING, now)
                     continue
                 self._probed.discard(int(action.to))
-                if action.mac is not None and self._stack.arp is not None:
-                    self._stack.arp.add_heard(int(action.to), action.mac, now)
-                self._ports[0].send(action.data, int(action.to), CLIENT_PORT, now)
+                if action.mac is not None and self._place.arp is not None:
+                    self._place.arp.add_heard(int(action.to), action.mac, now)
+                with broadcasting(self._stack, self._place):
+                    self._ports[0].send(action.data, int(action.to), CLIENT_PORT, now)
             except (OSError, NetstackError):
                 self.core.mib.OutErrors += 1
         self._settle()
@@ -143,10 +163,12 @@ class ClientOnStack:
         previous: c.ClientLease | None = None,
         on_lease: Callable[[c.ClientLease | None], object] | None = None,
         patience: Duration = PATIENCE,
+        device: int | str = 0,
     ) -> None:
-        mac = stack.netif.mac
-        if mac is None or stack.arp is None:
-            raise UsageError(f"{stack.netif.name} has no link addresses, and so no DHCP: give the address that the host is to have")
+        place = self._place = stack.place(device)
+        mac, arp = place.netif.mac, place.arp
+        if mac is None or arp is None:
+            raise UsageError(f"{place.netif.name} has no link addresses, and so no DHCP: give the address that the host is to have")
         self.core = c.DhcpClient(mac, rng, c.ClientConfig(hostname=hostname, check=stack.config.probe), previous)
         self.lease: c.ClientLease | None = None
         self._stack = stack
@@ -158,14 +180,14 @@ class ClientOnStack:
         self._port: UdpPort | None = None
         self._held: Cidr | None = None  # an address that the stack has by us
         self._routes: list[Cidr] = []
-        self._ready, self._lost = stack.arp.on_ready, stack.arp.on_lost
+        self._arp = arp
+        self._ready, self._lost = arp.on_ready, arp.on_lost
 
     def start(self, now: int) -> None:
         """Raises AddressInUse."""
         stack = self._stack
-        assert stack.arp is not None
         self._port = stack.udp.bind(0, CLIENT_PORT, Received(self._take))
-        stack.arp.on_ready, stack.arp.on_lost = self._found_free, self._found_taken
+        self._arp.on_ready, self._arp.on_lost = self._found_free, self._found_taken
         stack.tentative.add(0)
         self._giving_up.set(now + self._patience)
         self._do(self.core.start(Instant(now)), now)
@@ -188,9 +210,11 @@ class ClientOnStack:
     # -- events ---------------------------------------------------------------------------------------------------------------
 
     def _take(self, data: bytes, source: int, mac: int, now: int) -> None:
+        if not self._stack.came_by(self._place):
+            return
         self._do(self.core.receive(data, Instant(now)), now)
-        lease, arp = self.lease, self._stack.arp
-        if lease is not None and arp is not None and mac and source == int(lease.server) and source in lease.address:
+        lease, arp = self.lease, self._arp
+        if lease is not None and mac and source == int(lease.server) and source in lease.address:
             with suppress(UsageError):  # so that a farewell needs no question first, whose answer nobody would wait for
                 arp.add_heard(source, mac, now)
 
@@ -201,7 +225,7 @@ class ClientOnStack:
         if 0 in self._stack.tentative and self._stack.on_addresses is not None:
             heard = "answered, but has granted nothing" if self.core.mib.InOffers else "answers"
             nobody = "a DHCP server" if self.core.mib.InOffers else "no DHCP server"
-            self._stack.on_addresses(TimedOut(f"{nobody} {heard} on {self._stack.netif.name}: give the host an address"))
+            self._stack.on_addresses(TimedOut(f"{nobody} {heard} on {self._place.netif.name}: give the host an address"))
 
     def _found_free(self, ip: int, now: int) -> None:
         if self._ready is not None:
@@ -233,13 +257,14 @@ class ClientOnStack:
             elif isinstance(action, c.Use):
                 self._use(action.lease, now)
             else:
-                log.warning("%s: %s: %s", self._stack.netif.name, action.lease.address, action.reason)
+                log.warning("%s: %s: %s", self._place.netif.name, action.lease.address, action.reason)
                 self._drop()
         self._alarm.set(self.core.next_deadline())
 
     def _send(self, port: UdpPort, action: c.Send, now: int) -> None:
         try:
-            port.send(action.data, int(action.to), SERVER_PORT, now, source=int(action.source))
+            with broadcasting(self._stack, self._place):
+                port.send(action.data, int(action.to), SERVER_PORT, now, source=int(action.source))
         except OSError as error:  # it will be said again
             if error.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH):
                 raise
@@ -247,7 +272,7 @@ class ClientOnStack:
     def _hold(self, cidr: Cidr, now: int) -> None:
         if self._held != cidr:
             self._release()
-            self._stack.add_address(cidr, Instant(now))
+            self._stack.add_address_at(self._place, cidr, Instant(now))
             self._held = cidr
 
     def _use(self, lease: c.ClientLease, now: int) -> None:
@@ -269,8 +294,8 @@ class ClientOnStack:
     def _route(self, lease: c.ClientLease) -> None:
         """RFC 3442: who is given routes ignores the routers. A router need not be within the mask (clouds give /32 leases)."""
         ip = self._stack.ip
-        interface = ip.interfaces[0]
-        most = min(self._stack.link.mtu, 65535)
+        interface = self._place.interface
+        most = min(self._place.link.mtu, 65535)
         ip.set_mtu(most if lease.mtu is None else min(lease.mtu, most), interface)
         self._unroute()
         default = [(Cidr(Ip4(0), 0), router) for router in lease.routers[:1]]

@@ -156,6 +156,11 @@ class DhcpServer:
         self._by_client = {each.client: each for each in config.static if each.client}
         self._probing: dict[int, tuple[Instant, DhcpMessage, Lease]] = {}  # in the order of their instants: all take as long
 
+    def tell(self, dns: tuple[Ip4, ...], domain: str, search: tuple[str, ...]) -> None:
+        """Clients hear of these name servers and names from now on: a router's own lease says so. Raises UsageError."""
+        self.config = evolve(self.config, dns=dns, domain=domain, search=search)
+        self._answers = self.config.answers()
+
     # -- the world ------------------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, *, source: int = 0, mac: int = 0, guest: str = "", now: Instant) -> list[Action]:

@@ -108,6 +108,11 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
         interface.set_mtu(mtu)
         self.forget()
 
+    def broadcast_on(self, interface: Interface | None) -> None:
+        """What is for 255.255.255.255 goes to this link from now on; None: to the first."""
+        self.routes.everybody = interface
+        self.core.forget()
+
     @property
     def addresses(self) -> list[Cidr]:
         """Of all interfaces, in the order in which they were added."""

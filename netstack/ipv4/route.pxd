@@ -37,6 +37,7 @@ cdef class Routes:
     cdef readonly list interfaces
     cdef readonly dict local, broadcasts, groups, routes
     cdef readonly list lengths
+    cdef public Interface everybody
     @cython.locals(route=Route)
     cpdef Route lookup(self, unsigned long long dst)
     @cython.locals(route=Route)

@@ -85,10 +85,11 @@ def _mask(length: int) -> int:
 class Routes:
     """The tables of one host."""
 
-    __slots__ = ("broadcasts", "groups", "interfaces", "lengths", "local", "routes")
+    __slots__ = ("broadcasts", "everybody", "groups", "interfaces", "lengths", "local", "routes")
 
     def __init__(self) -> None:
         self.interfaces: list[Interface] = []
+        self.everybody: Interface | None = None  # to whose link 255.255.255.255 goes; None: the first
         self.local: dict[int, Interface] = {}
         self.broadcasts: dict[int, tuple[Interface, int]] = {}
         self.groups: dict[int, int] = {ALL_SYSTEMS: 1}  # group -> how many have joined it
@@ -192,8 +193,8 @@ class Routes:
         if top == 127:
             return Path(None, dst, LOOPBACK, const.UNICAST, True, LOOPBACK_MTU)
         if dst == LIMITED_BROADCAST:
-            # the first interface: RFC 1122 3.3.6 leaves it open. Without an address it leaves from 0.0.0.0, as DHCP needs it
-            interface = self.interfaces[0]
+            # one interface: RFC 1122 3.3.6 leaves it open. Without an address it leaves from 0.0.0.0, as DHCP needs it
+            interface = self.everybody or self.interfaces[0]
             return Path(interface, LIMITED_BROADCAST, self._first(interface), const.BROADCAST, False, interface.mtu)
         if dst in self.broadcasts:
             interface, src = self.broadcasts[dst]

@@ -39,6 +39,7 @@ class BareRouter:
     network   of the guests                    gateway   the router's own address in it; None: the second
     gate      who decides about flows; None: an `OpenGate`, for which `loopback` opens the host's 127.0.0.1 at the gateway's address
     nat       limits and time-outs                guest_of  names the guest of an address, for its flows
+    reserve   how many, of so many descriptors, are not for flows
 
     While it works, `net` is the near side, with `net.stack` below it, and `nat` what carries the flows.
 
@@ -58,6 +59,7 @@ class BareRouter:
         guest_of: Callable[[int], str] | None = None,
         seed: int | None = None,
         pcap: str | None = None,
+        reserve: Callable[[int], int] | None = None,
     ) -> None:
         self.network, self.gateway = gateway_in(network, gateway)
         self._guest = guest
@@ -65,6 +67,7 @@ class BareRouter:
         self.gate: Gate = gate if gate is not None else self._own_gate  # type: ignore[assignment]  # one of them is there
         self._limits = nat or NatConfig()
         self._guest_of = guest_of
+        self._reserve = reserve or (lambda descriptors: 0)
         config = config or StackConfig()
         self._config = attrs.evolve(
             config,
@@ -80,7 +83,8 @@ class BareRouter:
     async def __aenter__(self) -> BareRouter:
         if self._opening is not None:
             raise UsageError("this router has been entered already: make another one")
-        limits = within(self._limits, room_for_descriptors())
+        descriptors = room_for_descriptors()
+        limits = within(self._limits, descriptors - self._reserve(descriptors))
         address = Cidr(self.gateway, self.network.length)
         self._opening = opening.Opening(self._guest, [address], dict(self._options))
         self.net = await self._opening.__aenter__()

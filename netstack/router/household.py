@@ -26,6 +26,7 @@ from .guests.hub import Switch
 from .nat.hostaddresses import HostAddresses
 from .nat.nat import Nat
 from .policy.policy import Policy
+from .services.everyport import reserve
 from .services.forwards import Forwards
 from .services.services import Services, ServicesConfig
 
@@ -40,7 +41,8 @@ class Household:
         """Raises UsageError."""
         self.policy = policy
         self.config = services
-        self.router = BareRouter(guest, network=services.network, gateway=services.gateway, gate=self, **options)
+        own: dict[str, Any] = {"gate": self, "reserve": self._reserve, **options}
+        self.router = BareRouter(guest, network=services.network, gateway=services.gateway, **own)
         self.network: Cidr = self.router.network
         self.gateway: Ip4 = self.router.gateway
         self.services: Services = None  # type: ignore[assignment]  # while it works
@@ -49,6 +51,10 @@ class Household:
         if self._switch is not None:
             for address in {services.gateway, services.dns or services.gateway}:
                 self._switch.reserve(int(address))
+
+    def _reserve(self, descriptors: int) -> int:
+        """For ports of the host that wait for whoever comes."""
+        return reserve(descriptors) * sum(said is not None for said in (self.config.tcp_all, self.config.udp_all))
 
     # -- what may be asked of it --------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ cdef class Plane(Dispatch):
     cdef public Nat nat
     cdef public Pieces pieces
     cdef public bint redirects, reject
+    cdef readonly int lifted
     cdef Pool pool
     cdef void lift(self, Port port, Frame f) except *
     @cython.locals(b=bytearray, o=Py_ssize_t, have=Py_ssize_t, vihl=int, tos=int, total=int, ident=int, frag=int, ttl=int, proto=int,

@@ -38,7 +38,7 @@ SLAB = 65536
 class Plane(Dispatch):
     """What passes between the ports. `nat` and `pieces` are there together, or not."""
 
-    __slots__ = ("nat", "pieces", "pool", "redirects", "reject")
+    __slots__ = ("lifted", "nat", "pieces", "pool", "redirects", "reject")
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,13 +47,16 @@ class Plane(Dispatch):
         self.redirects = False
         self.reject = False
         self.pool = Pool(SLAB)
+        self.lifted = -1  # by which port that came which the host is being given
 
     # -- in ---------------------------------------------------------------------------------------------------------------
 
     def lift(self, port: Port, f: Frame) -> None:
         """It is for this host, or for the dustbin of its internet layer."""
         self.mib.InDelivers += 1
+        self.lifted = port.index
         port.up.input(f)
+        self.lifted = -1
 
     def enter(self, port: Port, f: Frame) -> None:
         b = f.buf

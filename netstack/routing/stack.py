@@ -27,7 +27,7 @@ from ..ethif.pointtopoint import PointToPoint
 from ..instant import Instant
 from ..ipv4.ipv4 import Ipv4, Ipv4Config
 from ..signatures import Link, Netif, NextHop, Rng
-from ..stack import Stack, StackConfig, link_on
+from ..stack import Place, Stack, StackConfig, link_on
 from ..timers import Timers
 from . import const as rc
 from .config import Forward, RoutingConfig
@@ -292,6 +292,16 @@ class RoutingStack(Stack):
             if self.config.probe:
                 self.tentative.add(int(cidr.address))
             arp.add_address(int(cidr.address), now, probe=self.config.probe)
+
+    def place(self, device: int | str = 0) -> Place:
+        i = self.device_index(device)
+        return Place(i, self.devices[i].netif, self.links[i], self.arps[i], self.ip.interfaces[i])
+
+    def add_address_at(self, place: Place, cidr: Cidr, now: Instant) -> None:
+        self.add_address(cidr, now, place.index)
+
+    def came_by(self, place: Place) -> bool:
+        return self.plane.lifted == place.index
 
     def remove_address(self, cidr: Cidr) -> None:
         interface = self.ip.routes.local.get(int(cidr.address))

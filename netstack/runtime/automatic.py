@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..dhcp.client import ClientLease
@@ -24,7 +25,13 @@ class LeasedResolver(Resolver[Any, Any]):
         self.search = lease.search or ((lease.domain,) if lease.domain else ())
 
 
-def configure(net: NetFace, rng: Rng, hostname: str = "") -> None:
+def configure(
+    net: NetFace,
+    rng: Rng,
+    hostname: str = "",
+    device: int | str = 0,
+    on_lease: Callable[[ClientLease | None], object] | None = None,
+) -> None:
     """Have `net` configured by DHCP from now on: `net.dhcp` is who does it. Its name servers are asked unless there are others.
     Raises UsageError for a device without link addresses."""
     servers: tuple[object, ...] = ()
@@ -32,6 +39,8 @@ def configure(net: NetFace, rng: Rng, hostname: str = "") -> None:
 
     def leased(lease: ClientLease | None) -> None:
         nonlocal servers
+        if on_lease is not None:
+            on_lease(lease)
         if lease is None or own_dns or lease.dns == servers:
             return
         servers = lease.dns
@@ -46,7 +55,7 @@ def configure(net: NetFace, rng: Rng, hostname: str = "") -> None:
         except UsageError:  # a domain that is none
             resolver.search = ()
 
-    client = ClientOnStack(net.stack, net.turn, rng, hostname=hostname, on_lease=leased)
+    client = ClientOnStack(net.stack, net.turn, rng, hostname=hostname, on_lease=leased, device=device)
     client.start(net.now())
     net.dhcp = client
     net.on_close(client.stop)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import select
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,16 +20,22 @@ from types import TracebackType
 import attrs
 
 from ..address import Cidr, Ip4
+from ..dhcp.client import ClientLease
+from ..dhcp.server import DhcpConfig
 from ..errors import UsageError
 from ..instant import Instant
 from ..plugins import Spec, open_netif
+from ..router.services.dhcp import DhcpService
 from ..routing.config import Forward, NatConfig, OneToOne, RoutingConfig
 from ..routing.listing import FlowView
 from ..routing.stack import Device, RoutingStack, Watcher, inside_and_outside
 from ..signatures import Netif, Rng
 from ..stack import StackConfig
+from .automatic import configure
 from .net import Net
 from .reactor import clock_of
+
+DHCP = "dhcp"  # in place of an address
 
 
 class Epoll(Watcher):
@@ -51,6 +58,10 @@ class RouterNet(Net):
 
     stack: RoutingStack
 
+    def __init__(self, stack: RoutingStack, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(stack, loop)
+        self.dhcp_servers: dict[str, DhcpService] = {}  # by the name of their device
+
     def flows(self) -> list[FlowView]:
         """The flows that NAT remembers, the latest used first. Instants are those of `net.now()`."""
         return self.stack.flows()
@@ -66,6 +77,8 @@ class RouterPlan:
     routing: RoutingConfig
     outside: tuple[str, ...]
     rng: Rng
+    leased: str = ""  # the device that has its address from a DHCP server
+    pools: tuple[Pool, ...] = ()
 
     @classmethod
     def make(
@@ -80,29 +93,42 @@ class RouterPlan:
         maps: Iterable[str | OneToOne],
         routing: RoutingConfig | None,
         seed: int | None,
+        dhcp: Iterable[str] = (),
+        dns: Iterable[str] = (),
+        leases: str = "",
     ) -> RouterPlan:
         if not devices:
             raise UsageError("a router needs devices: give them by name, like {'lan': 'tap:lan0', 'wan': 'tap:wan0'}")
         specs: list[tuple[str, Spec | Netif, list[Cidr]]] = []
         leads = {}
+        leased = []
         for name, said in devices.items():
             cidrs: list[Cidr] = []
             device: Spec | Netif
             if isinstance(said, str):
-                taken, spec = Spec.parse(said).take("address", "gateway")
-                cidrs = [Cidr.parse_whole(text) for text in taken.get("address", ())]
+                taken, spec = Spec.parse(said).take("address", "gateway", "ip")
+                texts = [text for text in taken["address"] + taken["ip"] if text != DHCP]
+                if len(texts) < len(taken["address"] + taken["ip"]):
+                    leased.append(name)
+                cidrs = [Cidr.parse_whole(text) for text in texts]
                 if taken.get("gateway"):
                     leads[name] = taken["gateway"][0]
                 device = spec
             else:
                 device = said
-            cidrs += [cidr if isinstance(cidr, Cidr) else Cidr.parse_whole(cidr) for cidr in addresses.get(name, ())]
+            for each in addresses.get(name, ()):
+                if each == DHCP:
+                    leased.append(name)
+                else:
+                    cidrs.append(each if isinstance(each, Cidr) else Cidr.parse_whole(each))
             specs.append((name, device, cidrs))
         for name in addresses:
             if name not in devices:
                 raise UsageError(f"there is no device {name!r} to have addresses: there are {', '.join(devices)}")
         if len(leads) + (gateway is not None) > 1:
             raise UsageError("the router has one gateway: give one, on the device that leads to the world")
+        if len(leased) > 1 or (leased and (leads or gateway is not None)):
+            raise UsageError("one device may have its address and the gateway by DHCP, and then there is no other gateway")
         lead = gateway if gateway is not None else next(iter(leads.values()), None)
         doors = tuple(each if isinstance(each, Forward) else Forward.parse(each) for each in forwards)
         pairs = tuple(each if isinstance(each, OneToOne) else OneToOne.parse(each) for each in maps)
@@ -112,7 +138,7 @@ class RouterPlan:
             base = attrs.evolve(base, forwards=base.forwards + doors, maps=base.maps + pairs)
             config = attrs.evolve(config, nat=base)
             if not outside:
-                outside = tuple(leads) or tuple(name for name in devices if name == "wan")
+                outside = tuple(leads) or tuple(leased) or tuple(name for name in devices if name == "wan")
             if not outside:
                 raise UsageError("NAT needs an outside: call the device that leads to the world wan, or name it with outside=")
         elif doors or pairs or outside:
@@ -124,6 +150,8 @@ class RouterPlan:
             config,
             tuple(outside),
             random.SystemRandom() if seed is None else random.Random(seed),
+            next(iter(leased), ""),
+            read_pools(dhcp, {name: cidrs for name, _, cidrs in specs}, tuple(map(Ip4.parse, dns)), leases),
         )
 
     def build(self, now: int, config: StackConfig | None) -> RoutingStack:
@@ -160,6 +188,42 @@ class RouterPlan:
         return stack
 
 
+@attrs.frozen
+class Pool:
+    """Addresses that a device's clients are given. `path` keeps them; `told` are name servers that somebody chose."""
+
+    device: str
+    config: DhcpConfig
+    path: str
+    told: bool
+
+
+def read_pools(
+    texts: Iterable[str], cidrs: Mapping[str, Sequence[Cidr]], dns: tuple[Ip4, ...], leases: str
+) -> tuple[Pool, ...]:
+    """`lan`, or `lan=192.168.1.100-192.168.1.199`; else the upper half of the device's network. Raises UsageError."""
+    pools: list[Pool] = []
+    for text in texts:
+        name, equals, area = text.partition("=")
+        if not cidrs.get(name):
+            raise UsageError(f"DHCP for {name!r}: name a device that has an address, like lan=tap:lan0?address=192.168.1.1/24")
+        own = cidrs[name][0]
+        size = 1 << 32 - own.length
+        if size < 4:
+            raise UsageError(f"{own} has no addresses for DHCP: the network must be a /30 or larger")
+        first, last = Ip4(own.network + max(size // 2, 1)), Ip4(own.network + size - 2)
+        if equals:
+            words = area.split("-")
+            if len(words) != 2:
+                raise UsageError(f"{text!r} says no pool: write lan=192.168.1.100-192.168.1.199")
+            first, last = map(Ip4.parse, words)
+        config = DhcpConfig(own=own, first=first, last=last, router=own.address, dns=dns)
+        pools.append(Pool(name, config, f"{leases}.{name}" if leases and pools else leases, bool(dns)))
+    if len({pool.device for pool in pools}) < len(pools):
+        raise UsageError("there are two pools for one device: give one")
+    return tuple(pools)
+
+
 def read_route(text: str) -> tuple[Cidr, Ip4 | None, str | None]:
     """`10.0.0.0/8=192.168.1.2`, or `10.0.0.0/8=lan` for what is on the device's own link."""
     prefix, equals, way = text.partition("=")
@@ -188,11 +252,31 @@ class RouterOpening:
             stack.netif.close()
             raise
         try:
+            self._begin(self._net)
             await self._net.wait_addresses()
         except BaseException:
             await self._net.aclose()
             raise
         return self._net
+
+    def _begin(self, net: RouterNet) -> None:
+        """DHCP, as a server and as a client."""
+        pools = self._plan.pools
+        for pool in pools:
+            service = DhcpService(net, pool.config, path=pool.path, device=pool.device)
+            net.dhcp_servers[pool.device] = service
+            service.start()
+            net.on_close(service.close)
+
+        def leased(lease: ClientLease | None) -> None:
+            """Whom we ask for names, our clients ask too."""
+            for pool in pools:
+                if lease is not None and not pool.told:
+                    with contextlib.suppress(UsageError):  # a domain that is none
+                        net.dhcp_servers[pool.device].core.tell(lease.dns, lease.domain, lease.search)
+
+        if self._plan.leased:
+            configure(net, self._plan.rng, device=self._plan.leased, on_lease=leased)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
@@ -215,21 +299,29 @@ def open_router(
     routing: RoutingConfig | None = None,
     config: StackConfig | None = None,
     seed: int | None = None,
+    dhcp: Iterable[str] = (),
+    dns: Iterable[str] = (),
+    leases: str = "",
 ) -> RouterOpening:
     """A router between `devices`, for as long as the `async with` block runs (asyncio and uvloop).
 
-    devices    by name: a SPEC such as "tap:lan0?address=192.168.1.1/24", or a Netif
-    addresses  more of them, by the device's name
+    devices    by name: a SPEC such as "tap:lan0?address=192.168.1.1/24", or a Netif; "tap:wan0?ip=dhcp" has address and gateway
+               from a DHCP server, as long as the router is there
+    addresses  more of them, by the device's name; "dhcp" is one too
     gateway    where everything else goes, here or in the SPEC of the device that leads there
     routes     "10.0.0.0/8=192.168.1.2": by a gateway; "10.1.0.0/16=lan": on the link of a device
     nat        translate between the inside and the outside (config.py says how); `outside` names the devices that are: the one with
                the gateway if it stands in a SPEC, else "wan"
     forwards   ports of the outside that go on inside: "tcp:8080=192.168.1.10:80", "udp:5000-5010=192.168.1.10"
+    dhcp       devices whose hosts get addresses from us: "lan", or with the pool "lan=192.168.1.100-192.168.1.199"; they are told
+               the name servers `dns`, or those that we were told ourselves; `leases` is a file that keeps what they have
     maps       outside addresses for hosts of their own: "203.0.113.5=192.168.1.10"
 
     Raises UsageError for what can't be, OSError where a device can't be had.
     """
-    plan = RouterPlan.make(devices, addresses or {}, gateway, routes, nat, outside, forwards, maps, routing, seed)
+    plan = RouterPlan.make(
+        devices, addresses or {}, gateway, routes, nat, outside, forwards, maps, routing, seed, dhcp, dns, leases
+    )  # fmt: skip
     return RouterOpening(plan, config)
 
 

@@ -16,7 +16,7 @@ cdef Options _OPTIONS
 cdef class Request(Timer):
     cdef Held held
     cdef readonly unsigned long long src, dst
-    cdef readonly int src_port, dst_port, ttl, mss
+    cdef readonly int src_port, dst_port, ttl, tos, mss
     cdef unsigned long long key
     cdef readonly unsigned int seq
     cdef int field, hl

@@ -39,7 +39,7 @@ Catcher = Callable[["Request"], object]
 
 
 class Request(Timer):
-    """A SYN that waits. Addresses and ports are ints; `mss` is what the peer announced, 0 if it did not; `ttl` as it came.
+    """A SYN that waits. Addresses and ports are ints; `mss` is what the peer announced, 0 if it did not; `ttl`, `tos` as they came.
 
     live    nothing has been decided, and it has not ended otherwise
     tag     whatever its catcher wants to find there
@@ -49,7 +49,7 @@ class Request(Timer):
 
     __slots__ = (
         "began", "dst", "dst_port", "field", "held", "hl", "key", "live", "mss", "n", "on_end", "place", "quote", "seq",
-        "src", "src_port", "tag", "ttl",
+        "src", "src_port", "tag", "tos", "ttl",
     )  # fmt: skip
 
     def __init__(self, held: "Held") -> None:
@@ -72,6 +72,7 @@ class Request(Timer):
         self.hl = hl
         self.n = f.end - f.off  # text that came along (TCP Fast Open): it will come again
         self.ttl = f.ttl
+        self.tos = f.tos
         self.began = f.now
         self.quote = raw.take(f.buf, f.l3, f.off - f.l3)
         _OPTIONS.parse(f.buf, f.off - hl + tc.HEADER, f.off)

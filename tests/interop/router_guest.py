@@ -31,6 +31,35 @@ def refused(port: int) -> None:
         assert error == 111, f"a closed port answers with errno {error}"
 
 
+def classes() -> None:
+    """DSCP goes on, as it is at the beginning and as it becomes."""
+    with socket.socket() as sock:
+        sock.settimeout(5)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xB8)
+        sock.connect((GATEWAY, 7002))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x20)
+        sock.send(b"?")
+        assert (said := sock.recv(2)) == b"\xb8\x20", said
+
+
+def path_mtu() -> None:
+    """A datagram that may not be cut is too long for the host's loopback (1280): the guest hears by how much."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
+        sock.connect((GATEWAY, 7001))
+        sock.send(BIG[:1400])
+        try:
+            sock.recv(1)
+        except OSError as error:
+            assert error.errno == 90, error
+        else:
+            raise AssertionError("a datagram that was too long has passed")
+        assert sock.getsockopt(socket.IPPROTO_IP, 14) == 1280  # IP_MTU
+        sock.send(BIG[:1252])
+        assert sock.recv(65536) == BIG[:1252]
+
+
 def datagrams() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(5)
@@ -60,6 +89,8 @@ async def main() -> None:
 
 asyncio.run(main())
 refused(7009)
+classes()
+path_mtu()
 datagrams()
 forbidden("169.254.169.254")
 print("well")

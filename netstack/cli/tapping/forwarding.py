@@ -14,9 +14,7 @@ def split(text: str) -> list[str]:
     """`22,8000-8010,~8005` as parts without commas and exclusions; `none` is none. Raises UsageError."""
     if text == "none":
         return []
-    if text == "all":
-        raise UsageError("'all' would take every port of the host: say auto for those on which somebody listens, or name them")
-    if automatic(text) is not None:
+    if automatic(text) is not None or every(text) is not None:
         return []
     if text.startswith("unix:"):
         return [text]
@@ -31,12 +29,18 @@ def split(text: str) -> list[str]:
 
 
 def automatic(text: str) -> "list[range] | None":
-    """`auto`, `auto,~8000-8010`, `~22`: whatever somebody listens on, but for these ports; None for what names ports. Raises
+    """`auto`, `auto,~8000-8010`: whatever somebody listens on, but for these ports; None for what is not automatic. Raises
     UsageError."""
     words = text.split(",")
-    if words[0] != "auto" and not all(word.startswith("~") for word in words):
-        return None
-    return [exclusion(word, text) for word in words if word != "auto"]
+    return [exclusion(word, text) for word in words[1:]] if words[0] == "auto" else None
+
+
+def every(text: str) -> "list[range] | None":
+    """`all`, `all,~22`, or `~22` alone: every port but for these; None for what says otherwise. Raises UsageError."""
+    words = text.split(",")
+    if words[0] == "all":
+        return [exclusion(word, text) for word in words[1:]]
+    return [exclusion(word, text) for word in words] if words[0].startswith("~") else None
 
 
 def exclusion(word: str, text: str) -> range:

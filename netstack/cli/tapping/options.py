@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -16,7 +17,7 @@ from ...router.nat.hostaddresses import outbound_address
 from ...router.policy.options import add_policy_options
 from ...router.services.forwardspec import inward, outward
 from ...router.services.services import ServicesConfig
-from .forwarding import automatic, split
+from .forwarding import automatic, every, split
 
 NETWORK = "10.0.2.0/24"
 GATEWAY, DNS, GUEST = 2, 3, 100  # in the network, as slirp4netns has them
@@ -91,10 +92,10 @@ def add_router_options(parser: argparse.ArgumentParser) -> None:
 
     out = parser.add_argument_group("ways in and out")
     ways = "the host's port leads to the guest's: 2222:22, 8000-8010,~8005, 127.0.0.1/80:8080, unix:/run/x.sock:22; auto: those on "
-    ways += "which somebody listens in the namespace, as they come and go"
+    ways += "which somebody listens in the namespace, as they come and go; all: every one that nobody has"
     out.add_argument("-t", "--tcp-ports", metavar="PORTS", action="append", default=[], help=ways)
     out.add_argument("-u", "--udp-ports", metavar="PORTS", action="append", default=[], help="the same for UDP")
-    home = "the gateway's port leads to the host's; auto: any of them"
+    home = "the gateway's port leads to the host's; auto, all: any of them"
     out.add_argument("-T", "--tcp-ns", metavar="PORTS", action="append", default=[], help=home)
     out.add_argument("-U", "--udp-ns", metavar="PORTS", action="append", default=[], help="the same for UDP")
     home = "what guests send to IP (default: the gateway) goes to the host's 127.0.0.1"
@@ -155,13 +156,11 @@ def services_config(args: argparse.Namespace, where: Addresses) -> ServicesConfi
             inward(proto, text)
         for text in forwards[f"{proto}_out"]:
             outward(proto, text)
-    auto: dict[str, Any] = {
-        f"{proto}_any": tuple(
-            (each.start, each.stop) for text in getattr(args, f"{proto}_ns") for each in automatic(text) or ()
-        )
-        for proto in ("tcp", "udp")
-        if any(automatic(text) is not None for text in getattr(args, f"{proto}_ns"))
-    }
+    wide: dict[str, Any] = {}
+    for proto in ("tcp", "udp"):
+        wide[f"{proto}_all"] = excluded(getattr(args, f"{proto}_ports"), every)
+        either = getattr(args, f"{proto}_ns")  # from guests nothing listens: any port is seen to when it is asked for
+        wide[f"{proto}_any"] = joined(excluded(either, automatic), excluded(either, every))
     last = Ip4(where.network.network + (1 << 32 - where.network.length) - 2)
     return ServicesConfig(
         network=where.network,
@@ -176,8 +175,22 @@ def services_config(args: argparse.Namespace, where: Addresses) -> ServicesConfi
         leases=args.leases or "",
         control=args.control or "",
         **forwards,
-        **auto,
+        outbound=str(outbound_address(args.outbound_addr)) if args.outbound_addr else "",
+        **wide,
     )
+
+
+Ranges = tuple[tuple[int, int], ...]
+
+
+def excluded(texts: list[str], reading: Callable[[str], list[range] | None]) -> Ranges | None:
+    """What `auto` and `all` leave out, (first, beyond the last) each; None where nobody said that word."""
+    read = [found for text in texts if (found := reading(text)) is not None]
+    return tuple((each.start, each.stop) for found in read for each in found) if read else None
+
+
+def joined(one: Ranges | None, other: Ranges | None) -> Ranges | None:
+    return other if one is None else one if other is None else one + other
 
 
 def nat_config(args: argparse.Namespace) -> NatConfig:

@@ -2,6 +2,7 @@
 
     netstack-tap route lan=tap:lan0?address=192.168.1.1/24 \\
         'wan=tap:wan0?address=203.0.113.2/24&gateway=203.0.113.1' --nat --forward tcp:8080=192.168.1.10:80
+    netstack-tap route lan=tap:lan0?address=192.168.1.1/24 wan=tap:wan0?ip=dhcp --nat --dhcp lan
 
 Two taps that the kernel's own hosts hang on; each host sees a gateway, and its packets never enter the kernel's own forwarding.
 """
@@ -41,6 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--route", metavar="CIDR=WAY", action="append", default=[], help="10.0.0.0/8=192.168.1.2, or 10.1.0.0/16=lan; repeatable")
     add("--reverse-path", choices=("strict", "loose", "off"), default="strict", help="what a source must be (RFC 3704)")
     add("--clamp-mss", action="store_true", help="lower the MSS of SYNs to what the links carry")
+    home = "hosts there get addresses from us: lan, or lan=192.168.1.100-192.168.1.199; repeatable"
+    add("--dhcp", metavar="NAME[=FIRST-LAST]", action="append", default=[], help=home)
+    add("-D", "--dns", metavar="IP", action="append", default=[], help="name servers that they are told (those of ip=dhcp)")
+    add("--leases", metavar="FILE", default="", help="keep DHCP's leases there over a restart")
     nat = parser.add_argument_group("translation")
     nat.add_argument("--nat", action="store_true", help="translate between the inside and the outside")
     outside = "a device that leads to the world (default: the one with the gateway, or wan); repeatable"
@@ -95,6 +100,9 @@ def opening(args: argparse.Namespace) -> RouterOpening:
         forwards=args.forward,
         maps=args.map,
         routing=routing,
+        dhcp=args.dhcp,
+        dns=args.dns,
+        leases=args.leases,
     )
 
 

@@ -11,6 +11,7 @@ its network.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from ...errors import UsageError
@@ -31,11 +32,14 @@ def main(words: Sequence[str]) -> int:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("program", metavar="PROGRAM", nargs=argparse.REMAINDER, help="and what it gets")
     parser.add_argument("--keep-id", action="store_true", help="the program runs as who you are, not as root in there")
+    auto = "more ids than one's own: those that /etc/subuid and /etc/subgid give, by newuidmap (an ordinary user's program)"
+    parser.add_argument("--map-auto", action="store_true", help=auto)
     options.add_tap_options(parser)
     options.add_router_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    from ...router.guests.ids import Helpers
     from ...router.guests.listening import listening_of
     from ...router.guests.program import Program, Room
     from ...runtime.loop import KERNEL
@@ -53,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     check_fd(args.exit_fd, "--exit-fd")
     auto = wanted(args)
     dns = () if args.dns == ["none"] else (str(where.dns),)
-    program = Program(argv, Room(options.inside(args, where, True), dns, tuple(args.search), args.keep_id))
+    helpers = Helpers.find() if args.map_auto and os.geteuid() != 0 else None  # root has all of them
+    program = Program(argv, Room(options.inside(args, where, True), dns, tuple(args.search), args.keep_id, helpers))
     try:
         seen = listening_of(program.pid) if auto else None
         serving = serving_of(args, on_start=following(auto, seen, str(where.guest.address)))

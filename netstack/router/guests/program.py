@@ -5,7 +5,7 @@
 
 Root's program gets a user namespace too, with every id mapped to itself: files are as ever, but the namespaces outside are not
 its own any more, so it can't walk back into the host's network. An ordinary user's becomes root inside, as with `unshare -r`
-and pasta, or stays who it is (`keep_id`): then it can't even touch its tap.
+and pasta, or stays who it is (`keep_id`): then it can't even touch its tap. `helpers` map more ids than his own (ids.py).
 
 Only the main program is waited for. Whatever it leaves behind has lost its network when we end.
 """
@@ -24,6 +24,7 @@ import attrs
 from ...errors import UsageError
 from ...signatures import Netif
 from . import interface, syscalls
+from .ids import Helpers
 from .namespaces import Inside, NotEntered, adopt, fork, make, receive_tap
 
 READY = b"ready"
@@ -39,6 +40,7 @@ class Room:
     dns: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     keep_id: bool = False
+    helpers: Helpers | None = None
 
 
 class Program:
@@ -58,7 +60,7 @@ class Program:
         self._status: int | None = None
         try:
             if self._here.recv(16) == b"map":
-                write_maps(self.pid, uid, gid, room.keep_id)
+                write_maps(self.pid, uid, gid, room.keep_id, room.helpers)
                 self._here.send(b"mapped")
                 fd = receive_tap(self._here)
             else:
@@ -126,7 +128,7 @@ class Program:
         _execute(self.argv)
 
 
-def write_maps(pid: int, uid: int, gid: int, keep_id: bool) -> None:
+def write_maps(pid: int, uid: int, gid: int, keep_id: bool, helpers: Helpers | None = None) -> None:
     """Say who is who in the user namespace of `pid`, a child of ours. Raises OSError."""
     whole = _whole("/proc/self/uid_map"), _whole("/proc/self/gid_map")
     if uid == 0:
@@ -136,6 +138,9 @@ def write_maps(pid: int, uid: int, gid: int, keep_id: bool) -> None:
             return
         except PermissionError:  # root without CAP_SETUID: like anybody
             pass
+    if helpers is not None:
+        helpers.write(pid, uid, gid, keep_id)
+        return
     # an unprivileged process could use a group mapping to shed a group that denies it something
     _write(f"/proc/{pid}/setgroups", "deny")
     _write(f"/proc/{pid}/uid_map", f"{uid if keep_id else 0} {uid} 1")

@@ -14,6 +14,7 @@ cdef enum:
     SHARE = 1048576
     FIRST = 16384
     TICK = 20000000
+    DSCP = 0xFC
     DATAGRAM = 65536
     DATAGRAMS = 16
     EARLY = 8

@@ -20,6 +20,8 @@ SHARE = 1048576  # bytes that one relay may read in a turn, while others wait
 FIRST = 16384  # bytes that an inspector sees at the most: a TLS hello, or the head of a request
 TICK = 20000000  # a purse is looked at each 20 ms
 
+DSCP = 0xFC  # of a TOS byte: its class (RFC 2474); the rest is ECN, which each of two connections has for itself
+
 DATAGRAM = 65536  # room for the longest
 DATAGRAMS = 16  # that one socket may bring in a turn
 EARLY = 8  # datagrams that wait for a decision: what a client sends before it has an answer

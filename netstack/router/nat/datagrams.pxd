@@ -1,11 +1,15 @@
 cimport cython
 cimport netstack.const as const
+cimport netstack.raw as raw
 cimport netstack.router.nat.const as nc
 cimport netstack.router.nat.sysio as sysio
 from netstack.cores cimport DatagramCatcher, Frame, IpError
 from netstack.router.nat.mib cimport NatMib
 from netstack.router.nat.poller cimport Poller, Watched
 from netstack.udp.core cimport UdpCore
+
+
+cpdef int how_of(Frame f) except -1
 
 
 cdef class Chooser:
@@ -37,20 +41,23 @@ cdef class Mapping(Watched):
     cdef readonly unsigned long long src
     cdef readonly object owner
     cdef readonly int port, fd
-    cdef int ttl
+    cdef int how
+    @cython.locals(new=int, old=int)
+    cdef void become(self, int how) except *
     cdef readonly dict sessions, back
     cdef open(self, long long now)
     cdef close(self)
     cdef void ready(self, int events, long long now) except *
     cdef void resume(self, long long now) except *
-    @cython.locals(nat=UdpNat, f=Frame, n=Py_ssize_t, size=int, address="unsigned int", port=int)
+    @cython.locals(nat=UdpNat, f=Frame, n=Py_ssize_t, size=int, address="unsigned int", port=int, tos=int)
     cdef void pull(self, long long now) except *
     @cython.locals(nat=UdpNat, udp=UdpCore, key="unsigned long long", session=Session)
-    cdef void deliver(self, Frame f, Py_ssize_t n, int size, unsigned long long address, unsigned int port, long long now) except *
+    cdef void deliver(self, Frame f, Py_ssize_t n, int size, unsigned long long address, unsigned int port, int tos,
+                      long long now) except *
     @cython.locals(session=Session)
     cdef unsigned long long known(self, unsigned long long address) except? 0
-    @cython.locals(nat=UdpNat, session=Session)
-    cdef void errors(self, long long now) except *
+    @cython.locals(nat=UdpNat, session=Session, mtu=int)
+    cdef int errors(self, long long now) except -1
 
 
 cdef class UdpNat(DatagramCatcher):
@@ -70,16 +77,16 @@ cdef class UdpNat(DatagramCatcher):
     cdef unsigned long long key0, dkey0
     cdef Session session0
     cdef void forget(self) except *
-    @cython.locals(key="unsigned long long", dkey="unsigned long long", session=Session, mapping=Mapping, n=Py_ssize_t, size=int)
+    @cython.locals(key="unsigned long long", dkey="unsigned long long", session=Session, mapping=Mapping, n=Py_ssize_t, size=int, how=int)
     cdef void caught(self, Frame f, int sport, int dport, long long now) except *
     @cython.locals(mapping=Mapping, session=Session)
     cdef Session begin(self, Frame f, int sport, int dport, long long now)
     @cython.locals(mib=NatMib, mapping=Mapping, k=Py_ssize_t, part=Py_ssize_t)
-    cdef void pass_on(self, Session session, Frame f, Py_ssize_t o, Py_ssize_t n, int size, int ttl, long long now) except *
+    cdef void pass_on(self, Session session, Frame f, Py_ssize_t o, Py_ssize_t n, int size, int how, long long now) except *
     @cython.locals(mib=NatMib, mapping=Mapping, k=Py_ssize_t)
     cdef void send_again(self, Session session, Frame f, Py_ssize_t o, Py_ssize_t n, long long now) except *
     @cython.locals(mapping=Mapping)
-    cdef void report(self, Session session, bytes payload, int type, int code, long long now) except *
+    cdef void report(self, Session session, bytes payload, int type, int code, long long now, int rest=*) except *
     @cython.locals(mapping=Mapping, session=Session)
     cdef void error(self, IpError e, int sport, int dport, long long now) except *
     @cython.locals(mapping=Mapping)

@@ -10,13 +10,14 @@ peer: what the gate decides about, what has a time-out, and what lets answers in
 
 Units of several datagrams, as devices and kernels make of them, stay together: UDP_SEGMENT and UDP_GRO of Linux on the host's
 side, USO on the guest's. The TTL of what a guest sends is its socket's for that packet, less one; so its traceroute works, for what
-routers say comes back through the error queue (errqueue.py) and is told to the guest in their name.
+routers say comes back through the error queue (errqueue.py) and is told to the guest in their name. DSCP, ECN and "don't fragment"
+go on as well, the first two also come back: what is too long for the host's path is told as a router tells it.
 """
 
 import errno
 import os
 
-from ... import const
+from ... import const, raw
 from ...cores import DatagramCatcher, Frame, IpError
 from ...udp.core import UdpCore
 from . import const as nc
@@ -27,7 +28,13 @@ from .shares import Shares
 
 FILTER_ADDRESS = 1  # NatConfig.filtering; 0 lets everybody in
 FILTER_PORT = 2
+TTL = 0xFF  # in `how_of`
 DENIED = 10 * const.SECOND  # for so long a denial is remembered: the gate is not asked for each datagram
+
+
+def how_of(f: Frame) -> int:
+    """How a datagram was sent, in one number, for the next one is mostly sent so too: TTL, TOS, and whether it may be cut."""
+    return f.ttl | f.tos << 8 | (raw.g8(f.buf, f.l3 + 6) >> 6 & 1) << 16
 
 
 class Chooser:
@@ -83,10 +90,10 @@ class Session:
         self.mapping.back[to << 16 | to_port] = self
         early, self.early = self.early, []
         f = self.mapping.nat.frame
-        for data, size, ttl in early:
+        for data, size, how in early:
             n = len(data)
             f.buf[:n] = data
-            self.mapping.nat.pass_on(self, f, 0, n, size, ttl, now)
+            self.mapping.nat.pass_on(self, f, 0, n, size, how, now)
 
     def deny(self, code: int, now: int) -> None:
         """It doesn't: in silence (-1), or with this code of destination unreachable."""
@@ -109,7 +116,7 @@ class Session:
 class Mapping(Watched):
     """A guest's port and its socket, which is there as soon as something passes."""
 
-    __slots__ = ("back", "fd", "nat", "owner", "port", "sessions", "src", "ttl")
+    __slots__ = ("back", "fd", "how", "nat", "owner", "port", "sessions", "src")
 
     def __init__(self, nat: "UdpNat", src: int, port: int) -> None:
         self.nat = nat
@@ -117,7 +124,7 @@ class Mapping(Watched):
         self.owner = nat.chooser.owner(src)
         self.port = port
         self.fd = -1
-        self.ttl = 0
+        self.how = -1  # how it sends now (`how_of`)
         self.sessions: dict[int, Session] = {}
         self.back: dict[int, Session] = {}  # by where they really go
 
@@ -133,6 +140,17 @@ class Mapping(Watched):
             sysio.close(fd, False)
             raise
         self.fd = fd
+
+    def become(self, how: int) -> None:
+        """Send so from now on."""
+        new, old = how, self.how
+        self.how = how
+        if old < 0 or (new ^ old) & TTL:
+            sysio.hops(self.fd, (new & TTL) - 1)
+        if (new ^ (old if old >= 0 else 0)) >> 8 & TTL:
+            sysio.mark(self.fd, new >> 8 & TTL)
+        if old < 0 or (new ^ old) >> 16:
+            sysio.whole(self.fd, new >> 16)
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -155,16 +173,16 @@ class Mapping(Watched):
         for _ in range(nc.DATAGRAMS):
             if self.fd < 0:
                 return
-            n, size, address, port = sysio.receive_packet(self.fd, f.buf, 0, nc.DATAGRAM)
+            n, size, address, port, tos = sysio.receive_packet(self.fd, f.buf, 0, nc.DATAGRAM)
             if n < 0:
                 if n == -sysio.AGAIN:
                     return
                 self.errors(now)  # an error that was queued is also told to whoever reads next
                 continue
-            self.deliver(f, n, size, address, port, now)
+            self.deliver(f, n, size, address, port, tos, now)
         nat.poller.again(self)
 
-    def deliver(self, f: Frame, n: int, size: int, address: int, port: int, now: int) -> None:
+    def deliver(self, f: Frame, n: int, size: int, address: int, port: int, tos: int, now: int) -> None:
         """From `address` and `port`, to the guest."""
         nat = self.nat
         key = address
@@ -187,12 +205,12 @@ class Mapping(Watched):
         udp = nat.udp
         f.off = 0
         if size == 0 or n <= size:
-            udp.send_as(f, n, 0, address, port, self.src, self.port, now)
+            udp.send_as(f, n, 0, address, port, self.src, self.port, now, 0, tos)
         elif nat.units and size <= nat.most:
-            udp.send_as(f, n, size, address, port, self.src, self.port, now)
+            udp.send_as(f, n, size, address, port, self.src, self.port, now, 0, tos)
         else:
             while n > 0:
-                udp.send_as(f, size if size < n else n, 0, address, port, self.src, self.port, now)
+                udp.send_as(f, size if size < n else n, 0, address, port, self.src, self.port, now, 0, tos)
                 f.off += size
                 n -= size
 
@@ -205,12 +223,17 @@ class Mapping(Watched):
                 return session.dst
         return 0 if self.nat.filtering == FILTER_ADDRESS else address
 
-    def errors(self, now: int) -> None:
-        """What routers said about what was sent: to the guest, in their name."""
+    def errors(self, now: int) -> int:
+        """What routers said about what was sent: to the guest, in their name. What the host itself could not send whole it says
+        without a port: the MTU of that is given, or 0."""
         nat = self.nat
+        mtu = 0
         if self.fd < 0:
-            return
+            return mtu
         for told in errqueue.read_fd(self.fd):
+            if told.offender == 0:
+                mtu = told.info
+                continue
             session = self.back.get(told.address << 16 | told.port)
             if session is None:
                 nat.mib.ErrorsUnmatched += 1
@@ -219,6 +242,7 @@ class Mapping(Watched):
             offender = session.dst if told.offender == session.to or told.offender >> 24 == 127 else told.offender
             asked = quote.datagram(self.src, self.port, session.dst, session.dport, told.payload)
             nat.icmp.report(asked, self.src, offender, told.type, told.code, quote.rest(told.type, told.code, told.info), now)
+        return mtu
 
 
 class UdpNat(DatagramCatcher):
@@ -274,11 +298,12 @@ class UdpNat(DatagramCatcher):
             self.session0 = session
         n = f.end - f.off
         size = f.gso if f.gso < n else 0
+        how = how_of(f)
         if session.verdict == nc.PASSES:
-            self.pass_on(session, f, f.off, n, size, f.ttl, now)
+            self.pass_on(session, f, f.off, n, size, how, now)
         elif session.verdict == nc.WAITS:
             if len(session.early) < nc.EARLY:
-                session.early.append((bytes(f.buf[f.off : f.end]), size, f.ttl))
+                session.early.append((bytes(f.buf[f.off : f.end]), size, how))
             else:
                 self.mib.UdpWaiting += 1
         elif session.verdict == nc.DENIED_ALOUD:
@@ -304,11 +329,11 @@ class UdpNat(DatagramCatcher):
         self.chooser.begun(session, now)
         return session
 
-    def pass_on(self, session: Session, f: Frame, o: int, n: int, size: int, ttl: int, now: int) -> None:
+    def pass_on(self, session: Session, f: Frame, o: int, n: int, size: int, how: int, now: int) -> None:
         """`n` bytes of `f` from `o`, to where the session goes; with `size` several datagrams."""
         mib = self.mib
         mapping = session.mapping
-        if ttl <= 1:
+        if how & TTL <= 1:
             mib.TtlExceeded += 1
             self.report(session, bytes(f.buf[o : o + (size or n)]), 11, 0, now)
             return
@@ -320,9 +345,8 @@ class UdpNat(DatagramCatcher):
         if now - session.used > nc.USED:
             session.used = now
             self.shares.use(mapping.owner, session)
-        if mapping.ttl != ttl - 1:
-            mapping.ttl = ttl - 1
-            sysio.hops(mapping.fd, mapping.ttl)
+        if mapping.how != how:
+            mapping.become(how)
         k = sysio.send_packet(mapping.fd, f.buf, o, n, size, session.to, session.to_port)
         if k >= 0:
             mib.UdpOut += 1
@@ -345,14 +369,16 @@ class UdpNat(DatagramCatcher):
             mib.UdpFailed += 1
             if k == -errno.ENETUNREACH or k == -errno.EHOSTUNREACH:
                 self.report(session, bytes(f.buf[o : o + n]), 3, 0 if k == -errno.ENETUNREACH else 1, now)
+            elif k == -errno.EMSGSIZE:
+                self.report(session, bytes(f.buf[o : o + n]), 3, 4, now, mapping.errors(now))
             elif k == -errno.EPERM or k == -errno.EACCES:
                 self.report(session, bytes(f.buf[o : o + n]), 3, 13, now)
 
-    def report(self, session: Session, payload: bytes, type: int, code: int, now: int) -> None:
-        """An ICMP error of our own: port unreachable in the name of whoever was asked, the rest in ours."""
+    def report(self, session: Session, payload: bytes, type: int, code: int, now: int, rest: int = 0) -> None:
+        """An ICMP error of our own: port unreachable in the name of whoever was asked, the others in ours. `rest`: an MTU."""
         mapping = session.mapping
         asked = quote.datagram(mapping.src, mapping.port, session.dst, session.dport, payload[:512])
-        self.icmp.report(asked, mapping.src, session.dst if type == 3 and code == 3 else self.gateway, type, code, 0, now)
+        self.icmp.report(asked, mapping.src, session.dst if type == 3 and code == 3 else self.gateway, type, code, rest, now)
 
     def error(self, e: IpError, sport: int, dport: int, now: int) -> None:
         """The guest doesn't want an answer any more: its port is closed. What it has asked for is over soon."""

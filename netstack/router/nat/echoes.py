@@ -11,13 +11,15 @@ import socket
 
 from ...cores import Frame
 from . import const as nc
-from . import errqueue, quote
+from . import errqueue, quote, sysio
+from .datagrams import TTL, how_of
 from .mib import NatMib
 from .poller import Poller, Watched
 from .shares import Shares
 
 EARLY = 4  # requests that wait for a decision
 IP_RECVTTL = 12  # linux/in.h
+IP_RECVTOS = 13
 MOST = 16  # replies that one socket may bring in a turn
 UNAVAILABLE = {errno.EACCES, errno.EPERM, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT}
 
@@ -42,7 +44,7 @@ class Pings(Watched):
     """One identifier of a guest and one whom it asks."""
 
     __slots__ = (
-        "code", "dst", "early", "flow", "ident", "last", "nat", "owner", "received", "sent", "sock", "src", "to", "ttl",
+        "code", "dst", "early", "flow", "how", "ident", "last", "nat", "owner", "received", "sent", "sock", "src", "to",
         "verdict",
     )  # fmt: skip
 
@@ -58,7 +60,7 @@ class Pings(Watched):
         self.code = 0
         self.sent = 0
         self.received = 0
-        self.ttl = 0
+        self.how = -1  # how it asks now (datagrams.how_of)
         self.early: list[tuple[int, bytes, int]] = []
         self.sock: socket.socket | None = None
 
@@ -68,6 +70,7 @@ class Pings(Watched):
         try:
             errqueue.ask(sock)
             sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+            sock.setsockopt(socket.IPPROTO_IP, IP_RECVTOS, 1)
             if self.nat.outbound:
                 sock.bind((socket.inet_ntoa(self.nat.outbound.to_bytes(4, "big")), 0))
             sock.connect((socket.inet_ntoa(to.to_bytes(4, "big")), 0))
@@ -79,8 +82,8 @@ class Pings(Watched):
         self.to = to
         self.verdict = nc.PASSES
         early, self.early = self.early, []
-        for seq, payload, ttl in early:
-            self.pass_on(seq, payload, ttl, now)
+        for seq, payload, how in early:
+            self.pass_on(seq, payload, how, now)
 
     def deny(self, code: int) -> None:
         """In silence (-1), or with this code of destination unreachable."""
@@ -88,33 +91,38 @@ class Pings(Watched):
         self.code = code
         self.verdict = nc.DENIED_QUIETLY if code < 0 else nc.DENIED_ALOUD
 
-    def request(self, seq: int, payload: bytes, ttl: int, now: int) -> None:
+    def request(self, seq: int, payload: bytes, how: int, now: int) -> None:
         if self.verdict == nc.PASSES:
-            self.pass_on(seq, payload, ttl, now)
+            self.pass_on(seq, payload, how, now)
         elif self.verdict == nc.WAITS:
             if len(self.early) < EARLY:
-                self.early.append((seq, payload, ttl))
+                self.early.append((seq, payload, how))
         elif self.verdict == nc.DENIED_ALOUD:
             self.report(seq, payload, 3, self.code, self.nat.gateway, 0, now)
 
-    def pass_on(self, seq: int, payload: bytes, ttl: int, now: int) -> None:
+    def pass_on(self, seq: int, payload: bytes, how: int, now: int) -> None:
         mib = self.nat.mib
         sock = self.sock
         self.last = now
         if sock is None:
             return
-        if ttl <= 1:
+        if how & TTL <= 1:
             mib.TtlExceeded += 1
             self.report(seq, payload, 11, 0, self.nat.gateway, 0, now)
             return
         try:
-            if ttl - 1 != self.ttl:
-                self.ttl = ttl - 1
-                sock.setsockopt(socket.IPPROTO_IP, errqueue.IP_TTL, self.ttl)
+            if how != self.how:
+                self.how = how
+                fd = sock.fileno()
+                sysio.hops(fd, (how & TTL) - 1)
+                sysio.mark(fd, how >> 8 & TTL)
+                sysio.whole(fd, how >> 16)
             sock.send(b"\x08\0\0\0\0\0" + seq.to_bytes(2, "big") + payload)
         except OSError as error:
             mib.EchoFailed += 1
-            if error.errno == errno.ENETUNREACH:
+            if error.errno == errno.EMSGSIZE:
+                self.errors(now)
+            elif error.errno == errno.ENETUNREACH:
                 self.report(seq, payload, 3, 0, self.nat.gateway, 0, now)
             return
         mib.EchoOut += 1
@@ -138,7 +146,7 @@ class Pings(Watched):
             if self.sock is None:
                 return
             try:
-                data, control, _, _ = self.sock.recvmsg(65536, 64)
+                data, control, _, _ = self.sock.recvmsg(65536, 128)
             except BlockingIOError:
                 return
             except OSError:
@@ -146,24 +154,25 @@ class Pings(Watched):
                 continue
             if len(data) < 8 or data[0] != 0:
                 continue
-            ttl = next((data[0] for level, kind, data in control if kind == errqueue.IP_TTL), 0)
+            said = {kind: value[0] for _, kind, value in control}
+            ttl, tos = said.get(errqueue.IP_TTL, 0), said.get(socket.IP_TOS, 0)
             self.last = now
             self.received += len(data) - 8
             self.nat.mib.EchoIn += 1
             seq = data[6] << 8 | data[7]
-            self.nat.icmp.echo_reply(self.dst, self.src, self.ident, seq, data[8:], now, max(ttl - 1, 1) if ttl else 0)
+            self.nat.icmp.echo_reply(self.dst, self.src, self.ident, seq, data[8:], now, max(ttl - 1, 1) if ttl else 0, tos)
         self.nat.poller.again(self)
 
     def errors(self, now: int) -> None:
         if self.sock is None:
             return
         for told in errqueue.read(self.sock):
-            if len(told.payload) < 8:
+            if len(told.payload) < 8 and told.offender:
                 self.nat.mib.ErrorsUnmatched += 1
                 continue
             self.nat.mib.ErrorsIn += 1
-            seq = told.payload[6] << 8 | told.payload[7]
-            offender = self.dst if told.offender == self.to else told.offender
+            seq = told.payload[6] << 8 | told.payload[7] if told.payload else 0
+            offender = self.dst if told.offender == self.to else told.offender or self.nat.gateway
             self.report(seq, told.payload[8:], told.type, told.code, offender, quote.rest(told.type, told.code, told.info), now)
 
     def close(self) -> None:
@@ -204,7 +213,7 @@ class EchoNat:
             self.chooser.begun(pings, f.now)
         elif pings.verdict == nc.PASSES:
             self.shares.use(pings.owner, pings)
-        pings.request(seq, payload, f.ttl, f.now)
+        pings.request(seq, payload, how_of(f), f.now)
 
     def end(self, pings: Pings, now: int) -> None:
         if self.pings.pop((pings.src, pings.ident, pings.dst), None) is pings:

@@ -18,7 +18,9 @@ class Voice(Protocol):
     """What a NAT says to its guests by ICMP: `ipv4.icmp.Icmp`."""
 
     def report(self, quote: bytes, src: int, dst: int, type: int, code: int, rest: int, now: int) -> None: ...
-    def echo_reply(self, src: int, dst: int, ident: int, seq: int, payload: bytes, now: int, ttl: int = 0) -> None: ...
+    def echo_reply(
+        self, src: int, dst: int, ident: int, seq: int, payload: bytes, now: int, ttl: int = 0, tos: int = 0
+    ) -> None: ...
 
 
 def datagram(src: int, sport: int, dst: int, dport: int, payload: bytes) -> bytes:

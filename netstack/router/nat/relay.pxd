@@ -39,7 +39,7 @@ cdef class Relay(Watched):
     cdef readonly object flow
     cdef readonly Request request
     cdef public object tag
-    cdef readonly int fd, state
+    cdef readonly int fd, state, tos
     cdef readonly Connection conn
     cdef public object error
     cdef readonly long long last, sent, received, rate
@@ -58,6 +58,7 @@ cdef class Relay(Watched):
     @cython.locals(o=Py_ssize_t, k=Py_ssize_t)
     cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
     cdef void hurry(self) except *
+    cdef void mark(self, int tos) except *
     cdef void queued(self, bytes data, long long now) except *
     cdef void lent(self, object data, long long now) except *
     cdef void put(self, object data, Py_ssize_t n) except *

@@ -98,7 +98,7 @@ class Relay(Watched):
     __slots__ = (
         "asked", "at", "conn", "end_out", "ending", "error", "fd", "flow", "full", "gone", "inspected", "last", "out",
         "out_bytes", "owner", "poller", "purse_at", "purse_in", "purse_out", "quick", "rate", "readable", "received", "request",
-        "reset", "sent", "share", "shut", "slabs", "state", "tag", "timer", "timers", "waiting", "writes",
+        "reset", "sent", "share", "shut", "slabs", "state", "tag", "timer", "timers", "tos", "waiting", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -110,6 +110,7 @@ class Relay(Watched):
         self.timers = timers
         self.fd = fd
         self.request = request
+        self.tos = 0 if request is None else request.tos & nc.DSCP  # none was held where the guest is connected to
         self.flow = flow
         self.tag: Any = None  # the owner's
         self.conn: Connection | None = None
@@ -172,6 +173,8 @@ class Relay(Watched):
         if self.sent and not self.quick:
             self.hurry()
         self.sent += n
+        if f.tos & nc.DSCP != self.tos:
+            self.mark(f.tos & nc.DSCP)
         if self.writes and not self.out and not self.inspected and not self.rate:
             k = sysio.send(self.fd, f.buf, o, n)
             if k == n:
@@ -193,6 +196,11 @@ class Relay(Watched):
         """What comes in pieces goes on in pieces. Not asked for before the second: the first has nothing to wait for."""
         self.quick = True
         sysio.hurry(self.fd)
+
+    def mark(self, tos: int) -> None:
+        """The guest has changed the class of what it sends."""
+        self.tos = tos
+        sysio.mark(self.fd, tos)
 
     def queued(self, data: bytes, now: int) -> None:
         self.last = now

@@ -167,7 +167,7 @@ class TcpNat(Owner):
             address: int = target[0]
             port: int = target[1]
             source: int = self.nat.outbound if address >> 24 != 127 else 0
-            fd, error = sysio.dial(address, port, request.ttl - 1, source)
+            fd, error = sysio.dial(address, port, request.ttl - 1, request.tos & nc.DSCP, source)
         if fd < 0:
             self.mib.NoSocket += 1
             request.on_end = None

@@ -85,8 +85,11 @@ cdef enum:
     UDP_GRO = 104
     IPPROTO_IP = 0
     IPPROTO_TCP = 6
+    IP_TOS = 1
     IP_TTL = 2
+    IP_MTU_DISCOVER = 10
     IP_RECVERR = 11
+    IP_RECVTOS = 13
     IP_BIND_ADDRESS_NO_PORT = 24
 
 
@@ -103,7 +106,7 @@ cdef inline int bound(int fd, unsigned long long source) except -1:
     return 0
 
 
-cdef inline (int, int) dial(unsigned long long address, int port, int ttl, unsigned long long source) except *:
+cdef inline (int, int) dial(unsigned long long address, int port, int ttl, int tos, unsigned long long source) except *:
     cdef sockaddr_in to
     cdef int one = 1, error = 0
     cdef int fd = c_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
@@ -114,6 +117,8 @@ cdef inline (int, int) dial(unsigned long long address, int port, int ttl, unsig
     to.sin_port = htons(<uint16_t>port)
     to.sin_addr.s_addr = htonl(<uint32_t>address)
     c_setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl))
+    if tos:
+        c_setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos))
     if source and not bound(fd, source):
         return -EADDRNOTAVAIL, 0
     if c_connect(fd, &to, sizeof(to)) < 0:
@@ -132,6 +137,7 @@ cdef inline int packets(unsigned long long source) except? -9999:
     if fd < 0:
         return -errno
     c_setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one))
+    c_setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &one, sizeof(one))
     c_setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one))
     if source and not bound(fd, source):
         return -EADDRNOTAVAIL
@@ -140,6 +146,17 @@ cdef inline int packets(unsigned long long source) except? -9999:
 
 cdef inline int hops(int fd, int ttl) except -1:
     c_setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl))
+    return 0
+
+
+cdef inline int mark(int fd, int tos) except -1:
+    c_setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos))
+    return 0
+
+
+cdef inline int whole(int fd, int df) except -1:
+    df = 2 * df
+    c_setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &df, sizeof(df))
     return 0
 
 
@@ -272,7 +289,7 @@ cdef inline Py_ssize_t send_packet(
             return -errno
 
 
-cdef inline (Py_ssize_t, int, unsigned int, int) receive_packet(
+cdef inline (Py_ssize_t, int, unsigned int, int, int) receive_packet(
     int fd, bytearray b, Py_ssize_t o, Py_ssize_t n
 ) except *:
     cdef sockaddr_in sender
@@ -280,7 +297,7 @@ cdef inline (Py_ssize_t, int, unsigned int, int) receive_packet(
     cdef msghdr m
     cdef cmsghdr *c
     cdef uint8_t control[64]
-    cdef int size = 0
+    cdef int size = 0, tos = 0
     cdef Py_ssize_t r
     if o < 0 or n < 0 or o + n > len(b):
         raise IndexError("past the end")
@@ -298,10 +315,12 @@ cdef inline (Py_ssize_t, int, unsigned int, int) receive_packet(
         if r >= 0:
             break
         if errno != INTR:
-            return -errno, 0, 0, 0
+            return -errno, 0, 0, 0, 0
     c = CMSG_FIRSTHDR(&m)
     while c != NULL:
         if c.cmsg_level == SOL_UDP and c.cmsg_type == UDP_GRO:
             memcpy(&size, CMSG_DATA(c), 4)
+        elif c.cmsg_level == IPPROTO_IP and c.cmsg_type == IP_TOS:
+            tos = CMSG_DATA(c)[0]
         c = CMSG_NXTHDR(&m, c)
-    return r, size, ntohl(sender.sin_addr.s_addr), ntohs(sender.sin_port)
+    return r, size, ntohl(sender.sin_addr.s_addr), ntohs(sender.sin_port), tos

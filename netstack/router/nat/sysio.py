@@ -17,12 +17,14 @@ CONNREFUSED = errno.ECONNREFUSED
 
 INPROGRESS = errno.EINPROGRESS
 
-_IP_RECVERR = 11  # linux/in.h
+_IP_MTU_DISCOVER = 10  # linux/in.h
+_IP_RECVERR = 11
+_IP_RECVTOS = 13
 _IP_BIND_ADDRESS_NO_PORT = 24
 _SOL_UDP = 17
 _UDP_SEGMENT = 103  # linux/udp.h
 _UDP_GRO = 104
-_ROOM = socket.CMSG_SPACE(4)
+_ROOM = 2 * socket.CMSG_SPACE(4)
 
 
 def _check(b: "bytes | bytearray | memoryview", o: int, n: int) -> None:
@@ -41,7 +43,7 @@ def _bound(sock: socket.socket, source: int) -> bool:
     return True
 
 
-def dial(address: int, port: int, ttl: int, source: int) -> tuple[int, int]:
+def dial(address: int, port: int, ttl: int, tos: int, source: int) -> tuple[int, int]:
     """Begin to connect a stream socket, from `source` unless that is 0: its descriptor, or minus the errno where there is none; and
     0 when it is connected already, since the far side is on this machine, or an errno, EINPROGRESS for one. While it is, ICMP
     errors about it are queued."""
@@ -50,6 +52,8 @@ def dial(address: int, port: int, ttl: int, source: int) -> tuple[int, int]:
     except OSError as problem:
         return -(problem.errno or errno.EIO), 0
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+    if tos:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
     if source and not _bound(sock, source):
         return -errno.EADDRNOTAVAIL, 0
     where = (socket.inet_ntoa(address.to_bytes(4, "big")), port)
@@ -139,6 +143,7 @@ def packets(source: int) -> int:
     except OSError as error:
         return -(error.errno or errno.EIO)
     sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    sock.setsockopt(socket.IPPROTO_IP, _IP_RECVTOS, 1)
     with contextlib.suppress(OSError):  # Linux before 5.0: they come one by one
         sock.setsockopt(_SOL_UDP, _UDP_GRO, 1)
     if source and not _bound(sock, source):
@@ -150,6 +155,21 @@ def hops(fd: int, ttl: int) -> None:
     """What is sent next lives for so many."""
     sock = socket.socket(fileno=fd)
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+    sock.detach()
+
+
+def mark(fd: int, tos: int) -> None:
+    """What is sent next has this byte: its class, and of datagrams the ECN field too, for a stream's is TCP's own."""
+    sock = socket.socket(fileno=fd)
+    with contextlib.suppress(OSError):  # a unix socket has none
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+    sock.detach()
+
+
+def whole(fd: int, df: int) -> None:
+    """1: what is sent next may not be cut, here or on its way (RFC 1191); EMSGSIZE where it would have to be. 0: it may."""
+    sock = socket.socket(fileno=fd)
+    sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, 2 * df)  # IP_PMTUDISC_DO, IP_PMTUDISC_DONT
     sock.detach()
 
 
@@ -167,19 +187,21 @@ def send_packet(fd: int, b: bytearray, o: int, n: int, size: int, address: int, 
         sock.detach()
 
 
-def receive_packet(fd: int, b: bytearray, o: int, n: int) -> tuple[int, int, int, int]:
+def receive_packet(fd: int, b: bytearray, o: int, n: int) -> tuple[int, int, int, int, int]:
     """A datagram into `b` at `o`, or several of one sender: how many bytes, or minus the errno; their size where they are several,
-    else 0; the sender's address and port."""
+    else 0; the sender's address and port; its TOS byte."""
     _check(b, o, n)
     sock = socket.socket(fileno=fd)
     try:
         got, control, _, sender = sock.recvmsg_into([memoryview(b)[o : o + n]], _ROOM)
     except OSError as error:
-        return -(error.errno or errno.EIO), 0, 0, 0
+        return -(error.errno or errno.EIO), 0, 0, 0, 0
     finally:
         sock.detach()
-    size = 0
+    size = tos = 0
     for level, kind, data in control:
         if level == _SOL_UDP and kind == _UDP_GRO:
             size = struct.unpack("=i", data[:4])[0]
-    return got, size, int.from_bytes(socket.inet_aton(sender[0]), "big"), sender[1]
+        elif level == socket.IPPROTO_IP and kind == socket.IP_TOS:
+            tos = data[0]
+    return got, size, int.from_bytes(socket.inet_aton(sender[0]), "big"), sender[1], tos

@@ -43,12 +43,15 @@ class DhcpService:
         guest_of: Callable[[int], str] | None = None,
         on_change: Callable[[Lease], object] | None = None,
         wall: Callable[[], float] = time.time,
+        device: int | str = 0,
     ) -> None:
         self._net = net
         self._path = path
         self._wall = wall
         self._on_change = on_change
-        self._server = ServerOnStack(net.stack, net.turn, config, guest_of=guest_of, on_change=self._changed)
+        self._server = ServerOnStack(
+            net.stack, net.turn, config, guest_of=guest_of, on_change=self._changed, device=device
+        )
         self._alarm = Alarm(net.stack, lambda now: self._save())
         self._dirty = False
         self._failed = False

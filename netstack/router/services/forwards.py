@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import asdict, evolve, frozen
 
@@ -58,6 +58,13 @@ class Listed:
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
+
+
+class Spare(Protocol):
+    """Who has ports of the host until somebody wants them (everyport.py)."""
+
+    def leave(self, port: int) -> None: ...
+    def close(self) -> None: ...
 
 
 class GuestForward(Forward):
@@ -220,6 +227,7 @@ class Forwards:
         self._out: dict[int, Outward] = {}
         self._by_port: dict[tuple[str, int], Outward] = {}
         self._any: dict[str, tuple[range, ...]] = {}
+        self.spare: dict[str, Spare] = {}  # by protocol: ports that are held for whoever comes, and given to whoever names them
         self._next = 1
 
     # -- adding ---------------------------------------------------------------------------------------------------------------
@@ -256,9 +264,23 @@ class Forwards:
 
     async def _listen(self, said: Inward, keep_source: bool | None) -> int:
         self._check_room()
+        if said.proto in self.spare and not said.path:
+            self.spare[said.proto].leave(said.host_port)
         forward = GuestForward(self, said, self.keep_source if keep_source is None else keep_source, self._limit)
         start: Callable[[], Awaitable[None]] = forward.listen_datagrams if said.proto == "udp" else forward.listen
         await start()
+        self.net._doors.add(forward)
+        return self._number(self._in, forward)
+
+    def adopt(self, proto: str, host_port: int, sock: socket.socket) -> int:
+        """A listening socket of the host's, or one for datagrams, that is bound there leads to the same port of the only guest.
+        Raises UsageError."""
+        self._check_room()
+        forward = GuestForward(self, Inward(proto, LOCAL, host_port, None, host_port), self.keep_source, self._limit)
+        if proto == "udp":
+            forward.serve_datagrams(HostPackets(sock, self.net._loop))
+        else:
+            forward._listen_on_host(sock)
         self.net._doors.add(forward)
         return self._number(self._in, forward)
 
@@ -344,6 +366,8 @@ class Forwards:
         return Decision.connect((LOCAL, flow.dst_port))
 
     async def aclose(self) -> None:
+        for spare in self.spare.values():
+            spare.close()
         for number in tuple(self._in):
             await self.remove(number)
 

@@ -26,13 +26,14 @@ from ...dhcp.options import Route
 from ...dhcp.server import DhcpConfig, StaticLease
 from ...errors import UsageError
 from ...instant import SECOND, Duration
-from ...runtime.asyncio import open as open_net
 from ..flow import Flow, Gate
 from ..nat.nat import Nat
 from .dhcp import DhcpService
 from .dns import GuestDns, MayAsk, OnAnswer
+from .everyport import EveryPort
 from .forwards import ForwardGate, Forwards
 from .names import DOMAIN, HOST, LocalNames
+from .upstreams import HostWorld
 
 if TYPE_CHECKING:
     from .capture import Recorder
@@ -53,7 +54,9 @@ class ServicesConfig:
     pool        first and last address to be leased; None: from the hundredth on, or what there is
     leases      a file that keeps them; "" none                            tcp, udp  forwards to the guest, tcp_out, udp_out from it
     tcp_any, udp_any   any port of the gateway leads to the host's loopback, but for these (first, beyond the last); None: none does
+    tcp_all, udp_all   every port of the host that nobody has leads to the guest's (everyport.py), but for these; None: no
     control     path of the control socket; "" none                        keep_source  guests see who really comes by a forward
+    outbound    the host's address from which names are asked; "" whichever its routes choose
     """
 
     network: Cidr
@@ -79,6 +82,9 @@ class ServicesConfig:
     udp_out: tuple[str, ...] = ()
     tcp_any: tuple[tuple[int, int], ...] | None = None
     udp_any: tuple[tuple[int, int], ...] | None = None
+    tcp_all: tuple[tuple[int, int], ...] | None = None
+    udp_all: tuple[tuple[int, int], ...] | None = None
+    outbound: str = ""
     keep_source: bool = False
     control: str = ""
     remember_frames: bool = False
@@ -163,7 +169,7 @@ class ServicesConfig:
 
 
 class Services:
-    """`world` is where names are asked, `netstack.open("posix:")` unless it is given. `guest_of(mac)` says which guest that is;
+    """`world` is where names are asked, the host's sockets unless it is given. `guest_of(mac)` says which guest that is;
     `may_ask` and `on_answer` are policy's (dns.py). `flows()`, the NAT's unless it is given, `cam()`, `counters()`, `meanings()`
     and `policy` are for the control socket (control.py). `on_lease(lease)` is told of leases."""
 
@@ -252,7 +258,7 @@ class Services:
             self.dhcp.start()
         if config.dns is not None:
             if self._world is None:
-                self._opening = open_net("posix:")
+                self._opening = HostWorld(config.outbound)
                 self._world = await self._opening.__aenter__()
             if not self.net.stack.ip.is_local(int(config.dns)):
                 self.net.stack.add_address(Cidr(config.dns, 32), self.net.now())
@@ -267,6 +273,9 @@ class Services:
         for proto, specs in (("tcp", config.tcp_out), ("udp", config.udp_out)):
             for text in specs:
                 self.forwards.add_out_spec(proto, text)
+        for proto, excluded in (("tcp", config.tcp_all), ("udp", config.udp_all)):  # behind those that are named
+            if excluded is not None:
+                EveryPort(self.forwards, proto, [range(*each) for each in excluded]).open()
         for proto, excluded in (("tcp", config.tcp_any), ("udp", config.udp_any)):
             if excluded is not None:
                 self.forwards.open_out(proto, [range(*each) for each in excluded])

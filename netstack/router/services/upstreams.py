@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import random
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any
 
 from ...dns.client.resolvconf import BEHIND, PATH, ResolvConf, read
 from ...dns.message import Question
@@ -14,7 +18,8 @@ from ...dns.resolve.job import Job, Outcome
 from ...dns.resolve.upstream import Upstream
 from ...errors import UsageError
 from ...instant import SECOND, Duration
-from ...signatures import Rng
+from ...runtime.asyncio import open as open_net
+from ...signatures import Address, Rng
 
 LOOK = Duration(SECOND)  # between two looks at the file: a laptop changes networks, and a guest should not wait for it
 
@@ -77,6 +82,41 @@ def finder_for(servers: Iterable[str] | str, rng: Rng | None = None) -> SystemFi
             return SystemFinder(rng=rng)
         raise UsageError(f'{servers!r}: write "system", or a list of servers like ["10.0.0.53"]')
     return Forwarder(servers, rng or random.SystemRandom())
+
+
+class HostWorld:
+    """The host's sockets, where questions leave from `outbound`, as guests' flows do; but not those for the host's own loopback,
+    where a stub resolver lives that talks to nobody else. "" is whichever address the host's routes choose."""
+
+    def __init__(self, outbound: str = "") -> None:
+        self._outbound = outbound
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> HostWorld:
+        self._home: Any = await self._open.enter_async_context(open_net("posix:"))
+        self._away: Any = self._home
+        if self._outbound:
+            self._away = await self._open.enter_async_context(open_net(f"posix:?address={self._outbound}"))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._open.__aexit__(kind, error, tb)
+
+    def _for(self, host: str) -> Any:
+        """A server of the other family can't be asked from an address of this one."""
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return self._away
+        return self._home if address.is_loopback or address.version != 4 else self._away
+
+    async def connect_stream(self, host: str, port: int, timeout: Duration | None = None) -> Any:
+        return await self._for(host).connect_stream(host, port, timeout)
+
+    async def bind_datagrams(self, port: int = 0, host: str = "", remote: Address | None = None) -> Any:
+        return await self._for(remote[0] if remote else "").bind_datagrams(port, host, remote)
 
 
 def _stamp(path: str) -> object:

@@ -211,7 +211,9 @@ class Forward:
     # -- datagrams --------------------------------------------------------------------------------------------------------------
 
     async def listen_datagrams(self) -> None:
-        near = await bound_packets(self._net, self.here)
+        self.serve_datagrams(await bound_packets(self._net, self.here))
+
+    def serve_datagrams(self, near: UdpSocket | HostPackets) -> None:
         self._closers.append(near.close)
         self.address = near.local_address if isinstance(near, UdpSocket) else near.sock.getsockname()
         flows = self.senders

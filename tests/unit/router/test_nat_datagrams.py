@@ -1,15 +1,18 @@
 """Datagrams and echo requests of a guest on the host's sockets."""
 
 import asyncio
+import select
 import socket
 
 import pytest
 
+from netstack.address import Ip4
 from netstack.errors import Refused, TimedOut, Unreachable
 from netstack.instant import MILLISECOND, SECOND
 from netstack.router.flow import Decision
 from netstack.router.nat import errqueue
-from tests.unit.router.nat_world import FAR, LOCALHOST, from_udp, on_loop
+from netstack.sockets.datagramend import DatagramEnd
+from tests.unit.router.nat_world import FAR, LOCALHOST, from_udp, on_loop, until
 
 
 def ping_allowed() -> bool:
@@ -165,6 +168,33 @@ async def test_a_time_to_live_that_ends_here_is_told_by_the_router(world):
     with pytest.raises(Unreachable, match="time to live"):
         await port.receive(SECOND)
     assert world.nonzero()["TtlExceeded"] == 1
+
+
+class Nobody:
+    def changed(self):
+        pass
+
+    def failed(self, error, address, port):
+        raise AssertionError(error)
+
+
+@on_loop()
+async def test_classes_and_congestion_pass_both_ways(world):
+    sock = world.udp()
+    sock.setsockopt(socket.IPPROTO_IP, 13, 1)  # IP_RECVTOS
+    udp = world.guest.stack.udp
+    end = DatagramEnd(udp.mib, Nobody())
+    port = udp.bind(0, 0, end)
+    for tos, back in ((0, 0), (0xB9, 0xBA), (0xB9, 0xBB), (0x02, 0x01), (0, 0)):  # expedited with ECT(1), and QUIC's ECT(0)
+        port.send(b"?", int(Ip4.parse(FAR)), sock.getsockname()[1], world.guest.now(), tos=tos)
+        await until(lambda: select.select([sock], [], [], 0)[0])
+        _, control, _, peer = sock.recvmsg(10, 100)
+        assert [data[0] for _, kind, data in control if kind == socket.IP_TOS] == [tos]
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, back)
+        sock.sendto(b"!", peer)
+        await until(lambda: end.queue)
+        assert end.get()[5] == back
+    port.close()
 
 
 @pytest.mark.skipif(not ping_allowed(), reason="no ping sockets: net.ipv4.ping_group_range")

@@ -9,7 +9,7 @@ import pytest
 from nat_world import FAR, LOCALHOST, World, from_udp, on_loop, until
 
 from netstack.address import Ip4
-from netstack.cli.tapping.forwarding import automatic, split
+from netstack.cli.tapping.forwarding import automatic, every, split
 from netstack.errors import UsageError
 from netstack.router.flow import Flow
 from netstack.router.guests.listening import listeners, listening_of
@@ -51,8 +51,9 @@ def test_the_sockets_of_a_process_s_own_namespace_are_seen():
     [
         ("auto", []),
         ("auto,~22", [range(22, 23)]),
-        ("~8000-8010,~22", [range(8000, 8011), range(22, 23)]),
+        ("auto,~8000-8010,~22", [range(8000, 8011), range(22, 23)]),
         ("22", None),
+        ("~22", None),
         ("none", None),
     ],
 )
@@ -60,8 +61,14 @@ def test_what_is_automatic(text, excluded):
     assert automatic(text) == excluded
     if excluded is not None:
         assert split(text) == []
-    with pytest.raises(UsageError, match="say auto"):
-        split("all")
+
+
+def test_all_is_every_port_and_exclusions_alone_leave_all_others():
+    assert every("all") == [] and every("all,~22,~80-90") == [range(22, 23), range(80, 91)] and every("~22") == [range(22, 23)]
+    assert every("22,~22") is every("auto") is every("none") is None
+    assert split("all") == split("~22") == []
+    with pytest.raises(UsageError, match="excludes nothing"):
+        every("all,22")
 
 
 @on_loop()
