@@ -9,6 +9,8 @@
 It keeps the promises of `hypervisor.py`, and goes about what is forbidden as Xen and Linux do.
 """
 
+import netstack as netstack  # first: it decides which build of this package's modules is loaded
+
 from . import toolstack as toolstack
 from .books import Books as Books
 from .books import Note as Note
