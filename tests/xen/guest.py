@@ -1,0 +1,1 @@
+"""What a guest's Python does: see cases_guest."""
