@@ -1,8 +1,8 @@
 """The parts of the machine that are not ours: Xen, a kernel, and a first file system with Xen's programs and a shell.
 
-Made of Debian's packages without installing any: `apt-get download` and `dpkg-deb --fsys-tarfile` need no root. 83 MB are fetched once,
-and 24 MB are kept, in the user's cache: a run needs no network after the first. linux-image-cloud-amd64 would be smaller, and can't
-be domain 0 (no CONFIG_XEN_DOM0).
+Made of Debian's packages without installing any: `apt-get download` and `dpkg-deb --fsys-tarfile` need no root. 83 MB are fetched
+once, and 28 MB are kept, in the user's cache: a run needs no network after the first. linux-image-cloud-amd64 would be smaller, and
+can't be domain 0 (no CONFIG_XEN_DOM0).
 """
 
 import fnmatch
@@ -22,15 +22,35 @@ XEN = "4.17"  # of Debian 12
 HYPERVISOR = f"xen-hypervisor-{XEN}-amd64"
 UTILS = f"xen-utils-{XEN}"
 LIBRARIES = (
-    f"libxenmisc{XEN} libxenstore4 libxencall1 libxenevtchn1 libxengnttab1 libxenforeignmemory1 libxendevicemodel1 libxentoolcore1 "
-    "libxentoollog1 libxenhypfs1 libyajl2 libuuid1 liblzma5 libzstd1 zlib1g libc6 libgcc-s1 libbz2-1.0"
-).split()
-MODULES = "xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-netback xen-netfront".split()
-PROGRAMS = "xenstored xenconsoled xen-init-dom0 xl vchan-socket-proxy".split()
+    *(f"libxenmisc{XEN}", "libxenstore4", "libxencall1", "libxenevtchn1", "libxengnttab1", "libxenforeignmemory1"),
+    *("libxendevicemodel1", "libxentoolcore1", "libxentoollog1", "libxenhypfs1", "libyajl2", "libuuid1", "liblzma5", "libzstd1"),
+    *("zlib1g", "libc6", "libgcc-s1", "libbz2-1.0"),
+)
+MODULES = ("xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xenfs", "xen-netback", "xen-netfront")
+PROGRAMS = ("xenstored", "xenconsoled", "xen-init-dom0", "xl", "vchan-socket-proxy")
 APPLETS = (
-    "sh ls cat echo mount umount mkdir ip insmod rmmod lsmod dmesg poweroff sleep ps kill grep tail head ping uname ln rm cp env true "
-    "false cut tr wc timeout setsid nc wget nslookup"
-).split()
+    *(
+        "cat",
+        "cp",
+        "dmesg",
+        "echo",
+        "env",
+        "grep",
+        "head",
+        "insmod",
+        "ip",
+        "kill",
+        "ln",
+        "ls",
+        "lsmod",
+        "mkdir",
+        "mount",
+        "nc",
+        "nslookup",
+    ),
+    *("ping", "poweroff", "ps", "rm", "rmmod", "sh", "sleep", "tail", "timeout", "umount", "uname", "wget"),
+)
+FOLDERS = ("proc", "sys", "dev", "tmp", "run/lock", "root", "etc/xen", "var/run", "var/log/xen/console", "var/lib/xen", "modules")
 INIT = Path(__file__).with_name("init")
 
 
@@ -76,24 +96,31 @@ def kernel_package() -> str:
 def download(folder: Path, packages: "list[str]") -> None:
     done = subprocess.run(["apt-get", "-q", "download", *packages], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise NoImage(f"apt-get download failed, which on Debian 12 means no network or old lists (apt-get update): {done.stderr.strip()}")
+        why = "no network, old lists (apt-get update), or no Debian 12"
+        raise NoImage(f"apt-get download failed, which means {why}: {done.stderr.strip()}")
 
 
-def members(package: Path, *patterns: str) -> "dict[str, tarfile.TarInfo | bytes]":
-    """Files of a package whose place matches, and links."""
-    found: dict[str, tarfile.TarInfo | bytes] = {}
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as process:
-        with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
-            for member in tar:
-                name = merged(member.name)
-                if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
-                    continue
-                if member.isfile():
-                    stream = tar.extractfile(member)
-                    assert stream is not None
-                    found[name] = stream.read()
-                elif member.issym():
-                    found[name] = member
+def members(package: Path, *patterns: str) -> "dict[str, str | bytes]":
+    """Files of a package whose place matches, each as its bytes, or the target of a link."""
+    found: dict[str, str | bytes] = {}
+    with (
+        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as process,
+        tarfile.open(fileobj=process.stdout, mode="r|") as tar,
+    ):
+        for member in tar:
+            name = merged(member.name)
+            if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
+                continue
+            if member.islnk():
+                found[name] = f"/{merged(member.linkname)}"
+            elif member.issym():
+                found[name] = member.linkname
+            elif member.isfile():
+                stream = tar.extractfile(member)
+                assert stream is not None
+                found[name] = stream.read()
+    if not found:
+        raise NoImage(f"{package.name} has none of {', '.join(patterns)}")
     return found
 
 
@@ -108,7 +135,7 @@ def build(folder: Path) -> None:
         root = Archive()
         for top, target in {"bin": "usr/bin", "sbin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64"}.items():
             root.entries[top] = (0o120777, target.encode())
-        for empty in "proc sys dev tmp run root etc var/run var/log/xen/console var/lib/xen run/lock etc/xen modules".split():
+        for empty in FOLDERS:
             root.folder(empty)
         root.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
         root.file("etc/xen/xl.conf", b"")
@@ -137,9 +164,9 @@ def build(folder: Path) -> None:
         (folder / "base.cpio").write_bytes(root.pack())
 
 
-def _add(root: Archive, files: "dict[str, tarfile.TarInfo | bytes]", mode: int) -> None:
+def _add(root: Archive, files: "dict[str, str | bytes]", mode: int) -> None:
     for name, data in files.items():
         if isinstance(data, bytes):
             root.file(name, data, mode)
         else:
-            root.link(name, data.linkname)
+            root.link(name, data)

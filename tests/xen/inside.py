@@ -25,7 +25,8 @@ def main() -> int:
             failed.append(name)
     import netstack
 
-    harness.say(f"the {netstack.build_info().build} build; {len(harness.CASES)} cases were imported in {time.monotonic() - began:.1f} s")
+    imported = f"{len(harness.CASES)} cases, imported in {time.monotonic() - began:.1f} s"
+    harness.say(f"the {netstack.build_info().build} build; {imported}")
     for function, seconds in harness.CASES:
         if wanted and not any(word in f"{function.__module__}.{function.__name__}" for word in wanted):
             continue

@@ -19,9 +19,12 @@ MEMORY = 1536  # MiB; the rest is the guest's and Xen's
 DOMAIN0 = 1024
 
 
-def boot(image: Image, archives: "list[bytes | Path]", words: str, limit: float, heard: "Callable[[str], None]", log: Path) -> float:
-    """Run it until it powers itself off, or for `limit` seconds: each line of its console goes to `heard` and into `log`. Returns how
-    long it took."""
+Heard = Callable[[str], None]
+
+
+def boot(image: Image, archives: "list[bytes | Path]", limit: float, heard: Heard, log: Path) -> float:
+    """Run it until it powers itself off, or for `limit` seconds: each line of its console goes to `heard` and into `log`. Returns
+    how long it took."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="netstack-xen-") as folder:
         initrd = Path(folder, "initrd")
@@ -32,7 +35,7 @@ def boot(image: Image, archives: "list[bytes | Path]", words: str, limit: float,
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-smap", "-m", str(MEMORY), "-smp", "2", "-nodefaults",
             "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", str(image.xen),
             "-append", f"console=com1 com1=115200,8n1 dom0_mem={DOMAIN0}M,max:{DOMAIN0}M loglvl=error guest_loglvl=error",
-            "-initrd", f"{image.kernel} console=hvc0 quiet loglevel=4 panic=1 {words},{initrd}",
+            "-initrd", f"{image.kernel} console=hvc0 quiet loglevel=4 panic=1,{initrd}",
         ]  # fmt: skip
         with log.open("wb") as file:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -46,7 +49,7 @@ def boot(image: Image, archives: "list[bytes | Path]", words: str, limit: float,
     return time.monotonic() - started
 
 
-def listen(process: "subprocess.Popen[bytes]", end: float, heard: "Callable[[str], None]", write: "Callable[[bytes], object]") -> None:
+def listen(process: "subprocess.Popen[bytes]", end: float, heard: Heard, write: "Callable[[bytes], object]") -> None:
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     rest = b""

@@ -40,13 +40,11 @@ def main(arguments: "list[str]") -> int:
     parser.add_argument("--log", type=Path, default=Path("build/xen.log"), help="where the console goes (%(default)s)")
     options = parser.parse_args(arguments)
     started = time.monotonic()
-    if shutil.which("qemu-system-x86_64") is None:
-        print("make test-xen: there is no qemu-system-x86_64: run `make tools` as root, or install qemu-system-x86", file=sys.stderr)
-        return 2
-    if not list((payload.ROOT / "backends/netstack_xen/libxen").glob("_libxen*.so")):
-        print("make test-xen: the extension over Xen's libraries was not built: install libxen-dev, then `make`", file=sys.stderr)
-        return 2
     try:
+        if shutil.which("qemu-system-x86_64") is None:
+            raise NoImage("there is no qemu-system-x86_64: run `make tools` as root, or install qemu-system-x86")
+        if not list((payload.ROOT / "backends/netstack_xen/libxen").glob("_libxen*.so")):
+            raise NoImage("the extension over Xen's libraries was not built: install libxen-dev, then `make`")
         image = made()
     except NoImage as error:
         print(f"make test-xen: {error}", file=sys.stderr)
@@ -58,7 +56,7 @@ def main(arguments: "list[str]") -> int:
     print(f"{time.monotonic() - started:6.1f} s  the machine starts", flush=True)
     options.log.parent.mkdir(parents=True, exist_ok=True)
     listener = Listener(started, options.loud)
-    machine.boot(image, archives, "", options.limit, listener, options.log)
+    machine.boot(image, archives, options.limit, listener, options.log)
     good = listener.verdict.startswith("good")
     if not good:
         print(options.log.read_text(errors="replace").replace("\r", "")[-20000:])
