@@ -11,6 +11,10 @@ from . import harness
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("cases_*.py"))
 
 
+def is_wanted(function: harness.Case, wanted: "list[str]") -> bool:
+    return not wanted or any(word in f"{function.__module__}.{function.__name__}" for word in wanted)
+
+
 def main() -> int:
     wanted = os.environ.get("XEN_CASES", "").split()
     harness.say("domain 0 is up; Python", sys.version.split()[0])
@@ -19,7 +23,10 @@ def main() -> int:
     count = 0
     for name in MODULES:
         try:
-            importlib.import_module(f"tests.xen.{name}")
+            module = importlib.import_module(f"tests.xen.{name}")
+            theirs = [function for function, _ in harness.CASES if function.__module__ == module.__name__]
+            if hasattr(module, "prepare") and any(is_wanted(function, wanted) for function in theirs):
+                module.prepare()
         except Exception:
             harness.complain(name)
             failed.append(name)
@@ -28,7 +35,7 @@ def main() -> int:
     imported = f"{len(harness.CASES)} cases, imported in {time.monotonic() - began:.1f} s"
     harness.say(f"the {netstack.build_info().build} build; {imported}")
     for function, seconds in harness.CASES:
-        if wanted and not any(word in f"{function.__module__}.{function.__name__}" for word in wanted):
+        if not is_wanted(function, wanted):
             continue
         count += 1
         if not harness.attempt(function, seconds):
