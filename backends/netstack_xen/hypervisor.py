@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 PAGE = 4096
+EVERYONE = -1  # among the readers or writers of a node: every domain that isn't named
 
 # An order of `Hypervisor.copy`: grant reference, offset in that page, bytes, offset in our memory, which memory, status. The highest
 # bit of `which` says the direction; its others are an index. 16 bytes, in the byte order of the machine.
@@ -75,7 +76,7 @@ class Store(Protocol):
         """With all that is below; nothing happens where there is nothing."""
 
     def permit(self, path: str, owner: int, readers: Sequence[int] = (), writers: Sequence[int] = ()) -> None:
-        """Who may do what with the node: its owner all, others nothing but what stands here."""
+        """Who may do what with the node: its owner all, others nothing but what stands here; EVERYONE may stand here, too."""
 
     def watch(self, path: str, token: str) -> None:
         """Hear of it whenever the node, or anything below, is written or removed; and once at once. Raises OSError with EEXIST for
