@@ -41,7 +41,7 @@ class XenBack(BackCore):
     It connects and disconnects as the frontend comes and goes, and carries nothing meanwhile. `trouble` says why not, where it knows.
     """
 
-    __slots__ = ("_backend", "_closed", "_connection", "_gone", "_looked", "_mac", "_mtu", "_name", "_notifies", "_queues", "_wait")
+    __slots__ = ("_backend", "_connection", "_gone", "_looked", "_mac", "_mtu", "_name", "_notifies", "_queues", "_wait")
 
     def __init__(
         self,
@@ -78,7 +78,6 @@ class XenBack(BackCore):
             raise UsageError(f"mtu={mtu} is not possible: a vif carries datagrams of 68 to {slots.LONGEST - const.ETH_HEADER} bytes")
         super().__init__(hypervisor, front)
         self._name = f"vif{front}.{handle}"
-        self._closed = False
         self._gone = False
         self._connection: Connection | None = None
         self._notifies = True
@@ -199,15 +198,15 @@ class XenBack(BackCore):
         return OFFLOAD if self.gives == ALL else 0
 
     def set_waker(self, waker: "Callable[[], None] | None") -> None:
-        if not self._closed:
+        if not self.ended:
             self.hypervisor.set_waker(waker)
 
     def fileno(self) -> "int | None":
-        return None if self._closed else self.hypervisor.fileno()
+        return None if self.ended else self.hypervisor.fileno()
 
     def poll(self, now: Instant) -> bool:
-        if self._closed or self._gone:
-            raise OSError(19, f"{self._name} is {'closed' if self._closed else 'gone: the toolstack has removed it'}")
+        if self.ended or self._gone:
+            raise OSError(19, f"{self._name} is {'closed' if self.ended else 'gone: the toolstack has removed it'}")
         self._looked = now
         return self.turn(now)
 
@@ -219,8 +218,8 @@ class XenBack(BackCore):
 
     def close(self) -> None:
         """Let go of the frontend, which is told; closing it again does nothing. What is sent from now on is counted and dropped."""
-        if not self._closed:
-            self._closed = True
+        if not self.ended:
+            self.ended = True
             self._backend.stop()
             self.hypervisor.set_waker(None)
             self.hypervisor.close()
@@ -232,4 +231,4 @@ class XenBack(BackCore):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<XenBack {self._name} {'closed' if self._closed else self._backend.state.name.lower()}>"
+        return f"<XenBack {self._name} {'closed' if self.ended else self._backend.state.name.lower()}>"

@@ -165,6 +165,9 @@ class Pair:
         for key, value in keys.items():
             self.program.store.write(f"{self.vif.frontend}/{key.replace('_', '-')}", str(value))
 
+    def says_to(self, program, key):
+        return program.store.read(f"{self.vif.backend}/{key}")
+
     def says(self, key):
         return self.program.store.read(f"{self.vif.backend}/{key}")
 
