@@ -250,6 +250,7 @@ if __name__ == "__main__":
                 "pcap = netstack_pcap:open_pcap",
                 "qemu = netstack_qemu:open_qemu",
                 "packet = netstack_packet:open_packet",
+                "xen = netstack_xen:open_xen",
             ],
             "netstack.stack": ["posix = netstack_sockets:open_posix"],
             "pytest11": ["netsim = netstack.netsim.plugin"],

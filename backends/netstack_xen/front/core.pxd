@@ -31,6 +31,8 @@ cdef class FrontCore(NetifCore):
     cdef int walk(self, Queue q, int most, long long now) except -1
     @cython.locals(q=Queue, more=bint)
     cdef bint settle(self) except -1
+    @cython.locals(q=Queue)
+    cpdef prepare(self)
     cdef void push(self, Queue q) except *
     cdef void notify(self, object port) except *
     @cython.locals(q=Queue, kind=int)

@@ -45,7 +45,7 @@ cdef class Queue:
     @cython.locals(rx=FrontRing, i=int)
     cdef void release_rx(self, int k) except *
     @cython.locals(rx=FrontRing, spare=list, slot="unsigned int", page=int)
-    cdef void refill(self) except *
+    cpdef void refill(self) except *
     @cython.locals(mib=FrontMib)
     cdef void count(self, int fault) except *
 
