@@ -41,7 +41,7 @@ class XenBack(BackCore):
     It connects and disconnects as the frontend comes and goes, and carries nothing meanwhile. `trouble` says why not, where it knows.
     """
 
-    __slots__ = ("_backend", "_connection", "_gone", "_looked", "_mac", "_mtu", "_name", "_notifies", "_queues", "_wait")
+    __slots__ = ("_backend", "_connection", "_gone", "_looked", "_mac", "_mtu", "_name", "_notifies", "_own", "_queues", "_wait")
 
     def __init__(
         self,
@@ -58,9 +58,10 @@ class XenBack(BackCore):
         gso: bool = True,
         hotplug: bool = True,
         wait: bool = False,
+        own: bool = False,
     ) -> None:
-        """The vif `handle` of the domain `front`, whose folders the toolstack has made (`xl network-attach … backend=`). It owns
-        `hypervisor` from now on, which nobody else may use.
+        """The vif `handle` of the domain `front`, whose folders the toolstack has made (`xl network-attach … backend=`). `hypervisor`
+        stays the caller's, who closes it after this and lets nobody else listen to it; with `own` it is closed with this.
 
         mac       the stack's link address                    mtu    what the toolstack has said, or 1500
         queues    how many the frontend may have              split  may it have ports for each direction
@@ -85,6 +86,7 @@ class XenBack(BackCore):
         self._mac = OWN if mac is None else mac
         self._queues = queues
         self._wait = wait
+        self._own = own
         said = settings.features(queues, split, control, gso)
         self._backend = Backend(hypervisor, front, handle, self, said, hotplug)
         if mtu is None:
@@ -222,7 +224,8 @@ class XenBack(BackCore):
             self.ended = True
             self._backend.stop()
             self.hypervisor.set_waker(None)
-            self.hypervisor.close()
+            if self._own:
+                self.hypervisor.close()
 
     def __enter__(self) -> Self:
         return self

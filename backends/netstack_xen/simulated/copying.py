@@ -12,6 +12,7 @@ class Copier:
 
     def __init__(self, grants: "dict[tuple[int, int], Grant]") -> None:
         self.grants = grants
+        self.strange: list[int] = []  # references that are no grants to who asked
 
     def carry_out(
         self, whole: memoryview, domid: int, peer: int, b: bytearray, count: int, memory: "Sequence[bytes | bytearray | memoryview]"
@@ -23,6 +24,7 @@ class Copier:
             grant = self.grants.get((peer, ref))
             if grant is None or grant.peer != domid:
                 orders.answer(b, k, BAD_REF)
+                self.strange.append(ref)
             elif which & orders.INTO_PAGE and not grant.writable:
                 orders.answer(b, k, NOT_PERMITTED)
             elif offset + length > orders.PAGE or (which & ~orders.INTO_PAGE) >= len(memory):

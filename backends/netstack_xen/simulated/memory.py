@@ -77,8 +77,5 @@ class Memory:
         protection = mmap.PROT_READ | mmap.PROT_WRITE
         _lay(_address(mapping), len(mapping), protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
 
-    def read(self, frame: int, offset: int, length: int) -> bytes:
-        return os.pread(self._fd, length, frame * PAGE + offset)
-
     def write(self, frame: int, offset: int, data: "bytes | memoryview") -> None:
         os.pwrite(self._fd, data, frame * PAGE + offset)

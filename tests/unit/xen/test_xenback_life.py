@@ -154,7 +154,7 @@ def test_the_toolstack_unplugs():
 def test_a_vif_that_is_waited_for_comes_again():
     with Machine() as machine:
         tools, front, program = machine.domain(0), machine.domain(FRONT), machine.domain(BACK)
-        with XenBack(program, FRONT, now=0, wait=True) as back:
+        with XenBack(program, FRONT, now=0, wait=True, own=True) as back:
             assert not back.poll(0)
             for _ in range(2):
                 vif = toolstack.add_vif(tools.store, FRONT, mtu=9000)
@@ -184,7 +184,7 @@ def test_a_backend_that_closes_tells_the_frontend_and_one_after_it_takes_over():
         pair.back.close()
         assert pair.says("state") == "6" and pair.says("hotplug-status") is None
         q.close()
-        pair.back = XenBack(pair.machine.domain(BACK), FRONT, now=0)
+        pair.back = XenBack(pair.machine.domain(BACK), FRONT, now=0, own=True)
         pair.back.attach(PySink(pair.sink))
         assert pair.says("state") == "6"  # the frontend counts on a connection still
         pair.write(state=6)
@@ -198,7 +198,7 @@ def test_a_backend_that_was_killed_leaves_a_state_that_its_successor_takes_back(
     with Pair() as pair:
         q = pair.connect()
         pair.machine.kill(pair.back.hypervisor)
-        pair.back = XenBack(pair.machine.domain(BACK), FRONT, now=0)
+        pair.back = XenBack(pair.machine.domain(BACK), FRONT, now=0, own=True)
         pair.back.attach(PySink(pair.sink))
         assert pair.says("state") == "5"
         q.close()
