@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..hypervisor import PAGE, Farewell, Pages
+from ..hypervisor import ORDERS_MOST, PAGE, Farewell, Pages
 from .pages import LastWords, SimulatedPages
 from .ports import Port
 from .store import SimulatedStore
@@ -28,6 +28,7 @@ class Program:
         self._pages: dict[int, SimulatedPages] = {}
         self._ports: dict[int, Port] = {}
         self._told: dict[int, None] = {}
+        self._copier = machine.grants.copier()
         self._waker: Callable[[], None] | None = None
         self.closed = ""
         self.store_lost = False
@@ -103,19 +104,13 @@ class Program:
         mine.let_go("unmapped")
         self._forget(mine)
 
-    def copy_from(self, peer: int, ref: int, offset: int, length: int) -> bytes:
-        """GNTTABOP_copy: out of a granted page, without mapping it. Raises OSError where it isn't granted."""
+    def copy(self, peer: int, orders: bytearray, count: int, memory: "Sequence[bytes | bytearray | memoryview]") -> None:
         self._check()
-        return self.machine.memory.read(self._copied(peer, ref, offset, length, writable=False), offset, length)
-
-    def copy_to(self, peer: int, ref: int, offset: int, data: bytes) -> None:
-        self._check()
-        self.machine.memory.write(self._copied(peer, ref, offset, len(data), writable=True), offset, data)
-
-    def _copied(self, peer: int, ref: int, offset: int, length: int, *, writable: bool) -> int:
-        if not 0 <= offset <= offset + length <= PAGE:
-            raise OSError(errno.EINVAL, f"{length} bytes at {offset} are not in a page")
-        return self.machine.grants.find(self, peer, ref, writable=writable).frame
+        if count > ORDERS_MOST:
+            raise OSError(errno.E2BIG, f"{count} orders at once")
+        self._copier.carry_out(self.machine.memory.whole(), self._domid, peer, orders, count, memory)
+        while self._copier.strange:
+            self.machine.books.note("copy refused", peer, f"ref {self._copier.strange.pop()}, by domain {self._domid}")
 
     def _own(self, pages: Pages, unlike: str) -> SimulatedPages:
         self._check()
