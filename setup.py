@@ -253,6 +253,7 @@ if __name__ == "__main__":
                 "qemu = netstack_qemu:open_qemu",
                 "packet = netstack_packet:open_packet",
                 "xen = netstack_xen:open_xen",
+                "xenback = netstack_xen:open_xenback",
             ],
             "netstack.stack": ["posix = netstack_sockets:open_posix"],
             "pytest11": ["netsim = netstack.netsim.plugin"],

@@ -28,7 +28,7 @@ cdef class BackCore(NetifCore):
     cdef public list lanes
     cdef public set groups
     cdef public Steering steering
-    cdef public bint carrier, disabled, blank4, blank6, gso4, gso6, pieces, filtered
+    cdef public bint carrier, disabled, ended, blank4, blank6, gso4, gso6, pieces, filtered
     cdef public long long drain, stall
     cdef int unit, flags, id, fill
     cdef unsigned int gref, cons

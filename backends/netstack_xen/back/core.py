@@ -45,7 +45,7 @@ class BackCore(NetifCore):
     """
 
     __slots__ = (
-        "blank4", "blank6", "carrier", "cons", "control", "count", "cutter", "disabled", "drain", "fill", "filtered", "flags", "front", "gives",
+        "blank4", "blank6", "carrier", "cons", "control", "count", "cutter", "disabled", "drain", "ended", "fill", "filtered", "flags", "front", "gives",
         "gref", "groups", "gso4", "gso6", "hash_extra", "head", "hypervisor", "id", "lanes", "memory", "mib", "orders", "page", "pieces",
         "pool", "sink", "slot_of", "stall", "steering", "taken", "unit", "unit_extra",
     )  # fmt: skip
@@ -68,6 +68,7 @@ class BackCore(NetifCore):
         self.steering = Steering(1)
         self.groups: set[int] = set()
         self.carrier = True
+        self.ended = False
         # of the frame that is being laid out
         self.unit = self.flags = self.id = self.gref = self.fill = self.cons = 0
         self.unit_extra = self.hash_extra = 0
@@ -127,6 +128,8 @@ class BackCore(NetifCore):
                     more = True
             if self.control is not None and self.serve():
                 more = True
+        if self.ended:  # by somebody above
+            return False
         fired = hypervisor.store.fired()
         if fired:
             self.hear(fired, now)

@@ -41,7 +41,7 @@ class XenBack(BackCore):
     It connects and disconnects as the frontend comes and goes, and carries nothing meanwhile. `trouble` says why not, where it knows.
     """
 
-    __slots__ = ("_backend", "_closed", "_connection", "_gone", "_looked", "_mac", "_mtu", "_name", "_notifies", "_queues", "_wait")
+    __slots__ = ("_backend", "_connection", "_gone", "_looked", "_mac", "_mtu", "_name", "_notifies", "_own", "_queues", "_wait")
 
     def __init__(
         self,
@@ -58,9 +58,10 @@ class XenBack(BackCore):
         gso: bool = True,
         hotplug: bool = True,
         wait: bool = False,
+        own: bool = False,
     ) -> None:
-        """The vif `handle` of the domain `front`, whose folders the toolstack has made (`xl network-attach … backend=`). It owns
-        `hypervisor` from now on, which nobody else may use.
+        """The vif `handle` of the domain `front`, whose folders the toolstack has made (`xl network-attach … backend=`). `hypervisor`
+        stays the caller's, who closes it after this and lets nobody else listen to it; with `own` it is closed with this.
 
         mac       the stack's link address                    mtu    what the toolstack has said, or 1500
         queues    how many the frontend may have              split  may it have ports for each direction
@@ -78,7 +79,6 @@ class XenBack(BackCore):
             raise UsageError(f"mtu={mtu} is not possible: a vif carries datagrams of 68 to {slots.LONGEST - const.ETH_HEADER} bytes")
         super().__init__(hypervisor, front)
         self._name = f"vif{front}.{handle}"
-        self._closed = False
         self._gone = False
         self._connection: Connection | None = None
         self._notifies = True
@@ -86,6 +86,7 @@ class XenBack(BackCore):
         self._mac = OWN if mac is None else mac
         self._queues = queues
         self._wait = wait
+        self._own = own
         said = settings.features(queues, split, control, gso)
         self._backend = Backend(hypervisor, front, handle, self, said, hotplug)
         if mtu is None:
@@ -199,15 +200,15 @@ class XenBack(BackCore):
         return OFFLOAD if self.gives == ALL else 0
 
     def set_waker(self, waker: "Callable[[], None] | None") -> None:
-        if not self._closed:
+        if not self.ended:
             self.hypervisor.set_waker(waker)
 
     def fileno(self) -> "int | None":
-        return None if self._closed else self.hypervisor.fileno()
+        return None if self.ended else self.hypervisor.fileno()
 
     def poll(self, now: Instant) -> bool:
-        if self._closed or self._gone:
-            raise OSError(19, f"{self._name} is {'closed' if self._closed else 'gone: the toolstack has removed it'}")
+        if self.ended or self._gone:
+            raise OSError(19, f"{self._name} is {'closed' if self.ended else 'gone: the toolstack has removed it'}")
         self._looked = now
         return self.turn(now)
 
@@ -219,11 +220,12 @@ class XenBack(BackCore):
 
     def close(self) -> None:
         """Let go of the frontend, which is told; closing it again does nothing. What is sent from now on is counted and dropped."""
-        if not self._closed:
-            self._closed = True
+        if not self.ended:
+            self.ended = True
             self._backend.stop()
             self.hypervisor.set_waker(None)
-            self.hypervisor.close()
+            if self._own:
+                self.hypervisor.close()
 
     def __enter__(self) -> Self:
         return self
@@ -232,4 +234,4 @@ class XenBack(BackCore):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<XenBack {self._name} {'closed' if self._closed else self._backend.state.name.lower()}>"
+        return f"<XenBack {self._name} {'closed' if self.ended else self._backend.state.name.lower()}>"

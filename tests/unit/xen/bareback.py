@@ -143,7 +143,7 @@ class Pair:
         self.vif = toolstack.add_vif(self.tools.store, FRONT, hotplug=False, **(vif or {}))
         self.now = 0
         self.program = self.machine.domain(FRONT)
-        self.back = XenBack(self.machine.domain(BACK), FRONT, now=self.now, **options)
+        self.back = XenBack(self.machine.domain(BACK), FRONT, now=self.now, own=True, **options)
         self.sink = Kept()
         self.back.attach(TeeSink(self.sink, PySink(self.sink)))
         self.queues = []
@@ -164,6 +164,9 @@ class Pair:
     def write(self, **keys):
         for key, value in keys.items():
             self.program.store.write(f"{self.vif.frontend}/{key.replace('_', '-')}", str(value))
+
+    def says_to(self, program, key):
+        return program.store.read(f"{self.vif.backend}/{key}")
 
     def says(self, key):
         return self.program.store.read(f"{self.vif.backend}/{key}")
