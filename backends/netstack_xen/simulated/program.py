@@ -125,6 +125,8 @@ class Program:
         """Its memory is gone from the program already."""
         del self._pages[id(pages)]
         machine = self.machine
+        if pages.lost:
+            return
         offset, port = pages.last_words
         if offset is not None:
             machine.memory.write(pages.grants[offset // PAGE].frame, offset % PAGE, b"\0")
@@ -253,6 +255,25 @@ class Program:
             pages.cut_off()
             self._forget(pages)
         self._end(KILLED)
+
+    def suspend(self) -> None:
+        """What it shared stays its memory, without grants; what it had mapped is gone, and its ports are dead."""
+        for pages in list(self._pages.values()):
+            if pages.entry:
+                pages.cut_off()
+                self._forget(pages)
+            else:
+                pages.keep_memory()
+                for grant in pages.grants:
+                    self.machine.grants.drop(grant)
+        for port in self._ports.values():
+            port.dead = True
+            self.machine.ports.close(port)
+        self._told.clear()
+
+    def resume(self, domid: int) -> None:
+        self._domid = domid
+        self._store.refire()
 
     def _end(self, how: str) -> None:
         for port in self._ports.values():
