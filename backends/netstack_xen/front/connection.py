@@ -77,6 +77,8 @@ class Connection:
                 if not self._grow(queue, kind, wish, 0):
                     for page, ref in self._pages(least):
                         kind(page, ref)
+            queue.refill()
+            queue.rx.push()  # nobody listens yet; who binds looks
         except OSError as error:
             raise NoPages(
                 error.errno or 0,

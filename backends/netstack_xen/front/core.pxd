@@ -21,7 +21,7 @@ cdef class FrontCore(NetifCore):
     cdef int turn
     cdef readonly FrontMib mib
     cdef readonly Pool pool
-    cdef readonly FrameSink sink
+    cdef public FrameSink sink
     cdef Cutter cutter
     cdef Out spare_out
     cdef bytearray hashes
@@ -31,6 +31,8 @@ cdef class FrontCore(NetifCore):
     cdef int walk(self, Queue q, int most, long long now) except -1
     @cython.locals(q=Queue, more=bint)
     cdef bint settle(self) except -1
+    @cython.locals(q=Queue)
+    cpdef prepare(self)
     cdef void push(self, Queue q) except *
     cdef void notify(self, object port) except *
     @cython.locals(q=Queue, kind=int)

@@ -138,6 +138,14 @@ class FrontCore(NetifCore):
                 more = True
         return more
 
+    def prepare(self) -> None:
+        """`queues` are new, and the other end is there: it may have looked before there was anything."""
+        self.settle()
+        for q in self.queues:
+            self.notify(q.port_rx)
+            if q.port_tx != q.port_rx:
+                self.notify(q.port_tx)
+
     def push(self, q: Queue) -> None:
         if q.rx.push():
             self.notify(q.port_rx)

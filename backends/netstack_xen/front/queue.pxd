@@ -23,7 +23,7 @@ cdef class Queue:
     cdef int at, left, unit_left, unit_flags
     cpdef add_tx(self, object page, object ref)
     cpdef add_rx(self, object page, object ref)
-    @cython.locals(tx=FrontRing, n=int, pages=int, k=int)
+    @cython.locals(tx=FrontRing, n=int, pages=int, needed=int, k=int)
     cdef bint put(self, Out p, int flags, int kind) except -1
     @cython.locals(tx=FrontRing, i=int, n=int, flags=int)
     cdef void open_page(self, int whole, int kind, int size) except *
@@ -45,7 +45,7 @@ cdef class Queue:
     @cython.locals(rx=FrontRing, i=int)
     cdef void release_rx(self, int k) except *
     @cython.locals(rx=FrontRing, spare=list, slot="unsigned int", page=int)
-    cdef void refill(self) except *
+    cpdef void refill(self) except *
     @cython.locals(mib=FrontMib)
     cdef void count(self, int fault) except *
 

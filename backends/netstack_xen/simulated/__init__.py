@@ -17,3 +17,4 @@ from .books import Note as Note
 from .machine import Machine as Machine
 from .program import Program as Program
 from .tree import Quotas as Quotas
+from .trouble import Trouble as Trouble

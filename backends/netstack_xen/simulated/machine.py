@@ -9,6 +9,7 @@ from .memory import Memory
 from .ports import Port, Ports
 from .program import Program
 from .tree import NONE, READ, Change, Node, Quotas, Tree
+from .trouble import Trouble
 
 PAGE_LIMIT = 1024  # pages that a domain shares: /sys/module/xen_gntalloc/parameters/limit
 
@@ -24,6 +25,7 @@ class Machine:
         self.ports = Ports(self.books)
         self.tree = Tree(quotas or Quotas(), self._heard)
         self.store_is_down = False
+        self.trouble: Trouble | None = None
         self.programs: list[Program] = []
         self.domains: set[int] = set()
         self._numbers = 0
@@ -90,6 +92,44 @@ class Machine:
         self.domains.discard(domid)
         self._tell_special("@releaseDomain")
 
+    def suspend(self, domid: int) -> None:
+        """All of its ports are closed and its grants are gone; memory stays. Nothing is told of it: its programs stand still."""
+        for program in self.of(domid):
+            program.suspend()
+
+    def resume(self, domid: int, new: "int | None" = None) -> None:
+        """It goes on, maybe as another domain. Watches fire again, since nobody knows what they missed. The folders of its devices
+        are the toolstack's to write anew: `toolstack.add_vif`."""
+        programs = self.of(domid)
+        if new is not None and new != domid:
+            self.introduce(new)
+            self.domains.discard(domid)
+            self._tell_special("@releaseDomain")
+        for program in programs:
+            program.resume(domid if new is None else new)
+
+    def of(self, domid: int) -> "list[Program]":
+        return [program for program in self.programs if program.domid == domid]
+
+    def stop_store(self) -> None:
+        """xenstored is gone: every call raises EPIPE, and every program is woken to find out."""
+        self.store_is_down = True
+        for program in list(self.programs):
+            program.wake()
+
+    def start_store(self) -> None:
+        """It is back as it was (a live update); all watches fire."""
+        self.store_is_down = False
+        for program in list(self.programs):
+            if not program.store_lost:
+                program.store.refire()
+
+    def cut_store(self, program: Program) -> None:
+        """This program's connection to the store is broken for good, as a socket's to a daemon that was restarted."""
+        program.store_lost = True
+        program.store.end()
+        program.wake()
+
     def gone(self, program: Program) -> None:
         self.programs.remove(program)
 
@@ -97,8 +137,21 @@ class Machine:
 
     def tell(self, port: Port) -> None:
         """The end of a channel opposite to `port`."""
-        if port.other is not None:
+        if port.other is None:
+            return
+        if self.trouble is None:
             port.other.program.hear(port.other.number)
+        else:
+            self.trouble.carry(port.other, self.ports.all(), self.books.now)
+
+    def advance(self, now: int) -> None:
+        """It is `now`: what was late is heard, and what is written into the books is dated by it."""
+        self.books.now = now
+        if self.trouble is not None:
+            self.trouble.deliver(now)
+
+    def next_deadline(self) -> "int | None":
+        return self.trouble.next_deadline() if self.trouble is not None else None
 
     def _heard(self, path: str, exact: bool, node: Node) -> None:
         for program in list(self.programs):

@@ -41,6 +41,7 @@ class SimulatedPages:
         self.entry = 0
         self._refs = tuple(grant.ref for grant in grants)
         self._gone = ""
+        self.lost = False  # its grants are, since its domain was suspended
 
     @property
     def memory(self) -> memoryview:
@@ -72,3 +73,10 @@ class SimulatedPages:
         """The program was killed: its views, which live on here, show memory of nobody's."""
         self._program.machine.memory.detach(self._mapping)
         self._gone = "gone with a program that was killed"
+
+    def keep_memory(self) -> None:
+        """Its domain was suspended: there are no grants any more, and what peers still map is theirs alone."""
+        kept = bytes(self._mapping)
+        self._program.machine.memory.detach(self._mapping)
+        self._mapping[:] = kept
+        self.lost = True

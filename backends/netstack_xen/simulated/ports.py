@@ -17,7 +17,7 @@ FIRST = 16  # a domain has some for its kernel
 
 class Port:
     def __init__(self, program: "Program", number: int, peer: int, entry: int) -> None:
-        self.program, self.number, self.peer = program, number, peer
+        self.program, self.domid, self.number, self.peer = program, program.domid, number, peer
         self.entry = entry  # in the books
         self.other: Port | None = None
         self.released = False  # by its program; held by the farewells of pages, each of which will still tell it
@@ -53,11 +53,15 @@ class Ports:
         port = self._open[program.domid, number] = Port(program, number, peer, entry)
         return port
 
+    def all(self) -> "list[Port]":
+        return list(self._open.values())
+
     def find(self, domid: int, number: int) -> "Port | None":
         return self._open.get((domid, number))
 
     def close(self, port: Port) -> None:
-        self._open.pop((port.program.domid, port.number), None)
+        if self._open.pop((port.domid, port.number), None) is None:
+            return
         self._books.shut(port.entry)
         if port.other is not None:
             port.other.other = None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..hypervisor import PAGE, Farewell, Pages
+from ..hypervisor import ORDERS_MOST, PAGE, Farewell, Pages
 from .pages import LastWords, SimulatedPages
 from .ports import Port
 from .store import SimulatedStore
@@ -28,6 +28,7 @@ class Program:
         self._pages: dict[int, SimulatedPages] = {}
         self._ports: dict[int, Port] = {}
         self._told: dict[int, None] = {}
+        self._copier = machine.grants.copier()
         self._waker: Callable[[], None] | None = None
         self.closed = ""
         self.store_lost = False
@@ -103,19 +104,13 @@ class Program:
         mine.let_go("unmapped")
         self._forget(mine)
 
-    def copy_from(self, peer: int, ref: int, offset: int, length: int) -> bytes:
-        """GNTTABOP_copy: out of a granted page, without mapping it. Raises OSError where it isn't granted."""
+    def copy(self, peer: int, orders: bytearray, count: int, memory: "Sequence[bytes | bytearray | memoryview]") -> None:
         self._check()
-        return self.machine.memory.read(self._copied(peer, ref, offset, length, writable=False), offset, length)
-
-    def copy_to(self, peer: int, ref: int, offset: int, data: bytes) -> None:
-        self._check()
-        self.machine.memory.write(self._copied(peer, ref, offset, len(data), writable=True), offset, data)
-
-    def _copied(self, peer: int, ref: int, offset: int, length: int, *, writable: bool) -> int:
-        if not 0 <= offset <= offset + length <= PAGE:
-            raise OSError(errno.EINVAL, f"{length} bytes at {offset} are not in a page")
-        return self.machine.grants.find(self, peer, ref, writable=writable).frame
+        if count > ORDERS_MOST:
+            raise OSError(errno.E2BIG, f"{count} orders at once")
+        self._copier.carry_out(self.machine.memory.whole(), self._domid, peer, orders, count, memory)
+        while self._copier.strange:
+            self.machine.books.note("copy refused", peer, f"ref {self._copier.strange.pop()}, by domain {self._domid}")
 
     def _own(self, pages: Pages, unlike: str) -> SimulatedPages:
         self._check()
@@ -130,6 +125,8 @@ class Program:
         """Its memory is gone from the program already."""
         del self._pages[id(pages)]
         machine = self.machine
+        if pages.lost:
+            return
         offset, port = pages.last_words
         if offset is not None:
             machine.memory.write(pages.grants[offset // PAGE].frame, offset % PAGE, b"\0")
@@ -258,6 +255,25 @@ class Program:
             pages.cut_off()
             self._forget(pages)
         self._end(KILLED)
+
+    def suspend(self) -> None:
+        """What it shared stays its memory, without grants; what it had mapped is gone, and its ports are dead."""
+        for pages in list(self._pages.values()):
+            if pages.entry:
+                pages.cut_off()
+                self._forget(pages)
+            else:
+                pages.keep_memory()
+                for grant in pages.grants:
+                    self.machine.grants.drop(grant)
+        for port in self._ports.values():
+            port.dead = True
+            self.machine.ports.close(port)
+        self._told.clear()
+
+    def resume(self, domid: int) -> None:
+        self._domid = domid
+        self._store.refire()
 
     def _end(self, how: str) -> None:
         for port in self._ports.values():

@@ -16,7 +16,7 @@ import attrs
 
 from netstack.signatures import Rng
 
-from ..hypervisor import Hypervisor, Store
+from ..hypervisor import COPIED, INTO_PAGE, ORDER, Hypervisor, Store
 from . import layout
 from .layout import CLOSED, CLOSING, CONNECTED, INIT_WAIT, INITIALISED, INITIALISING, RECONFIGURED, RECONFIGURING, Ring
 from .steering import Steering
@@ -436,29 +436,16 @@ class StrictBack:
 
     def fetch(self, ref: int, offset: int, length: int) -> "bytes | None":
         """A grant copy; None where it isn't granted."""
-        copy = getattr(self.hypervisor, "copy_from", None)
-        try:
-            if copy is not None:
-                return bytes(copy(self.peer, ref, offset, length))
-            pages = self.hypervisor.map(self.peer, [ref], writable=False)
-        except OSError:
-            return None
-        data = bytes(pages.memory[offset : offset + length])
-        self.hypervisor.unmap(pages)
-        return data
+        into = bytearray(length)
+        return bytes(into) if self._copy(ref, offset, length, 0, into) else None
 
     def store_into(self, ref: int, offset: int, data: bytes) -> bool:
-        copy = getattr(self.hypervisor, "copy_to", None)
-        try:
-            if copy is not None:
-                copy(self.peer, ref, offset, data)
-                return True
-            pages = self.hypervisor.map(self.peer, [ref])
-        except OSError:
-            return False
-        pages.memory[offset : offset + len(data)] = data
-        self.hypervisor.unmap(pages)
-        return True
+        return self._copy(ref, offset, len(data), INTO_PAGE, data)
+
+    def _copy(self, ref: int, offset: int, length: int, which: int, memory: "bytes | bytearray") -> bool:
+        order = bytearray(ORDER.pack(ref, offset, length, 0, which, COPIED))
+        self.hypervisor.copy(self.peer, order, 1, [memory])
+        return bool(ORDER.unpack(order)[5] == COPIED)
 
     def next_deadline(self) -> "int | None":
         deadlines = [deadline for queue in self.queues if (deadline := queue.next_deadline()) is not None]

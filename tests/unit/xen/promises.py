@@ -10,7 +10,7 @@ import select
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from netstack_xen.hypervisor import PAGE, Farewell, Hypervisor
+from netstack_xen.hypervisor import BAD_ORDER, BAD_REF, COPIED, EVERYONE, INTO_PAGE, ORDER, PAGE, Farewell, Hypervisor
 
 Pair = tuple[Hypervisor, Hypervisor]
 PROMISES: list[Callable[[Hypervisor, Hypervisor], None]] = []
@@ -252,6 +252,58 @@ def a_farewell_is_said_by_who_closes(ours: Hypervisor, theirs: Hypervisor) -> No
     theirs.unmap(mapped)
 
 
+def ordered(*orders: "tuple[int, int, int, int, int]") -> bytearray:
+    return bytearray(b"".join(ORDER.pack(*order, -1) for order in orders))
+
+
+def statuses(orders: bytearray) -> "list[int]":
+    return [order[5] for order in ORDER.iter_unpack(orders)]
+
+
+@promise
+def granted_pages_are_copied_without_being_mapped(ours: Hypervisor, theirs: Hypervisor) -> None:
+    shared = ours.share(theirs.domid, 2)
+    shared.memory[PAGE + 10 : PAGE + 14] = b"read"
+    one, two = bytearray(8), b"..written"
+    orders = ordered((shared.refs[1], 10, 4, 2, 0), (shared.refs[0], 4089, 7, 2, 1 | INTO_PAGE))
+    theirs.copy(ours.domid, orders, 2, [one, two])
+    assert statuses(orders) == [COPIED, COPIED]
+    assert one == b"\0\0read\0\0" and bytes(shared.memory[4089:PAGE]) == b"written"
+    ours.unshare(shared)
+
+
+@promise
+def a_copy_that_may_not_be_ends_that_order_alone(ours: Hypervisor, theirs: Hypervisor) -> None:
+    shared, fixed = ours.share(theirs.domid, 1), ours.share(theirs.domid, 1, writable=False)
+    memory = bytearray(b"x" * PAGE)
+    orders = ordered(
+        (1_000_000, 0, 1, 0, 0),
+        (fixed.refs[0], 0, 1, 0, INTO_PAGE),
+        (shared.refs[0], 4090, 7, 0, INTO_PAGE),
+        (fixed.refs[0], 0, 1, 0, 0),
+        (shared.refs[0], 0, 1, 1, INTO_PAGE),
+    )
+    theirs.copy(ours.domid, orders, 5, [memory])
+    found = statuses(orders)
+    assert found[0] == BAD_REF and found[1] != COPIED and found[2] == BAD_ORDER and found[3:] == [COPIED, COPIED]
+    assert bytes(shared.memory[4090:]) == bytes(6) and fixed.memory[0] == 0
+    assert memory[0] == 0 and shared.memory[0] == ord("x")
+    ours.unshare(shared)
+    with_stale = ordered((shared.refs[0], 0, 1, 0, 0))
+    theirs.copy(ours.domid, with_stale, 1, [memory])
+    assert statuses(with_stale) == [BAD_REF]
+    ours.unshare(fixed)
+
+
+@promise
+def no_more_orders_are_carried_out_than_are_counted(ours: Hypervisor, theirs: Hypervisor) -> None:
+    shared = ours.share(theirs.domid, 1)
+    orders = ordered((shared.refs[0], 0, 1, 0, INTO_PAGE), (shared.refs[0], 1, 1, 0, INTO_PAGE))
+    theirs.copy(ours.domid, orders, 1, [b"x"])
+    assert bytes(shared.memory[:2]) == b"x\0" and statuses(orders) == [COPIED, -1]
+    ours.unshare(shared)
+
+
 # -- ports -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -395,6 +447,28 @@ def a_text_that_is_too_long_is_refused(ours: Hypervisor, theirs: Hypervisor) -> 
     with refused(errno.E2BIG, errno.ENOSPC):
         ours.store.write(f"{HOME}/t", "x" * 5000)
     assert ours.store.read(f"{HOME}/t") is None
+
+
+@promise
+def a_node_is_read_by_whom_it_is_for(ours: Hypervisor, theirs: Hypervisor) -> None:
+    path = f"/local/domain/{ours.domid}/{HOME}/p"
+    ours.store.write(path, "1")
+    privileged = 0 in (theirs.domid, ours.domid)
+    for readers, writers, may in (
+        ((), (), ""),
+        ((EVERYONE,), (), "r"),
+        ((theirs.domid,), (theirs.domid,), "rw"),
+        ((4000,), (), ""),
+    ):
+        ours.store.permit(path, ours.domid, readers=readers, writers=writers)
+        if privileged:
+            continue
+        for right, call in (("r", lambda: theirs.store.read(path)), ("w", lambda: theirs.store.write(path, "1"))):
+            if right in may:
+                call()
+            else:
+                with refused(errno.EACCES):
+                    call()
 
 
 @promise
