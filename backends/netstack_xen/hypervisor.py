@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 PAGE = 4096
+EVERYONE = -1  # among the readers or writers of a node: every domain that isn't named
 
 
 class Farewell(NamedTuple):
@@ -62,7 +63,7 @@ class Store(Protocol):
         """With all that is below; nothing happens where there is nothing."""
 
     def permit(self, path: str, owner: int, readers: Sequence[int] = (), writers: Sequence[int] = ()) -> None:
-        """Who may do what with the node: its owner all, others nothing but what stands here."""
+        """Who may do what with the node: its owner all, others nothing but what stands here; EVERYONE may stand here, too."""
 
     def watch(self, path: str, token: str) -> None:
         """Hear of it whenever the node, or anything below, is written or removed; and once at once. Raises OSError with EEXIST for
