@@ -1,7 +1,7 @@
 """The build: metadata, packages, entry points, and the modules that Cython compiles.
 
 A module is compiled when a `.pxd` of the same name lies beside its `.py`; the `.py` is the truth and runs as it is. The twins
-`raw`, `const` and `sysio` are never compiled: their `.pxd` *is* their compiled form, inlined into whoever cimports it.
+`raw`, `const`, `sysio`, `shm` and `slots` are never compiled: their `.pxd` *is* their compiled form, inlined into whoever cimports it.
 
 All or nothing: a compiled module looks for the C types of the modules that it cimports when it is imported, and fails where
 those are plain Python. So when one module can't be compiled, none is.
@@ -23,7 +23,7 @@ from setuptools.command.editable_wheel import editable_wheel
 
 HERE = Path(__file__).resolve().parent
 ROOTS = (Path(), Path("backends"))
-NEVER_COMPILED = {"__init__", "const", "raw", "sysio"}
+NEVER_COMPILED = {"__init__", "const", "raw", "shm", "slots", "sysio"}
 DIRECTIVES = {"language_level": 3, "annotation_typing": False, "boundscheck": True, "cdivision": True, "binding": False}
 # a 32-bit value shifted by 32 is a wrong demultiplexing key in C and a right one in Python: refuse to build it
 CFLAGS = ["-O3", "-g0", "-Werror=shift-count-overflow", *os.environ.get("NETSTACK_CFLAGS", "").split()]
