@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ..hypervisor import EVERYONE
 from .tree import NONE, PAYLOAD_MAX, READ, SPECIAL, WRITE, Change, Node, canonical, fault, is_at_or_below
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class _Steps:
             rights[who] = rights.get(who, NONE) | READ
         for who in writers:
             rights[who] = rights.get(who, NONE) | WRITE
+        others = rights.pop(EVERYONE, NONE)
         grants = tuple(rights.items())
-        self._do(lambda change: change.permit(self._program.domid, where, owner, NONE, grants))
+        self._do(lambda change: change.permit(self._program.domid, where, owner, others, grants))
 
     def watch(self, path: str, token: str) -> None:
         raise NotImplementedError
