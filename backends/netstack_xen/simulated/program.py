@@ -103,6 +103,20 @@ class Program:
         mine.let_go("unmapped")
         self._forget(mine)
 
+    def copy_from(self, peer: int, ref: int, offset: int, length: int) -> bytes:
+        """GNTTABOP_copy: out of a granted page, without mapping it. Raises OSError where it isn't granted."""
+        self._check()
+        return self.machine.memory.read(self._copied(peer, ref, offset, length, writable=False), offset, length)
+
+    def copy_to(self, peer: int, ref: int, offset: int, data: bytes) -> None:
+        self._check()
+        self.machine.memory.write(self._copied(peer, ref, offset, len(data), writable=True), offset, data)
+
+    def _copied(self, peer: int, ref: int, offset: int, length: int, *, writable: bool) -> int:
+        if not 0 <= offset <= offset + length <= PAGE:
+            raise OSError(errno.EINVAL, f"{length} bytes at {offset} are not in a page")
+        return self.machine.grants.find(self, peer, ref, writable=writable).frame
+
     def _own(self, pages: Pages, unlike: str) -> SimulatedPages:
         self._check()
         known = self._pages.get(id(pages))

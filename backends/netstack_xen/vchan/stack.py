@@ -75,6 +75,7 @@ class Vchan:
     """
 
     name = "Xen's vchan"
+    any_runtime = True  # `netstack.open` may enter it on asyncio and on trio
 
     def __init__(
         self,

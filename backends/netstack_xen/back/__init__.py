@@ -1,0 +1,1 @@
+"""Netback: the other end of a domain's network interface, in Python."""
