@@ -36,6 +36,19 @@ cdef enum:
     EXTRA_MORE = 1
     GSO_TCPV4 = 1
     GSO_TCPV6 = 2
+    LIE = -1
+    NOTHING = 0
+    LOST = 1
+    TAKEN = 2
+    GOOD = 0
+    ERRED = 1
+    BAD_ID = 2
+    BAD_SIZE = 3
+    BAD_EXTRA = 4
+    BAD_GSO = 5
+    TOO_LONG = 6
+    TOO_SHORT = 7
+    UNFINISHED = 8
 
 
 cdef inline (unsigned int, int, int, int, int) get_tx(object m, Py_ssize_t o) except *:

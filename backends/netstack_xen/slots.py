@@ -52,6 +52,23 @@ EXTRA_MORE = 1  # flag: another extra follows
 GSO_TCPV4 = 1
 GSO_TCPV6 = 2
 
+# what comes of looking for a frame
+LIE = -1  # nothing more can be had from these rings
+NOTHING = 0
+LOST = 1  # a frame, which was counted and not taken
+TAKEN = 2
+
+# what is wrong with a frame that came
+GOOD = 0
+ERRED = 1
+BAD_ID = 2
+BAD_SIZE = 3
+BAD_EXTRA = 4
+BAD_GSO = 5
+TOO_LONG = 6
+TOO_SHORT = 7
+UNFINISHED = 8
+
 _TX = struct.Struct("=IHHHH")
 _TX_RESPONSE = struct.Struct("=Hh")
 _RX = struct.Struct("=HHI")

@@ -1,7 +1,5 @@
 # The twin of const.py.
 cdef enum:
-    PAGE = 4096
-    INTO_PAGE = 0x8000
     MORE_SLOTS = 18
     FATAL_SLOTS = 20
     COPIES = 32
@@ -14,3 +12,5 @@ cdef enum:
     HASH_IPV4_TCP = 1
     HASH_IPV6 = 2
     HASH_IPV6_TCP = 3
+    HEAD = 160
+    HEADERS = 58

@@ -1,7 +1,5 @@
 """Numbers of a netback that C arithmetic uses. A twin, never compiled: const.pxd holds the same names."""
 
-PAGE = 4096
-INTO_PAGE = 0x8000  # as in hypervisor.py
 
 MORE_SLOTS = 18  # behind the first one of a packet; with more it is refused, as Linux does
 FATAL_SLOTS = 20  # behind the first one: whoever sends so many means harm
@@ -18,3 +16,6 @@ HASH_IPV4 = 0
 HASH_IPV4_TCP = 1
 HASH_IPV6 = 2
 HASH_IPV6_TCP = 3
+
+HEAD = 160  # bytes of a frame that are looked at
+HEADERS = 58  # of Ethernet and IPv6, and the ports behind them

@@ -22,14 +22,13 @@ from typing import Any
 from netstack import const, gso, raw
 from netstack.buffers import Pool
 from netstack.cores import Frame, FrameSink, NetifCore, Out
-from netstack.errors import UsageError
+from netstack.errors import UsageError, WireError
 from netstack.gso import Cutter
 from netstack.netif import SLAB, SendOnly
 
-from .. import slots
+from .. import orders, slots
 from ..hypervisor import ORDERS_MOST
 from . import const as own
-from . import orders
 from .lane import Lane, Parcel, Taken
 from .mib import BackMib
 from .steering import Steering
@@ -46,8 +45,8 @@ class BackCore(NetifCore):
     """
 
     __slots__ = (
-        "blank4", "blank6", "carrier", "cons", "count", "cutter", "disabled", "drain", "fill", "filtered", "flags", "front", "gives",
-        "gref", "groups", "gso4", "gso6", "hash_extra", "hypervisor", "id", "lanes", "memory", "mib", "orders", "page", "pieces",
+        "blank4", "blank6", "carrier", "cons", "control", "count", "cutter", "disabled", "drain", "fill", "filtered", "flags", "front", "gives",
+        "gref", "groups", "gso4", "gso6", "hash_extra", "head", "hypervisor", "id", "lanes", "memory", "mib", "orders", "page", "pieces",
         "pool", "sink", "slot_of", "stall", "steering", "taken", "unit", "unit_extra",
     )  # fmt: skip
 
@@ -63,6 +62,7 @@ class BackCore(NetifCore):
         self.slot_of = bytearray(4 * ORDERS_MOST)  # the slot that an order into a page stands for
         self.memory: list[Any] = []  # what orders speak of
         self.count = 0  # of orders
+        self.head = bytearray(own.HEAD)
         self.taken = [Taken() for _ in range(own.COPIES)]
         self.lanes: list[Lane] = []
         self.steering = Steering(1)
@@ -82,6 +82,7 @@ class BackCore(NetifCore):
         self.groups = set()
         self.steering = Steering(1)
         self.drain = self.stall = 0
+        self.control: Any = None
 
     def attach(self, sink: FrameSink) -> None:
         if not isinstance(self.sink, SendOnly):
@@ -97,10 +98,16 @@ class BackCore(NetifCore):
         """Say where an administrator looks why this vif is of no use."""
         raise NotImplementedError
 
+    def hear(self, fired: Any, now: int) -> None:
+        """Something in the store has changed, or the hypervisor has to be asked anew."""
+        raise NotImplementedError
+
     # -- in -------------------------------------------------------------------------------------------------------------------
 
     def turn(self, now: int) -> bool:
-        """Look at all rings: hand up at most BATCH packets, then flush. True when more may be waiting."""
+        """Look at all rings: hand up at most BATCH packets, then flush; and then at the store. True when more may be waiting."""
+        hypervisor = self.hypervisor
+        hypervisor.pending()  # whom it was about doesn't matter: to look at a ring is cheaper than to know that one needn't
         lanes = self.lanes
         units = 0
         more = False
@@ -118,6 +125,21 @@ class BackCore(NetifCore):
             for lane in lanes:
                 if lane.tx.final_check(1):
                     more = True
+            if self.control is not None and self.serve():
+                more = True
+        fired = hypervisor.store.fired()
+        if fired:
+            self.hear(fired, now)
+        return more
+
+    def serve(self) -> bool:
+        """Answer what the frontend asks on its control ring. True when more waits."""
+        try:
+            more: bool = self.control.serve()
+        except WireError as error:
+            self.mib.FatalRing += 1
+            self.disable(str(error))
+            return False
         return more
 
     def take(self, lane: Lane, room: int, now: int) -> int:
@@ -191,7 +213,7 @@ class BackCore(NetifCore):
             elif kind == slots.EXTRA_MCAST_ADD or kind == slots.EXTRA_MCAST_DEL:
                 dummy = True
                 mib.InMulticast += 1
-                if not self.hear(rest, kind == slots.EXTRA_MCAST_ADD):
+                if not self.listen(rest, kind == slots.EXTRA_MCAST_ADD):
                     status = slots.ERROR
             elif kind != slots.EXTRA_HASH:
                 mib.FatalExtra += 1
@@ -220,7 +242,7 @@ class BackCore(NetifCore):
             r, o, flags_n, id_n, n = slots.get_tx(page, at)
             slots.put_tx_response(page, at, id_n, slots.OKAY)
             used += 1
-            if o + n > own.PAGE:
+            if o + n > orders.PAGE:
                 mib.FatalPageBorder += 1
                 self.disable(f"a slot from {o} to {o + n} of a page")
                 return 0
@@ -242,7 +264,7 @@ class BackCore(NetifCore):
             else:
                 mib.InShort += 1
             self.refuse(lane, t.extras, used)
-        elif offset + length > own.PAGE:
+        elif offset + length > orders.PAGE:
             mib.FatalPageBorder += 1
             self.disable(f"a slot from {offset} to {offset + length} of a page")
             return 0
@@ -283,7 +305,7 @@ class BackCore(NetifCore):
         id, _ = slots.get_tx_response(lane.tx.page, at)
         slots.put_tx_response(lane.tx.page, at, id, slots.ERROR)
 
-    def hear(self, rest: int, wanted: bool) -> bool:
+    def listen(self, rest: int, wanted: bool) -> bool:
         """The frontend wants to hear a multicast address, or no longer. False when it has asked for too many."""
         group = int.from_bytes(rest.to_bytes(6, "little"), "big")  # in the order of the wire
         if not wanted:
@@ -322,8 +344,11 @@ class BackCore(NetifCore):
         """Have the orders carried out."""
         try:
             self.hypervisor.copy(self.front, self.orders, self.count, self.memory)
-        except OSError:
-            orders.fail(self.orders, 0, self.count)
+        except OSError:  # of none of them can be said how it went
+            k = 0
+            while k < self.count:
+                orders.answer(self.orders, k, slots.ERROR)
+                k += 1
         self.memory.clear()
 
     def up(self, t: Taken, now: int) -> None:
@@ -392,7 +417,7 @@ class BackCore(NetifCore):
         if not self.lanes or self.disabled or not self.carrier:
             mib.OutDown += 1
             return
-        if self.filtered and const.HEADROOM - p.off >= const.ETH_HEADER and raw.g8(p.hdr, p.off) & 1 and not self.wanted(p):
+        if self.filtered and not self.wanted(p):
             mib.OutFiltered += 1
             return
         kind = 0
@@ -406,9 +431,25 @@ class BackCore(NetifCore):
         self.put(p, kind, now)
 
     def wanted(self, p: Out) -> bool:
-        """Does the frontend want to hear this multicast? A broadcast always."""
-        dst, _, _ = raw.get_eth(p.hdr, p.off)
-        return dst == const.MAC_BROADCAST or dst in self.groups
+        """Does the frontend want to hear this? Of multicasts only some; a broadcast is none."""
+        o = p.off
+        b = p.hdr
+        if const.HEADROOM - o < const.ETH_HEADER:
+            b = self.headers(p)
+            o = 0
+        dst, _, _ = raw.get_eth(b, o)
+        return not dst >> 40 & 1 or dst == const.MAC_BROADCAST or dst in self.groups
+
+    def headers(self, p: Out) -> bytearray:
+        """Those of a frame that somebody passes on in one piece, and perhaps more of it."""
+        n = const.HEADROOM - p.off
+        raw.move(self.head, 0, p.hdr, p.off, n)
+        more = own.HEAD - n
+        if more > p.n:
+            more = p.n
+        if more > 0:
+            raw.fill(self.head, n, p.data, p.o, more)  # type: ignore[arg-type]  # with n there is data
+        return self.head
 
     def kind(self, p: Out) -> int:
         """Of a super-segment, in the words of an extra; 0 for one that the frontend doesn't take. There is no word for CWR, which the
@@ -442,13 +483,19 @@ class BackCore(NetifCore):
         """Copy a frame into buffers of the frontend, or have it wait. False when it is lost."""
         mib = self.mib
         steering = self.steering
-        lane: Lane = self.lanes[steering.choose(p.hdr, p.off)]
+        n = 0
+        if steering.lanes > 1 or steering.algorithm:
+            if p.off <= const.HEADROOM - own.HEADERS:
+                n = steering.choose(p.hdr, p.off)
+            else:
+                n = steering.choose(self.headers(p), 0)
+        lane: Lane = self.lanes[n]
         length = p.length()
         extra = 0
         if steering.kind >= 0:
             extra = steering.value
             extra = extra << 16 | own.ALGORITHM_TOEPLITZ << 8 | steering.kind  # never 0, whatever the hash is
-        if length > slots.LONGEST or (length > own.PAGE and not self.pieces):
+        if length > slots.LONGEST or (length > orders.PAGE and not self.pieces):
             mib.OutTooLong += 1
             return False
         if lane.held == 0 and self.room(lane, length, kind, extra):
@@ -482,7 +529,7 @@ class BackCore(NetifCore):
 
     def room(self, lane: Lane, length: int, kind: int, extra: int) -> bool:
         """Are there buffers enough for such a frame? If not, the frontend tells us when there are."""
-        needed = (length + own.PAGE - 1) // own.PAGE
+        needed = (length + orders.PAGE - 1) // orders.PAGE
         if kind:
             needed += 1
         if extra:
@@ -514,6 +561,32 @@ class BackCore(NetifCore):
             self.end(lane, now)
             lane.drop()
 
+    def drink_up(self, now: int) -> None:
+        """The last look at what the frontend has sent, a ring of each queue at most."""
+        lanes = self.lanes
+        for lane in lanes:
+            left = lane.tx.n
+            while left > 0 and lanes is self.lanes and not self.disabled:
+                units = self.take(lane, const.BATCH, now)
+                if units == 0:
+                    break
+                left -= units
+        self.sink.flush(now)
+
+    def purge(self) -> None:
+        """What waits for buffers has waited in vain."""
+        for lane in self.lanes:
+            self.mib.OutPurged += lane.size()
+
+    def expiry(self) -> int:
+        """When the first of what waits has waited for too long; NEVER where nothing does."""
+        soonest = const.NEVER
+        for lane in self.lanes:
+            parcel = lane.next()
+            if parcel is not None and parcel.expires < soonest:
+                soonest = parcel.expires
+        return soonest
+
     def begin(self, lane: Lane, kind: int, size: int, blank: bool, extra: int) -> None:
         """Lay out a frame, from the next buffer on: pieces follow by `lay`, then `end`."""
         flags = 0
@@ -541,13 +614,13 @@ class BackCore(NetifCore):
     def lay(self, lane: Lane, which: int, place: int, n: int) -> None:
         """The next `n` bytes are in memory `which`, at `place`."""
         while n:
-            if self.fill == own.PAGE:
+            if self.fill == orders.PAGE:
                 self.close_slot(lane, slots.RX_MORE_DATA)
                 self.turn_page(lane)
-            step = own.PAGE - self.fill
+            step = orders.PAGE - self.fill
             if step > n:
                 step = n
-            orders.put(self.orders, self.count, self.gref, self.fill, step, place, which | own.INTO_PAGE)
+            orders.put(self.orders, self.count, self.gref, self.fill, step, place, which | orders.INTO_PAGE)
             raw.p32(self.slot_of, 4 * self.count, self.cons)
             self.count += 1
             self.fill += step

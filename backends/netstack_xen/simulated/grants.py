@@ -4,6 +4,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from .books import Books
+from .copying import Copier
 from .memory import Memory
 from .pages import Grant
 
@@ -21,6 +22,9 @@ class Grants:
         self._last: dict[int, int] = {}
         self._open: dict[tuple[int, int], Grant] = {}
         self._counts: dict[int, int] = {}
+
+    def copier(self) -> Copier:
+        return Copier(self._open)
 
     def count(self, domid: int) -> int:
         """Pages that the domain shares, with those that a peer still maps."""

@@ -36,6 +36,7 @@ class Memory:
     def __init__(self) -> None:
         self._fd = os.memfd_create("xen")
         self._end = self._size = 0
+        self._whole = memoryview(b"")
         self.close = weakref.finalize(self, os.close, self._fd)
 
     def take(self, count: int) -> range:
@@ -51,6 +52,12 @@ class Memory:
         """Back to the system. Whoever has it mapped all the same sees zeroes."""
         if _libc.fallocate(self._fd, KEEP_SIZE | PUNCH_HOLE, frame * PAGE, PAGE):
             raise OSError(ctypes.get_errno(), "fallocate")
+
+    def whole(self) -> memoryview:
+        """All of it, frame by frame, until more is taken."""
+        if self._whole.nbytes < self._size * PAGE:
+            self._whole = memoryview(mmap.mmap(self._fd, self._size * PAGE))
+        return self._whole
 
     def map(self, frames: Sequence[int], *, writable: bool = True) -> mmap.mmap:
         mapping = mmap.mmap(-1, len(frames) * PAGE)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..hypervisor import PAGE, Farewell, Pages
+from ..hypervisor import ORDERS_MOST, PAGE, Farewell, Pages
 from .pages import LastWords, SimulatedPages
 from .ports import Port
 from .store import SimulatedStore
@@ -28,6 +28,7 @@ class Program:
         self._pages: dict[int, SimulatedPages] = {}
         self._ports: dict[int, Port] = {}
         self._told: dict[int, None] = {}
+        self._copier = machine.grants.copier()
         self._waker: Callable[[], None] | None = None
         self.closed = ""
         self.store_lost = False
@@ -102,6 +103,12 @@ class Program:
         mine = self._own(pages, "grant")
         mine.let_go("unmapped")
         self._forget(mine)
+
+    def copy(self, peer: int, orders: bytearray, count: int, memory: "Sequence[bytes | bytearray | memoryview]") -> None:
+        self._check()
+        if count > ORDERS_MOST:
+            raise OSError(errno.E2BIG, f"{count} orders at once")
+        self._copier.carry_out(self.machine.memory.whole(), self._domid, peer, orders, count, memory)
 
     def copy_from(self, peer: int, ref: int, offset: int, length: int) -> bytes:
         """GNTTABOP_copy: out of a granted page, without mapping it. Raises OSError where it isn't granted."""

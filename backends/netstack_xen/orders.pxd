@@ -15,6 +15,11 @@ cdef extern from *:
         int16_t status
 
 
+cdef enum:
+    PAGE = 4096
+    INTO_PAGE = 0x8000
+
+
 cdef inline ns_order *seat(bytearray b, Py_ssize_t k, Py_ssize_t count) except NULL:
     if k < 0 or count < 0 or 16 * (k + count) > len(b):
         raise IndexError("past the end")
@@ -29,6 +34,16 @@ cdef inline int put(bytearray b, Py_ssize_t k, uint32_t ref, int offset, int len
     p.place = <uint32_t>place
     p.which = <uint16_t>which
     p.status = 0
+    return 0
+
+
+cdef inline (uint32_t, int, int, Py_ssize_t, int) get(bytearray b, Py_ssize_t k) except *:
+    cdef ns_order *p = seat(b, k, 1)
+    return p.ref, p.offset, p.length, p.place, p.which
+
+
+cdef inline int answer(bytearray b, Py_ssize_t k, int status) except -1:
+    seat(b, k, 1).status = <int16_t>status
     return 0
 
 
@@ -50,11 +65,3 @@ cdef inline Py_ssize_t failed(bytearray b, Py_ssize_t k, Py_ssize_t count) excep
         if p[i].status:
             return k + i
     return -1
-
-
-cdef inline int fail(bytearray b, Py_ssize_t k, Py_ssize_t count) except -1:
-    cdef ns_order *p = seat(b, k, count)
-    cdef Py_ssize_t i
-    for i in range(count):
-        p[i].status = -1
-    return 0

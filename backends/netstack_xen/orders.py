@@ -3,7 +3,12 @@
 The `k`th stands at 16 * k, in the layout of hypervisor.ORDER.
 """
 
-from ..hypervisor import COPIED, ORDER
+import sys
+
+from .hypervisor import COPIED, ORDER
+
+PAGE = 4096
+INTO_PAGE = 0x8000
 
 _STATUS_AT = 14
 
@@ -13,6 +18,21 @@ def put(b: bytearray, k: int, ref: int, offset: int, length: int, place: int, wh
     if k < 0 or 16 * k + 16 > len(b):
         raise IndexError("past the end")
     ORDER.pack_into(b, 16 * k, ref & 0xFFFFFFFF, offset & 0xFFFF, length & 0xFFFF, place & 0xFFFFFFFF, which & 0xFFFF, COPIED)
+
+
+def get(b: bytearray, k: int) -> tuple[int, int, int, int, int]:
+    """Reference, offset, length, place, and which."""
+    if k < 0 or 16 * k + 16 > len(b):
+        raise IndexError("past the end")
+    ref, offset, length, place, which, _ = ORDER.unpack_from(b, 16 * k)
+    return ref, offset, length, place, which
+
+
+def answer(b: bytearray, k: int, status: int) -> None:
+    """How it went."""
+    if k < 0 or 16 * k + 16 > len(b):
+        raise IndexError("past the end")
+    b[16 * k + _STATUS_AT : 16 * k + 16] = status.to_bytes(2, sys.byteorder, signed=True)
 
 
 def settle(b: bytearray, k: int, count: int, length: int) -> None:
@@ -34,11 +54,3 @@ def failed(b: bytearray, k: int, count: int) -> int:
         if b[16 * i + _STATUS_AT] or b[16 * i + _STATUS_AT + 1]:
             return i
     return -1
-
-
-def fail(b: bytearray, k: int, count: int) -> None:
-    """None of these orders was carried out."""
-    if k < 0 or 16 * (k + count) > len(b):
-        raise IndexError("past the end")
-    for i in range(k, k + count):
-        b[16 * i + _STATUS_AT] = b[16 * i + _STATUS_AT + 1] = 0xFF
