@@ -16,6 +16,8 @@ from netstack_xen.vchan import Vchan, paths
 
 import netstack
 from netstack.testing.conformance import AsyncioRunner, Ends, StreamStackSuite
+from netstack.testing.conformance.listening import Listening
+from netstack.testing.conformance.transfers import Transfers
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "conformance"))
 
@@ -44,11 +46,18 @@ class TestVchans(InVirtualTime):
         return two_domains()
 
 
-class TestVchansInOnePage(InVirtualTime):
+@pytest.mark.once
+class TestVchansInOnePage(Transfers):
+    """Rings of 1024 and 2048 bytes."""
+
+    runner = AsyncioRunner(netstack.VirtualLoop)
+    test_one_send_may_be_larger_than_every_buffer = None  # it is larger than all of these in each of the others, and costs a second
+
     def ends(self) -> Any:
         return two_domains(buffer=1024)
 
 
+@pytest.mark.once
 class TestVchansOfLibxenvchan(InVirtualTime):
     """Without our words: its protocol has one end, of both directions, and the reset is a ring made void."""
 
@@ -58,8 +67,11 @@ class TestVchansOfLibxenvchan(InVirtualTime):
         return two_domains(plain=True)
 
 
-class TestVchansToOneself(InVirtualTime):
+@pytest.mark.once
+class TestVchansToOneself(Listening):
     """A domain may share with itself."""
+
+    runner = AsyncioRunner(netstack.VirtualLoop)
 
     def ends(self) -> Any:
         return alone()
@@ -74,11 +86,14 @@ async def alone() -> AsyncIterator[Ends[Any]]:
 
 
 trio = pytest.importorskip("trio")
+import trio.testing  # noqa: E402
+
 from test_conformance_trio import TrioRunner  # noqa: E402  # its way is known now, and trio is there
 
 
+@pytest.mark.once
 class TestVchansOnTrio(StreamStackSuite):
-    runner = TrioRunner()
+    runner = TrioRunner(lambda: trio.testing.MockClock(autojump_threshold=0))
 
     def ends(self) -> Any:
         return two_domains()
