@@ -486,14 +486,14 @@ class BackCore(NetifCore):
         """Copy a frame into buffers of the frontend, or have it wait. False when it is lost."""
         mib = self.mib
         steering = self.steering
+        length = p.length()
         n = 0
         if steering.lanes > 1 or steering.algorithm:
             if p.off <= const.HEADROOM - own.HEADERS:
-                n = steering.choose(p.hdr, p.off)
+                n = steering.choose(p.hdr, p.off, const.HEADROOM)
             else:
-                n = steering.choose(self.headers(p), 0)
+                n = steering.choose(self.headers(p), 0, own.HEAD if length > own.HEAD else length)
         lane: Lane = self.lanes[n]
-        length = p.length()
         extra = 0
         if steering.kind >= 0:
             extra = steering.value

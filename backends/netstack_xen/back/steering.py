@@ -27,23 +27,22 @@ class Steering:
         self.kind = -1
         self.value = 0
 
-    def choose(self, b: bytearray, o: int) -> int:
-        """Number of the queue for the frame whose headers are in `b` from `o` to its end."""
+    def choose(self, b: bytearray, o: int, end: int) -> int:
+        """Number of the queue for the frame whose headers are in `b` from `o` to `end`."""
         self.kind = -1
         if self.algorithm == own.ALGORITHM_NONE:
-            return self.flow(b, o) % self.lanes if self.lanes > 1 else 0
+            return self.flow(b, o, end) % self.lanes if self.lanes > 1 else 0
         self.value = 0
         if self.flags:
-            self.hash(b, o)
+            self.hash(b, o, end)
         value = self.value
         if self.mapping:
             queue: int = self.mapping[value % len(self.mapping)]
             return queue
         return value % self.lanes
 
-    def flow(self, b: bytearray, o: int) -> int:
+    def flow(self, b: bytearray, o: int, end: int) -> int:
         """A number that all packets of a flow share."""
-        end = len(b)
         if end - o < 34:
             return 0
         kind = raw.g16(b, o + 12)
@@ -64,9 +63,8 @@ class Steering:
         s ^= s >> 16
         return (s ^ s >> 8) & 0xFF
 
-    def hash(self, b: bytearray, o: int) -> None:
+    def hash(self, b: bytearray, o: int, end: int) -> None:
         """The most that the frontend asked for and the frame has: TCP's, else the internet layer's."""
-        end = len(b)
         if end - o < 34:
             return
         kind = raw.g16(b, o + 12)

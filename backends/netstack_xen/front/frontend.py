@@ -305,8 +305,9 @@ class Frontend:
     def _connected(self, back: State, now: int) -> None:
         if back != State.CONNECTED and back not in (State.RECONFIGURING, State.RECONFIGURED):
             if self._is_removed(back):
-                why = "the toolstack removes it"
-            elif back == State.UNKNOWN:
+                self._close(now)
+                return
+            if back == State.UNKNOWN:
                 why = "its back end has disappeared"
             elif back in (State.CLOSING, State.CLOSED):
                 why = "its back end has closed"
@@ -327,16 +328,17 @@ class Frontend:
             self._note_steering(now)
 
     def _closing(self, back: State, now: int) -> None:
-        if back in (State.CLOSING, State.CLOSED, State.UNKNOWN, State.INIT_WAIT) or now >= self.deadline:
-            self._drop()
+        # not at INIT_WAIT: one that waits for its hotplug script shows that, and nothing else, whatever it does
+        if back in (State.CLOSING, State.CLOSED, State.UNKNOWN) or now >= self.deadline:
             self._write(State.CLOSED)
             self._enter(Phase.CLOSED, now + PATIENCE)
 
     def _closed(self, back: State, now: int) -> None:
-        if self._is_removed(back):
-            self._end(now, "removed", "was removed")
-        elif back in (State.CLOSED, State.UNKNOWN, State.INITIALISING, State.INIT_WAIT) or now >= self.deadline:
-            if self._leaving:
+        if back in (State.CLOSED, State.UNKNOWN, State.INITIALISING) or now >= self.deadline:
+            self._drop()
+            if self._is_removed(back):
+                self._end(now, "removed", "was removed")
+            elif self._leaving:
                 self._end(now, "closed", "is closed")
             elif now < self._not_before:
                 self.deadline = self._not_before

@@ -23,7 +23,7 @@ cdef class Queue:
     cdef int at, left, unit_left, unit_flags
     cpdef add_tx(self, object page, object ref)
     cpdef add_rx(self, object page, object ref)
-    @cython.locals(tx=FrontRing, n=int, pages=int, k=int)
+    @cython.locals(tx=FrontRing, n=int, pages=int, needed=int, k=int)
     cdef bint put(self, Out p, int flags, int kind) except -1
     @cython.locals(tx=FrontRing, i=int, n=int, flags=int)
     cdef void open_page(self, int whole, int kind, int size) except *

@@ -97,8 +97,9 @@ class Queue:
         tx = self.tx
         n = const.HEADROOM - p.off + p.n + p.rest_n
         pages = (n + 4095) >> 12
-        if len(self.tx_free) < pages or tx.free() < pages + 1:
-            if self.collect() < 0 or len(self.tx_free) < pages or tx.free() < pages + 1:
+        needed = pages + 1 if kind else pages
+        if len(self.tx_free) < pages or tx.free() < needed:
+            if self.collect() < 0 or len(self.tx_free) < pages or tx.free() < needed:
                 return False
         self.unit_left = n
         self.unit_flags = flags

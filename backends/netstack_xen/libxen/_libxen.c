@@ -109,6 +109,7 @@ typedef struct {
     xengntshr_handle *shares; /* opened at the first use, as is the next: a frontend shares and a backend maps */
     xengnttab_handle *maps;
     pid_t pid;
+    bool closed; /* nothing new; what there is stays until it is given back */
 } Grants;
 
 typedef struct {
@@ -156,11 +157,11 @@ static bool open_maps(Grants *self)
     return self->maps != NULL;
 }
 
-static bool is_childs(Grants *self)
+static bool is_over(Grants *self)
 {
-    if (self->pid == getpid())
+    if (self->pid == getpid() && !self->closed)
         return false;
-    fail_with(EBADF, "pages of Xen can't be used after fork(): open them anew in the child");
+    fail_with(EBADF, self->closed ? "this connection to Xen was closed" : "pages of Xen can't be used after fork(): open them anew in the child");
     return true;
 }
 
@@ -180,7 +181,10 @@ static bool check_count(Py_ssize_t count)
 {
     if (count >= 1 && count <= MOST_PAGES)
         return true;
-    PyErr_Format(PyExc_ValueError, "%zd pages can't be shared or mapped at once: 1 to %d can", count, MOST_PAGES);
+    if (count < 1)
+        PyErr_SetString(PyExc_ValueError, "no pages: share or map one at least");
+    else
+        fail_with(ENOSPC, "more pages at once than any domain shares or maps");
     return false;
 }
 
@@ -212,7 +216,7 @@ static PyObject *Grants_share(Grants *self, PyTypeObject *defining, PyObject *co
     int writable = PyObject_IsTrue(values[2]);
     long offset = PyLong_AsLong(values[3]);
     long long port = PyLong_AsLongLong(values[4]);
-    if (PyErr_Occurred() || !check_count(count) || !check_farewell(count, (int)offset, port) || is_childs(self))
+    if (PyErr_Occurred() || !check_count(count) || !check_farewell(count, (int)offset, port) || is_over(self))
         return NULL;
     if (!open_shares(self))
         return fail("opening /dev/xen/gntalloc", NULL);
@@ -260,7 +264,7 @@ static PyObject *Grants_map(Grants *self, PyTypeObject *defining, PyObject *cons
     int writable = PyObject_IsTrue(values[2]);
     long offset = PyLong_AsLong(values[3]);
     long long port = PyLong_AsLongLong(values[4]);
-    if (PyErr_Occurred() || !check_count(count) || !check_farewell(count, (int)offset, port) || is_childs(self))
+    if (PyErr_Occurred() || !check_count(count) || !check_farewell(count, (int)offset, port) || is_over(self))
         return NULL;
     if (!open_maps(self))
         return fail("opening /dev/xen/gntdev", NULL);
@@ -372,7 +376,7 @@ static PyObject *Grants_copy(Grants *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "more orders than there is room for");
         goto out;
     }
-    if (is_childs(self))
+    if (is_over(self))
         goto out;
     if (!open_maps(self)) {
         fail("opening /dev/xen/gntdev", NULL);
@@ -403,10 +407,18 @@ out:
     return result;
 }
 
+static PyObject *Grants_close(Grants *self, PyObject *unused)
+{
+    (void)unused;
+    self->closed = true;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef grants_methods[] = {
     {"share", (PyCFunction)(void (*)(void))Grants_share, METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {"map", (PyCFunction)(void (*)(void))Grants_map, METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {"copy", (PyCFunction)(void (*)(void))Grants_copy, METH_VARARGS, NULL},
+    {"close", (PyCFunction)(void (*)(void))Grants_close, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -805,13 +817,13 @@ static PyObject *Store_list(Store *self, PyObject *const *values, Py_ssize_t nva
     PyObject *result;
     char **names = xs_directory(self->handle, transaction, PyBytes_AsString(path), &count);
     if (names != NULL) {
-        result = PyTuple_New(count);
+        result = PyList_New(count);
         for (unsigned int i = 0; result != NULL && i < count; i++) {
             PyObject *name = to_text(names[i], (Py_ssize_t)strlen(names[i]));
             if (name == NULL)
                 Py_CLEAR(result);
             else
-                PyTuple_SetItem(result, i, name);
+                PyList_SetItem(result, i, name);
         }
         free(names);
     } else if (errno == ENOENT) {

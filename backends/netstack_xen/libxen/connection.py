@@ -131,6 +131,7 @@ class LibXen:
             self._xs: _libxen.Store = library.Store()
             self._closing.callback(self._xs.close)
             self._grants: _libxen.Grants = library.Grants()
+            self._closing.callback(self._grants.close)
             self._domid = self._ask_domid()
             home = "" if self._domid is not None else "/local/domain/0/"
             self._store = LibXenStore(self._xs, home)
