@@ -20,6 +20,7 @@ from ..cores import Frame, FrameSink, NetifCore, Out
 from ..errors import UsageError
 from ..gro import Gatherer
 from ..gso import Cutter
+from ..instant import Instant
 from ..netif import SendOnly
 from . import sysio
 from .mib import DeviceMib
@@ -53,6 +54,10 @@ class DeviceCore(NetifCore):
         if not isinstance(self.sink, SendOnly):
             raise UsageError("this device already has a stack on it: wrap or bridge it to share it")
         self.sink = sink
+
+    def next_deadline(self) -> "Instant | None":
+        """None. It's here since it is asked for after each turn, and a call into Python is ten of those."""
+        return None
 
     def poll(self, now: int) -> bool:
         """Hand up at most BATCH frames or runs of frames, then flush. True when more may be waiting. Raises OSError when the

@@ -43,6 +43,8 @@ cdef class Ipv4Core(IpCore):
     cdef Path find(self, unsigned long long dst)
     @cython.locals(path=Path)
     cpdef Path way(self, unsigned long long dst)
+    @cython.locals(path=Path)
+    cpdef int mtu_for(self, unsigned long long dst, long long now) except *
     @cython.locals(path=Path, total=Py_ssize_t)
     cdef void send(self, Out p, long long now) except *
     @cython.locals(ttl=int)

@@ -113,6 +113,11 @@ class Ipv4Core(IpCore):
             raise Unreachable(f"no route to {ip4_text(dst)}")
         return path
 
+    def mtu_for(self, dst: int, now: int) -> int:
+        """Of the path to `dst`, as far as it is known. Raises Unreachable."""
+        path = self.way(dst)
+        return self.path_mtus.get(int(dst), path.mtu, now) if self.path_mtus.entries else path.mtu
+
     def send(self, p: Out, now: int) -> None:
         self.mib.OutRequests += 1
         path = self.path0

@@ -164,10 +164,6 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
     def source_for(self, dst: int, /) -> int:
         return self.way(int(dst)).src
 
-    def mtu_for(self, dst: int, now: int, /) -> int:
-        path = self.way(dst)
-        return self.path_mtus.get(int(dst), path.mtu, now) if self.path_mtus.entries else path.mtu
-
     # -- groups -----------------------------------------------------------------------------------------------------------
 
     @property

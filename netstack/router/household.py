@@ -93,7 +93,8 @@ class Household:
         services = self.services
         if services is None:  # what comes while we begin
             return Decision.deny("the router is starting", "drop")
-        return services.forwards.decide(flow) or self.policy.decide(flow)
+        forwards = services.forwards
+        return (forwards.decide(flow) if forwards.outward else None) or self.policy.decide(flow)
 
     def over(self, flow: Flow) -> None:
         self.policy.over(flow)

@@ -115,8 +115,8 @@ async def serve(router: Household, netif: Netif, serving: Serving, program: Prog
 
 
 def return_memory() -> None:
-    """Have glibc give back at once what is as large as a slab of packets. By itself it takes such memory from its heap as soon as some
-    has been freed, and a heap with a word left at its end never shrinks: the day's busiest minute stayed with the router for good."""
+    """Have glibc give back at once what is as large as a slab of packets. By itself it takes such memory from its heap as soon as
+    some has been freed, and a heap with a word left at its end never shrinks: what the busiest minute took stayed for good."""
     with contextlib.suppress(AttributeError, OSError):  # another C library
         syscalls.libc().mallopt(M_MMAP_THRESHOLD, SLAB)
 

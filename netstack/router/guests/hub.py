@@ -10,11 +10,16 @@ from typing import Protocol
 
 from ...address import Cidr, Ip4, Mac
 from ...cores import FrameSink, NetifCore
+from ...device.core import DeviceCore
+from ...device.face import DeviceFace
 from ...errors import UsageError
 from ...instant import Instant
-from ...netif import SendOnly
+from ...netif import FrameNetif, SendOnly
 from ...signatures import Netif
 from .switch import OFFERS, OWN, Port, SwitchCore
+
+# of devices that only frames move: most of them, and the switch is asked after every turn
+NEVER_DUE = (DeviceCore.next_deadline, DeviceFace.next_deadline, FrameNetif.next_deadline)
 
 
 class Door(Protocol):
@@ -63,6 +68,7 @@ class Switch(SwitchCore):
         self._doors: dict[int, Door] = {}
         self._through: dict[Port, Door] = {}
         self._by_fd: dict[int, Port] = {}
+        self._timed: list[Port] = []  # those that may want to be polled without a frame
         self._without: list[Port] = []  # a descriptor: they call
         self._epoll = select.epoll()
         self._bell = -1  # an eventfd, as soon as one of those is there
@@ -90,6 +96,8 @@ class Switch(SwitchCore):
         except BaseException:
             self.leave(port)
             raise
+        if type(netif).next_deadline not in NEVER_DUE:
+            self._timed.append(port)
         fd = netif.fileno()
         if fd is None:
             self._without.append(port)
@@ -113,6 +121,8 @@ class Switch(SwitchCore):
         if port in self._without:
             self._without.remove(port)
             netif.set_waker(None)
+        if port in self._timed:
+            self._timed.remove(port)
         self._through.pop(port, None)
         self.leave(port)
         netif.close()
@@ -165,15 +175,16 @@ class Switch(SwitchCore):
             return False
         ready = []
         for fd, _ in self._epoll.poll(0, len(self._by_fd) + len(self._doors) + 1):
-            if fd == self._bell:
+            port = self._by_fd.get(fd)
+            if port is not None:
+                ready.append(port)
+            elif fd == self._bell:
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(fd)
             elif fd in self._doors:
                 self._come(self._doors[fd])
-            elif fd in self._by_fd:
-                ready.append(self._by_fd[fd])
         ready += self._without
-        for port in self._by_fd.values():
+        for port in self._timed:
             due = port.netif.next_deadline()  # type: ignore[attr-defined]  # as in remove
             if due is not None and due <= now and port not in ready:
                 ready.append(port)
@@ -190,7 +201,9 @@ class Switch(SwitchCore):
         return more
 
     def next_deadline(self) -> Instant | None:
-        deadlines = [port.netif.next_deadline() for port in self.ports]  # type: ignore[attr-defined]
+        if not self._timed:
+            return None
+        deadlines = [port.netif.next_deadline() for port in self._timed]  # type: ignore[attr-defined]
         return min((due for due in deadlines if due is not None), default=None)
 
     def close(self) -> None:

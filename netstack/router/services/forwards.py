@@ -227,6 +227,7 @@ class Forwards:
         self._out: dict[int, Outward] = {}
         self._by_port: dict[tuple[str, int], Outward] = {}
         self._any: dict[str, tuple[range, ...]] = {}
+        self.outward = False  # has there been any from the guests' side? Else `decide` need not be asked
         self.spare: dict[str, Spare] = {}  # by protocol: ports that are held for whoever comes, and given to whoever names them
         self._next = 1
 
@@ -295,6 +296,7 @@ class Forwards:
         self._check_room()
         if (proto, port) in self._by_port:
             raise AddressInUse(f"{proto} port {port} of {self.gateway} leads somewhere already")
+        self.outward = True
         said = self._by_port[proto, port] = Outward(proto, port, to)
         return self._number(self._out, said)
 
@@ -314,6 +316,7 @@ class Forwards:
         """From the guests' side: any port of the router leads to the same of the host's loopback, but for those excluded. Who
         listens there, if anybody, is seen when a guest asks."""
         check_proto(proto)
+        self.outward = True
         self._any[proto] = tuple(excluded)
 
     def _check_room(self) -> None:

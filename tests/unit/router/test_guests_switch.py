@@ -411,3 +411,31 @@ def test_any_frames_are_dropped_or_passed_on_whole(bench, seed):
     ports = bench.switch.ports
     assert int.from_bytes(mac(1), "big") in ports[1].macs and int.from_bytes(ip(2), "big") in ports[2].ips
     assert sum(ports[0].mib.snapshot()[name] for name in ("InForwarded", "InFlooded")) > 100
+
+
+class Clockwork(Cable):
+    """A guest that wants to be polled at an instant, as one does whose emulator is gone and may come back."""
+
+    due: int | None = None
+
+    def next_deadline(self) -> int | None:  # type: ignore[override]
+        return self.due
+
+    def poll(self, now: int) -> bool:  # type: ignore[override]
+        self.polled_at = now
+        self.due = None
+        return super().poll(now)
+
+
+def test_a_guest_that_has_a_deadline_is_polled_then_and_leaves_none_behind():
+    clock = Clockwork("clock")
+    switch = Switch({"calm": Cable("calm"), "clock": clock}, network=NETWORK)
+    assert switch.next_deadline() is None
+    clock.due = 7_000
+    assert switch.next_deadline() == 7_000
+    switch.poll(7_000)
+    assert clock.polled_at == 7_000 and switch.next_deadline() is None
+    clock.due = 9_000
+    switch.remove(switch.port("clock"))
+    assert switch.next_deadline() is None
+    switch.close()

@@ -1,0 +1,1 @@
+# compiled as it is: each new flow comes by
