@@ -34,8 +34,8 @@ class Queue:
     """Rings of our own, `tx` and `rx`, and the ports by which they are told of; pages come by `add_tx` and `add_rx`."""
 
     __slots__ = (
-        "at", "broken", "extras", "flying", "full", "left", "mib", "page", "pages", "port_rx", "port_tx", "rx", "rx_at", "rx_pages", "rx_refs", "spare",
-        "tx", "tx_free", "tx_pages", "tx_refs", "unit_flags", "unit_left", "waiting", "waiting_bytes", "waiting_from",
+        "at", "broken", "extras", "flying", "full", "left", "mib", "page", "pages", "port_rx", "port_tx", "rx", "rx_at", "rx_pages", "rx_refs", "skipping",
+        "spare", "tx", "tx_free", "tx_pages", "tx_refs", "unit_flags", "unit_left", "waiting", "waiting_bytes", "waiting_from",
     )  # fmt: skip
 
     def __init__(self, tx: memoryview, rx: memoryview, port_tx: int, port_rx: int, mib: FrontMib) -> None:
@@ -58,6 +58,7 @@ class Queue:
         self.waiting_bytes = 0
         self.full = False  # the machine gives no more pages
         self.broken = False  # the back end has lied
+        self.skipping = False  # what comes next belongs to a frame that was too long
         self.page: memoryview | None = None  # being filled: where, and how much of it and behind it is left
         self.at = 0
         self.left = 0
@@ -248,7 +249,7 @@ class Queue:
         size = 0
         kind = 0
         first_flags = 0
-        fault = slots.GOOD
+        fault = slots.TOO_LONG if self.skipping else slots.GOOD
         while True:
             slot = (first + k) & rx.mask
             i, offset, flags, status = slots.get_rx_response(rx.page, rx.at(slot))
@@ -286,6 +287,7 @@ class Queue:
             if k == n:
                 return self.unfinished(n)
         self.release_rx(k)
+        self.skipping = False
         mib.InFrames += 1
         if fault == slots.GOOD and total < const.ETH_HEADER:
             fault = slots.TOO_SHORT
@@ -316,6 +318,7 @@ class Queue:
         if n < MOST_SLOTS and n < self.rx.unanswered():
             return slots.NOTHING
         self.release_rx(n)
+        self.skipping = True
         self.mib.InFrames += 1
         self.count(slots.TOO_LONG)
         return slots.LOST
