@@ -22,7 +22,8 @@ from .frontend import Event, Frontend, Offer, Phase, Wish
 from .queue import Queue
 
 LOG = logging.getLogger("netstack.xen")
-SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO | const.OFFLOAD_GATHER  # done here where the back end doesn't
+# done here where the back end doesn't
+SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO | const.OFFLOAD_GATHER
 CARRIED = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_TSO6  # what Xen's rings have words for
 QUEUES_MOST = 32
 FAREWELL = 0.5  # seconds that a back end has to hear that we are closing
@@ -31,7 +32,9 @@ FAREWELL = 0.5  # seconds that a back end has to hear that we are closing
 class Xen(FrontCore):
     """The Ethernet interface `handle` of this domain."""
 
-    __slots__ = ("_closed", "_connection", "_demanded", "_frontend", "_handle", "_mac", "_mtu", "_now", "_own", "_storeless", "events")
+    __slots__ = (
+        "_closed", "_connection", "_demanded", "_frontend", "_handle", "_mac", "_mtu", "_now", "_own", "_storeless", "events",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class Xen(FrontCore):
         offload: "bool | str | None" = None,
         mac: "Mac | None" = None,
         steer: bool = True,
-        now: Instant = 0,
+        now: int = 0,
         own: bool = False,
     ) -> None:
         """`hypervisor` stays the caller's, who closes it after this; with `own` it is closed with this.
@@ -199,8 +202,8 @@ class Xen(FrontCore):
         return None if self.due == const.NEVER else Instant(self.due)
 
     def close(self) -> None:
-        """Leave the back end in order, and give back all that it had of us. Where the machine has a descriptor it waits for the back
-        end to say that it has heard, half a second at most. Closing it again does nothing."""
+        """Leave the back end in order, and give back all that it had of us. Where the machine has a descriptor it waits for the
+        back end to say that it has heard, half a second at most. Closing it again does nothing."""
         if self._closed:
             return
         frontend = self._frontend

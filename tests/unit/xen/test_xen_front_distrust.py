@@ -136,7 +136,8 @@ def test_a_blank_checksum_that_was_not_asked_for_is_completed_or_refused():
         liar.page()[: len(blank)] = blank
         liar.rx((0, slots.RX_CSUM_BLANK, len(blank)))
         assert world.got.frames == [(whole(b"blank"), const.CSUM_GOOD, 0)]
-        for spoilt in (blank[:12] + b"\x08\x06" + blank[14:], blank[:23] + b"\x01" + blank[24:], blank[:16] + b"\xff\xff" + blank[18:]):
+        for at, text in ((12, b"\x08\x06"), (23, b"\x01"), (16, b"\xff\xff")):  # ARP, ICMP, longer than it is
+            spoilt = blank[:at] + text + blank[at + len(text) :]
             liar.page()[: len(spoilt)] = spoilt
             liar.rx((0, slots.RX_CSUM_BLANK, len(spoilt)))
         assert world.front.mib.InUnfinished == 3
