@@ -4,6 +4,7 @@ import mmap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..hypervisor import PAGE
 from .ports import Port
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class SimulatedPages:
         if self._gone:
             self._program.machine.books.note("use after end", self._program.domid, f"pages {self._refs[:4]} were {self._gone}")
             raise ValueError(f"these pages were {self._gone}")
-        view = memoryview(self._mapping)
+        view = memoryview(self._mapping)[: len(self.grants) * PAGE]
         return view if self.writable else view.toreadonly()
 
     @property
@@ -76,7 +77,7 @@ class SimulatedPages:
 
     def keep_memory(self) -> None:
         """Its domain was suspended: there are no grants any more, and what peers still map is theirs alone."""
-        kept = bytes(self._mapping)
+        kept = bytes(self.memory)
         self._program.machine.memory.detach(self._mapping)
-        self._mapping[:] = kept
+        self.memory[:] = kept
         self.lost = True
