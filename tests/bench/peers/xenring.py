@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable
 
-import netstack
-from netstack.instant import Instant
-from netstack.testing.load import Quiet, Sink, Source
 from netstack_xen.back import XenBack
 from netstack_xen.front import Xen
 from netstack_xen.simulated import Machine, toolstack
+
+import netstack
+from netstack.instant import Instant
+from netstack.testing.load import Quiet, Sink, Source
 from tests.bench.peers import services
 
 GUEST, WORLD = "10.0.0.2", "10.0.0.1"
