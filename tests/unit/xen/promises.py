@@ -291,7 +291,7 @@ def a_copy_that_may_not_be_ends_that_order_alone(ours: Hypervisor, theirs: Hyper
     ours.unshare(shared)
     with_stale = ordered((shared.refs[0], 0, 1, 0, 0))
     theirs.copy(ours.domid, with_stale, 1, [memory])
-    assert statuses(with_stale) != [COPIED]  # Xen says BAD_REF of a number that no page has, and a general error of one that had one
+    assert statuses(with_stale) != [COPIED]  # a general error, where the number is that of a grant which was
     ours.unshare(fixed)
 
 
