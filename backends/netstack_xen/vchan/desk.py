@@ -6,6 +6,7 @@ either.
 
 import errno
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import attrs
 
@@ -130,11 +131,8 @@ class Desk:
         store.together(change)
 
     def _quietly(self, change: Callable[[Store], None]) -> None:
-        try:
+        with suppress(OSError):  # what can't be taken away is in nobody's way: the next server at this port begins with that
             change(self._store)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPIPE, errno.EBADF, errno.EINVAL):
-                raise
 
     # -- what is heard ----------------------------------------------------------------------------------------------------------
 
@@ -146,21 +144,19 @@ class Desk:
         if not path.startswith(bell):
             self._dirty[paths.domain_in(path.split("/")[3])] = None  # /local/domain/c/data/vchan/calls/…
             return
-        said = None
-        if path == bell:
-            said = self._store.read(bell)
-        if said is None:
-            self._mend()
-        elif said:
+        said = self._store.read(bell) if path == bell else None
+        if said:
             self._ring(paths.domain_in(said))
-
-    def _mend(self) -> None:
-        """The bell is gone, or something hangs on it that would fill it up."""
+            return
         now = self._store.read(paths.shop(self.domid, self.port))
         if now is not None and now != self._value:
             self.close()
             self._lost()
-            return
+        elif said is None:
+            self._mend(now)
+
+    def _mend(self, now: "str | None") -> None:
+        """The bell is gone, or something hangs on it that would fill it up."""
         self._mib.BellsMended += 1
         if now is None:
             self._publish()  # all of it, and every offer in it
@@ -230,9 +226,7 @@ class Desk:
             self._serve(client, now)
 
     def next_deadline(self) -> Instant:
-        return min((each.until for each in self.offers.values()), default=NEVER) if self._again == NEVER else min(
-            self._again, min((each.until for each in self.offers.values()), default=NEVER)
-        )
+        return min(self._again, min((each.until for each in self.offers.values()), default=NEVER))
 
     def _serve(self, client: int, now: Instant) -> None:
         """Every call that is listed has an offer, and every offer a call."""

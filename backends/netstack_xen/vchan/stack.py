@@ -205,6 +205,8 @@ class Vchan:
     async def _keep_time(self) -> None:
         while True:
             deadline = min((desk.next_deadline() for desk in self._desks.values()), default=NEVER)
+            if self._failure is not None:
+                deadline = NEVER
             alarm = self._alarm = self._waits.event()
             with suppress(TimedOut):
                 await self._waits.wait(alarm, None if deadline >= NEVER else Duration(max(deadline - self._waits.now(), 0)))
