@@ -1,6 +1,7 @@
 """tests/flows/CATALOGUE says which test covers which known case; here it is held to that."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def read() -> list[Row]:
     return rows
 
 
+@functools.cache
 def functions() -> dict[str, str]:
     """Each test there is, and what it says of itself: its name and its docstring."""
     found: dict[str, str] = {}

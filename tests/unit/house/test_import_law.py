@@ -4,6 +4,7 @@ Which module stands on which level is read from the first block under "The impor
 """
 
 import ast
+import functools
 import re
 import sys
 from fnmatch import fnmatchcase
@@ -116,11 +117,22 @@ def dotted_name(path: Path) -> list[str]:
     return parts[1:] if parts[0] == "backends" else parts
 
 
+WAITS = (ast.AsyncFor, ast.AsyncWith, ast.Await, ast.AsyncFunctionDef)
+
+
+@functools.cache
+def statements(path: Path) -> list[ast.Import | ast.ImportFrom | ast.AsyncFor | ast.AsyncWith | ast.Await | ast.AsyncFunctionDef]:
+    """Those that the law is about, of a file that is read once for all of its paragraphs."""
+    tree = ast.parse((ROOT / path).read_text("utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom, *WAITS))]
+
+
+@functools.cache
 def imports(path: Path) -> list[tuple[int, str]]:
     """(line, absolute dotted name) of everything that the file imports, wherever the statement stands."""
     found: list[tuple[int, str]] = []
     package = dotted_name(path)[:-1]
-    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -183,10 +195,9 @@ def test_nothing_below_the_faces_waits_or_asks_the_world():
         if level_of(path) not in PURE:
             continue
         wrong += [f"{path}:{line} imports {name}" for line, name in imports(path) if name.partition(".")[0] in WORLDLY]
-        waits = (ast.AsyncFor, ast.AsyncWith, ast.Await)
-        declares = () if path.name == "signatures.py" else (ast.AsyncFunctionDef,)  # its Protocols say what the faces offer
-        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
-            if isinstance(node, (*waits, *declares)):
+        declares = path.name == "signatures.py"  # its Protocols say what the faces offer
+        for node in statements(path):
+            if isinstance(node, WAITS) and not (declares and isinstance(node, ast.AsyncFunctionDef)):
                 wrong.append(f"{path}:{node.lineno} says async or await")
     assert not wrong, "\n".join(wrong)
 
@@ -216,7 +227,7 @@ def test_imports_inside_a_package_are_relative():
     wrong = []
     for path in SOURCES:
         own = dotted_name(path)[0]
-        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        for node in statements(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
