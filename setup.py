@@ -83,12 +83,16 @@ class BuildExt(build_ext):
             print(f"netstack: nothing was compiled, all of it runs as pure Python: {reason}", file=sys.stderr)
 
     def translate(self) -> None:
-        """Python and `.pxd` to C, where the C is older than any of them or than this file."""
+        """Python and `.pxd` to C, where the C is older than any of them; all anew, objects too, where they were made otherwise."""
         try:
+            import Cython
             from Cython.Build import cythonize
         except ImportError:
             raise RuntimeError("Cython is not installed (pip install cython)") from None
         stamp = GENERATED / "stamp"
+        way = f"{Cython.__version__} {DIRECTIVES} {CFLAGS}\n"
+        if not stamp.exists() or stamp.read_text() != way:
+            self.force = True
         done = cythonize(
             [Extension(ext.name, list(ext.sources)) for ext in self.extensions],
             nthreads=os.cpu_count() or 1,
@@ -96,12 +100,12 @@ class BuildExt(build_ext):
             include_path=[".", "backends"],
             quiet=not self.distribution.verbose,
             build_dir=str(GENERATED.relative_to(HERE)),
-            force=not stamp.exists() or stamp.stat().st_mtime < (HERE / "setup.py").stat().st_mtime,
+            force=self.force,
         )
         by_name = {ext.name: ext for ext in done}
         for ext in self.extensions:
             ext.sources = by_name[ext.name].sources
-        stamp.touch()
+        stamp.write_text(way)
 
     def leave_pure(self) -> None:
         for ext in self.extensions:
@@ -123,9 +127,7 @@ class EditableWheel(editable_wheel):
 def extensions() -> list[Extension]:
     if MODE == "0":
         return []
-    return [
-        Extension(name, [str(path)], extra_compile_args=CFLAGS, depends=["setup.py"]) for name, path in compiled_modules().items()
-    ]
+    return [Extension(name, [str(path)], extra_compile_args=CFLAGS) for name, path in compiled_modules().items()]
 
 
 if __name__ == "__main__":
