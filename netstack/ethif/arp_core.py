@@ -117,7 +117,7 @@ class ArpCore(NextHopCore):
         if not is_host(n.ip) or n.ip in self.claims:  # what is for ourselves, the internet layer keeps
             self._mib.OutBadNextHop += 1
             return
-        if self.is_usable(p.src):
+        if p.src != n.asker and self.is_usable(p.src):
             n.asker = p.src
         action = self.cache.used(n, now)
         if action == const.ARP_SEND:

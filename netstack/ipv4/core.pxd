@@ -43,6 +43,7 @@ cdef class Ipv4Core(IpCore):
     cdef Path find(self, unsigned long long dst)
     @cython.locals(path=Path)
     cpdef Path way(self, unsigned long long dst)
+    cpdef bint is_local(self, unsigned long long address) except -1
     @cython.locals(path=Path)
     cpdef int mtu_for(self, unsigned long long dst, long long now) except *
     @cython.locals(path=Path, total=Py_ssize_t)

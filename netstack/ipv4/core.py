@@ -113,6 +113,10 @@ class Ipv4Core(IpCore):
             raise Unreachable(f"no route to {ip4_text(dst)}")
         return path
 
+    def is_local(self, address: int) -> bool:
+        """Is it this host's own?"""
+        return address in self.routes.local or address >> 24 == 127
+
     def mtu_for(self, dst: int, now: int) -> int:
         """Of the path to `dst`, as far as it is known. Raises Unreachable."""
         path = self.way(dst)

@@ -128,9 +128,6 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
         self.routes.remove_address(int(address.address if isinstance(address, Cidr) else address))
         self.forget()
 
-    def is_local(self, address: int, /) -> bool:
-        return address in self.routes.local or address >> 24 == 127
-
     # -- routes -----------------------------------------------------------------------------------------------------------
 
     @property
