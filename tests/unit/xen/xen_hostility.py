@@ -5,6 +5,7 @@ PYTHONPATH=.:backends python tests/unit/xen/xen_hostility.py back  --frames 1000
 """
 
 import argparse
+import errno
 import random
 import sys
 import time
@@ -31,7 +32,11 @@ class Above:
     """What stands above the driver: it counts what comes up, and sends frames."""
 
     def __init__(self, netif) -> None:
-        self.port, self.frames, self.bytes, self.last = FramePort(netif), 0, 0, b""
+        self.frames, self.bytes, self.last = 0, 0, b""
+        self.on(netif)
+
+    def on(self, netif) -> None:
+        self.port = FramePort(netif)
         netif.attach(TeeSink(self, SendOnly()))
 
     def on_input(self, f) -> None:
@@ -63,6 +68,7 @@ class Hostility:
         self.tools = self.machine.domain(0)
         self.vif = toolstack.add_vif(self.tools.store, FRONT)
         self.now = SECOND
+        self.removals = 0
         self.ours = self.machine.domain(self.domid)
         self.liar = self.new_liar()
         self.netif = self.new_netif()
@@ -89,9 +95,21 @@ class Hostility:
 
     def poll(self) -> None:
         for _ in range(POLLS):
-            if not self.netif.poll(self.now):
-                return
+            try:
+                if not self.netif.poll(self.now):
+                    return
+            except OSError as error:
+                assert error.errno == errno.ENODEV, error  # the one thing that a driver may say: the vif was removed
+                self.removed()
         raise AssertionError(f"{POLLS} polls, and there is still more")
+
+    def removed(self) -> None:
+        """The liar has taken away what says that the vif is there: somebody adds it again, and opens it."""
+        self.removals += 1
+        self.netif.close()
+        self.vif = toolstack.add_vif(self.tools.store, FRONT)
+        self.netif = self.new_netif()
+        self.above.on(self.netif)
 
     def run(self, *, frames: int = 0, turns: int = 0) -> None:
         while self.liar.frames < frames or turns > 0:
@@ -195,6 +213,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.002)
     parser.add_argument("--queues", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=170)
+    parser.add_argument("--notes", action="store_true")
     given = parser.parse_args()
     world = (AgainstFront if given.side == "front" else AgainstBack)(given.seed, rate=given.rate, queues=given.queues, trouble=True)
     start = time.monotonic()
@@ -204,7 +223,7 @@ def main() -> None:
         turns += 1
     liar = world.liar
     took = time.monotonic() - start
-    print(f"{liar.frames} frames in {turns} turns, {took:.1f} s; {sum(liar.lies.values())} lies, {liar.deaths} deaths")
+    print(f"{liar.frames} frames in {turns} turns, {took:.1f} s; {sum(liar.lies.values())} lies, {liar.deaths} deaths, {world.removals} removals")
     print(
         f"{world.above.frames} frames handed up; {type(world.netif).__module__} of {sys.modules[type(world.netif).__mro__[1].__module__].__file__}"
     )
@@ -218,6 +237,8 @@ def main() -> None:
     for note in world.machine.books.notes:
         if note.domid == world.domid:
             kinds[note.kind] = kinds.get(note.kind, 0) + 1
+            if given.notes:
+                print("  ", note)
     print("noted of ours:", kinds)
     world.close()
     print("books even")
