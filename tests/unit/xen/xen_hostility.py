@@ -16,7 +16,7 @@ from netstack_xen.simulated import Machine, Trouble, toolstack
 from netstack_xen.simulated.hostile import HostileBack
 from netstack_xen.simulated.hostilefront import HostileFront
 from netstack_xen.simulated.plainfront import PlainFront
-from netstack_xen.simulated.strict import StrictBack
+from netstack_xen.simulated.strict import Offers, StrictBack
 from netstack_xen.simulated.units import Unit
 
 from netstack.adapters import FramePort, TeeSink
@@ -84,6 +84,8 @@ class Hostility:
 
     def turn(self) -> None:
         self.now += 1 + self.dice.getrandbits(20)
+        if not self.liar.queues:
+            self.now += 200 * MILLISECOND  # nothing happens until somebody tries again
         if self.dice.getrandbits(10) == 0:
             self.now += 10 * SECOND  # nobody does anything for a while: time-outs
         self.machine.advance(self.now)
@@ -144,13 +146,13 @@ class AgainstFront(Hostility):
         for name, text in (("online", "1"), ("mac", "00:16:3e:00:00:01")):
             self.tools.store.write(f"{self.vif.backend}/{name}", text)
         got: list[Unit] = []
-        back = StrictBack(self.machine.domain(BACK), self.vif.backend, receive=got.append)
+        back = StrictBack(self.machine.domain(BACK), self.vif.backend, receive=got.append, offers=Offers(queues=4))
         frame = b"\0\x16\x3e\0\0\1\0\x16\x3e\0\0\2\x88\xb5" + b"recovered" * 20
-        for _ in range(200):
+        for _ in range(600):
             self.now += 200 * MILLISECOND
             self.machine.advance(self.now)
+            self.poll()  # first: the store shows that another one is here, which a moment later it may not
             back.poll(self.now)
-            self.poll()
             if back.carrier:
                 back.send(Unit(frame), self.now)
                 self.poll()
@@ -191,7 +193,7 @@ class AgainstBack(Hostility):
             else:
                 return False
         front = PlainFront(guest, self.vif.frontend, receive=print)
-        for _ in range(200):
+        for _ in range(600):
             self.now += 200 * MILLISECOND
             self.poll()
             front.poll(self.now)
@@ -223,15 +225,13 @@ def main() -> None:
         turns += 1
     liar = world.liar
     took = time.monotonic() - start
-    print(f"{liar.frames} frames in {turns} turns, {took:.1f} s; {sum(liar.lies.values())} lies, {liar.deaths} deaths, {world.removals} removals")
-    print(
-        f"{world.above.frames} frames handed up; {type(world.netif).__module__} of {sys.modules[type(world.netif).__mro__[1].__module__].__file__}"
-    )
+    said = f"{sum(liar.lies.values())} lies, {liar.deaths} deaths, {world.removals} removals"
+    print(f"{liar.frames} frames in {turns} turns, {took:.1f} s; {said}")
+    core = sys.modules[type(world.netif).__mro__[1].__module__]
+    print(f"{world.above.frames} frames handed up by {core.__file__}")
     for name, count in sorted(liar.lies.items()):
         print(f"  {count:8} {name}")
-    print(
-        {key: value for key, value in dict(world.netif.mib.items() if hasattr(world.netif.mib, "items") else []).items() if value}
-    )
+    print({name: count for name, count in world.netif.mib.snapshot().items() if count})
     print("recovers:", world.recover())
     kinds: dict[str, int] = {}
     for note in world.machine.books.notes:
