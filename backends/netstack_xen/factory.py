@@ -47,8 +47,8 @@ def open_xen(name: str, options: Mapping[str, str]) -> Xen:
     if driver is not None:
         if not flags.get("takeover"):
             raise UsageError(
-                f"the kernel's own driver ({driver}) has interface {handle}: write xen:{handle}?takeover=yes to take it away, with all "
-                "that the kernel has on it"
+                f"the kernel's own driver ({driver}) has interface {handle}: write xen:{handle}?takeover=yes to take it away, with "
+                "all that the kernel has on it"
             )
         let_go(handle)
     hypervisor = _libxen()

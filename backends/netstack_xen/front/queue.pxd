@@ -17,7 +17,7 @@ cdef class Queue:
     cdef readonly bytearray flying, rx_at
     cdef readonly int extras, partial
     cdef public bint full
-    cdef readonly bint broken
+    cdef readonly bint broken, skipping
     cdef readonly Py_ssize_t waiting_from, waiting_bytes
     cdef object page
     cdef int at, left, unit_left, unit_flags
