@@ -93,7 +93,8 @@ class Store(Protocol):
 
 
 class Hypervisor(Protocol):
-    """One open connection to Xen, of a program in a domain. `close` gives back what was shared, mapped and allocated by it."""
+    """One open connection to Xen, of a program in a domain. `close` gives back what was shared, mapped and allocated by it; it
+    raises nothing, and pages of which somebody holds a view may stay until the last of these is gone."""
 
     @property
     def domid(self) -> int:
