@@ -53,7 +53,7 @@ class Queue:
     """Rings of our own, `tx` and `rx`, and the ports by which they are told of; pages come by `add_tx` and `add_rx`."""
 
     __slots__ = (
-        "at", "broken", "extras", "flying", "full", "left", "mib", "page", "port_rx", "port_tx", "rx", "rx_at",
+        "at", "broken", "extras", "flying", "full", "left", "mib", "page", "partial", "port_rx", "port_tx", "rx", "rx_at",
         "rx_pages", "rx_refs", "skipping", "spare", "tx", "tx_free", "tx_pages", "tx_refs", "unit_flags", "unit_left",
         "waiting", "waiting_bytes", "waiting_from",
     )  # fmt: skip
@@ -79,6 +79,7 @@ class Queue:
         self.full = False  # the machine gives no more pages
         self.broken = False  # the back end has lied
         self.skipping = False  # what comes next belongs to a frame that was too long
+        self.partial = 0  # slots of a frame that goes on behind them: more are worth a look only when there is one more
         self.page: memoryview | None = None  # being filled: where, and how much of it and behind it is left
         self.at = 0
         self.left = 0
@@ -363,6 +364,7 @@ class Queue:
         """A frame goes on behind the `n` slots that are there. A back end tells of whole frames, but need not; where no frame can
         be as long as this, or nothing more can come, it is dropped."""
         if n < MOST_SLOTS and n < self.rx.unanswered():
+            self.partial = n
             return slots.NOTHING
         self.release_rx(n)
         self.skipping = True
@@ -376,6 +378,7 @@ class Queue:
         for i in range(k):
             self.spare.append(self.rx_at[(rx.rsp_cons + i) & rx.mask])
         rx.rsp_cons = (rx.rsp_cons + k) & const.M32
+        self.partial = 0
 
     def refill(self) -> None:
         """Post pages that were read."""

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from .books import Books
 from .copying import Copier, key
-from .memory import Memory
 from .grant import Grant
+from .memory import Memory
 
 if TYPE_CHECKING:
     from .program import Program
