@@ -49,9 +49,9 @@ class Calls:
     def begin(self, server: int, port: int, woken: Callable[[], None]) -> "Call":
         """Raises Refused, Unreachable."""
         shop = paths.shop(server, port)
-        if self._read(f"{shop}/ring-ref") is not None:
-            return Call(self, server, shop, woken)
         if not (self._read(shop) or "").startswith(paths.VERSION):
+            if self._read(f"{shop}/ring-ref") is not None:
+                return Call(self, server, shop, woken)
             try:
                 nobody = self.store.read(f"/local/domain/{server}") is None
             except OSError:
@@ -121,13 +121,12 @@ class Call:
     def look(self) -> "Joint | None":
         """Take it up, if it is there. Raises WireError for what is no vchan."""
         found: list[str | None] = []
-        store = self._calls.store
 
         def read(store: Store) -> None:
             found[:] = [store.read(f"{self.path}/ring-ref"), store.read(f"{self.path}/event-channel")]
 
         try:
-            store.together(read)  # or one of them could be of another offer than the other
+            self._find(read)
         except OSError as error:
             if error.errno not in HIDDEN:
                 raise
@@ -144,6 +143,9 @@ class Call:
                 raise
             self._calls.mib.ClaimsLost += 1
             return None
+
+    def _find(self, read: Callable[[Store], None]) -> None:
+        self._calls.store.together(read)  # or one of the two numbers could be of another offer than the other
 
     def remind(self) -> None:
         """Nothing has come for a while. Raises Refused where nothing can."""
@@ -163,6 +165,7 @@ class PortCall(Call):
         self._shelf = paths.shelf(server, port, me)
         self._me = me
         self._name = ""
+        self._heard = False
         super().__init__(calls, server, self._shelf, woken)
         try:
             self._call()
@@ -201,10 +204,17 @@ class PortCall(Call):
                     raise
 
     def heard(self, path: str) -> None:
-        if path.startswith(self.path) or path == self._shelf:
+        if path.startswith(self.path):
+            self._heard = True
             self._woken()
 
+    def _find(self, read: Callable[[Store], None]) -> None:
+        read(self._calls.store)  # they are of one offer: there is no other at this path
+
     def look(self) -> "Joint | None":
+        if not self._heard:
+            return None
+        self._heard = False
         lost = self._calls.mib.ClaimsLost
         joint = super().look()
         if joint is None and self._calls.mib.ClaimsLost > lost:
@@ -215,6 +225,7 @@ class PortCall(Call):
     def remind(self) -> None:
         if not (self._calls._read(paths.shop(self.server, self._port)) or "").startswith(paths.VERSION):
             raise Refused(f"nobody in domain {self.server} serves vchans of port {self._port} any more")
+        self._heard = True  # perhaps it was not told
         self._ring()
 
     def over(self) -> None:

@@ -2,13 +2,14 @@
 
 It calls nothing and waits for nothing: who has it tells the port when `told` says so, and comes back when its own port was told.
 
-**Whom it trusts.** Nobody. Its own offsets are kept here and only written to the page, so a peer that changes them there changes its
-own view; the peer's are read once for each look, and one that is further than the ring is long is a WireError. What is in the ring
-may change while it is copied: it is the peer's text, and the copy is what counts. What one side may write to the page of the other
-is no more than that.
+**Whom it trusts.** Nobody. Its own offsets are kept here and only written to the page, so a peer that changes them there changes
+its own view; the peer's are read once for each look, and one that is further than the ring is long is a WireError. What is in the
+ring may change while it is copied: it is the peer's text, and the copy is what counts.
 
 **Nothing is missed.** Who finds nothing asks (sets a bit that the other looks at) and looks once more; the other writes its offset,
-then looks at the bit and clears it. Both with a full barrier in between: at least one of the two sees the other.
+then looks at the bit and clears it. Both with a full barrier in between: at least one of the two sees the other. (The bit is
+cleared by one instruction. In plain Python there is none, and another request of the same instant can be lost: on Xen itself use
+the compiled build.)
 """
 
 from netstack import const
@@ -25,7 +26,7 @@ class Channel:
     """`inward` and `outward` are views of the two rings, `page` of the shared page. `release` lets go of all three."""
 
     def __init__(self, page: memoryview, inward: memoryview, outward: memoryview, server: bool, words: int) -> None:
-        """`words`: where the words of ours are in the page, 0 where there are none. Offsets go on from where they are in the page."""
+        """`words`: where the words of ours are in the page, 0 where there are none. Offsets go on from those in the page."""
         self.page = page
         self.inward = inward
         self.outward = outward

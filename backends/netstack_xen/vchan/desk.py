@@ -1,7 +1,7 @@
 """A listening port: who calls is offered a vchan, and who takes it up is handed on. Who may call, and how: paths.py.
 
-Nothing waits here: `fired` hears of the store, `told` of a port, `work` does what follows, `next_deadline` says when to come without
-either.
+Nothing waits here: `fired` hears of the store, `told` of a port, `work` does what follows, `next_deadline` says when to come
+without either.
 """
 
 import errno
@@ -56,7 +56,7 @@ class Desk:
         *,
         ident: str,
         clients: "frozenset[int] | None" = None,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: Limits = Limits(),
     ) -> None:
         self.port = port
         self.domid = hypervisor.domid
@@ -79,6 +79,8 @@ class Desk:
         self._standing: dict[int, str] = {}  # clients that are always offered one, and where
         self._bare: dict[int, None] = {}  # those of them that lack it
         self._open = False
+        self._rung = False
+        self._spoilt = False
 
     @property
     def token(self) -> str:
@@ -119,32 +121,33 @@ class Desk:
         for each in list(self.offers.values()):
             self._withdraw(each)
         for client in self._watched:
-            self._quietly(lambda store, client=client: store.unwatch(paths.calls(client, self.domid, self.port), self.token))
-        self._quietly(lambda store: store.unwatch(paths.bell(self.domid, self.port), self.token))
-        self._quietly(self._unpublish)
+            with suppress(OSError):
+                self._store.unwatch(paths.calls(client, self.domid, self.port), self.token)
+        with suppress(OSError):
+            self._store.unwatch(paths.bell(self.domid, self.port), self.token)
+        with suppress(OSError):  # what can't be taken away is in nobody's way: the next server at this port begins with that
+            self._store.together(self._unpublish)
 
     def _unpublish(self, store: Store) -> None:
-        def change(store: Store) -> None:
-            if store.read(paths.shop(self.domid, self.port)) == self._value:
-                store.remove(paths.shop(self.domid, self.port))
-
-        store.together(change)
-
-    def _quietly(self, change: Callable[[Store], None]) -> None:
-        with suppress(OSError):  # what can't be taken away is in nobody's way: the next server at this port begins with that
-            change(self._store)
+        if store.read(paths.shop(self.domid, self.port)) == self._value:
+            store.remove(paths.shop(self.domid, self.port))
 
     # -- what is heard ----------------------------------------------------------------------------------------------------------
 
     def fired(self, path: str) -> None:
         """Something of ours in the store has changed, or may have."""
-        if not self._open:
-            return
         bell = paths.bell(self.domid, self.port)
-        if not path.startswith(bell):
+        if path == bell:
+            self._rung = True
+        elif path.startswith(bell):
+            self._spoilt = True
+        else:
             self._dirty[paths.domain_in(path.split("/")[3])] = None  # /local/domain/c/data/vchan/calls/…
-            return
-        said = self._store.read(bell) if path == bell else None
+
+    def _listen(self) -> None:
+        """To the bell, however often it was rung."""
+        said = None if self._spoilt else self._store.read(paths.bell(self.domid, self.port))
+        self._rung = self._spoilt = False
         if said:
             self._ring(paths.domain_in(said))
             return
@@ -208,6 +211,8 @@ class Desk:
 
     def work(self, now: Instant) -> None:
         """What follows from what was heard, and from the time."""
+        if self._open and (self._rung or self._spoilt):
+            self._listen()
         if not self._open:
             return
         for each in [each for each in self.offers.values() if each.until <= now]:
@@ -323,12 +328,12 @@ class Desk:
         known = self._calls.get(each.peer, {})
         if known.get(each.name) is each:
             known[each.name] = None
-        self._quietly(lambda store: store.remove(each.path) if each.name else self._clear(store, each.path))
+        with suppress(OSError):
+            if each.name:
+                self._store.remove(each.path)
+            else:  # below the path of a standing offer are offers for calls
+                for leaf in ("ring-ref", "event-channel"):
+                    self._store.remove(f"{each.path}/{leaf}")
         if not each.name and self._open:
             self._bare[each.peer] = None
         self._room()
-
-    def _clear(self, store: Store, path: str) -> None:
-        """Of a standing offer the two nodes: below the same path are offers for calls."""
-        for leaf in ("ring-ref", "event-channel"):
-            store.remove(f"{path}/{leaf}")

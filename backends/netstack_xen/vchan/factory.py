@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 
+import attrs
+
 from netstack.errors import UsageError
 from netstack.spec import check_options, read_int
 
 from . import paths
+from .desk import Limits
 from .stack import BUFFER, BUFFER_MOST, Vchan
 
 OPTIONS = {"buffer": "16384", "clients": "3,5", "offers": "3", "connections": "512"}
@@ -18,15 +21,15 @@ def open_vchan(name: str, options: Mapping[str, str]) -> Vchan:
     check_options("vchan", options, OPTIONS)
     if name:
         raise UsageError(f"a stack of vchans has no device {name!r}: write vchan: and to which domain when you connect")
-    more: dict[str, int] = {}
+    limits = Limits()
     if "connections" in options:
-        more["connections"] = read_int("connections", options["connections"], 1, 1 << 20)
+        limits = attrs.evolve(limits, connections=read_int("connections", options["connections"], 1, 1 << 20))
     buffer = read_int("buffer", options["buffer"], 1024, BUFFER_MOST) if "buffer" in options else BUFFER
     clients = _domains("clients", options["clients"]) if "clients" in options else None
     offers = _domains("offers", options.get("offers", ""))
     from ..libxen import LibXen  # a C extension, which is there where Xen's libraries were when this was built
 
-    return Vchan(LibXen(), buffer=buffer, clients=clients, offers=offers, **more)
+    return Vchan(LibXen(), buffer=buffer, clients=clients, offers=offers, limits=limits)
 
 
 def _domains(key: str, text: str) -> list[int]:

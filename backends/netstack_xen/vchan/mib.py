@@ -24,8 +24,43 @@ class VchanMib(Group):
         "CallsIgnored": "calls of domains that may not, of no lawful name, or beyond the bound for one domain",
         "BellsMended": "times that somebody had spoilt the bell, and it was made anew",
     }
-    __slots__ = tuple(MEANING)
+    __slots__ = (
+        "ActiveOpens",
+        "AttemptFails",
+        "BellsMended",
+        "CallsIgnored",
+        "CallsPutOff",
+        "ClaimsLost",
+        "EstabResets",
+        "InErrors",
+        "InEvents",
+        "InOctets",
+        "Offers",
+        "OffersExpired",
+        "OffersFailed",
+        "OffersWithdrawn",
+        "OutEvents",
+        "OutOctets",
+        "OutResets",
+        "PassiveOpens",
+    )
 
     def __init__(self) -> None:
-        for name in self.MEANING:
-            setattr(self, name, 0)
+        self.ActiveOpens = 0
+        self.PassiveOpens = 0
+        self.InOctets = 0
+        self.OutOctets = 0
+        self.InEvents = 0
+        self.OutEvents = 0
+        self.EstabResets = 0
+        self.OutResets = 0
+        self.InErrors = 0
+        self.AttemptFails = 0
+        self.ClaimsLost = 0
+        self.Offers = 0
+        self.OffersExpired = 0
+        self.OffersWithdrawn = 0
+        self.OffersFailed = 0
+        self.CallsPutOff = 0
+        self.CallsIgnored = 0
+        self.BellsMended = 0

@@ -13,19 +13,19 @@ The client makes that node, writes its domain on the bell, and waits for
 
     /local/domain/s/data/vchan/p/c/NAME         ring-ref and event-channel, which only c may read
 
-which is what `libxenvchan_server_init(c, PATH)` leaves at PATH, and the rest is what `libxenvchan_client_init(s, PATH)` does: bind to the
-port, map the page, say that one is there. Then the client removes its call, and the server its offer.
+which is what `libxenvchan_server_init(c, PATH)` leaves at PATH, and the rest is what `libxenvchan_client_init(s, PATH)` does: bind
+to the port, map the page, say that one is there. Then the client removes its call, and the server its offer.
 
-**Why so.** *No race*: each offer is for one call, of a name that nobody else has; should two try all the same, Xen binds the port to
-the first of them, and the second has touched nothing. *No mask*: only c can write in c's part of the store, so what lies there was
-said by c; an offer is granted to c, and c alone can map it. The bell says no more than "look at c", and nothing follows where
+**Why so.** *No race*: each offer is for one call, of a name that nobody else has; should two try all the same, Xen binds the port
+to the first of them, and the second has touched nothing. *No mask*: only c can write in c's part of the store, so what lies there
+was said by c; an offer is granted to c, and c alone can map it. The bell says no more than "look at c", and nothing follows where
 nothing is. Who spoils the bell for others (everybody may write it) finds it made anew, and calls repeat theirs until they are
 heard. *No litter*: a call that is given up takes its node away, and the server its offer; an offer that nobody takes up in ten
 seconds is taken back. *Nothing waits in the server for a client that won't*: offers have a bound, those of one domain half of it.
 
-**For programs of libxenvchan.** They know one path and no calls. A server offers a vchan to domain c at /local/domain/s/data/vchan/p/c
-as soon as it listens, where it was told to (`offers`), and another one as soon as that is taken up. A client that finds ring-ref
-and event-channel at /local/domain/s/data/vchan/p itself takes that up: a server of libxenvchan's.
+**For programs of libxenvchan.** They know one path and no calls. A server offers a vchan to domain c at
+/local/domain/s/data/vchan/p/c as soon as it listens, where it was told to (`offers`), and another one as soon as that is taken up.
+A client that finds ring-ref and event-channel at /local/domain/s/data/vchan/p itself takes that up: a server of libxenvchan's.
 """
 
 import re

@@ -16,9 +16,10 @@ import random
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from types import TracebackType
-from typing import TypeVar
 
-from netstack.errors import AddressInUse, BrokenError, ClosedError, TimedOut, Unreachable, UsageError, WireError
+import attrs
+
+from netstack.errors import AddressInUse, BrokenError, ClosedError, TimedOut, Unreachable, UsageError
 from netstack.instant import MILLISECOND, NEVER, SECOND, Duration, Instant, check_timeout
 from netstack.runtime.waits import Event, Spawned, Waits, waits_here
 from netstack.signatures import Address, Rng, Stream, StreamHandler
@@ -38,8 +39,6 @@ REMIND = Duration(500 * MILLISECOND)  # until a call that isn't answered is repe
 REMIND_MOST = Duration(8 * SECOND)  # … up to this
 LINGER = Duration(2 * SECOND)  # as our own nets
 BACKLOG = 128
-
-T = TypeVar("T")
 
 
 class VchanListener:
@@ -84,7 +83,7 @@ class Vchan:
         buffer: int = BUFFER,
         clients: Collection[int] | None = None,
         offers: Collection[int] = (),
-        connections: int = Limits().connections,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
         rng: Rng | None = None,
         waits: Waits | None = None,
         keep: bool = False,
@@ -100,7 +99,7 @@ class Vchan:
         self._layout = wire.layout_for(buffer, buffer)
         self._clients = None if clients is None else frozenset(clients) | frozenset(offers)
         self._offers = tuple(offers)
-        self._connections = connections
+        self._limits = limits
         self._rng: Rng = random.SystemRandom() if rng is None else rng
         self._waits: Waits = waits  # type: ignore[assignment]  # known when it is entered
         self._given = waits is not None
@@ -253,7 +252,7 @@ class Vchan:
         self._waiting.add(event)
         call: Call | None = None
         try:
-            call = begin(lambda: event.set() and None)
+            call = begin(lambda: wake(event))
             pause = REMIND
             while True:
                 joint = call.look()
@@ -315,7 +314,7 @@ class Vchan:
             lambda: self._taken_over(desk),
             ident=f"{self._rng.getrandbits(32):08x}",
             clients=self._clients,
-            limits=Limits(backlog, self._connections),
+            limits=attrs.evolve(self._limits, offers=min(backlog, self._limits.offers)),
         )
         try:
             desk.open()
@@ -338,7 +337,8 @@ class Vchan:
         listener = self._listeners.get(desk.port)
         if listener is not None:
             listener.close()
-        self._waits.report("A port of vchans was lost", AddressInUse(f"another program of this domain has taken port {desk.port} over"))
+        error = AddressInUse(f"another program of this domain has taken port {desk.port} over")
+        self._waits.report("A port of vchans was lost", error)
 
     def _accepted(self, desk: Desk, joint: Joint, peer: int, number: int) -> None:
         self.mib.PassiveOpens += 1
@@ -417,6 +417,10 @@ class Vchan:
             self._hypervisor.close()
 
 
+def wake(event: Event) -> None:
+    event.set()
+
+
 def check_port(port: int, least: int = 0) -> int:
     """Raises UsageError for what is no port; `least` 1 where somebody is to be reached."""
     if not isinstance(port, int):
@@ -424,6 +428,3 @@ def check_port(port: int, least: int = 0) -> int:
     if not least <= port <= 65535:
         raise UsageError(f"{port} is not a port: choose one from {least} to 65535")
     return port
-
-
-__all__ = ["Vchan", "VchanListener", "WireError"]

@@ -1,12 +1,12 @@
 """A connection over a vchan, with the verbs of `signatures.Stream`, on any runtime.
 
-The rings are the queues: what was received but not asked for stays there, and holds up the peer when the ring is full. What lies here
-is what a `send_all` was called with and the ring had no room for.
+The rings are the queues: what was received but not asked for stays there, and holds up the peer when the ring is full. What lies
+here is what a `send_all` was called with and the ring had no room for.
 
 Three ways to its end, as `signatures.Stream` has them, from what a vchan can say (wire.py). A peer that knows our words says which
-it is; one that only lets go, as libxenvchan's does, has *ended*, and so has one whose program died, which looks the same. Where both
-know the words, a peer that lets go and hasn't said that it closes was lost, and the stream is *broken*. A reset makes the ring void,
-so that also a reader of libxenvchan's is given nothing of what was on the way.
+it is; one that only lets go, as libxenvchan's does, has *ended*, and so has one whose program died, which looks the same. Where
+both know the words, a peer that lets go and hasn't said that it closes was lost, and the stream is *broken*. A reset makes the ring
+void, so that also a reader of libxenvchan's is given nothing of what was on the way.
 """
 
 from __future__ import annotations

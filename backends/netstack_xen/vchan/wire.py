@@ -1,4 +1,4 @@
-"""What stands in the page that both ends of a vchan see: Xen's public header `io/libxenvchan.h`, and sixteen bytes of ours behind it.
+"""What stands in the page that both ends of a vchan see: Xen's `io/libxenvchan.h`, and sixteen bytes of ours behind it.
 
     0   left.cons   4  left.prod      the client writes into the left ring, the server reads from it
     8   right.cons  12 right.prod     the other way round
@@ -10,7 +10,7 @@
 A ring of order 10 lies at 1024 in this page, one of order 11 at 2048; from 12 on it has pages of its own. Offsets run free, in 32
 bits. All in the byte order of the machine.
 
-**The words behind it.** The protocol knows one end, that of everything, and it is the same one that Xen's kernel writes for a program
+**The words behind it.** The protocol knows one end, that of everything, and it is the same one that the kernel writes for a program
 that died. A stream ends one direction alone, and a peer that was lost must not pass for one that has finished. So ends that know of
 each other say more, behind the last grant, on the next multiple of eight, where libxenvchan has zeros and never looks:
 

@@ -86,14 +86,13 @@ async def alone() -> AsyncIterator[Ends[Any]]:
 
 
 trio = pytest.importorskip("trio")
-import trio.testing  # noqa: E402
-
 from test_conformance_trio import TrioRunner  # noqa: E402  # its way is known now, and trio is there
+from trio.testing import MockClock  # noqa: E402
 
 
 @pytest.mark.once
 class TestVchansOnTrio(StreamStackSuite):
-    runner = TrioRunner(lambda: trio.testing.MockClock(autojump_threshold=0))
+    runner = TrioRunner(lambda: MockClock(autojump_threshold=0))
 
     def ends(self) -> Any:
         return two_domains()

@@ -1,5 +1,5 @@
-"""Two stacks of vchans where something goes wrong: a domain dies at any of its calls, the machine refuses any of them, peers lie. The
-other side goes on, nobody hangs, and the books are even."""
+"""Two stacks of vchans where something goes wrong: a domain dies at any of its calls, the machine refuses any of them, peers lie.
+The other side goes on, nobody hangs, and the books are even."""
 
 from __future__ import annotations
 
@@ -419,22 +419,19 @@ def test_an_offer_that_is_too_late_is_called_for_again():
 
     async def main() -> None:
         async with server_and_liar() as (_, server, liar):
-            offers: list[Joint] = []
+            xen = server._hypervisor
 
-            class Late(Vchan):
-                pass
-
-            async with Late(liar, keep=True) as client:
+            async with Vchan(liar, keep=True) as client:
                 original = client._calls.begin
 
                 def begin(*args: Any) -> Any:
                     made = original(*args)
-                    offers.append(offer(server._hypervisor, 2, wire.layout(10, 11)))
-                    path = made.path
-                    for leaf, value in (("ring-ref", offers[0].ref), ("event-channel", offers[0].port)):
-                        server._hypervisor.store.write(f"{path}/{leaf}", str(value))
-                        server._hypervisor.store.permit(f"{path}/{leaf}", 1, readers=[2])
-                    offers[0].close()
+                    gone = offer(xen, 2, wire.layout(10, 11))
+                    for leaf, value in (("ring-ref", gone.ref), ("event-channel", gone.port)):
+                        xen.store.write(f"{made.path}/{leaf}", str(value))
+                        xen.store.permit(f"{made.path}/{leaf}", 1, readers=[2])
+                    gone.close()
+                    made.heard(f"{made.path}/event-channel")
                     return made
 
                 await server.serve_streams(echo, 80)

@@ -59,9 +59,9 @@ def on_asyncio(main: Callable[[], Awaitable[None]]) -> None:
 
 def on_trio(main: Callable[[], Awaitable[None]]) -> None:
     trio = pytest.importorskip("trio")
-    import trio.testing
+    from trio.testing import MockClock
 
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 @pytest.mark.parametrize("run", [on_asyncio, on_trio])
