@@ -4,7 +4,7 @@ import random
 
 import pytest
 from front_world import SECOND, FrontWorld
-from netstack_xen.front import Phase
+from netstack_xen.front import Phase, queue
 from netstack_xen.simulated import toolstack
 from netstack_xen.simulated.strict import Offers
 from netstack_xen.simulated.units import Unit, filled_in, headers, segments
@@ -174,7 +174,8 @@ def test_a_back_end_without_scatter_gather_gets_a_page_at_most():
         assert world.front.mtu == 9000
 
 
-def test_frames_wait_for_room_in_their_order_and_what_is_too_much_is_counted():
+def test_frames_wait_for_room_in_their_order_and_what_is_too_much_is_counted(monkeypatch):
+    monkeypatch.setattr(queue, "WAIT_MOST", 1 << 20)
     with FrontWorld() as world:
         frames = [whole(b"%05d" % i + bytes(3000)) for i in range(700)]
         for frame in frames:
@@ -185,6 +186,21 @@ def test_frames_wait_for_room_in_their_order_and_what_is_too_much_is_counted():
         world.settle()
         assert [unit.frame for unit in world.at_back] == frames[: 700 - mib.OutNoRoom]
         world.machine.books.assert_clean()
+
+
+@pytest.mark.parametrize("pieces", [1, 5])
+def test_a_super_segment_that_waits_is_the_one_that_goes(pieces, seed):
+    """Bytes that nobody can change are held where they are; others are copied."""
+    rng = random.Random(seed)
+    with FrontWorld() as world:
+        texts = [bytearray(tcp_frame(rng.randbytes(rng.randrange(2000, 60000)))) for _ in range(40)]
+        frames = [bytes(text) for text in texts]
+        for text, frame in zip(texts, frames, strict=True):
+            world.send(frame if rng.random() < 0.5 else text, csum=TCP, gso=1460, pieces=pieces)
+            text[54:] = bytes(len(text) - 54)
+        assert world.front.mib.OutWaited > 10
+        world.settle()
+        assert [unit.frame for unit in world.at_back] == frames
 
 
 @pytest.mark.parametrize("queues", [2, 4])
