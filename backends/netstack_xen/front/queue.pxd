@@ -41,6 +41,8 @@ cdef class Queue:
     cdef void open_page(self, int whole, int kind, int size) except *
     @cython.locals(k=int)
     cdef void pour(self, object data, Py_ssize_t at, int n) except *
+    @cython.locals(tx=FrontRing, i=int)
+    cpdef bint put_group(self, int type, unsigned long long group) except -1
     @cython.locals(tx=FrontRing, n=int, i=int, status=int)
     cpdef int collect(self) except? -1
     @cython.locals(n=Py_ssize_t, w=Waiting)

@@ -176,6 +176,21 @@ class Queue:
             at += k
             n -= k
 
+    def put_group(self, type: int, group: int) -> bool:
+        """Tell the back end of a multicast group, in an extra beside a request for nothing: `group` are the six bytes of its address
+        as a number, the first the lowest. False where there is no room."""
+        tx = self.tx
+        if (not self.tx_free or tx.free() < 2) and (self.collect() < 0 or not self.tx_free or tx.free() < 2):
+            return False
+        i = self.tx_free.pop()
+        self.flying[i] = 1
+        slots.put_tx(tx.page, tx.at(tx.req_prod), self.tx_refs[i], 0, slots.TX_EXTRA_INFO, i, 0)
+        tx.req_prod = (tx.req_prod + 1) & const.M32
+        slots.put_extra(tx.page, tx.at(tx.req_prod), type, 0, group)
+        tx.req_prod = (tx.req_prod + 1) & const.M32
+        self.extras += 1
+        return True
+
     def collect(self) -> int:
         """Take back the pages that were answered: how many answers there were, or slots.LIE."""
         tx = self.tx

@@ -84,6 +84,7 @@ class FrontWorld:
 
     def later(self, duration: int) -> None:
         """So much time goes by, with a turn whenever somebody wants one."""
+        self.settle()
         end = self.now + duration
         for _ in range(ENOUGH):
             wants = [self.front.next_deadline() if self.front is not None else None]
