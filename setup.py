@@ -1,7 +1,8 @@
 """The build: metadata, packages, entry points, and the modules that Cython compiles.
 
 A module is compiled when a `.pxd` of the same name lies beside its `.py`; the `.py` is the truth and runs as it is. The twins
-`raw`, `const`, `sysio`, `shm` and `slots` are never compiled: their `.pxd` *is* their compiled form, inlined into whoever cimports it.
+(`NEVER_COMPILED`: `raw`, `const`, `sysio` and their like) have a `.pxd` that *is* their compiled form, inlined into whoever
+cimports it.
 
 Back ends may have an extension in C over a library of others (`OPTIONAL`): it is built where the library's headers are, and its
 absence is no error, here or at run time, until somebody asks for what it does.

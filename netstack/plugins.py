@@ -36,6 +36,8 @@ BUILT_IN = {
     "pcap": "netstack_pcap:open_pcap",
     "qemu": "netstack_qemu:open_qemu",
     "packet": "netstack_packet:open_packet",
+    "xen": "netstack_xen:open_xen",
+    "xenback": "netstack_xen:open_xenback",
     "loopback": "netstack.loopback:open_loopback",
 }
 BUILT_IN_STACKS = {

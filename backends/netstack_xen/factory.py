@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 KNOWN = {"queues": "2", "split": "no", "offload": "no", "mac": "00:16:3e:00:00:01", "steer": "no", "takeover": "yes"}
 KNOWN_BACK = {
-    "queues": "2", "split": "no", "control": "no", "gso": "no", "mac": "02:00:00:00:00:01", "mtu": "1500", "hotplug": "wait", "wait": "yes",
+    "queues": "2", "split": "no", "control": "no", "gso": "no", "mac": "02:00:00:00:00:01", "mtu": "1500", "hotplug": "wait",
+    "wait": "yes",
 }  # fmt: skip
 HANDLES_MOST = 1 << 16
 DOMAINS_MOST = 0x7FF0  # DOMID_FIRST_RESERVED
@@ -47,8 +48,8 @@ def open_xen(name: str, options: Mapping[str, str]) -> Xen:
     if driver is not None:
         if not flags.get("takeover"):
             raise UsageError(
-                f"the kernel's own driver ({driver}) has interface {handle}: write xen:{handle}?takeover=yes to take it away, with all "
-                "that the kernel has on it"
+                f"the kernel's own driver ({driver}) has interface {handle}: write xen:{handle}?takeover=yes to take it away, with "
+                "all that the kernel has on it"
             )
         let_go(handle)
     hypervisor = _libxen()
@@ -70,8 +71,8 @@ def open_xen(name: str, options: Mapping[str, str]) -> Xen:
 
 
 def open_xenback(name: str, options: Mapping[str, str]) -> XenBack:
-    """`xenback:DOMID/HANDLE?queues=…&split=…&control=…&gso=…&mac=…&mtu=…&hotplug=wait&wait=…`; see `XenBack`. `hotplug=wait` waits for a
-    script to write hotplug-status."""
+    """`xenback:DOMID/HANDLE?queues=…&split=…&control=…&gso=…&mac=…&mtu=…&hotplug=wait&wait=…`; see `XenBack`. `hotplug=wait` waits
+    for a script to write hotplug-status."""
     front, slash, handle = name.partition("/")
     if not front or not slash or not handle:
         raise UsageError(f"xenback:{name} says no vif: write the frontend's domain and its number, as in xenback:3/0")

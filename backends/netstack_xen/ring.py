@@ -127,8 +127,8 @@ class BackRing:
         return ((new - shm.load32(self.page, slots.RSP_EVENT)) & const.M32) < ((new - old) & const.M32)
 
     def final_check(self, ahead: int) -> bool:
-        """Before sleeping: ask to be notified at the `ahead`th request from here (1 or more). True when one is there already, or the
-        front lies: look again."""
+        """Before sleeping: ask to be notified at the `ahead`th request from here (1 or more). True when one is there already, or
+        the front lies: look again."""
         shm.store32(self.page, slots.REQ_EVENT, (self.req_cons + ahead) & const.M32)
         shm.barrier()
         n = self.waiting()

@@ -4,7 +4,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memmove, memset
 
 cdef extern from *:
     """
@@ -128,13 +128,13 @@ cdef inline int fill(object m, Py_ssize_t o, object data, Py_ssize_t at, Py_ssiz
     if type(data) is bytearray:
         if at < 0 or n > len(<bytearray>data) - at:
             raise IndexError("past the end")
-        memcpy(p, PyByteArray_AS_STRING(data) + at, n)
+        memmove(p, PyByteArray_AS_STRING(data) + at, n)
         return 0
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     if at < 0 or n > view.len - at:
         PyBuffer_Release(&view)
         raise IndexError("past the end")
-    memcpy(p, <uint8_t *>view.buf + at, n)
+    memmove(p, <uint8_t *>view.buf + at, n)
     PyBuffer_Release(&view)
     return 0
 
@@ -143,7 +143,7 @@ cdef inline int copy(object m, Py_ssize_t o, bytearray b, Py_ssize_t at, Py_ssiz
     cdef uint8_t *p = seen(m, o, n)
     if at < 0 or n > len(b) - at:
         raise IndexError("past the end")
-    memcpy(PyByteArray_AS_STRING(b) + at, p, n)
+    memmove(PyByteArray_AS_STRING(b) + at, p, n)
     return 0
 
 

@@ -1,4 +1,5 @@
-"""Memory that another domain reads and writes at the same time as we do. A twin, never compiled: shm.pxd holds the same as inline C.
+"""Memory that another domain reads and writes at the same time as we do. A twin, never compiled: shm.pxd holds the same as inline
+C.
 
 `m` is a memoryview of bytes, such as `Pages.memory` or a slice of it. Whoever keeps one holds the pages; the view itself is the
 buffer that is held, so that no access has to ask for it again (20 ns each, measured). A view that was let go refuses: ValueError,

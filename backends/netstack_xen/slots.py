@@ -1,8 +1,10 @@
 """Slots of the rings of a network interface (xen/io/netif.h), and their numbers. A twin, never compiled: slots.pxd is its C.
 
-    tx request   12   u32 gref, u16 offset, u16 flags, u16 id, u16 size      rx request   8   u16 id, u16 unused, u32 gref
-    tx response       u16 id, s16 status                                     rx response  8   u16 id, u16 offset, u16 flags, s16 status
-    extra        8    u8 type, u8 flags, 6 bytes by type: in a slot of either ring
+    tx request    12   u32 gref, u16 offset, u16 flags, u16 id, u16 size
+    tx response        u16 id, s16 status
+    rx request     8   u16 id, u16 unused, u32 gref
+    rx response    8   u16 id, u16 offset, u16 flags, s16 status
+    extra          8   u8 type, u8 flags, 6 bytes by type: in a slot of either ring
 
 Getters look at a slot once, and give a copy. Byte order is the machine's. `m` and `o` as in shm.py.
 """

@@ -1,4 +1,5 @@
-"""The functions of `shm` and `slots`, callable from Python in both builds: compiled they are the C, which is what a test compares."""
+"""The functions of `shm` and `slots`, callable from Python in both builds: compiled they are the C, which is what a test
+compares."""
 
 from . import shm, slots
 

@@ -66,7 +66,8 @@ def read_state(store: Store, folder: str) -> State:
 
 
 def switch(store: Store, folder: str, state: State) -> bool:
-    """Go on to `state`. False where the folder has none any more: the device was removed, and must not rise again as a lone node."""
+    """Go on to `state`. False where the folder has none any more: the device was removed, and must not rise again as a lone
+    node."""
     there = False
 
     def change(t: Store) -> None:
@@ -81,7 +82,8 @@ def switch(store: Store, folder: str, state: State) -> bool:
 
 
 def complain(store: Store, folder: str, sentence: str) -> None:
-    """Leave an error where an administrator looks for it: `error/…` of the domain's own folder. Nothing happens where that is full."""
+    """Leave an error where an administrator looks for it: `error/…` of the domain's own folder. Nothing happens where that is
+    full."""
     domain, found, device = folder.partition("/device/")
     if not found:
         domain, found, device = folder.partition("/backend/")

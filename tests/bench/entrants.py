@@ -375,6 +375,16 @@ def memory(name: str, face: str) -> Entrant:
     return Entrant(name, enter, own=True)
 
 
+def xen(name: str, way: str) -> Entrant:
+    """Our stack on netfront, and the world on netback, over a simulated hypervisor in one process."""
+
+    def enter(lab: Lab) -> Run:
+        process = lab.start(python_server("xenring", way), lab.namespace())
+        return lambda seconds: process.ask(str(seconds), seconds + SLACK)
+
+    return Entrant(name, enter, own=True)
+
+
 def growth(name: str, connections: int) -> Entrant:
     """Our stack with so many connections on it."""
 

@@ -80,10 +80,12 @@ class Backend:
         if text is None:
             self._vanish(now)
             return
+        mine = xenbus.read_state(store, self.folder)
+        if self.there and mine == State.INITIALISING != self.state:  # made anew by the toolstack, as for a guest that was resumed
+            self._vanish(now)
         if not self.there:
             self._appear()
         theirs = xenbus.read_state(store, self.other)
-        mine = xenbus.read_state(store, self.folder)
         if mine == State.CLOSING != self.state and xenbus.read_number(store, self.folder, "online", 1) == 0:
             self._leave(now)  # the toolstack wants it closed for good
             self.state = mine
@@ -109,6 +111,7 @@ class Backend:
         if other is not None:
             self.other = other
         self.there = True
+        self._dark = False
         found = xenbus.read_state(self._store, self.folder)
 
         def change(t: Store) -> None:

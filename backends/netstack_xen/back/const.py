@@ -1,6 +1,5 @@
 """Numbers of a netback that C arithmetic uses. A twin, never compiled: const.pxd holds the same names."""
 
-
 MORE_SLOTS = 18  # behind the first one of a packet; with more it is refused, as Linux does
 FATAL_SLOTS = 20  # behind the first one: whoever sends so many means harm
 COPIES = 32  # slots after which a batch is copied: two super-segments, and what is copied is in the cache when it goes up

@@ -6,7 +6,7 @@ from typing import Self
 from netstack import const
 from netstack.address import Mac
 from netstack.cores import NetifCore
-from netstack.errors import NetstackError, UsageError, WireError
+from netstack.errors import NetstackError, UsageError
 from netstack.instant import MILLISECOND, SECOND, Instant
 
 from .. import slots, wire, xenbus
@@ -16,7 +16,8 @@ from . import settings
 from .backend import Backend
 from .connection import Connection
 from .control import SLOT, ControlDesk
-from .core import ALL, BackCore
+from .core import BackCore
+from .intake import ALL
 from .lane import Lane
 from .steering import Steering
 
@@ -38,7 +39,7 @@ class VifUnavailable(NetstackError, OSError):
 class XenBack(BackCore):
     """The network of one frontend, on which the stack is the other host: a driver domain in Python.
 
-    It connects and disconnects as the frontend comes and goes, and carries nothing meanwhile. `trouble` says why not, where it knows.
+    It connects and disconnects as the frontend comes and goes, and carries nothing meanwhile; `trouble` says why, where it knows.
     """
 
     __slots__ = ("_backend", "_connection", "_gone", "_looked", "_mac", "_mtu", "_name", "_notifies", "_own", "_queues", "_wait")
@@ -60,8 +61,9 @@ class XenBack(BackCore):
         wait: bool = False,
         own: bool = False,
     ) -> None:
-        """The vif `handle` of the domain `front`, whose folders the toolstack has made (`xl network-attach … backend=`). `hypervisor`
-        stays the caller's, who closes it after this and lets nobody else listen to it; with `own` it is closed with this.
+        """The vif `handle` of the domain `front`, whose folders the toolstack has made (`xl network-attach … backend=`).
+        `hypervisor` stays the caller's, who closes it after this and lets nobody else listen to it; with `own` it is closed with
+        this.
 
         mac       the stack's link address                    mtu    what the toolstack has said, or 1500
         queues    how many the frontend may have              split  may it have ports for each direction
@@ -76,7 +78,9 @@ class XenBack(BackCore):
         if mac is not None and mac.is_group:
             raise UsageError(f"{mac} is a group address: give the stack one of its own, like 02:00:00:00:00:01")
         if mtu is not None and not 68 <= mtu <= slots.LONGEST - const.ETH_HEADER:
-            raise UsageError(f"mtu={mtu} is not possible: a vif carries datagrams of 68 to {slots.LONGEST - const.ETH_HEADER} bytes")
+            raise UsageError(
+                f"mtu={mtu} is not possible: a vif carries datagrams of 68 to {slots.LONGEST - const.ETH_HEADER} bytes"
+            )
         super().__init__(hypervisor, front)
         self._name = f"vif{front}.{handle}"
         self._gone = False
@@ -99,7 +103,7 @@ class XenBack(BackCore):
             )  # fmt: skip
         self._backend.start(now)
 
-    # -- what the states ask for: backend.Vif ---------------------------------------------------------------------------------------
+    # -- what the states ask for: backend.Vif --------------------------------------------------------------------------------------
 
     def connect(self, now: int) -> None:
         wanted = settings.read(self.hypervisor.store, self._backend.other, self._queues)
@@ -155,7 +159,7 @@ class XenBack(BackCore):
         self._backend.look(now)
         self._gone = not self._backend.there and not self._wait
 
-    # -- for whoever looks after it -------------------------------------------------------------------------------------------------
+    # -- for whoever looks after it ------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
@@ -176,7 +180,7 @@ class XenBack(BackCore):
         """Send and take single frames with complete checksums from now on."""
         self.gives = 0
 
-    # -- the Netif signature ----------------------------------------------------------------------------------------------------------
+    # -- the Netif signature -------------------------------------------------------------------------------------------------------
 
     @property
     def core(self) -> NetifCore:

@@ -22,8 +22,8 @@ class QueueKeys:
 
 @attrs.frozen
 class Settings:
-    """What the frontend takes: undone checksums, a frame in several buffers (`pieces`), super-segments; `notifies` when it has given
-    buffers. `control` is grant and port of the control ring."""
+    """What the frontend takes: undone checksums, a frame in several buffers (`pieces`), super-segments; whether it `notifies` when
+    it has given buffers. `control` is grant and port of the control ring."""
 
     queues: tuple[QueueKeys, ...]
     control: tuple[int, int] | None

@@ -26,7 +26,8 @@ class NoPages(NetstackError, OSError):
 
 
 class Connection:
-    """`queues` of pages shared with domain `peer`. Raises NoPages, or OSError as the hypervisor does; then nothing is left behind."""
+    """`queues` of pages shared with domain `peer`. Raises NoPages, or OSError as the hypervisor does; then nothing is left
+    behind."""
 
     def __init__(self, hypervisor: Hypervisor, peer: int, queues: int, *, split: bool, control: bool, mib: FrontMib) -> None:
         self.hypervisor = hypervisor
@@ -83,8 +84,8 @@ class Connection:
             raise NoPages(
                 error.errno or 0,
                 f"this machine gives too few pages to share for queue {n} ({error.strerror or error}), which needs "
-                f"{2 + LEAST_RX + LEAST_TX} at least: ask for fewer queues, end other programs that share pages, or raise the limit "
-                "in /sys/module/xen_gntalloc/parameters/limit",
+                f"{2 + LEAST_RX + LEAST_TX} at least: ask for fewer queues, end other programs that share pages, or raise the "
+                "limit in /sys/module/xen_gntalloc/parameters/limit",
             ) from error
 
     def _open_control(self) -> None:
@@ -154,7 +155,8 @@ class Connection:
     # -- ending ------------------------------------------------------------------------------------------------------------------
 
     def close(self) -> int:
-        """Give everything back; how many frames were lost that had waited for room. The machine keeps what the other end still maps."""
+        """Give everything back; how many frames were lost that had waited for room. The machine keeps what the other end still
+        maps."""
         lost = sum(queue.let_go() for queue in self.queues)
         self.queues = []
         self.control_page = self.table_page = None

@@ -1,7 +1,7 @@
 """Steering: the back end is told by which queue it shall send what, one control message after the other.
 
-With our key and table it sends each flow by the queue by which we send the other direction of it. That is all it is for: where the back
-end says no, answers nonsense or nothing, flows come by any queue, as they would have without.
+With our key and table it sends each flow by the queue by which we send the other direction of it. That is all it is for: where the
+back end says no, answers nonsense or nothing, flows come by any queue, as they would have without.
 """
 
 import struct

@@ -21,7 +21,7 @@ cdef class FrontCore(NetifCore):
     cdef int turn
     cdef readonly FrontMib mib
     cdef readonly Pool pool
-    cdef public FrameSink sink
+    cdef readonly FrameSink sink
     cdef Cutter cutter
     cdef Out spare_out
     cdef bytearray hashes

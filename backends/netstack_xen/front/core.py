@@ -1,8 +1,8 @@
 """The packet path of a front: frames into the rings of its queues, and out of them.
 
 What is sent is copied into pages that the other end may read, and what comes is copied out of pages that it may write, once each:
-what lies in such a page can change while it is looked at. Other ends are told once for all that a poll has brought about, and for each
-frame that is sent outside of one, where they ask for it.
+what lies in such a page can change while it is looked at. Other ends are told once for all that a poll has brought about, and for
+each frame that is sent outside of one, where they ask for it.
 
 **Which queue.** A flow goes to one queue, by a hash of its addresses and ports that is the same for both directions; where the back
 end takes our key and table (front/control.py), what it sends of the flow comes back by the same one. All queues are polled in
@@ -28,7 +28,8 @@ ATTEND = 64  # polls after which the store is asked, however busy the rings are
 
 
 class FrontCore(NetifCore):
-    """`queues` are those of the connection that is there, which the face puts in and takes out; `up` says whether frames may be sent.
+    """`queues` are those of the connection that is there, which the face puts in and takes out; `up` says whether frames may be
+    sent.
 
     takes   OFFLOAD_* flags: what the back end does of what `send` is asked, the rest is done here
     gives   those that may come: what we told the back end that we take
@@ -66,10 +67,10 @@ class FrontCore(NetifCore):
     # -- receiving ---------------------------------------------------------------------------------------------------------------
 
     def poll(self, now: int) -> bool:
-        """Hand up at most BATCH frames, then flush; then see to the connection, where there may be something to see to. True when more
-        may be waiting. Raises OSError when the interface was removed, or closed."""
+        """Hand up at most BATCH frames, then flush; then see to the connection, where there may be something to see to. True when
+        more may be waiting. Raises OSError when the interface was removed, or closed."""
         queues = self.queues
-        self.hypervisor.pending()  # which ports it were is no matter: a ring tells more, and where a notification was lost it tells all
+        self.hypervisor.pending()  # which ports it were is no matter: the rings tell more, and all where a notification was lost
         units = 0
         self.polling = True
         try:
@@ -134,7 +135,7 @@ class FrontCore(NetifCore):
                 self.grow_rx(q)
             q.refill()
             self.push(q)
-            if q.rx.final_check(1):
+            if q.rx.final_check(q.partial + 1):
                 more = True
         return more
 

@@ -1,15 +1,16 @@
 """How a front end comes to a connection, loses it, and comes to it again: a state machine without I/O but the store.
 
-What it hears are watches and instants; each time it reads afresh what both folders say, and so it is no matter how often it was told,
-or in which order. What it does about the states of both ends is one table, `STEPS`; beside it stand the things that end a connection
-from outside (`_upheaval`): another domain number, another back end, a state of ours that we did not write, a folder that is gone.
-So it is after resuming elsewhere (everything is new), when the toolstack makes the vif anew, and when another driver takes it.
+What it hears are watches and instants; each time it reads afresh what both folders say, and so it is no matter how often it was
+told, or in which order. What it does about the states of both ends is one table, `STEPS`; beside it stand the things that end a
+connection from outside (`_upheaval`): another domain number, another back end, a state of ours that we did not write, a folder that
+is gone. So it is after resuming elsewhere (everything is new), when the toolstack makes the vif anew, and when another driver takes
+it.
 
 Whoever finds the vif in use begins by closing it: this program before it was killed, or the kernel's netfront, has left it so. Each
-wait on the way down ends by itself, since a back end may be gone, or hold its answer back until its hotplug script has run. The rings
-are not looked at any more from the moment when we decide to close; pages and ports are given back when the back end says that it
-has closed, or has had its time. They are never used again: who still has them mapped then writes into pages that the machine keeps
-for him.
+wait on the way down ends by itself, since a back end may be gone, or hold its answer back until its hotplug script has run. The
+rings are not looked at any more from the moment when we decide to close; pages and ports are given back when the back end says that
+it has closed, or has had its time. They are never used again: who still has them mapped then writes into pages that the machine
+keeps for him.
 
     ABSENT      no folder, or no back end in it          WAITING     we are at 1, the back end shall come to 2
     CONNECTING  we are at 4, it shall come to 4          CONNECTED   both are
@@ -17,6 +18,7 @@ for him.
     GONE        the toolstack has removed the vif, or we were closed: nothing follows
 """
 
+import contextlib
 from collections.abc import Callable
 from enum import Enum
 
@@ -27,7 +29,7 @@ from netstack.address import Mac
 from netstack.errors import NetstackError
 
 from .. import xenbus
-from ..hypervisor import Hypervisor
+from ..hypervisor import Hypervisor, Store
 from ..mib import FrontMib
 from ..wire import MTU
 from ..xenbus import State
@@ -226,10 +228,8 @@ class Frontend:
         """Whatever the other end does: nothing of ours is left."""
         self._drop()
         if self.phase in (Phase.CLOSING, Phase.CONNECTED, Phase.CONNECTING):
-            try:
+            with contextlib.suppress(OSError):
                 self._write(State.CLOSED)
-            except OSError:
-                pass
         self._unwatch()
         self.phase = Phase.GONE
         self.deadline = const.NEVER
@@ -398,7 +398,7 @@ class Frontend:
         """Our side of the connection, and state 4, at once: half of it must never be seen."""
         front = self._front
 
-        def change(t: xenbus.Store) -> None:
+        def change(t: Store) -> None:
             for key, value in keys.items():
                 t.write(f"{front}/{key}", value)
             t.write(f"{front}/state", str(int(State.CONNECTED)))
@@ -413,10 +413,10 @@ class Frontend:
         old = [
             key
             for key in store.list(front) or ()
-            if key.startswith(("queue-", "feature-", "request-", "event-channel")) or key.endswith("-ring-ref") or key == "multi-queue-num-queues"
+            if key.startswith(("queue-", "feature-", "request-", "event-channel", "multi-queue-")) or key.endswith("-ring-ref")
         ]
 
-        def change(t: xenbus.Store) -> None:
+        def change(t: Store) -> None:
             for key in old:
                 t.remove(f"{front}/{key}")
 

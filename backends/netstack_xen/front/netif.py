@@ -13,7 +13,6 @@ from netstack.cores import NetifCore
 from netstack.device import offloads
 from netstack.errors import UsageError
 from netstack.instant import Instant
-from netstack.netif import SendOnly
 
 from .. import slots
 from ..hypervisor import Hypervisor
@@ -23,7 +22,8 @@ from .frontend import Event, Frontend, Offer, Phase, Wish
 from .queue import Queue
 
 LOG = logging.getLogger("netstack.xen")
-SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO | const.OFFLOAD_GATHER  # done here where the back end doesn't
+# done here where the back end doesn't
+SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO | const.OFFLOAD_GATHER
 CARRIED = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_TSO6  # what Xen's rings have words for
 QUEUES_MOST = 32
 FAREWELL = 0.5  # seconds that a back end has to hear that we are closing
@@ -32,7 +32,9 @@ FAREWELL = 0.5  # seconds that a back end has to hear that we are closing
 class Xen(FrontCore):
     """The Ethernet interface `handle` of this domain."""
 
-    __slots__ = ("_closed", "_connection", "_demanded", "_frontend", "_fired", "_handle", "_mac", "_mtu", "_now", "_own", "events")
+    __slots__ = (
+        "_closed", "_connection", "_demanded", "_frontend", "_handle", "_mac", "_mtu", "_now", "_own", "_storeless", "events",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class Xen(FrontCore):
         offload: "bool | str | None" = None,
         mac: "Mac | None" = None,
         steer: bool = True,
-        now: Instant = 0,
+        now: int = 0,
         own: bool = False,
     ) -> None:
         """`hypervisor` stays the caller's, who closes it after this; with `own` it is closed with this.
@@ -68,6 +70,7 @@ class Xen(FrontCore):
         self._own = own
         self._handle = handle
         self._now = now
+        self._storeless = False
         self._connection: Connection | None = None
         self.events: deque[Event] = deque(maxlen=64)
         flags = wanted.flags & CARRIED
@@ -114,7 +117,7 @@ class Xen(FrontCore):
 
     def _tell(self, event: Event) -> None:
         self.events.append(event)
-        bad = event.what in ("lost", "refused", "slow", "removed", "short")
+        bad = event.what in ("lost", "refused", "slow", "removed", "short", "store")
         LOG.log(logging.WARNING if bad else logging.INFO, "%s", event.sentence)
 
     # -- of the core -------------------------------------------------------------------------------------------------------------
@@ -138,13 +141,20 @@ class Xen(FrontCore):
             raise OSError(errno.EBADF, f"{self.name} is closed")
         self._now = now
         frontend = self._frontend
-        if self.fault:
-            self.fault = False
-            frontend.fault(now, "the back end has answered what can't be: see the Fatal counters")
-        fired = self.hypervisor.store.fired()
-        if fired or now >= frontend.deadline or frontend.steering is not None:
-            frontend.step(now)
-        self.due = frontend.deadline
+        try:
+            if self.fault:
+                self.fault = False
+                frontend.fault(now, "the back end has answered what can't be: see the Fatal counters")
+            fired = self.hypervisor.store.fired()
+            if fired or now >= frontend.deadline or frontend.steering is not None:
+                frontend.step(now)
+            self.due = frontend.deadline
+            self._storeless = False
+        except OSError as error:
+            if not self._storeless:
+                self._storeless = True
+                self._tell(Event(now, "store", f"{self.name} goes on as it is: the store can't be asked ({error})"))
+            self.due = now + const.SECOND
         if frontend.phase is Phase.GONE:
             raise OSError(errno.ENODEV, f"{self.name} was removed")
         return False
@@ -192,8 +202,8 @@ class Xen(FrontCore):
         return None if self.due == const.NEVER else Instant(self.due)
 
     def close(self) -> None:
-        """Leave the back end in order, and give back all that it had of us. Where the machine has a descriptor it waits for the back
-        end to say that it has heard, half a second at most. Closing it again does nothing."""
+        """Leave the back end in order, and give back all that it had of us. Where the machine has a descriptor it waits for the
+        back end to say that it has heard, half a second at most. Closing it again does nothing."""
         if self._closed:
             return
         frontend = self._frontend
@@ -208,7 +218,6 @@ class Xen(FrontCore):
             pass
         frontend.abandon()
         self._closed = True
-        self.sink = SendOnly()
         if self._own:
             self.hypervisor.close()
 

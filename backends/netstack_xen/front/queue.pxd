@@ -15,9 +15,9 @@ cdef class Queue:
     cdef public object port_tx, port_rx
     cdef readonly list tx_pages, tx_refs, tx_free, rx_pages, rx_refs, spare, waiting
     cdef readonly bytearray flying, rx_at
-    cdef readonly int extras
+    cdef readonly int extras, partial
     cdef public bint full
-    cdef readonly bint broken
+    cdef readonly bint broken, skipping
     cdef readonly Py_ssize_t waiting_from, waiting_bytes
     cdef object page
     cdef int at, left, unit_left, unit_flags

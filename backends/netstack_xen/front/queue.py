@@ -34,8 +34,9 @@ class Queue:
     """Rings of our own, `tx` and `rx`, and the ports by which they are told of; pages come by `add_tx` and `add_rx`."""
 
     __slots__ = (
-        "at", "broken", "extras", "flying", "full", "left", "mib", "page", "pages", "port_rx", "port_tx", "rx", "rx_at", "rx_pages", "rx_refs", "spare",
-        "tx", "tx_free", "tx_pages", "tx_refs", "unit_flags", "unit_left", "waiting", "waiting_bytes", "waiting_from",
+        "at", "broken", "extras", "flying", "full", "left", "mib", "page", "partial", "port_rx", "port_tx", "rx", "rx_at",
+        "rx_pages", "rx_refs", "skipping", "spare", "tx", "tx_free", "tx_pages", "tx_refs", "unit_flags", "unit_left",
+        "waiting", "waiting_bytes", "waiting_from",
     )  # fmt: skip
 
     def __init__(self, tx: memoryview, rx: memoryview, port_tx: int, port_rx: int, mib: FrontMib) -> None:
@@ -58,6 +59,8 @@ class Queue:
         self.waiting_bytes = 0
         self.full = False  # the machine gives no more pages
         self.broken = False  # the back end has lied
+        self.skipping = False  # what comes next belongs to a frame that was too long
+        self.partial = 0  # slots of a frame that goes on behind them: more are worth a look only when there is one more
         self.page: memoryview | None = None  # being filled: where, and how much of it and behind it is left
         self.at = 0
         self.left = 0
@@ -220,8 +223,8 @@ class Queue:
         return 0
 
     def sleep_tx(self) -> bool:
-        """Ask to be told of answers: when half of what is under way was answered, where frames wait for room; else as late as can be,
-        since pages are taken back when they are needed. True when there is something to `serve` at once."""
+        """Ask to be told of answers: when half of what is under way was answered, where frames wait for room; else as late as can
+        be, since pages are taken back when they are needed. True when there is something to `serve` at once."""
         tx = self.tx
         if self.waiting_from < len(self.waiting):
             return tx.final_check((tx.unanswered() >> 1) + 1)
@@ -231,7 +234,8 @@ class Queue:
     # -- receiving ---------------------------------------------------------------------------------------------------------------
 
     def receive(self, f: Frame, gives: int) -> int:
-        """Copy the next frame out of its pages into `f`: TAKEN, DROPPED, NONE or slots.LIE. `gives` are the OFFLOAD_* flags of what may come.
+        """Copy the next frame out of its pages into `f`: slots.TAKEN, LOST, NOTHING or LIE. `gives` are the OFFLOAD_* flags of what
+        may come.
 
         A frame of which only a part is there stays until all of it is; `refill` posts the pages again."""
         rx = self.rx
@@ -248,7 +252,7 @@ class Queue:
         size = 0
         kind = 0
         first_flags = 0
-        fault = slots.GOOD
+        fault = slots.TOO_LONG if self.skipping else slots.GOOD
         while True:
             slot = (first + k) & rx.mask
             i, offset, flags, status = slots.get_rx_response(rx.page, rx.at(slot))
@@ -286,6 +290,7 @@ class Queue:
             if k == n:
                 return self.unfinished(n)
         self.release_rx(k)
+        self.skipping = False
         mib.InFrames += 1
         if fault == slots.GOOD and total < const.ETH_HEADER:
             fault = slots.TOO_SHORT
@@ -311,11 +316,13 @@ class Queue:
         return slots.TAKEN
 
     def unfinished(self, n: int) -> int:
-        """A frame goes on behind the `n` slots that are there. A back end tells of whole frames, but need not; where no frame can be
-        as long as this, or nothing more can come, it is dropped."""
+        """A frame goes on behind the `n` slots that are there. A back end tells of whole frames, but need not; where no frame can
+        be as long as this, or nothing more can come, it is dropped."""
         if n < MOST_SLOTS and n < self.rx.unanswered():
+            self.partial = n
             return slots.NOTHING
         self.release_rx(n)
+        self.skipping = True
         self.mib.InFrames += 1
         self.count(slots.TOO_LONG)
         return slots.LOST
@@ -326,6 +333,7 @@ class Queue:
         for i in range(k):
             self.spare.append(self.rx_at[(rx.rsp_cons + i) & rx.mask])
         rx.rsp_cons = (rx.rsp_cons + k) & const.M32
+        self.partial = 0
 
     def refill(self) -> None:
         """Post pages that were read."""

@@ -4,9 +4,9 @@ import errno
 from typing import TYPE_CHECKING
 
 from .books import Books
-from .copying import Copier
+from .copying import Copier, key
+from .grant import Grant
 from .memory import Memory
-from .pages import Grant
 
 if TYPE_CHECKING:
     from .program import Program
@@ -20,7 +20,7 @@ class Grants:
     def __init__(self, books: Books, memory: Memory) -> None:
         self._books, self._memory = books, memory
         self._last: dict[int, int] = {}
-        self._open: dict[tuple[int, int], Grant] = {}
+        self._open: dict[int, Grant] = {}
         self._counts: dict[int, int] = {}
 
     def copier(self) -> Copier:
@@ -34,13 +34,13 @@ class Grants:
         owner = program.domid
         ref = self._last[owner] = self._last.get(owner, FIRST - 1) + 1
         entry = self._books.open("grant", owner, program.number, f"{ref} to domain {peer}")
-        grant = self._open[owner, ref] = Grant(owner, peer, ref, frame, writable=writable, entry=entry)
+        grant = self._open[key(owner, ref)] = Grant(owner, peer, ref, frame, writable=writable, entry=entry)
         self._counts[owner] = self.count(owner) + 1
         return grant
 
     def find(self, program: "Program", peer: int, ref: int, *, writable: bool) -> Grant:
         """Raises OSError with EINVAL where `program` may not have it."""
-        grant = self._open.get((peer, ref))
+        grant = self._open.get(key(peer, ref & 0xFFFFFFFF))
         if grant is None:
             why = "stale" if FIRST <= ref <= self._last.get(peer, 0) else "never granted"
         elif grant.peer != program.domid:
@@ -63,7 +63,7 @@ class Grants:
             self.end(grant)
 
     def end(self, grant: Grant) -> None:
-        if self._open.pop((grant.owner, grant.ref), None) is not None:
+        if self._open.pop(key(grant.owner, grant.ref), None) is not None:
             self._books.shut(grant.entry)
             self._counts[grant.owner] -= 1
             self._memory.give(grant.frame)

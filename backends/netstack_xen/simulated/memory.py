@@ -1,7 +1,8 @@
 """The machine's memory: one file without a name. A page of it, a *frame*, can stand in several places of this process at once.
 
 A mapping is a `mmap` of anonymous memory on which frames are laid one by one, since Python's own can't put pages of a file in any
-order, and holds a descriptor for each. It's a buffer like any other, which can't be closed while somebody looks at it.
+order, and holds a descriptor for each. It's a buffer like any other, which can't be closed while somebody looks at it. Behind each
+stands a page that nobody may touch, so that compiled code that runs over the end is stopped there.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from ..hypervisor import PAGE
 
 MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS = 0x01, 0x02, 0x10, 0x20  # <sys/mman.h>: of Linux on all that Xen runs on
+PROT_NONE = 0
 KEEP_SIZE, PUNCH_HOLE = 1, 2  # <linux/falloc.h>
 GROWTH = 1024  # pages that the file gets longer at a time: those that nobody touched cost nothing
 
@@ -60,8 +62,10 @@ class Memory:
         return self._whole
 
     def map(self, frames: Sequence[int], *, writable: bool = True) -> mmap.mmap:
-        mapping = mmap.mmap(-1, len(frames) * PAGE)
+        """The frames in this order, and a page behind them that is no memory."""
+        mapping = mmap.mmap(-1, (len(frames) + 1) * PAGE)
         address = _address(mapping)
+        _lay(address + len(frames) * PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         protection = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
         start = 0
         for n in range(1, len(frames) + 1):
@@ -75,7 +79,7 @@ class Memory:
     def detach(mapping: mmap.mmap) -> None:
         """For a program that was killed: what it still does, here where it can't really be killed, it does to memory of its own."""
         protection = mmap.PROT_READ | mmap.PROT_WRITE
-        _lay(_address(mapping), len(mapping), protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        _lay(_address(mapping), len(mapping) - PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
 
     def write(self, frame: int, offset: int, data: "bytes | memoryview") -> None:
         os.pwrite(self._fd, data, frame * PAGE + offset)

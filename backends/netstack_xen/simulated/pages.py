@@ -4,6 +4,8 @@ import mmap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..hypervisor import PAGE
+from .grant import Grant
 from .ports import Port
 
 if TYPE_CHECKING:
@@ -15,19 +17,6 @@ class LastWords(NamedTuple):
 
     offset: int | None
     port: Port | None
-
-
-class Grant:
-    """A frame of `owner` that `peer` may map by the number `ref`."""
-
-    def __init__(self, owner: int, peer: int, ref: int, frame: int, *, writable: bool, entry: int) -> None:
-        self.owner, self.peer, self.ref, self.frame, self.writable = owner, peer, ref, frame, writable
-        self.entry = entry  # in the books
-        self.mappings = 0
-        self.dropped = False  # by its owner; the machine ends it when nobody maps it any more
-
-    def __str__(self) -> str:
-        return f"ref {self.ref} to domain {self.peer}"
 
 
 class SimulatedPages:
@@ -48,7 +37,7 @@ class SimulatedPages:
         if self._gone:
             self._program.machine.books.note("use after end", self._program.domid, f"pages {self._refs[:4]} were {self._gone}")
             raise ValueError(f"these pages were {self._gone}")
-        view = memoryview(self._mapping)
+        view = memoryview(self._mapping)[: len(self.grants) * PAGE]
         return view if self.writable else view.toreadonly()
 
     @property
@@ -76,7 +65,7 @@ class SimulatedPages:
 
     def keep_memory(self) -> None:
         """Its domain was suspended: there are no grants any more, and what peers still map is theirs alone."""
-        kept = bytes(self._mapping)
+        kept = bytes(self.memory)
         self._program.machine.memory.detach(self._mapping)
-        self._mapping[:] = kept
+        self.memory[:] = kept
         self.lost = True

@@ -1,10 +1,11 @@
 """A netback of ours, and a frontend that is a ring and a pen: for tests that say each slot themselves."""
 
-from netstack.adapters import PySink, TeeSink
 from netstack_xen import slots
 from netstack_xen.back.netif import XenBack
 from netstack_xen.ring import FrontRing
 from netstack_xen.simulated import Machine, toolstack
+
+from netstack.adapters import PySink, TeeSink
 
 BACK, FRONT = 0, 7
 KINDS = {"feature-rx-notify": "1", "feature-sg": "1", "feature-gso-tcpv4": "1", "feature-gso-tcpv6": "1", "request-rx-copy": "1"}
@@ -67,7 +68,9 @@ class Queue:
         for n, part in enumerate(parts):
             self.memory[4096 * n : 4096 * n + len(part)] = part
             more = slots.TX_MORE_DATA if n + 1 < len(parts) else 0
-            self.slot(n, 0, len(part) if n else len(frame), more | ((flags | (slots.TX_EXTRA_INFO if extras else 0)) if not n else 0))
+            self.slot(
+                n, 0, len(part) if n else len(frame), more | ((flags | (slots.TX_EXTRA_INFO if extras else 0)) if not n else 0)
+            )
             if not n:
                 for k, (type, rest) in enumerate(extras):
                     self.extra(type, slots.EXTRA_MORE if k + 1 < len(extras) else 0, rest)

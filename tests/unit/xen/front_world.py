@@ -69,10 +69,16 @@ class FrontWorld:
             while self.front.poll(self.now):
                 pass
 
+    def settle_back(self) -> None:
+        """Our front is closed: let the back end see it."""
+        self.front = None
+        self.settle()
+
     def settle(self) -> None:
         for _ in range(ENOUGH):
             self.turn()
-            if not any(each._told or each.store.has_fired for each in (self.host, self.guest) if each is not None and not each.closed):
+            ends = (self.host if self.back else None, self.guest if self.front else None)
+            if not any(each._told or each.store.has_fired for each in ends if each is not None and not each.closed):
                 return
         raise AssertionError("no end of it")
 

@@ -150,7 +150,8 @@ def test_what_the_back_end_does_not_cut_is_cut_here_and_its_sums_left_to_it():
         frame = tcp_frame(random.Random(1).randbytes(5000))
         world.send(frame, csum=TCP, gso=1460)
         world.settle()
-        assert but_for_the_id(filled_in(unit.frame) for unit in world.at_back) == but_for_the_id(segments(Unit(frame, gso_size=1460)))
+        came = [filled_in(unit.frame) for unit in world.at_back]
+        assert but_for_the_id(came) == but_for_the_id(segments(Unit(frame, gso_size=1460)))
         assert {unit.csum_blank for unit in world.at_back} == {True}
 
 
@@ -385,7 +386,7 @@ def test_an_interface_that_is_not_there_is_an_error_that_says_which_are():
     with FrontWorld(start=False) as world:
         from netstack_xen.front import NoVif, Xen
 
-        with pytest.raises(NoVif, match="no network interface 3 .* there is xen:0"):
+        with pytest.raises(NoVif, match=r"no network interface 3 .* there is xen:0"):
             Xen(world.guest, 3)
 
 

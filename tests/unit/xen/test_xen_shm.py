@@ -19,8 +19,8 @@ PUBLIC = {
     for name, value in vars(module).items()
     if not name.startswith("_") and inspect.isfunction(value)
 }
-LOADS = {"load8": 1, "load16": 2, "load32": 4, "acquire32": 4, "get_tx": 12, "get_tx_response": 4, "get_rx": 8, "get_rx_response": 8}
-LOADS["get_extra"] = 8
+LOADS = {"load8": 1, "load16": 2, "load32": 4, "acquire32": 4}
+LOADS |= {"get_tx": 12, "get_tx_response": 4, "get_rx": 8, "get_rx_response": 8, "get_extra": 8}
 STORES = {  # bytes, and the bits of what is stored; negative: signed
     "store8": (1, [8]),
     "store16": (2, [16]),

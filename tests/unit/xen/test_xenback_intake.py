@@ -5,9 +5,10 @@ import struct
 
 import pytest
 from bareback import FRONT, Pair
+from netstack_xen import slots
+
 from netstack import const
 from netstack.checksum import checksum
-from netstack_xen import slots
 
 ETH = bytes.fromhex("feffffffffff 00163e000001 0800")
 
@@ -63,7 +64,7 @@ def test_rings_run_around_many_times_and_indexes_past_32_bits():
     with Pair() as pair:
         q = pair.connect()
         n = 0
-        for round in range(40):
+        for _ in range(40):
             for _ in range(37):
                 q.put(ETH + struct.pack("!I", n))
                 n += 1
@@ -76,7 +77,11 @@ def test_rings_run_around_many_times_and_indexes_past_32_bits():
 def test_a_blank_checksum_is_said_to_be_partial_and_a_validated_one_good():
     with Pair() as pair:
         q = pair.connect()
-        for frame, flags in ((tcp(b"x"), slots.TX_CSUM_BLANK), (udp(b"y"), slots.TX_CSUM_BLANK), (tcp(b"z"), slots.TX_DATA_VALIDATED)):
+        for frame, flags in (
+            (tcp(b"x"), slots.TX_CSUM_BLANK),
+            (udp(b"y"), slots.TX_CSUM_BLANK),
+            (tcp(b"z"), slots.TX_DATA_VALIDATED),
+        ):
             q.put(frame, flags)
             q.push()
             pair.poll()
@@ -171,7 +176,7 @@ def test_an_extra_that_says_a_hash_is_passed_over():
         assert [f[2] for f in pair.sink.frames] == [1448]
 
 
-# -- Linux's table of bad frontends: what costs a packet ----------------------------------------------------------------------------
+# -- Linux's table of bad frontends: what costs a packet ---------------------------------------------------------------------------
 
 
 def test_a_frame_shorter_than_its_link_header_is_an_error_and_the_link_stays_up():
@@ -235,7 +240,7 @@ def test_twenty_slots_are_refused_and_nineteen_are_taken():
         assert len(pair.sink.frames) == 1 and pair.mib.InTooManySlots == 1
 
 
-# -- and what disables the vif ------------------------------------------------------------------------------------------------------
+# -- and what disables the vif -----------------------------------------------------------------------------------------------------
 
 
 def page_border(q):

@@ -4,14 +4,15 @@ import struct
 
 import pytest
 from bareback import BACK, FRONT, Pair, Queue
-from netstack.adapters import FramePort, PySink
-from netstack.errors import UsageError
 from netstack_xen import slots
 from netstack_xen.back.netif import VifUnavailable, XenBack
 from netstack_xen.ring import FrontRing
 from netstack_xen.simulated import Machine, toolstack
 from netstack_xen.wire import Control, ControlRequest, ControlResponse, Status, toeplitz
 from test_xenback_intake import ETH, ipv4, page_border, tcp
+
+from netstack.adapters import FramePort, PySink
+from netstack.errors import UsageError
 
 # Microsoft's verification suite of receive-side scaling: key, and a hash of (source, destination, ports)
 RSS_KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa")
@@ -278,7 +279,7 @@ def test_a_sink_that_closes_the_vif_in_the_middle_of_a_batch():
         assert pair.mib.OutDown == 1
 
 
-# -- queues, ports and the control ring ---------------------------------------------------------------------------------------------
+# -- queues, ports and the control ring --------------------------------------------------------------------------------------------
 
 
 def test_each_queue_has_rings_and_ports_of_its_own_and_a_flow_stays_in_one():
@@ -442,8 +443,15 @@ def test_six_is_hashed_too():
         desk.ask(Control.SET_HASH_ALGORITHM, 1)
         desk.ask(Control.SET_HASH_FLAGS, 15)
         desk.ask(Control.SET_HASH_KEY, desk.write(RSS_KEY), 40)
-        addresses = bytes.fromhex("3ffe250102001fff0000000000000007" "3ffe2501020000030000000000000001")
-        frame = ETH[:12] + b"\x86\xdd" + struct.pack("!IHBB", 0x60000000, 20, 6, 64) + addresses + struct.pack("!HH", 2794, 1766) + bytes(16)
+        addresses = bytes.fromhex("3ffe250102001fff00000000000000073ffe2501020000030000000000000001")
+        frame = (
+            ETH[:12]
+            + b"\x86\xdd"
+            + struct.pack("!IHBB", 0x60000000, 20, 6, 64)
+            + addresses
+            + struct.pack("!HH", 2794, 1766)
+            + bytes(16)
+        )
         for q in pair.queues:
             q.post(4)
         FramePort(pair.back.core).send(frame, 0)

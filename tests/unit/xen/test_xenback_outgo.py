@@ -5,12 +5,13 @@ import struct
 
 import pytest
 from bareback import Pair
+from netstack_xen import slots
+from test_xenback_intake import ETH, pseudo, tcp, udp
+
 from netstack import const
 from netstack.adapters import FramePort
 from netstack.cores import Out
 from netstack.instant import SECOND
-from netstack_xen import slots
-from test_xenback_intake import ETH, pseudo, tcp, udp
 
 GROUP = bytes.fromhex("01005e000016")
 
@@ -296,7 +297,15 @@ def test_a_super_segment_goes_out_as_what_it_is(family):
             p = laid_out(tcp(bytes(9000)), gso=1448)
         else:
             p = Out()
-            head = ETH[:12] + b"\x86\xdd" + struct.pack("!IHBB", 0x60000000, 9020, 6, 64) + bytes(32) + bytes(12) + b"\x50\x10" + bytes(6)
+            head = (
+                ETH[:12]
+                + b"\x86\xdd"
+                + struct.pack("!IHBB", 0x60000000, 9020, 6, 64)
+                + bytes(32)
+                + bytes(12)
+                + b"\x50\x10"
+                + bytes(6)
+            )
             p.off, p.l4 = const.HEADROOM - 74, const.HEADROOM - 20
             p.hdr[p.off :] = head
             p.data, p.n, p.gso, p.csum_off = bytes(9000), 9000, 1440, const.TCP_CHECKSUM
