@@ -135,7 +135,7 @@ class FrontCore(NetifCore):
                 self.grow_rx(q)
             q.refill()
             self.push(q)
-            if q.rx.final_check(1):
+            if q.rx.final_check(q.partial + 1):
                 more = True
         return more
 

@@ -189,7 +189,7 @@ class HostileFront(Liar):
         elif theirs == CLOSED and self.state != INITIALISING:
             self._part()
             self._say(INITIALISING)
-        elif theirs == CONNECTED and (self.state not in (CONNECTED, CLOSING) or self.happens(0.0005)):
+        elif theirs == CONNECTED and (self.state not in (CONNECTED, CLOSING) or self.happens(0.02)):
             self._say(CLOSING)  # now and then without a reason: it may be that the vif is disabled
 
     def _join(self) -> None:

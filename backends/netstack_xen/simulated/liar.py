@@ -12,7 +12,7 @@ TEXTS = (
     "3",
     "-1",
     "nonsense",
-    "\udcff\udc00",
+    "\udcff\udc80",
     "1 ",
     " 1",
     "1x",

@@ -5,6 +5,7 @@ Nothing waits here: `Call.look` gives the connection as soon as there is one, an
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 
 from netstack.errors import Refused, Unreachable, WireError
 from netstack.signatures import Rng
@@ -17,6 +18,7 @@ from .mib import VchanMib
 REF_MOST = 0xFFFFFFFF
 PORT_MOST = 1 << 17  # event channels that a domain can have
 HIDDEN = (errno.EACCES, errno.ENOENT)
+WATCHES = 8  # that are kept though nobody waits: the store gives a domain 128
 
 
 class Calls:
@@ -28,6 +30,8 @@ class Calls:
         self.mib = mib
         self._rng = rng
         self._watches: dict[str, dict[Call, None]] = {}  # who waits for which folder
+        self.folders: set[str] = set()  # our own that are there, for calls
+        self.acquainted: set[str] = set()  # shops that look into our folder without a bell
 
     def find(self, host: str) -> int:
         """The number of a domain: it itself, `localhost`, or a name, where this domain may read those. Raises Unreachable."""
@@ -86,17 +90,22 @@ class Calls:
         waiting[call] = None
 
     def unwatch(self, path: str, call: "Call") -> None:
-        waiting = self._watches.get(path, {})
-        waiting.pop(call, None)
-        if not waiting and self._watches.pop(path, None) is not None:
-            try:
-                self.store.unwatch(path, "call")
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.EPIPE, errno.EBADF):
-                    raise
+        self._watches.get(path, {}).pop(call, None)
+        idle = [path for path, waiting in self._watches.items() if not waiting]
+        for each in idle[:-WATCHES]:
+            self._unwatch(each)
+
+    def close(self) -> None:
+        for each in list(self._watches):
+            self._unwatch(each)
+
+    def _unwatch(self, path: str) -> None:
+        del self._watches[path]
+        with suppress(OSError):
+            self.store.unwatch(path, "call")
 
     def fired(self, path: str) -> None:
-        for top, waiting in self._watches.items():
+        for top, waiting in list(self._watches.items()):
             if path == top or path.startswith(top + "/"):
                 for call in list(waiting):
                     call.heard(path)
@@ -166,6 +175,7 @@ class PortCall(Call):
         self._me = me
         self._name = ""
         self._heard = False
+        self._shop = paths.shop(server, port)
         super().__init__(calls, server, self._shelf, woken)
         try:
             self._call()
@@ -173,19 +183,22 @@ class PortCall(Call):
             self.over()
             raise
 
-    def _call(self) -> None:
+    def _call(self, ring: bool = False) -> None:
         name = self._calls.draw()
         self._name = name
         self.number = paths.number_in(name)
         self.path = f"{self._shelf}/{name}"
 
-        def change(store: Store) -> None:
-            store.make(self._folder)
-            store.permit(self._folder, self._me, readers=[self.server])
-            store.write(f"{self._folder}/{name}", "")  # readable as its folder is
+        self._prepare()
+        self._calls.store.write(f"{self._folder}/{name}", "")  # readable as its folder is
+        if ring or self._shop not in self._calls.acquainted:
+            self._ring()
 
-        self._calls.store.together(change)
-        self._ring()
+    def _prepare(self) -> None:
+        if self._folder not in self._calls.folders:
+            self._calls.store.make(self._folder)
+            self._calls.store.permit(self._folder, self._me, readers=[self.server])
+            self._calls.folders.add(self._folder)
 
     def _ring(self) -> None:
         try:
@@ -219,13 +232,18 @@ class PortCall(Call):
         joint = super().look()
         if joint is None and self._calls.mib.ClaimsLost > lost:
             self._hang_up()  # that offer has been taken back: we were too late
-            self._call()
+            self._call(ring=True)
+        elif joint is not None:
+            self._calls.acquainted.add(self._shop)
         return joint
 
     def remind(self) -> None:
-        if not (self._calls._read(paths.shop(self.server, self._port)) or "").startswith(paths.VERSION):
+        if not (self._calls._read(self._shop) or "").startswith(paths.VERSION):
             raise Refused(f"nobody in domain {self.server} serves vchans of port {self._port} any more")
         self._heard = True  # perhaps it was not told
+        self._calls.acquainted.discard(self._shop)
+        self._calls.folders.discard(self._folder)
+        self._prepare()
         self._ring()
 
     def over(self) -> None:

@@ -76,6 +76,7 @@ class Desk:
         self._again = NEVER  # when to try again for them
         self._live: dict[int, int] = {}  # connections of each client
         self._watched: set[int] = set()
+        self._shelves: set[int] = set()  # clients whose folder of offers is there
         self._standing: dict[int, str] = {}  # clients that are always offered one, and where
         self._bare: dict[int, None] = {}  # those of them that lack it
         self._open = False
@@ -142,7 +143,10 @@ class Desk:
         elif path.startswith(bell):
             self._spoilt = True
         else:
-            self._dirty[paths.domain_in(path.split("/")[3])] = None  # /local/domain/c/data/vchan/calls/…
+            steps = path.split("/")  # /local/domain/c/data/vchan/calls/s/p/NAME
+            client = paths.domain_in(steps[3])
+            if self._calls.get(client, {}).get(steps[-1], ...) is not None:  # or it had its offer, and is taken away
+                self._dirty[client] = None
 
     def _listen(self) -> None:
         """To the bell, however often it was rung."""
@@ -166,6 +170,7 @@ class Desk:
             for each in list(self.offers.values()):
                 self._withdraw(each)
             self._calls.clear()
+            self._shelves.clear()
         else:
             me, port = self.domid, self.port
             who = sorted(self._clients) if self._clients is not None and len(self._clients) <= NAMED else [EVERYONE]
@@ -289,14 +294,10 @@ class Desk:
         joint: Joint | None = None
         try:
             joint = self._joint(client)
-            ring_ref, event_channel = str(joint.ref), str(joint.port)
-
-            def publish(store: Store) -> None:
-                for leaf, text in (("ring-ref", ring_ref), ("event-channel", event_channel)):
-                    store.write(f"{path}/{leaf}", text)
-                    store.permit(f"{path}/{leaf}", self.domid, readers=[client])
-
-            self._store.together(publish)
+            if name:
+                self._put(joint, client, path)
+            else:
+                self._put_alone(joint, client, path)
         except OSError as error:
             if joint is not None:
                 joint.close()
@@ -307,6 +308,26 @@ class Desk:
         self._mib.Offers += 1
         made = self.offers[joint.port] = Offer(joint, client, name, path, until)
         return made
+
+    def _put(self, joint: Joint, client: int, path: str) -> None:
+        """For a call: nobody looks before ring-ref is there, and both are readable as the folder above is."""
+        if client not in self._shelves:
+            shelf = paths.shelf(self.domid, self.port, client)
+            self._store.make(shelf)
+            self._store.permit(shelf, self.domid, readers=[client])
+            self._shelves.add(client)
+        self._store.write(f"{path}/event-channel", str(joint.port))
+        self._store.write(f"{path}/ring-ref", str(joint.ref))
+
+    def _put_alone(self, joint: Joint, client: int, path: str) -> None:
+        """As libxenvchan does it."""
+
+        def publish(store: Store) -> None:
+            for leaf, number in (("ring-ref", joint.ref), ("event-channel", joint.port)):
+                store.write(f"{path}/{leaf}", str(number))
+                store.permit(f"{path}/{leaf}", self.domid, readers=[client])
+
+        self._store.together(publish)
 
     def _joint(self, client: int) -> Joint:
         """With the rings that were asked for; where there aren't pages enough, with what fits into one."""

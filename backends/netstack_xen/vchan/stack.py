@@ -410,6 +410,8 @@ class Vchan:
             self._let_go()
 
     def _let_go(self) -> None:
+        if self._entered:
+            self._calls.close()
         if self._unwatch is not None:
             self._unwatch()
         self._hypervisor.set_waker(None)

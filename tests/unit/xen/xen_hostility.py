@@ -5,6 +5,7 @@ PYTHONPATH=.:backends python tests/unit/xen/xen_hostility.py back  --frames 1000
 """
 
 import argparse
+import errno
 import random
 import sys
 import time
@@ -15,7 +16,7 @@ from netstack_xen.simulated import Machine, Trouble, toolstack
 from netstack_xen.simulated.hostile import HostileBack
 from netstack_xen.simulated.hostilefront import HostileFront
 from netstack_xen.simulated.plainfront import PlainFront
-from netstack_xen.simulated.strict import StrictBack
+from netstack_xen.simulated.strict import Offers, StrictBack
 from netstack_xen.simulated.units import Unit
 
 from netstack.adapters import FramePort, TeeSink
@@ -31,7 +32,11 @@ class Above:
     """What stands above the driver: it counts what comes up, and sends frames."""
 
     def __init__(self, netif) -> None:
-        self.port, self.frames, self.bytes, self.last = FramePort(netif), 0, 0, b""
+        self.frames, self.bytes, self.last = 0, 0, b""
+        self.on(netif)
+
+    def on(self, netif) -> None:
+        self.port = FramePort(netif)
         netif.attach(TeeSink(self, SendOnly()))
 
     def on_input(self, f) -> None:
@@ -63,6 +68,7 @@ class Hostility:
         self.tools = self.machine.domain(0)
         self.vif = toolstack.add_vif(self.tools.store, FRONT)
         self.now = SECOND
+        self.removals = 0
         self.ours = self.machine.domain(self.domid)
         self.liar = self.new_liar()
         self.netif = self.new_netif()
@@ -78,6 +84,8 @@ class Hostility:
 
     def turn(self) -> None:
         self.now += 1 + self.dice.getrandbits(20)
+        if not self.liar.queues:
+            self.now += 200 * MILLISECOND  # nothing happens until somebody tries again
         if self.dice.getrandbits(10) == 0:
             self.now += 10 * SECOND  # nobody does anything for a while: time-outs
         self.machine.advance(self.now)
@@ -89,9 +97,21 @@ class Hostility:
 
     def poll(self) -> None:
         for _ in range(POLLS):
-            if not self.netif.poll(self.now):
-                return
+            try:
+                if not self.netif.poll(self.now):
+                    return
+            except OSError as error:
+                assert error.errno == errno.ENODEV, error  # the one thing that a driver may say: the vif was removed
+                self.removed()
         raise AssertionError(f"{POLLS} polls, and there is still more")
+
+    def removed(self) -> None:
+        """The liar has taken away what says that the vif is there: somebody adds it again, and opens it."""
+        self.removals += 1
+        self.netif.close()
+        self.vif = toolstack.add_vif(self.tools.store, FRONT)
+        self.netif = self.new_netif()
+        self.above.on(self.netif)
 
     def run(self, *, frames: int = 0, turns: int = 0) -> None:
         while self.liar.frames < frames or turns > 0:
@@ -126,13 +146,13 @@ class AgainstFront(Hostility):
         for name, text in (("online", "1"), ("mac", "00:16:3e:00:00:01")):
             self.tools.store.write(f"{self.vif.backend}/{name}", text)
         got: list[Unit] = []
-        back = StrictBack(self.machine.domain(BACK), self.vif.backend, receive=got.append)
+        back = StrictBack(self.machine.domain(BACK), self.vif.backend, receive=got.append, offers=Offers(queues=4))
         frame = b"\0\x16\x3e\0\0\1\0\x16\x3e\0\0\2\x88\xb5" + b"recovered" * 20
-        for _ in range(200):
+        for _ in range(600):
             self.now += 200 * MILLISECOND
             self.machine.advance(self.now)
+            self.poll()  # first: the store shows that another one is here, which a moment later it may not
             back.poll(self.now)
-            self.poll()
             if back.carrier:
                 back.send(Unit(frame), self.now)
                 self.poll()
@@ -173,7 +193,7 @@ class AgainstBack(Hostility):
             else:
                 return False
         front = PlainFront(guest, self.vif.frontend, receive=print)
-        for _ in range(200):
+        for _ in range(600):
             self.now += 200 * MILLISECOND
             self.poll()
             front.poll(self.now)
@@ -195,6 +215,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.002)
     parser.add_argument("--queues", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=170)
+    parser.add_argument("--notes", action="store_true")
     given = parser.parse_args()
     world = (AgainstFront if given.side == "front" else AgainstBack)(given.seed, rate=given.rate, queues=given.queues, trouble=True)
     start = time.monotonic()
@@ -204,20 +225,20 @@ def main() -> None:
         turns += 1
     liar = world.liar
     took = time.monotonic() - start
-    print(f"{liar.frames} frames in {turns} turns, {took:.1f} s; {sum(liar.lies.values())} lies, {liar.deaths} deaths")
-    print(
-        f"{world.above.frames} frames handed up; {type(world.netif).__module__} of {sys.modules[type(world.netif).__mro__[1].__module__].__file__}"
-    )
+    said = f"{sum(liar.lies.values())} lies, {liar.deaths} deaths, {world.removals} removals"
+    print(f"{liar.frames} frames in {turns} turns, {took:.1f} s; {said}")
+    core = sys.modules[type(world.netif).__mro__[1].__module__]
+    print(f"{world.above.frames} frames handed up by {core.__file__}")
     for name, count in sorted(liar.lies.items()):
         print(f"  {count:8} {name}")
-    print(
-        {key: value for key, value in dict(world.netif.mib.items() if hasattr(world.netif.mib, "items") else []).items() if value}
-    )
+    print({name: count for name, count in world.netif.mib.snapshot().items() if count})
     print("recovers:", world.recover())
     kinds: dict[str, int] = {}
     for note in world.machine.books.notes:
         if note.domid == world.domid:
             kinds[note.kind] = kinds.get(note.kind, 0) + 1
+            if given.notes:
+                print("  ", note)
     print("noted of ours:", kinds)
     world.close()
     print("books even")
