@@ -256,7 +256,7 @@ if __name__ == "__main__":
                 "xen = netstack_xen:open_xen",
                 "xenback = netstack_xen:open_xenback",
             ],
-            "netstack.stack": ["posix = netstack_sockets:open_posix"],
+            "netstack.stack": ["posix = netstack_sockets:open_posix", "vchan = netstack_xen.vchan:open_vchan"],
             "pytest11": ["netsim = netstack.netsim.plugin"],
         },
         packages=packages,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .hypervisor import Hypervisor
 
 KNOWN = {"queues": "2", "split": "no", "offload": "no", "mac": "00:16:3e:00:00:01", "steer": "no", "takeover": "yes"}
+KNOWN["groups"] = "01:00:5e:00:00:01,01:00:5e:00:00:fb"
 KNOWN_BACK = {
     "queues": "2", "split": "no", "control": "no", "gso": "no", "mac": "02:00:00:00:00:01", "mtu": "1500", "hotplug": "wait",
     "wait": "yes",
@@ -32,7 +33,7 @@ def _libxen() -> "Hypervisor":
 
 
 def open_xen(name: str, options: Mapping[str, str]) -> Xen:
-    """`xen:HANDLE?queues=…&split=…&offload=…&mac=…&steer=…&takeover=…`; see `Xen`. `takeover=yes` takes the interface away from the
+    """`xen:HANDLE?queues=…&split=…&offload=…&mac=…&steer=…&groups=…&takeover=…`; see `Xen`. `takeover=yes` takes the interface away from the
     kernel, if its own driver has it."""
     if not name:
         raise UsageError("xen: says no interface: write its number, as in xen:0")
@@ -42,6 +43,7 @@ def open_xen(name: str, options: Mapping[str, str]) -> Xen:
     flags = {key: read_flag(key, options[key]) for key in ("split", "steer", "takeover") if key in options}
     mac = options.get("mac")
     address = None if mac is None else Mac.parse(mac)
+    groups = [Mac.parse(word) for word in options["groups"].split(",")] if "groups" in options else None
     from .libxen import held_by, let_go
 
     driver = held_by(handle)
@@ -62,6 +64,7 @@ def open_xen(name: str, options: Mapping[str, str]) -> Xen:
             offload=options.get("offload"),
             mac=address,
             steer=flags.get("steer", True),
+            groups=groups,
             now=Instant(monotonic_ns()),
             own=True,
         )

@@ -1,6 +1,7 @@
 """Xen itself is the judge of what `tests/unit/xen/promises.py` says of every hypervisor, and so of the simulated one."""
 
 import sys
+import traceback
 from pathlib import Path
 
 from .harness import Bench, case, say
@@ -12,5 +13,10 @@ sys.path.append(str(Path(__file__).parents[1] / "unit" / "xen"))
 def xen_keeps_its_promises(bench: Bench) -> None:
     import promises  # type: ignore[import-not-found]  # beside the tests of the simulated machine
 
-    broken = promises.run(lambda: (bench.open(), bench.open()), lambda line: say(line) if line.startswith("broken") else None)
+    def said(line: str) -> None:
+        if line.startswith("broken"):
+            say(line)
+            traceback.print_exc()
+
+    broken = promises.run(lambda: (bench.open(), bench.open()), said)
     assert not broken, broken

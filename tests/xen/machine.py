@@ -37,7 +37,7 @@ def boot(image: Image, archives: "list[bytes | Path]", limit: float, heard: Hear
             "-append", f"console=com1 com1=115200,8n1 dom0_mem={DOMAIN0}M,max:{DOMAIN0}M loglvl=error guest_loglvl=error",
             "-initrd", f"{image.kernel} console=hvc0 quiet loglevel=4 panic=1,{initrd}",
         ]  # fmt: skip
-        with log.open("wb") as file:
+        with log.open("wb", buffering=0) as file:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             try:
                 listen(process, started + limit, heard, file.write)

@@ -5,6 +5,7 @@ Exit status 0 where every case passed; 1 where one failed, or no verdict came; 2
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -40,6 +41,7 @@ def main(arguments: "list[str]") -> int:
     parser.add_argument("--log", type=Path, default=Path("build/xen.log"), help="where the console goes (%(default)s)")
     options = parser.parse_args(arguments)
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no machine outlives this
     try:
         if shutil.which("qemu-system-x86_64") is None:
             raise NoImage("there is no qemu-system-x86_64: run `make tools` as root, or install qemu-system-x86")

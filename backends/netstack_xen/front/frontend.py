@@ -67,7 +67,7 @@ class Wish:
     gives: int = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_TSO6  # what may come
     takes: int = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4  # what is left to the back end
     steer: bool = True
-    filter: bool = False  # multicasts are for the groups that `join` was told
+    filter: bool = False  # of multicasts only those shall come whose groups the back end was told
 
 
 @attrs.frozen
@@ -382,7 +382,7 @@ class Frontend:
             keys["feature-ipv6-csum-offload"] = "1" if wish.gives & const.OFFLOAD_CSUM else "0"
             keys["feature-gso-tcpv4"] = "1" if wish.gives & const.OFFLOAD_TSO4 else "0"
             keys["feature-gso-tcpv6"] = "1" if wish.gives & const.OFFLOAD_TSO6 else "0"
-            if wish.filter and offer.multicast:
+            if wish.filter and offer.multicast:  # one that doesn't know it sends all of them
                 keys["request-multicast-control"] = "1"
             self._publish(keys)
         except OSError as error:

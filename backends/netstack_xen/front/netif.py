@@ -4,7 +4,7 @@ import errno
 import logging
 import select
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Self
 
 from netstack import const
@@ -26,6 +26,7 @@ LOG = logging.getLogger("netstack.xen")
 SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO | const.OFFLOAD_GATHER
 CARRIED = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_TSO6  # what Xen's rings have words for
 QUEUES_MOST = 32
+GROUPS_MOST = 64  # XEN_NETBK_MCAST_MAX of Linux
 FAREWELL = 0.5  # seconds that a back end has to hear that we are closing
 
 
@@ -33,7 +34,8 @@ class Xen(FrontCore):
     """The Ethernet interface `handle` of this domain."""
 
     __slots__ = (
-        "_closed", "_connection", "_demanded", "_frontend", "_handle", "_mac", "_mtu", "_now", "_own", "_storeless", "events",
+        "_closed", "_connection", "_demanded", "_frontend", "_groups", "_handle", "_mac", "_mtu", "_now", "_own", "_storeless",
+        "events",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +48,7 @@ class Xen(FrontCore):
         offload: "bool | str | None" = None,
         mac: "Mac | None" = None,
         steer: bool = True,
+        groups: "Iterable[Mac] | None" = None,
         now: int = 0,
         own: bool = False,
     ) -> None:
@@ -55,6 +58,8 @@ class Xen(FrontCore):
         offload   what is left to the back end, and taken from it: None for all, False for nothing, or some of "csum,tso4,tso6"
         mac       the stack's link address: the vif's own, unless another one is given
         steer     ask the back end to send flows by the queue by which they go
+        groups    None: all multicasts come. Else those of these groups only, and of the ones told to `join`, as far as the back end
+                  can tell them apart: the stack chooses from what comes in any case, so this saves work and nothing else
 
         It is there at once, and connected when the back end is. What happens to it is in `events`, and logged; frames that are sent
         while there is no connection are counted. Raises NoVif (an OSError), UsageError.
@@ -63,6 +68,12 @@ class Xen(FrontCore):
             raise UsageError(f"queues={queues} is not possible: ask for 1 to {QUEUES_MOST}")
         if mac is not None and mac.is_group:
             raise UsageError(f"{mac} is a group address: give the stack one of its own, like 00:16:3e:00:00:01")
+        self._groups: set[Mac] | None = None
+        if groups is not None:
+            self._groups = set()
+            for group in groups:
+                self._check_group(group)
+                self._groups.add(group)
         wanted = offloads.read(offload)
         super().__init__(hypervisor)
         self._demanded = wanted.demanded
@@ -77,7 +88,7 @@ class Xen(FrontCore):
         self._frontend = Frontend(
             hypervisor,
             handle,
-            Wish(queues=queues, split=split, gives=flags, takes=flags, steer=steer),
+            Wish(queues=queues, split=split, gives=flags, takes=flags, steer=steer, filter=groups is not None),
             self.mib,
             joined=self._joined,
             parted=self._parted,
@@ -105,6 +116,8 @@ class Xen(FrontCore):
         self.longest = slots.LONGEST if offer.sg else 4096
         self.fault = False
         self.queues = connection.queues
+        for group in sorted(self._groups or ()) if offer.multicast else ():
+            self._tell_group(slots.EXTRA_MCAST_ADD, group)
         self.prepare()
 
     def _parted(self) -> None:
@@ -117,8 +130,43 @@ class Xen(FrontCore):
 
     def _tell(self, event: Event) -> None:
         self.events.append(event)
-        bad = event.what in ("lost", "refused", "slow", "removed", "short", "store")
+        bad = event.what in ("lost", "refused", "slow", "removed", "short", "store", "groups")
         LOG.log(logging.WARNING if bad else logging.INFO, "%s", event.sentence)
+
+    # -- multicast groups --------------------------------------------------------------------------------------------------------
+
+    def _check_group(self, group: Mac) -> None:
+        if self._groups is None:
+            raise UsageError(f"{self.name} takes all multicasts: open it with groups=… to choose")
+        if not group.is_group:
+            raise UsageError(f"{group} is no group address: those have an odd first byte, like 01:00:5e:00:00:01")
+        if len(self._groups) >= GROUPS_MOST and group not in self._groups:
+            raise UsageError(f"{group} is one group too many: a back end knows {GROUPS_MOST}, so open {self.name} without groups")
+
+    def join(self, group: Mac) -> None:
+        """Multicasts to `group` shall come from now on. Raises UsageError where all do, or there are too many."""
+        self._check_group(group)
+        assert self._groups is not None
+        self._groups.add(group)
+        self._tell_group(slots.EXTRA_MCAST_ADD, group)
+
+    def leave(self, group: Mac) -> None:
+        """They need not come any more."""
+        self._check_group(group)
+        assert self._groups is not None
+        if group in self._groups:
+            self._groups.remove(group)
+            self._tell_group(slots.EXTRA_MCAST_DEL, group)
+
+    def _tell_group(self, what: int, group: Mac) -> None:
+        if not self.queues:
+            return  # all are told to the next connection
+        queue = self.queues[0]
+        number = int.from_bytes(bytes(group), "little")
+        if queue.put_group(what, number) or (self.grow_tx(queue) and queue.put_group(what, number)):
+            self.prepare()
+            return
+        self._tell(Event(self._now, "groups", f"{self.name} could not tell its back end of the group {group}: the ring is full"))
 
     # -- of the core -------------------------------------------------------------------------------------------------------------
 

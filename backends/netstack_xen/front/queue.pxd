@@ -8,6 +8,18 @@ from netstack_xen.mib cimport FrontMib
 from netstack_xen.ring cimport FrontRing
 
 
+cdef bint lasts(object data) except -1
+
+
+@cython.final
+cdef class Waiting:
+    cdef readonly bytes head
+    cdef readonly object data
+    cdef readonly list rest
+    cdef readonly Py_ssize_t o, n, rest_n, length
+    cdef readonly int flags, kind, gso
+
+
 @cython.final
 cdef class Queue:
     cdef readonly FrontRing tx, rx
@@ -29,11 +41,13 @@ cdef class Queue:
     cdef void open_page(self, int whole, int kind, int size) except *
     @cython.locals(k=int)
     cdef void pour(self, object data, Py_ssize_t at, int n) except *
+    @cython.locals(tx=FrontRing, i=int)
+    cpdef bint put_group(self, int type, unsigned long long group) except -1
     @cython.locals(tx=FrontRing, n=int, i=int, status=int)
     cpdef int collect(self) except? -1
-    @cython.locals(n=Py_ssize_t)
+    @cython.locals(n=Py_ssize_t, w=Waiting)
     cdef bint keep_back(self, Out p, int flags, int kind) except -1
-    @cython.locals(done=bint)
+    @cython.locals(done=bint, w=Waiting)
     cdef int serve(self, Out p) except? -1
     @cython.locals(tx=FrontRing)
     cdef bint sleep_tx(self) except -1

@@ -24,10 +24,29 @@ from ..mib import FrontMib
 from ..ring import FrontRing
 
 PAGES = 256  # of a kind: as many as there are slots
+FORGET = 256  # frames of those that waited that are taken off the list at once: each time costs as much as the list is long
 MOST_SLOTS = 64  # of a frame that comes: one of 64 KiB has 18, one in pieces of a KiB has these
 
-WAIT_MOST = 1 << 20  # bytes that wait for room: as much as a ring holds. What comes beyond is lost, as at any full queue
+WAIT_MOST = 16 << 20  # bytes that wait for room: a few connections' windows. What comes beyond is lost, as at any full queue
 
+
+
+def lasts(data: "bytes | memoryview | None") -> bool:
+    """Can nobody change it?"""
+    return data is None or type(data) is bytes or (type(data) is memoryview and type(data.obj) is bytes)
+
+
+class Waiting:
+    """A frame that waits for room: what an Out says of it."""
+
+    __slots__ = ("data", "flags", "gso", "head", "kind", "length", "n", "o", "rest", "rest_n")
+
+    def __init__(self) -> None:
+        self.head = b""
+        self.data: bytes | memoryview | None = None
+        self.rest: list[bytes | memoryview] | None = None
+        self.o = self.n = self.rest_n = 0
+        self.length = self.flags = self.kind = self.gso = 0
 
 
 class Queue:
@@ -54,7 +73,7 @@ class Queue:
         self.rx_refs: list[int] = []
         self.rx_at = bytearray(PAGES)  # of each slot: the page that is posted in it
         self.spare: list[int] = []  # pages for receiving that are not posted
-        self.waiting: list[tuple[bytes, int, int, int]] = []  # what finds no room: frame, flags, GSO kind and size
+        self.waiting: list[Waiting] = []  # what finds no room
         self.waiting_from = 0
         self.waiting_bytes = 0
         self.full = False  # the machine gives no more pages
@@ -157,6 +176,21 @@ class Queue:
             at += k
             n -= k
 
+    def put_group(self, type: int, group: int) -> bool:
+        """Tell the back end of a multicast group, in an extra beside a request for nothing: `group` are the six bytes of its address
+        as a number, the first the lowest. False where there is no room."""
+        tx = self.tx
+        if (not self.tx_free or tx.free() < 2) and (self.collect() < 0 or not self.tx_free or tx.free() < 2):
+            return False
+        i = self.tx_free.pop()
+        self.flying[i] = 1
+        slots.put_tx(tx.page, tx.at(tx.req_prod), self.tx_refs[i], 0, slots.TX_EXTRA_INFO, i, 0)
+        tx.req_prod = (tx.req_prod + 1) & const.M32
+        slots.put_extra(tx.page, tx.at(tx.req_prod), type, 0, group)
+        tx.req_prod = (tx.req_prod + 1) & const.M32
+        self.extras += 1
+        return True
+
     def collect(self) -> int:
         """Take back the pages that were answered: how many answers there were, or slots.LIE."""
         tx = self.tx
@@ -193,11 +227,31 @@ class Queue:
         return n
 
     def keep_back(self, p: Out, flags: int, kind: int) -> bool:
-        """Hold a copy of a frame until there is room, which `serve` looks for. False where too much waits already."""
+        """Hold a frame until there is room, which `serve` looks for. False where too much waits already.
+
+        Its payload is held where it is, if nobody can change it there: to copy what is in excess would halve the speed of the rest."""
         n = p.length()
         if self.waiting_bytes + n > WAIT_MOST:
             return False
-        self.waiting.append((p.tobytes(), flags, kind, p.gso))
+        w = Waiting()
+        w.head = raw.take(p.hdr, p.off, const.HEADROOM - p.off)
+        w.length = n
+        w.flags = flags
+        w.kind = kind
+        w.gso = p.gso
+        if lasts(p.data) and (p.rest is None or all([lasts(piece) for piece in p.rest])):
+            w.data = p.data
+            w.o = p.o
+            w.n = p.n
+            w.rest = None if p.rest is None else list(p.rest)
+            w.rest_n = p.rest_n
+        else:
+            w.data = p.payload()
+            w.o = 0
+            w.n = len(w.data)
+            w.rest = None
+            w.rest_n = 0
+        self.waiting.append(w)
         self.waiting_bytes += n
         self.mib.OutWaited += 1
         return True
@@ -207,20 +261,26 @@ class Queue:
         if self.collect() < 0:
             return slots.LIE
         while self.waiting_from < len(self.waiting):
-            frame, flags, kind, size = self.waiting[self.waiting_from]
+            w: Waiting = self.waiting[self.waiting_from]
             p.reset()
-            p.data = frame
-            p.n = len(frame)
-            p.gso = size
-            done = self.put(p, flags, kind)
+            p.off = const.HEADROOM - len(w.head)
+            raw.pbytes(p.hdr, p.off, w.head)
+            p.data = w.data
+            p.o = w.o
+            p.n = w.n
+            p.rest = w.rest
+            p.rest_n = w.rest_n
+            p.gso = w.gso
+            done = self.put(p, w.flags, w.kind)
             p.reset()
             if not done:
-                return slots.NOTHING
+                break
             self.waiting_from += 1
-            self.waiting_bytes -= len(frame)
-        self.waiting = []
-        self.waiting_from = 0
-        return 0
+            self.waiting_bytes -= w.length
+        if self.waiting_from == len(self.waiting) or self.waiting_from >= FORGET:
+            del self.waiting[: self.waiting_from]
+            self.waiting_from = 0
+        return slots.NOTHING
 
     def sleep_tx(self) -> bool:
         """Ask to be told of answers: when half of what is under way was answered, where frames wait for room; else as late as can

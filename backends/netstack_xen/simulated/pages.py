@@ -58,10 +58,10 @@ class SimulatedPages:
         self._mapping.close()
         self._gone = how
 
-    def cut_off(self) -> None:
-        """The program was killed: its views, which live on here, show memory of nobody's."""
+    def cut_off(self, how: str) -> None:
+        """Its views, which live on here, show memory of nobody's."""
         self._program.machine.memory.detach(self._mapping)
-        self._gone = "gone with a program that was killed"
+        self._gone = how
 
     def keep_memory(self) -> None:
         """Its domain was suspended: there are no grants any more, and what peers still map is theirs alone."""

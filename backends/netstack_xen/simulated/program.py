@@ -232,19 +232,16 @@ class Program:
     # -- its end -----------------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Raises BufferError while a view of pages is alive; the rest was given back, and it can be called again."""
+        """Pages of which somebody still holds a view go, too; what the view shows then is nobody's. That is noted."""
         if self.closed:
             return
-        held: BufferError | None = None
         for pages in list(self._pages.values()):
             try:
                 pages.let_go("given back by close")
-            except BufferError as error:
-                held = error
-            else:
-                self._forget(pages)
-        if held is not None:
-            raise held
+            except BufferError:
+                self.machine.books.note("viewed at close", self._domid, f"pages {tuple(pages.refs)[:4]}")
+                pages.cut_off("given back by close")
+            self._forget(pages)
         self._end("was closed")
 
     def die(self) -> None:
@@ -252,7 +249,7 @@ class Program:
         if self.closed:
             return
         for pages in list(self._pages.values()):
-            pages.cut_off()
+            pages.cut_off("gone with their program or its domain")
             self._forget(pages)
         self._end(KILLED)
 
@@ -260,7 +257,7 @@ class Program:
         """What it shared stays its memory, without grants; what it had mapped is gone, and its ports are dead."""
         for pages in list(self._pages.values()):
             if pages.entry:
-                pages.cut_off()
+                pages.cut_off("gone with their program or its domain")
                 self._forget(pages)
             else:
                 pages.keep_memory()

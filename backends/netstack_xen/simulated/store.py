@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..hypervisor import EVERYONE
-from .tree import NONE, PAYLOAD_MAX, READ, SPECIAL, WRITE, Change, Node, canonical, fault, is_at_or_below
+from .tree import NONE, PAYLOAD_MAX, READ, SPECIAL, WRITE, Change, Node, canonical, fault, is_at_or_below, parent_of
 
 if TYPE_CHECKING:
     from .program import Program
@@ -178,10 +178,13 @@ class SimulatedStore(_Steps):
         return bool(self._fired)
 
     def hear(self, path: str, exact: bool, node: Node) -> None:
-        """Something changed; who may not read the node isn't told. What was watched by a relative path is told by one."""
+        """Something changed; who may read neither the node nor the one above it isn't told (xenstored's watch_permitted). What was
+        watched by a relative path is told by one."""
         domid = self._program.domid
-        for (asked, token), (where, _) in list(self._watches.items()):
-            if (path == where if exact or where in SPECIAL else is_at_or_below(path, where)) and node.allows(domid, READ):
+        above = self._program.machine.tree.nodes.get(parent_of(path))
+        allowed = node.allows(domid, READ) or (above is not None and above.allows(domid, READ))
+        for (asked, token), (where, _) in list(self._watches.items()) if allowed else ():
+            if path == where if exact or where in SPECIAL else is_at_or_below(path, where):
                 self._fire(path if asked.startswith(("/", "@")) else asked + path[len(where) :], token)
 
     def refire(self) -> None:

@@ -237,6 +237,7 @@ class Change:
             raise fault(errno.EACCES, f"{path} is domain {node.owner}'s")
         if domid and owner != node.owner:
             raise fault(errno.EPERM, f"domain {domid} may not give {path} away")
+        self.events.append((path, False, node))  # who might read it before is told that he may no longer
         node = attrs.evolve(node, owner=owner, others=others, grants=grants)
         self._put(domid, path, node)
         self.events.append((path, False, node))

@@ -84,6 +84,7 @@ class FrontWorld:
 
     def later(self, duration: int) -> None:
         """So much time goes by, with a turn whenever somebody wants one."""
+        self.settle()
         end = self.now + duration
         for _ in range(ENOUGH):
             wants = [self.front.next_deadline() if self.front is not None else None]
@@ -115,14 +116,14 @@ class FrontWorld:
     def send(self, frame: bytes, *, csum: int = 0, gso: int = 0, pieces: int = 1) -> None:
         """As a stack does: headers in `hdr`, payload by reference; `csum` is the transport's checksum's offset, `gso` the MSS."""
         p = Out()
-        where = headers(frame)
+        where = headers(bytes(frame))
         head = where.transport + (20 if where.protocol == 6 else 8) if where else min(len(frame), 14)
         p.off = len(p.hdr) - head
         p.hdr[p.off :] = frame[:head]
         if where:
             p.l4 = p.off + where.transport
         p.csum_off, p.gso = csum, gso
-        text = frame[head:]
+        text = memoryview(frame)[head:]  # as whoever sends has it: his own memory
         step = -(-len(text) // pieces) if text else 1
         parts = [text[i : i + step] for i in range(0, len(text), step)]
         if parts:

@@ -4,13 +4,15 @@ import random
 
 import pytest
 from front_world import SECOND, FrontWorld
-from netstack_xen.front import Phase
+from netstack_xen.front import Phase, queue
 from netstack_xen.simulated import toolstack
 from netstack_xen.simulated.strict import Offers
 from netstack_xen.simulated.units import Unit, filled_in, headers, segments
 from xen_world import blank, tcp_frame, whole
 
 from netstack import const
+from netstack.address import Mac
+from netstack.errors import UsageError
 
 TCP = const.TCP_CHECKSUM
 
@@ -174,7 +176,8 @@ def test_a_back_end_without_scatter_gather_gets_a_page_at_most():
         assert world.front.mtu == 9000
 
 
-def test_frames_wait_for_room_in_their_order_and_what_is_too_much_is_counted():
+def test_frames_wait_for_room_in_their_order_and_what_is_too_much_is_counted(monkeypatch):
+    monkeypatch.setattr(queue, "WAIT_MOST", 1 << 20)
     with FrontWorld() as world:
         frames = [whole(b"%05d" % i + bytes(3000)) for i in range(700)]
         for frame in frames:
@@ -185,6 +188,21 @@ def test_frames_wait_for_room_in_their_order_and_what_is_too_much_is_counted():
         world.settle()
         assert [unit.frame for unit in world.at_back] == frames[: 700 - mib.OutNoRoom]
         world.machine.books.assert_clean()
+
+
+@pytest.mark.parametrize("pieces", [1, 5])
+def test_a_super_segment_that_waits_is_the_one_that_goes(pieces, seed):
+    """Bytes that nobody can change are held where they are; others are copied."""
+    rng = random.Random(seed)
+    with FrontWorld() as world:
+        texts = [bytearray(tcp_frame(rng.randbytes(rng.randrange(2000, 60000)))) for _ in range(40)]
+        frames = [bytes(text) for text in texts]
+        for text, frame in zip(texts, frames, strict=True):
+            world.send(frame if rng.random() < 0.5 else text, csum=TCP, gso=1460, pieces=pieces)
+            text[54:] = bytes(len(text) - 54)
+        assert world.front.mib.OutWaited > 10
+        world.settle()
+        assert [unit.frame for unit in world.at_back] == frames
 
 
 @pytest.mark.parametrize("queues", [2, 4])
@@ -392,3 +410,49 @@ def test_an_interface_that_is_not_there_is_an_error_that_says_which_are():
 
 def test_headers_of_the_oracle_are_sane():
     assert headers(tcp_frame(b"abc")).transport == 34
+
+
+# -- multicast groups ------------------------------------------------------------------------------------------------------------
+
+MDNS, ALL = Mac.parse("01:00:5e:00:00:fb"), Mac.parse("01:00:5e:00:00:01")
+
+
+def multicast(group: Mac) -> Unit:
+    return Unit(bytes(group) + bytes(6) + b"\x08\x00" + bytes(46))
+
+
+def test_all_multicasts_come_unless_groups_are_chosen():
+    with FrontWorld() as world:
+        world.back.send(multicast(MDNS), world.now)
+        world.settle()
+        assert len(world.got.frames) == 1
+        with pytest.raises(UsageError, match="all multicasts"):
+            world.front.join(MDNS)
+
+
+def test_chosen_groups_are_told_to_the_back_end_and_to_each_next_one():
+    with FrontWorld(groups=[ALL]) as world:
+        world.front.join(MDNS)
+        world.settle()
+        assert set(world.back.multicast) == {bytes(ALL), bytes(MDNS)}
+        for group in (ALL, MDNS, Mac.parse("01:00:5e:00:00:05")):
+            world.back.send(multicast(group), world.now)
+        world.settle()
+        assert [frame[:6] for frame, _, _ in world.got.frames] == [bytes(ALL), bytes(MDNS)]
+        world.front.leave(ALL)
+        world.settle()
+        assert world.back.multicast == [bytes(MDNS)]
+        world.back.close()
+        world.host.close()
+        world.start_back()
+        world.later(10 * SECOND)
+        assert world.back.multicast == [bytes(MDNS)]
+        assert not world.front.mib.OutErrors
+        for i in range(63):
+            world.front.join(Mac(0x01005E000100 + i))
+        world.settle()
+        assert len(world.back.multicast) == 64
+        with pytest.raises(UsageError, match="too many"):
+            world.front.join(Mac(0x01005E000200))
+        with pytest.raises(UsageError, match="no group"):
+            world.front.join(Mac(0x020000000001))

@@ -1,0 +1,17 @@
+"""The examples of docs/xen.md that need no Xen are carried out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.once
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "xen.md").read_text("utf-8")
+EXAMPLES = [text for text in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) if "simulated" in text]
+
+
+@pytest.mark.parametrize(("example", "said"), list(zip(EXAMPLES, ["b'hello, dom0\\n'\n", ""], strict=True)), ids=["greet", "ends"])
+def test_an_example_on_the_simulated_machine_does_what_it_says(example, said, capsys):
+    exec(compile(example, "docs/xen.md", "exec"), {"__name__": "docs"})
+    assert capsys.readouterr().out == said
