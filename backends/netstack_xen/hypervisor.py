@@ -136,7 +136,7 @@ class Hypervisor(Protocol):
         """Close a port of ours."""
 
     def notify(self, port: int) -> None:
-        """Tell the other end. Told often before it listens, it hears once or twice. A port whose other end is gone takes it silently."""
+        """Tell the other end, who hears once or twice, however often. A port whose other end is gone takes it silently."""
 
     def pending(self) -> Sequence[int]:
         """Our ports that were told since the last call. They may be told anew from now on: look at the rings after this."""
