@@ -34,18 +34,6 @@ async def fetched(net: Any, vif: Vif, size: int, port: int = 7000) -> None:
         heard.set_result(sum_of.digest())
         writer.close()
 
-    async def watch():
-        last = None
-        while True:
-            await asyncio.sleep(4)
-            m = {k: getattr(net.netif.mib, k) for k in type(net.netif.mib).MEANING if getattr(net.netif.mib, k)}
-            say("DEBUG", m, vif.counter("rx_packets"), vif.counter("tx_packets"), vif.counter("rx_bytes"), vif.counter("tx_bytes"), vif.counter("tx_dropped"), vif.counter("rx_dropped"), vif.counter("rx_errors"), "up", net.netif.up, list(net.netif.events)[-2:])
-            q = net.netif.queues[0] if net.netif.queues else None
-            if q is not None:
-                say("DEBUG", {k: getattr(q, k, None) for k in ("tx_free", "rx_posted", "waiting")}, [[int.from_bytes(bytes(r.page[o:o+4]), "little") for o in (0,4,8,12)] for r in (q.tx, q.rx)] if hasattr(q, "tx") else dir(q))
-            t = net.counters()["Tcp"]
-            say("DEBUG", {k: v for k, v in t.items() if v})
-    w = asyncio.create_task(watch())
     server = await asyncio.start_server(serve, vif.peer, port, limit=1 << 20)
     async with server:
         stream = await net.connect_stream(vif.peer, port)
@@ -55,8 +43,6 @@ async def fetched(net: Any, vif: Vif, size: int, port: int = 7000) -> None:
         while got < size:
             chunk = await stream.receive(1 << 18)
             assert chunk, f"the stream ended after {got} bytes"
-            if got * 10 // size != (got + len(chunk)) * 10 // size:
-                say(f"DEBUG got {got} at {time.monotonic() - began:.1f}")
             ours.update(chunk)
             got += len(chunk)
         assert ours.digest() == digest, "what came is not what was sent"
