@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from .options import positive_seconds
 
 if TYPE_CHECKING:
     from ..imaging.build import Image, Recipe
@@ -21,24 +22,25 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "netstack image [options] -o IMAGE (FILE | -m MODULE) [-- argument ...]"
-    parser.add_argument("program", metavar="FILE", help="the program")
-    parser.add_argument("-m", dest="module", action="store_true", help="what is named is a module, not a file")
-    parser.add_argument("--target", choices=("qemu", "xen"), default="qemu", help="what boots it: a virtual machine, or Xen as a PV guest")
-    parser.add_argument("-o", "--output", metavar="IMAGE", required=True, help="the file to write")
-    parser.add_argument("--net", metavar="SPEC", help="the device (default: packet:eth0, or xen:0); without an address: DHCP")
-    parser.add_argument("--kernel", metavar="PATH", help="a vmlinuz, a package, or a folder of one (default: Debian's cloud kernel, fetched)")
-    parser.add_argument("--include", metavar="MODULE", action="append", default=[], help="a module that no source shows; repeatable")
-    parser.add_argument("--without", metavar="MODULE", action="append", default=[], help="one to leave out, as ssl; repeatable")
-    parser.add_argument("--file", metavar="FILE", action="append", default=[], help="a file or folder that it reads; repeatable")
-    parser.add_argument("--env", metavar="NAME=VALUE", action="append", default=[], help="an environment variable; repeatable")
-    parser.add_argument("--rehearse", metavar="SECONDS", type=float, help="run it here as long, and take what it imports, too")
-    parser.add_argument("--append", metavar="WORDS", default="", help="more for the kernel's command line")
-    parser.add_argument("--pack", choices=("none", "gzip", "lz4", "zstd"), default="none", help="smaller, and later: the initramfs")
-    parser.add_argument("--unpacked-kernel", action="store_true", help="sooner, and larger: the kernel unpacked")
-    parser.add_argument("--list", action="store_true", help="all files, not only the sum of each part")
-    parser.add_argument("--boot", action="store_true", help="boot it now in QEMU, on a network of QEMU's own")
-    parser.add_argument("--forward", metavar="PORT:PORT", action="append", default=[], help="with --boot: a port of this host's for one of its")
-    parser.add_argument("arguments", nargs="*", metavar="argument", help="what the program gets")
+    say = parser.add_argument
+    say("program", metavar="FILE", help="the program")
+    say("-m", dest="module", action="store_true", help="what is named is a module, not a file")
+    say("--target", choices=("qemu", "xen"), default="qemu", help="what boots it: a virtual machine, or Xen as a PV guest")
+    say("-o", "--output", metavar="IMAGE", required=True, help="the file to write")
+    say("--net", metavar="SPEC", help="the device (default: packet:eth0, or xen:0); without an address: DHCP")
+    say("--kernel", metavar="PATH", help="vmlinuz, a package, or a folder of one (default: Debian's cloud kernel, fetched)")
+    say("--include", metavar="MODULE", action="append", default=[], help="a module that no source shows; repeatable")
+    say("--without", metavar="MODULE", action="append", default=[], help="one to leave out, as ssl; repeatable")
+    say("--file", metavar="FILE", action="append", default=[], help="a file or folder that it reads; repeatable")
+    say("--env", metavar="NAME=VALUE", action="append", default=[], help="an environment variable; repeatable")
+    say("--rehearse", metavar="SECONDS", type=positive_seconds, help="run it here as long, and take what it imports, too")
+    say("--append", metavar="WORDS", default="", help="more for the kernel's command line")
+    say("--pack", choices=("none", "gzip", "lz4", "zstd"), default="none", help="smaller, and later: the initramfs")
+    say("--unpacked-kernel", action="store_true", help="sooner, and larger: the kernel unpacked")
+    say("--list", action="store_true", help="all files, not only the sum of each part")
+    say("--boot", action="store_true", help="boot it now in QEMU, on a network of QEMU's own")
+    say("--forward", metavar="HERE:THERE", action="append", default=[], help="with --boot: a port of this host for one of its")
+    say("arguments", nargs="*", metavar="argument", help="what the program gets")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -27,18 +27,18 @@ from attrs import define, field
 LEFT_OUT = frozenset(
     (
         "doctest", "pdb", "unittest", "pydoc", "pydoc_data", "tkinter", "idlelib", "lib2to3", "turtle", "ensurepip", "venv", "test",
-        "distutils", "cProfile", "profile", "pstats", "readline", "rlcompleter", "webbrowser", "antigravity", "this", "curses", "bdb",
-        "cmd", "code", "codeop", "timeit", "trace", "xmlrpc", "ftplib", "getpass", "multiprocessing", "xml", "plistlib",
+        "distutils", "cProfile", "profile", "pstats", "readline", "rlcompleter", "webbrowser", "antigravity", "this", "curses",
+        "bdb", "cmd", "code", "codeop", "timeit", "trace", "xmlrpc", "ftplib", "getpass", "multiprocessing", "xml", "plistlib",
         "optparse", "lzma", "_lzma", "bz2", "_bz2", "tarfile", "zipfile", "shelve", "dbm", "sqlite3", "nturl2path", "ntpath",
         "_osx_support", "winreg", "msvcrt", "_winapi", "tty", "pty", "setuptools", "pkg_resources",
     )
 )  # fmt: skip
 SPARED = (
-    "netstack.runtime.trio", "netstack.runtime.threads", "netstack.runtime.doors", "netstack.router", "netstack.cli", "netstack.tracing",
-    "netstack.testing", "netstack.netsim", "netstack.exploring", "netstack.replaying", "netstack.http", "netstack.tls",
-    "netstack.dns.multicast", "netstack.dns.serve", "netstack.dns.authority", "netstack.dns.client.https", "netstack.runtime.routing",
-    "netstack.routing", "netstack.imaging", "netstack.runtime.virtual", "netstack.runtime.worlds", "netstack.sockets",
-    "netstack.http.dashboard", "netstack.http.h2", "netstack.http.ws", "netstack.runtime.face",
+    "netstack.runtime.trio", "netstack.runtime.threads", "netstack.runtime.doors", "netstack.runtime.routing",
+    "netstack.runtime.virtual", "netstack.runtime.worlds", "netstack.router", "netstack.routing", "netstack.cli",
+    "netstack.tracing", "netstack.testing", "netstack.netsim", "netstack.exploring", "netstack.replaying", "netstack.http",
+    "netstack.http.dashboard", "netstack.http.h2", "netstack.http.ws", "netstack.tls", "netstack.dns.multicast",
+    "netstack.dns.serve", "netstack.dns.authority", "netstack.dns.client.https", "netstack.imaging",
 )  # fmt: skip
 CORE = (  # what an interpreter imports before any program, and for any: encodings, warnings
     "encodings", "encodings.utf_8", "encodings.latin_1", "encodings.ascii", "encodings.aliases", "encodings.idna", "io", "abc",
@@ -105,7 +105,7 @@ class Closure:
                 continue
             self._take(name, why)
         for name in sorted(found.later - found.modules):
-            if inside and name.partition(".")[0] in LEFT_OUT or is_ours(why) and self._spared(name, why):
+            if (inside and name.partition(".")[0] in LEFT_OUT) or (is_ours(why) and self._spared(name, why)):
                 continue
             self._take(name, why)
         for module, names in sorted(found.names.items()):
@@ -268,6 +268,6 @@ def _within(name: str, room: str) -> bool:
 
 
 def _checking(test: ast.expr) -> bool:
-    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING" or (
+    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
         isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
     )

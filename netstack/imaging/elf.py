@@ -1,6 +1,7 @@
 """What an ELF file says of itself: as much as is needed to carry it elsewhere (64 bits, little endian: x86-64 and arm64).
 
-Only program headers are read: sections, symbols for debuggers and the like are no part of what runs, and `stripped` leaves them out.
+Only program headers are read: sections, symbols for debuggers and the like are no part of what runs, and `stripped` leaves them
+out.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def load(image: Path, modules: Path) -> Kernel:
     try:
         version, vmlinux, blocks = _open(data)
     except (WireError, struct.error, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
-        raise UsageError(f"{image} is no kernel that can be taken apart here ({error}): give a vmlinuz of an x86-64 Linux") from None
+        raise UsageError(f"{image} is no kernel that can be taken apart ({error}): give a vmlinuz of an x86-64 Linux") from None
     return Kernel(version, data, vmlinux, blocks, modules)
 
 

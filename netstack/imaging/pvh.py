@@ -10,9 +10,9 @@ and without a command line: those the loader has to bring. So here a small progr
 
 Linux's own unpacking (vmlinuz) moves and relocates what it has unpacked; under emulation that takes half a second longer.
 
-**Where things lie.** The blocks of LZ4 are those of the distribution, of the whole file `vmlinux`, with its headers. They come out at
-a *base* so chosen that the segment which must move least far doesn't move at all; the others are moved down, in the order of their
-addresses, which is safe as long as none comes to lie on one that is yet to be moved: checked here. Everything of ours lies above.
+**Where things lie.** The blocks of LZ4 are those of the distribution, of the whole file `vmlinux`, with its headers. They come out
+at a *base* so chosen that the segment which must move least far doesn't move at all; the others are moved down, in the order of
+their addresses, which is safe as long as none comes to lie on one that is yet to be moved: checked here. All of ours lies above.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def make(kernel: Kernel, initramfs: bytes, command_line: str, packed: bool = Tru
     body = _with_module(body, home, below, len(initramfs))
     if below + len(initramfs) > HIGHEST:
         raise UsageError(f"an image of {(below + len(initramfs)) >> 20} MiB does not fit below 3 GiB of memory")
-    pieces = [(home, body), (below, initramfs)]
+    pieces: list[tuple[int, bytes]] = [(home, bytes(body)), (below, initramfs)]
     if not blocks:
         pieces = [(s.physical, kernel.vmlinux[s.offset : s.offset + s.filled]) for s in loads] + pieces
     return _file(pieces, home)
@@ -129,7 +129,7 @@ def _with_module(body: bytearray, home: int, start: int, size: int) -> bytearray
     return body
 
 
-def _file(pieces: "list[tuple[int, bytes]] | list[tuple[int, bytearray]]", entry: int) -> bytes:
+def _file(pieces: list[tuple[int, bytes]], entry: int) -> bytes:
     note = struct.pack("<III", len(XEN), 8, PHYS32_ENTRY) + XEN + struct.pack("<Q", entry)
     count = len(pieces) + 1
     head = 64 + 56 * count
@@ -138,7 +138,7 @@ def _file(pieces: "list[tuple[int, bytes]] | list[tuple[int, bytearray]]", entry
     out = []
     for address, data in pieces:
         headers += struct.pack("<IIQQQQQQ", elf.PT_LOAD, 7, at, address, address, len(data), len(data), PAGE)
-        out.append(bytes(data) + bytes(-len(data) % PAGE))
+        out.append(data + bytes(-len(data) % PAGE))
         at += len(out[-1])
     start = struct.pack("<16sHHIQQQIHHHHHH", elf.MAGIC, 2, EM_X86_64, 1, entry, 64, 0, 0, 64, 56, count, 0, 0, 0)
     front = start + headers + note
