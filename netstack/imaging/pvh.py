@@ -11,8 +11,9 @@ and without a command line: those the loader has to bring. So here a small progr
 Linux's own unpacking (vmlinuz) moves and relocates what it has unpacked; under emulation that takes half a second longer.
 
 **Where things lie.** The blocks of LZ4 are those of the distribution, of the whole file `vmlinux`, with its headers. They come out
-at a *base* so chosen that the segment which must move least far doesn't move at all; the others are moved down, in the order of
-their addresses, which is safe as long as none comes to lie on one that is yet to be moved: checked here. All of ours lies above.
+at a *base* so chosen that the segment which must move furthest up doesn't move at all. So each other one moves down, and moved in
+the order of their addresses none is written onto one that is yet to be moved: that one belongs above, and lies no lower than where
+it belongs. All of ours lies above them.
 """
 
 from __future__ import annotations
@@ -83,16 +84,7 @@ def entry_of(vmlinux: bytes, linux: elf.Elf) -> int | None:
 
 def _moves(loads: list[elf.Segment], base: int) -> list[tuple[int, int, int]]:
     """(from, length, to) of the segments that don't come out where they belong."""
-    moves = []
-    for k, s in enumerate(loads):
-        source = base + s.offset
-        if source == s.physical:
-            continue
-        moves.append((source, s.filled, s.physical))
-        later = [base + other.offset for other in loads[k + 1 :]]
-        if source < s.physical or any(s.physical + s.filled > start for start in later):
-            raise UsageError("the segments of this kernel lie in an order that can't be unpacked in place")
-    return moves
+    return [(base + s.offset, s.filled, s.physical) for s in loads if base + s.offset != s.physical]
 
 
 def _body(

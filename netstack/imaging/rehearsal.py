@@ -41,7 +41,9 @@ def rehearse(recipe: Recipe, seconds: float) -> tuple[str, ...]:
             os.close(write)
             try:
                 _, said = run.communicate(timeout=seconds)
+                failed = run.returncode != 0
             except subprocess.TimeoutExpired:
+                failed = False
                 run.terminate()
                 try:
                     _, said = run.communicate(timeout=5)
@@ -54,7 +56,7 @@ def rehearse(recipe: Recipe, seconds: float) -> tuple[str, ...]:
     finally:
         if read >= 0:
             os.close(read)
-    if not told:
+    if failed or not told:
         last = (said or b"").decode("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
         raise UsageError(f"the rehearsal of {recipe.program} has failed: {last[0]}")
     names: list[str] = json.loads(told)
