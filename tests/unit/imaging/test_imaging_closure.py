@@ -224,4 +224,4 @@ def test_a_rehearsal_sees_what_a_source_does_not_show(tmp_path):
     assert "hidden" in seen
     program.write_text("raise ValueError('no')\n")
     with pytest.raises(UsageError, match="ValueError"):
-        rehearse(Recipe(str(program), include=(), module=True), 5)
+        rehearse(Recipe(str(program)), 30)
