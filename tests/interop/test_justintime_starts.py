@@ -1,5 +1,5 @@
-"""A question of a client starts a process, and, where there is QEMU, a machine: both real. The client's stack and the appliance's are
-joined by a unix socket, so nothing of the host's network is touched."""
+"""A question of a client starts a process, and, where there is QEMU, a machine: both real. The client's stack and the appliance's
+are joined by a unix socket, so nothing of the host's network is touched."""
 
 import asyncio
 import sys
@@ -23,24 +23,24 @@ async def story(folder: Path, service: Service, patience: float) -> "list[float]
     """Seconds until the name was answered, the first page was there, and the second; then it is waited for its end."""
     path = folder / "cable"
     times = []
-    async with netstack.open(f"qemu:{path},server?address={FRONT}/24&mac=02:00:00:00:00:01") as front:
-        async with netstack.open(f"qemu:{path},client?address={CLIENT}&mac=02:00:00:00:00:02") as client:
-            async with JustInTime(front, [service]) as appliance:
-                await appliance.listen()
-                began = time.monotonic()
-                async with Resolver(client, client, [FRONT]) as resolver:
-                    assert (await resolver.resolve("appliance.test", "A")).addresses == [FRONT]
-                times.append(time.monotonic() - began)
-                for _ in range(2):
-                    asked = time.monotonic()
-                    page = await lab.page(client, patience, FRONT)
-                    assert page.startswith(b"HTTP/1.1 200 OK") and page.endswith(b"machine of its own</h1>\n"), page
-                    times.append(time.monotonic() - asked)
-                life = appliance.lives["appliance.test"]
-                assert life.counts.starts == 1 and appliance.counts.refused == 0
-                async with asyncio.timeout(20):
-                    while life.counts.stops == 0:
-                        await asyncio.sleep(0.05)
+    ours = f"qemu:{path},server?address={FRONT}/24&mac=02:00:00:00:00:01"
+    theirs = f"qemu:{path},client?address={CLIENT}&mac=02:00:00:00:00:02"
+    async with netstack.open(ours) as front, netstack.open(theirs) as client, JustInTime(front, [service]) as appliance:
+        await appliance.listen()
+        began = time.monotonic()
+        async with Resolver(client, client, [FRONT]) as resolver:
+            assert (await resolver.resolve("appliance.test", "A")).addresses == [FRONT]
+        times.append(time.monotonic() - began)
+        for _ in range(2):
+            asked = time.monotonic()
+            page = await lab.page(client, patience, FRONT)
+            assert page.startswith(b"HTTP/1.1 200 OK") and page.endswith(b"machine of its own</h1>\n"), page
+            times.append(time.monotonic() - asked)
+        life = appliance.lives["appliance.test"]
+        assert life.counts.starts == 1 and appliance.counts.refused == 0
+        async with asyncio.timeout(20):
+            while life.counts.stops == 0:
+                await asyncio.sleep(0.05)
     print(f"name {times[0]:.3f} s, first page {times[1]:.3f} s, second {times[2]:.3f} s")
     return times
 
