@@ -5,9 +5,9 @@ What the peers are, and what they are not. Both are made of Debian's packages as
 with bytecode compiled as the scripts would have. Neither has systemd, udev, logs or a login: a shell script loads the same drivers,
 asks for an address with busybox's udhcpc, and becomes the program.
 
-    minbase     what debootstrap calls so: required packages and apt (92), with python3 and busybox, on an ext4 disk; a small
+    minbase     what debootstrap calls so: required packages and apt (119), with python3 and busybox, on an ext4 disk; a small
                 initramfs loads the disk's driver. Kernel settings of ours that skip its tests are not used.
-    lean        python3 and what it depends on, and busybox (31 packages), as an initramfs packed by zstd like Debian's own, with
+    lean        python3 and what it depends on, and busybox (42 packages), as an initramfs packed by zstd like Debian's own, with
                 all our settings of the kernel, in our form that boots: what remains is user space
 
 A rendezvous by the clock would measure the client's patience, so the program's line on the console is awaited, and the page is
@@ -166,7 +166,8 @@ def minbase(folder: Path, kernel: Kernel) -> Made:
     complete(root, kernel)
     disk, start, small = folder / "disk", folder / "vmlinuz", folder / "initrd"
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", str(root), str(disk), f"{int(size * 1.3) >> 10}k"], check=True, stdout=subprocess.DEVNULL)
+    words = ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-d", str(root), str(disk), f"{int(size * 1.3) >> 10}k"]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     archive = Archive()
     add_start(archive, root, kernel, TO_DISK, DISK_DRIVERS)
     start.write_bytes(kernel.image)
