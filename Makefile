@@ -2,6 +2,7 @@
 #
 #   make run     [ARGS=…]   the demo: a stack with a page on it, reached through the kernel (ARGS=--once ends after one fetch)
 #   make test    [ARGS=…]   the suite, on the compiled build and on the pure one; ARGS go to pytest
+#   make test-xen [ARGS=…]  our front end, back end and vchan on a real Xen, booted under QEMU (ARGS=word: cases with it in their name)
 #   make compat  [ARGS=…]   other people's programs on our stack (ARGS='-k aiohttp'); docs/compatibility.md says which
 #   make lint               ruff and mypy --strict
 #   make bench   [ARGS=…]   speed beside that of peers, in one run (ARGS=name: what has it in its name; ARGS=--help: the rest)
@@ -18,9 +19,10 @@ TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark postgresql
 # servers and clients of others that ours meet in the tests; each test does without, and says so
 PEERS := nsd knot knot-dnsutils unbound bind9 bind9-dnsutils bind9-utils ldnsutils avahi-daemon avahi-utils dbus nginx-light nghttp2-client
 PEERS += udhcpc isc-dhcp-client dnsmasq-base
+XEN := libxen-dev qemu-system-x86 seabios binutils  # what `make test-xen` needs; Xen itself is never installed
 COMPILE := $(PY) setup.py -q build_ext --inplace
 
-.PHONY: run test compat lint bench bench-tools tools clean build
+.PHONY: run test test-xen compat lint bench bench-tools tools clean build xen-tools
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.ready
@@ -32,6 +34,9 @@ run: build
 
 test: $(VENV)/.ready
 	@$(PY) tests/both.py $(ARGS)
+
+test-xen: xen-tools build
+	@PYTHONPATH=.:backends $(PY) -m tests.xen.run $(ARGS)
 
 compat: build
 	@$(PY) -m pytest -q tests/compat $(ARGS)
@@ -61,7 +66,15 @@ $(PY):
 	done; \
 	echo "make: no Python of 3.11 or newer was found: install one, or say make PYTHON=/path/to/python3" >&2; exit 1
 
-tools:
+# Xen's headers come before what is compiled; what can't be had is named by whoever misses it
+xen-tools:
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  { [ -e /usr/include/xengnttab.h ] && command -v qemu-system-x86_64 && [ -e /usr/share/seabios/bios-256k.bin ] && command -v strip; } >/dev/null \
+	    || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(XEN); } >/dev/null 2>&1 \
+	    || echo "make: apt-get could not install all of $(XEN)"; \
+	fi
+
+tools: xen-tools
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  for tool in ip ping curl nmap tcpdump tshark; do command -v $$tool >/dev/null || missing=1; done; \
 	  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing=1; \
@@ -87,5 +100,5 @@ bench-tools: $(VENV)/.ready
 clean:
 	@rm -rf $(VENV) .venv-pmd build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis artifacts
 	@find netstack backends tests \( -name '*.so' -o -name '*.pyc' \) -delete
-	@find netstack backends -name '*.c' -delete
+	@find netstack backends -name '*.c' ! -name _libxen.c -delete
 	@find netstack backends tests -name __pycache__ -type d -empty -delete

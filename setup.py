@@ -1,7 +1,11 @@
 """The build: metadata, packages, entry points, and the modules that Cython compiles.
 
 A module is compiled when a `.pxd` of the same name lies beside its `.py`; the `.py` is the truth and runs as it is. The twins
-`raw`, `const` and `sysio` are never compiled: their `.pxd` *is* their compiled form, inlined into whoever cimports it.
+(`NEVER_COMPILED`: `raw`, `const`, `sysio` and their like) have a `.pxd` that *is* their compiled form, inlined into whoever
+cimports it.
+
+Back ends may have an extension in C over a library of others (`OPTIONAL`): it is built where the library's headers are, and its
+absence is no error, here or at run time, until somebody asks for what it does.
 
 All or nothing: a compiled module looks for the C types of the modules that it cimports when it is imported, and fails where
 those are plain Python. So when one module can't be compiled, none is.
@@ -13,6 +17,8 @@ NETSTACK_PURE=1   at run time: ignore what was compiled and import the `.py` fil
 """
 
 import os
+import shlex
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -23,11 +29,20 @@ from setuptools.command.editable_wheel import editable_wheel
 
 HERE = Path(__file__).resolve().parent
 ROOTS = (Path(), Path("backends"))
-NEVER_COMPILED = {"__init__", "const", "raw", "sysio"}
+NEVER_COMPILED = {"__init__", "const", "raw", "shm", "slots", "sysio", "orders"}
 DIRECTIVES = {"language_level": 3, "annotation_typing": False, "boundscheck": True, "cdivision": True, "binding": False}
 # a 32-bit value shifted by 32 is a wrong demultiplexing key in C and a right one in Python: refuse to build it
 CFLAGS = ["-O3", "-g0", "-Werror=shift-count-overflow", *os.environ.get("NETSTACK_CFLAGS", "").split()]
 GENERATED = HERE / "build" / "c"  # where the C files go: the source tree stays readable
+
+# hand-written C: what must be there to be included, and to be linked with
+OPTIONAL = {
+    "netstack_xen.libxen._libxen": (
+        Path("backends/netstack_xen/libxen/_libxen.c"),
+        ("xengnttab.h", "xenevtchn.h", "xenstore.h", "xentoollog.h"),
+        ("xengnttab", "xenevtchn", "xenstore"),
+    )
+}
 
 MODE = os.environ.get("NETSTACK_CYTHON") or "auto"
 if MODE not in ("0", "auto", "require"):
@@ -48,7 +63,7 @@ def compiled_modules() -> dict[str, Path]:
 
 def sweep(keep: set[str]) -> None:
     """Remove extension modules from the source tree: of this Python all but `keep`, of any Python those without a source."""
-    modules = compiled_modules()
+    modules = {**compiled_modules(), **{name: source for name, (source, *_) in OPTIONAL.items() if (HERE / source).exists()}}
     for root in ROOTS:
         for pattern in ("*.so", "*.pyd"):
             for binary in (HERE / root).glob(f"netstack*/**/{pattern}"):
@@ -56,6 +71,18 @@ def sweep(keep: set[str]) -> None:
                 name = ".".join((*binary.parent.relative_to(HERE / root).parts, stem))
                 if name not in modules or (name not in keep and f".{suffix}" == sysconfig.get_config_var("EXT_SUFFIX")):
                     binary.unlink()
+
+
+def has_headers(extension: Extension) -> bool:
+    """Can the compiler include what `extension` does?"""
+    _, headers, _ = OPTIONAL[extension.name]
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    command = [*compiler, *shlex.split(os.environ.get("CFLAGS", "")), "-E", "-xc", "-o", os.devnull, "-"]
+    text = "".join(f"#include <{header}>\n" for header in headers)
+    try:
+        return subprocess.run(command, input=text, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
 
 
 class BuildExt(build_ext):
@@ -66,9 +93,15 @@ class BuildExt(build_ext):
         self.parallel = self.parallel or os.cpu_count()
 
     def run(self) -> None:
-        inplace = self.inplace  # the base class changes it for a while
+        inplace, compiler = self.inplace, self.compiler  # the base class changes them
         if inplace:
             sweep(keep={ext.name for ext in self.extensions})
+        everything = self.extensions
+        self.extensions = [ext for ext in everything if ext.name in OPTIONAL and has_headers(ext)]
+        if self.extensions:
+            super().run()  # by themselves: whether the rest can be compiled is another question
+            self.inplace, self.compiler = inplace, compiler
+        self.extensions = [ext for ext in everything if ext.name not in OPTIONAL]
         if not self.extensions:
             return
         try:
@@ -83,12 +116,16 @@ class BuildExt(build_ext):
             print(f"netstack: nothing was compiled, all of it runs as pure Python: {reason}", file=sys.stderr)
 
     def translate(self) -> None:
-        """Python and `.pxd` to C, where the C is older than any of them or than this file."""
+        """Python and `.pxd` to C, where the C is older than any of them; all anew, objects too, where they were made otherwise."""
         try:
+            import Cython
             from Cython.Build import cythonize
         except ImportError:
             raise RuntimeError("Cython is not installed (pip install cython)") from None
         stamp = GENERATED / "stamp"
+        way = f"{Cython.__version__} {DIRECTIVES} {CFLAGS}\n"
+        if not stamp.exists() or stamp.read_text() != way:
+            self.force = True
         done = cythonize(
             [Extension(ext.name, list(ext.sources)) for ext in self.extensions],
             nthreads=os.cpu_count() or 1,
@@ -96,12 +133,12 @@ class BuildExt(build_ext):
             include_path=[".", "backends"],
             quiet=not self.distribution.verbose,
             build_dir=str(GENERATED.relative_to(HERE)),
-            force=not stamp.exists() or stamp.stat().st_mtime < (HERE / "setup.py").stat().st_mtime,
+            force=self.force,
         )
         by_name = {ext.name: ext for ext in done}
         for ext in self.extensions:
             ext.sources = by_name[ext.name].sources
-        stamp.touch()
+        stamp.write_text(way)
 
     def leave_pure(self) -> None:
         for ext in self.extensions:
@@ -123,9 +160,14 @@ class EditableWheel(editable_wheel):
 def extensions() -> list[Extension]:
     if MODE == "0":
         return []
-    return [
-        Extension(name, [str(path)], extra_compile_args=CFLAGS, depends=["setup.py"]) for name, path in compiled_modules().items()
-    ]
+    modules = [Extension(name, [str(path)], extra_compile_args=CFLAGS) for name, path in compiled_modules().items()]
+    for name, (source, _, libraries) in OPTIONAL.items():
+        if (HERE / source).exists():
+            limited = [("Py_LIMITED_API", "0x030B0000")]
+            modules.append(
+                Extension(name, [str(source)], libraries=list(libraries), define_macros=limited, py_limited_api=True, optional=True)
+            )
+    return modules
 
 
 if __name__ == "__main__":
@@ -211,13 +253,15 @@ if __name__ == "__main__":
                 "pcap = netstack_pcap:open_pcap",
                 "qemu = netstack_qemu:open_qemu",
                 "packet = netstack_packet:open_packet",
+                "xen = netstack_xen:open_xen",
+                "xenback = netstack_xen:open_xenback",
             ],
-            "netstack.stack": ["posix = netstack_sockets:open_posix"],
+            "netstack.stack": ["posix = netstack_sockets:open_posix", "vchan = netstack_xen.vchan:open_vchan"],
             "pytest11": ["netsim = netstack.netsim.plugin"],
         },
         packages=packages,
         package_dir={"": ".", **{name: f"backends/{name.replace('.', '/')}" for name in backends}},
-        package_data={name: ["*.pxd", "py.typed", "*.html", "*.css", "*.js", "*.svg"] for name in packages},
+        package_data={name: ["*.pxd", "*.pyi", "py.typed", "*.html", "*.css", "*.js", "*.svg"] for name in packages},
         ext_modules=extensions(),
         cmdclass={"build_ext": BuildExt, "editable_wheel": EditableWheel},
         zip_safe=False,

@@ -36,10 +36,13 @@ BUILT_IN = {
     "pcap": "netstack_pcap:open_pcap",
     "qemu": "netstack_qemu:open_qemu",
     "packet": "netstack_packet:open_packet",
+    "xen": "netstack_xen:open_xen",
+    "xenback": "netstack_xen:open_xenback",
     "loopback": "netstack.loopback:open_loopback",
 }
 BUILT_IN_STACKS = {
     "posix": "netstack_sockets:open_posix",
+    "vchan": "netstack_xen.vchan:open_vchan",
 }
 
 
@@ -93,7 +96,7 @@ def _find(kind: str, group: str, built_in: Mapping[str, str]) -> Any:
     if ":" in kind:
         return load(kind, kind)
     if kind in built_in:
-        _find_checkout(built_in[kind].partition(":")[0])
+        _find_checkout(built_in[kind].partition(":")[0].partition(".")[0])
         return load(kind, built_in[kind])
     others = registered(group)
     return load(kind, others[kind]) if kind in others else None

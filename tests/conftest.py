@@ -8,6 +8,7 @@
 
 import functools
 import gc
+import itertools
 import os
 import secrets
 import shutil
@@ -21,6 +22,7 @@ from netns import Namespace, namespace_command
 
 import netstack
 
+FINISHED = itertools.count(1)
 INSTALL = {  # program: Debian package
     "ip": "iproute2",
     "ss": "iproute2",
@@ -109,6 +111,13 @@ def pytest_collection_finish() -> None:
     would wait half a second for it to look at all of them: with this the suite takes half the time."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_logfinish() -> None:
+    """What pytest keeps of each test that has run grows to as much again: now and then it is put with the rest."""
+    if next(FINISHED) % 200 == 0:
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

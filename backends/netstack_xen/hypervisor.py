@@ -10,10 +10,24 @@ domains tell each other such numbers; a watch tells that something under a path 
 Nothing waits here: what has happened is asked for when the descriptor is readable, or the waker was called.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 PAGE = 4096
+EVERYONE = -1  # among the readers or writers of a node: every domain that isn't named
+
+# An order of `Hypervisor.copy`: grant reference, offset in that page, bytes, offset in our memory, which memory, status. The highest
+# bit of `which` says the direction; its others are an index. 16 bytes, in the byte order of the machine.
+ORDER = struct.Struct("=IHHIHh")
+ORDERS_MOST = 256  # in one call: a ring's worth of slots
+INTO_PAGE = 0x8000  # in `which`: out of our memory; without it, out of the page
+
+# what becomes of an order: Xen's GNTST_*, of which only the first is good
+COPIED = 0
+BAD_REF = -3  # there is no such grant to us
+NOT_PERMITTED = -8  # the page is granted for reading alone
+BAD_ORDER = -10  # it crosses the page's border, or the end of our memory
 
 
 class Farewell(NamedTuple):
@@ -62,7 +76,7 @@ class Store(Protocol):
         """With all that is below; nothing happens where there is nothing."""
 
     def permit(self, path: str, owner: int, readers: Sequence[int] = (), writers: Sequence[int] = ()) -> None:
-        """Who may do what with the node: its owner all, others nothing but what stands here."""
+        """Who may do what with the node: its owner all, others nothing but what stands here; EVERYONE may stand here, too."""
 
     def watch(self, path: str, token: str) -> None:
         """Hear of it whenever the node, or anything below, is written or removed; and once at once. Raises OSError with EEXIST for
@@ -104,6 +118,12 @@ class Hypervisor(Protocol):
     def unmap(self, pages: Pages) -> None:
         """As `unshare`."""
 
+    def copy(self, peer: int, orders: bytearray, count: int, memory: "Sequence[bytes | bytearray | memoryview]") -> None:
+        """Carry out the first `count` of `orders`, between pages that `peer` has granted to us and `memory`, without mapping them.
+
+        The status of each is written into it, COPIED or another one: what a peer has got wrong is no error of ours, and ends
+        nothing but that order. They are carried out in their order, at most ORDERS_MOST. Raises OSError where nothing was."""
+
     # -- ports -------------------------------------------------------------------------------------------------------------------
 
     def allocate(self, peer: int) -> int:
@@ -116,7 +136,7 @@ class Hypervisor(Protocol):
         """Close a port of ours."""
 
     def notify(self, port: int) -> None:
-        """Tell the other end. Told twice before it listens, it hears once. A port whose other end is gone takes it silently."""
+        """Tell the other end. Told often before it listens, it hears once or twice. A port whose other end is gone takes it silently."""
 
     def pending(self) -> Sequence[int]:
         """Our ports that were told since the last call. They may be told anew from now on: look at the rings after this."""

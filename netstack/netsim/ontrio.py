@@ -5,7 +5,8 @@ when the main task has ended, if nobody has closed it before. What runs on a hos
 the host cancels those: with trio there is nothing outside of them.
 
 trio's `MockClock` jumps when every task is blocked. It does not notice when there is nowhere to jump to, and it does not wait for
-threads; ours is the same clock with another `_autojump`. That time stands still, and tasks run all the same, is noticed by an
+threads; ours is the same clock with another `_autojump`. What threads did is told when every task is blocked, in the order in which
+they got their work (runtime/virtual.py has the reasons). That time stands still, and tasks run all the same, is noticed by an
 instrument.
 """
 
@@ -34,7 +35,7 @@ from ..runtime.trio.wait import Waiter
 from ..runtime.virtual import SPIN
 from ..runtime.worlds import open_world
 from ..testing.clock import Spinning, Stalled
-from . import substitutes
+from . import substitutes, triothreads
 from .doing import where
 from .failures import HostCrashed
 
@@ -54,6 +55,11 @@ def side_here() -> TrioSide | None:
         return None
     side: TrioSide | None = getattr(trio.lowlevel.current_clock(), "side", None)
     return side
+
+
+def threads_here() -> triothreads.Threads | None:
+    side = side_here()
+    return None if side is None else side.threads
 
 
 def new_clock() -> trio.testing.MockClock:
@@ -127,7 +133,8 @@ class TrioSide:
         self._run = Run(None)
         self._test: trio.lowlevel.Task | None = None
         self._rounds = Rounds(self)
-        self._undo: Callable[[], None] | None = None
+        self._undo: list[Callable[[], None]] = []
+        self.threads = triothreads.Threads()
 
     def now(self) -> float:
         return float(self._clock.current_time())
@@ -180,13 +187,14 @@ class TrioSide:
         self._order = getattr(core, "_ALLOW_DETERMINISTIC_SCHEDULING", False), getattr(core, "_r", None)
         core._ALLOW_DETERMINISTIC_SCHEDULING, core._r = True, random.Random(f"{self.sim.seed} scheduling")
         trio.lowlevel.add_instrument(self._rounds)
-        self._undo = substitutes.install(self.sim.seed)
+        self._undo = [triothreads.install(threads_here), substitutes.install(self.sim.seed)]
 
     def _let_go(self) -> None:
-        if self._undo is None:
+        if not self._undo:
             return
-        undo, self._undo = self._undo, None
-        undo()
+        while self._undo:
+            self._undo.pop()()
+        self.threads.end()
         clock = self._clock
         clock._real_clock = self._before
         del clock._autojump, clock.side
@@ -201,7 +209,10 @@ class TrioSide:
         statistics = trio.lowlevel.current_statistics()
         working = trio.to_thread.current_default_thread_limiter().borrowed_tokens
         wait = statistics.seconds_to_next_deadline
-        if working:
+        if self.threads:
+            if not self.threads.hear():
+                _sleep(GLANCE)
+        elif working:
             _sleep(GLANCE)
         elif wait < math.inf:
             self._clock.jump(max(wait, 0))

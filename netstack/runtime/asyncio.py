@@ -50,17 +50,20 @@ class Opening:
         self._stack: AbstractAsyncContextManager[Any] | None = None  # in place of a net of ours
 
     async def __aenter__(self) -> Net:
+        spec = Spec.parse(self._netif) if isinstance(self._netif, str) else None
+        if spec is not None and find_stack(spec.kind) is not None:
+            stack = self._without_device(spec)
+            if in_trio() and not getattr(stack, "any_runtime", False):
+                raise UsageError(f"{spec.kind}: is a stack for asyncio only: choose a device like tap:tap0")
+            self._stack = stack
+            net: Net = await stack.__aenter__()  # not a Net, but what answers to the verbs that programs use of one
+            return net
         if in_trio():
             from .trio.opening import TrioOpening
 
             self._in_trio = TrioOpening(self._netif, self._addresses, self._options)
             return await self._in_trio.__aenter__()  # type: ignore[return-value]  # as `open` says
         loop = asyncio.get_running_loop()
-        spec = Spec.parse(self._netif) if isinstance(self._netif, str) else None
-        if spec is not None and find_stack(spec.kind) is not None:
-            self._stack = self._without_device(spec)
-            net: Net = await self._stack.__aenter__()  # not a Net, but what answers to the verbs that programs use of one
-            return net
         self._net = build(self._netif, self._addresses, self._options, loop)
         try:
             await self._net.wait_addresses()

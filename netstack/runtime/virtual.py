@@ -14,7 +14,8 @@ loop raises `Stalled` instead of sleeping for good; threads that were there befo
 
 **What depends on nothing else.** A set of tasks, as `asyncio.wait` gives and a TaskGroup cancels, has the order of its members'
 hashes, which are addresses in memory: tasks of this loop are numbered instead. Threads end when they like: what they did is told
-when nothing else is left to do at that instant, in the order in which the work was given out.
+when nothing else is left to do at that instant, in the order in which the work was given out; out of turn only when all others
+sleep, since the one whose turn it is may wait for what a later one did.
 
 **Where it could spin.** Real time passes by itself while a program runs, and programs count on it: one that finds `time() <= t` in
 a callback for `t`, and so asks to be called at `t` again, would do that for ever at an instant that stands still. So whatever is
@@ -36,6 +37,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from ..instant import NEVER
 from ..testing.clock import Spinning, Stalled
+from .asleep import Asleep
 from .loops.mix import over
 from .reactor import clock_of
 
@@ -45,7 +47,7 @@ Ts = TypeVarTuple("Ts")
 SPIN = 100_000  # rounds of the loop at one instant: a second of the machine's time, and more than any burst needs
 NANOSECOND = 1e-9
 PATIENCE = 0.5  # seconds of the machine's time
-OUT_OF_TURN = 0.2  # the same: a thread that takes longer may be waiting for one that was given its work later
+OUT_OF_TURN = 0.1  # the same, between two looks whether a thread that isn't ready waits for one that was given its work later
 Base: Any = over(asyncio.SelectorEventLoop)
 
 
@@ -108,6 +110,7 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         self._paces: list[Pace] = []  # of the worlds on this loop
         self._next = math.inf  # the soonest timer, when the loop was last left to a world
         self._given: deque[tuple[asyncio.Future[Any], asyncio.Future[Any]]] = deque()  # to threads: what they say, who is told
+        self._asleep = Asleep()
         self._before = set(threading.enumerate())
         super().__init__(selector)
         self.set_task_factory(_task)
@@ -165,7 +168,8 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
 
     def stall(self) -> None:
         if self._given:
-            any(map(self._tell, list(self._given)))
+            if self._asleep.look():
+                any(map(self._tell, list(self._given)))
             return
         self.accuse(Stalled(f"nothing is left to happen after {self._virtual_now} s, and the program is still waiting"))
 
@@ -227,6 +231,7 @@ class VirtualLoop(Base):  # type: ignore[misc]  # a class that is made when it i
         if not work.done():
             return False
         self._given.remove(given)
+        self._asleep.again()
         if work.cancelled():
             told.cancel()
         elif not told.done() and (error := work.exception()) is not None:

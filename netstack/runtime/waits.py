@@ -60,6 +60,20 @@ class Waits(Protocol):
     def spawn(self, work: Work) -> Spawned:
         """Run `work()` in a task beside this one. An error in it is logged and ends nothing else."""
 
+    # -- for who brings a descriptor, or is called from outside, and runs the work of others: a stack
+
+    async def turn(self) -> None:
+        """Let everybody else have a turn."""
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Call it from the loop, which is running: at once, but not before this returns."""
+
+    def watch(self, fd: int, call: Callable[[], object]) -> Callable[[], object]:
+        """Call it whenever `fd` is readable, until what this gives is called."""
+
+    def report(self, message: str, error: BaseException) -> None:
+        """An error that nobody waits for: to the loop's exception handler, or to the log."""
+
 
 async def pause(waits: Waits, duration: Duration) -> None:
     """Let `duration` pass."""
@@ -109,6 +123,20 @@ class AsyncioWaits:
 
     def spawn(self, work: Work) -> Spawned:
         return AsyncioTask(work)
+
+    async def turn(self) -> None:
+        await asyncio.sleep(0)
+
+    def soon(self, call: Callable[[], object]) -> None:
+        asyncio.get_running_loop().call_soon(call)
+
+    def watch(self, fd: int, call: Callable[[], object]) -> Callable[[], object]:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(fd, call)
+        return lambda: loop.remove_reader(fd)
+
+    def report(self, message: str, error: BaseException) -> None:
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
 
 class AsyncioTask:

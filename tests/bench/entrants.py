@@ -375,6 +375,20 @@ def memory(name: str, face: str) -> Entrant:
     return Entrant(name, enter, own=True)
 
 
+def xen(name: str, way: str) -> Entrant:
+    """Our stack on netfront and netback over a simulated hypervisor, in one process."""
+
+    def enter(lab: Lab) -> Run:
+        inside = lab.namespace()
+
+        def run(seconds: float) -> Mapping[str, float]:
+            return lab.call(python_server("xenring", way, str(seconds)), inside, cpu=lab.server_cpu, timeout=seconds + SLACK)
+
+        return run
+
+    return Entrant(name, enter, own=True)
+
+
 def growth(name: str, connections: int) -> Entrant:
     """Our stack with so many connections on it."""
 

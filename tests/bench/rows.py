@@ -30,12 +30,15 @@ from .entrants import (
     slirp,
     static_ours,
     uvicorn,
+    xen,
 )
 from .measure import Entrant, Goal, Row
 from .peers import services
 from .routed import routed_kernel, routed_ours
 
 RECEIVE, SEND = Job("bulk", services.SINK, ("send",)), Job("bulk", services.SOURCE, ("receive",))
+PINNED_RECEIVE = Job("bulk", services.SINK, ("send",), pinned=True)
+PINNED_SEND = Job("bulk", services.SOURCE, ("receive",), pinned=True)
 PING = Job("ping", services.ECHO, pinned=True)
 CONNECT = Job("connect", services.ECHO, pinned=True)
 UDP = Job("udp", services.ECHO, ("32", "64"))
@@ -396,6 +399,21 @@ ROWS = [
         [
             Goal("two stacks in memory, bulk, Protocol", "gbit", "ours, Protocol", None, 20),
             Goal("two stacks in memory, bulk, without a loop", "gbit", "ours, no loop", None, 20),
+        ],
+    ),
+    Row(
+        "xen",
+        "The ring of Xen's network, over a hypervisor that is simulated, beside a tap: bulk, a Protocol, all of it on one core.",
+        GBIT,
+        [
+            xen("xen, receive", "receive"),
+            ours("tap, receive", PINNED_RECEIVE),
+            xen("xen, send", "send"),
+            ours("tap, send", PINNED_SEND),
+        ],
+        [
+            Goal("netfront, bulk receive on one core, to a tap", "gbit", "xen, receive", "tap, receive", 0.8),
+            Goal("netfront, bulk send on one core, to a tap", "gbit", "xen, send", "tap, send", 0.8),
         ],
     ),
     Row(

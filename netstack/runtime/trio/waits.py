@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import trio
@@ -40,6 +41,23 @@ class TrioWaits:
 
     def spawn(self, work: Work) -> Spawned:
         return TrioTask(work)
+
+    async def turn(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def soon(self, call: Callable[[], object]) -> None:
+        trio.lowlevel.current_trio_token().run_sync_soon(call)
+
+    def watch(self, fd: int, call: Callable[[], object]) -> Callable[[], object]:
+        async def look() -> None:
+            while True:
+                await trio.lowlevel.wait_readable(fd)
+                call()
+
+        return TrioTask(look).cancel
+
+    def report(self, message: str, error: BaseException) -> None:
+        log.error(message, exc_info=error)
 
 
 class TrioTask:

@@ -17,7 +17,11 @@ trio = pytest.importorskip("trio")
 
 
 class TrioRunner:
-    """`netstack.testing.conformance.Runner` on trio. What asyncio's exception handler is told is logged here."""
+    """`netstack.testing.conformance.Runner` on trio. What asyncio's exception handler is told is logged here. `clock` makes another
+    one for each case than the machine's."""
+
+    def __init__(self, clock: Callable[[], Any] | None = None) -> None:
+        self._clock = clock
 
     def run(self, main: Callable[[Tasks], Awaitable[None]], limit: float) -> None:
         async def run() -> None:
@@ -34,7 +38,7 @@ class TrioRunner:
             assert not tasks.reported, f"logged: {tasks.reported!r}"
 
         try:
-            trio.run(run)
+            trio.run(run, clock=None if self._clock is None else self._clock())
         except BaseExceptionGroup as group:
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:

@@ -102,6 +102,20 @@ def test_a_binary_whose_source_is_gone_is_removed(tree):
     assert "renamed" not in tree.binaries()
 
 
+@needs_cython
+@needs_compiler
+def test_an_extension_over_a_library_without_headers_is_left_out_and_nothing_is_said(tree):
+    source = tree.folder / "backends" / "netstack_xen" / "libxen" / "_libxen.c"
+    source.parent.mkdir(parents=True)
+    source.write_text("#error this was not to be compiled\n")
+    compiler = tree.folder / "cc"  # one that finds no headers but Python's
+    compiler.write_text('#!/bin/sh\ncase "$*" in *-E*) exit 1;; esac\nexec cc "$@"\n')
+    compiler.chmod(0o755)
+    done = tree.build(CC=str(compiler))
+    assert done.returncode == 0 and "libxen" not in done.stderr
+    assert tree.binaries() == ["one", "two"] and not list(source.parent.glob("*.so"))
+
+
 def test_a_mode_that_does_not_exist_is_refused_with_the_choices(tree):
     done = tree.build(NETSTACK_CYTHON="maybe")
     assert done.returncode != 0

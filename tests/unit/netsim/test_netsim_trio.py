@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from netstack.errors import UsageError
 from netstack.netsim import HostCrashed, Netsim, Outcome, ontrio, run
@@ -164,6 +166,70 @@ def test_time_waits_for_threads() -> None:
             nursery.start_soon(trio.sleep, 10)
             await trio.to_thread.run_sync(sleep, 0.02)
             assert trio.current_time() == 0
+
+    outcome = ran(scenario)
+    assert outcome.ok, outcome.traceback
+
+
+def test_threads_are_heard_in_the_order_in_which_they_got_their_work() -> None:
+    gates = [threading.Event() for _ in range(4)]
+    heard: list[int] = []
+
+    def work(n: int) -> None:
+        gates[n].wait(20)
+        if n:
+            gates[n - 1].set()  # the last one is ready first
+
+    async def ask(n: int) -> None:
+        await trio.to_thread.run_sync(work, n)
+        heard.append(n)
+
+    async def scenario(netsim: Netsim) -> None:
+        netsim.host("a")
+        async with trio.open_nursery() as nursery:
+            for n in range(4):
+                nursery.start_soon(ask, n)
+                await trio.testing.wait_all_tasks_blocked()
+            gates[3].set()
+
+    outcome = ran(scenario)
+    assert outcome.ok, outcome.traceback
+    assert heard == [0, 1, 2, 3]
+
+
+def test_a_thread_may_wait_for_one_that_got_its_work_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netstack.netsim.triothreads.GLANCES", 2)
+    told = threading.Event()
+    heard: list[bool] = []
+
+    async def wait() -> None:
+        heard.append(await trio.to_thread.run_sync(told.wait, 20))
+
+    async def scenario(netsim: Netsim) -> None:
+        netsim.host("a")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            await trio.to_thread.run_sync(lambda: None)
+            told.set()
+
+    outcome = ran(scenario)
+    assert outcome.ok, outcome.traceback
+    assert heard == [True]
+
+
+def test_a_thread_that_is_given_up_holds_nobody_up_for_good() -> None:
+    leave = threading.Event()
+
+    async def scenario(netsim: Netsim) -> None:
+        netsim.host("a")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: trio.to_thread.run_sync(leave.wait, 20, abandon_on_cancel=True))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        threading.Timer(0.02, leave.set).start()
+        await trio.sleep(1)
+        assert await trio.to_thread.run_sync(lambda: 7) == 7
 
     outcome = ran(scenario)
     assert outcome.ok, outcome.traceback

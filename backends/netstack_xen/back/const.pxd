@@ -1,0 +1,16 @@
+# The twin of const.py.
+cdef enum:
+    MORE_SLOTS = 18
+    FATAL_SLOTS = 20
+    COPIES = 32
+    QUEUE_BYTES = 4194304
+    QUEUE_FRAMES = 4096
+    GROUPS = 64
+    ALGORITHM_NONE = 0
+    ALGORITHM_TOEPLITZ = 1
+    HASH_IPV4 = 0
+    HASH_IPV4_TCP = 1
+    HASH_IPV6 = 2
+    HASH_IPV6_TCP = 3
+    HEAD = 160
+    HEADERS = 58

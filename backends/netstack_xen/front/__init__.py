@@ -1,0 +1,9 @@
+"""netfront: a virtual network interface of this domain, as a netif."""
+
+import netstack as netstack  # first: it decides which build of this package's modules is loaded
+
+from .connection import NoPages as NoPages
+from .frontend import Event as Event
+from .frontend import NoVif as NoVif
+from .frontend import Phase as Phase
+from .netif import Xen as Xen

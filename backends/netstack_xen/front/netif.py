@@ -1,0 +1,231 @@
+"""Xen: the netif."""
+
+import errno
+import logging
+import select
+from collections import deque
+from collections.abc import Callable
+from typing import Self
+
+from netstack import const
+from netstack.address import Mac
+from netstack.cores import NetifCore
+from netstack.device import offloads
+from netstack.errors import UsageError
+from netstack.instant import Instant
+
+from .. import slots
+from ..hypervisor import Hypervisor
+from .connection import Connection
+from .core import FrontCore
+from .frontend import Event, Frontend, Offer, Phase, Wish
+from .queue import Queue
+
+LOG = logging.getLogger("netstack.xen")
+# done here where the back end doesn't
+SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO | const.OFFLOAD_GATHER
+CARRIED = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_TSO6  # what Xen's rings have words for
+QUEUES_MOST = 32
+FAREWELL = 0.5  # seconds that a back end has to hear that we are closing
+
+
+class Xen(FrontCore):
+    """The Ethernet interface `handle` of this domain."""
+
+    __slots__ = (
+        "_closed", "_connection", "_demanded", "_frontend", "_handle", "_mac", "_mtu", "_now", "_own", "_storeless", "events",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        handle: int = 0,
+        *,
+        queues: int = 1,
+        split: bool = True,
+        offload: "bool | str | None" = None,
+        mac: "Mac | None" = None,
+        steer: bool = True,
+        now: int = 0,
+        own: bool = False,
+    ) -> None:
+        """`hypervisor` stays the caller's, who closes it after this; with `own` it is closed with this.
+
+        queues    how many, where the back end has as many     split     a port for either direction, where it can do so
+        offload   what is left to the back end, and taken from it: None for all, False for nothing, or some of "csum,tso4,tso6"
+        mac       the stack's link address: the vif's own, unless another one is given
+        steer     ask the back end to send flows by the queue by which they go
+
+        It is there at once, and connected when the back end is. What happens to it is in `events`, and logged; frames that are sent
+        while there is no connection are counted. Raises NoVif (an OSError), UsageError.
+        """
+        if not 1 <= queues <= QUEUES_MOST:
+            raise UsageError(f"queues={queues} is not possible: ask for 1 to {QUEUES_MOST}")
+        if mac is not None and mac.is_group:
+            raise UsageError(f"{mac} is a group address: give the stack one of its own, like 00:16:3e:00:00:01")
+        wanted = offloads.read(offload)
+        super().__init__(hypervisor)
+        self._demanded = wanted.demanded
+        self._closed = False
+        self._own = own
+        self._handle = handle
+        self._now = now
+        self._storeless = False
+        self._connection: Connection | None = None
+        self.events: deque[Event] = deque(maxlen=64)
+        flags = wanted.flags & CARRIED
+        self._frontend = Frontend(
+            hypervisor,
+            handle,
+            Wish(queues=queues, split=split, gives=flags, takes=flags, steer=steer),
+            self.mib,
+            joined=self._joined,
+            parted=self._parted,
+            carrier=self._set_up,
+            tell=self._tell,
+        )
+        self._mac = mac or self._frontend.read_mac()
+        self._mtu = self._frontend.read_mtu()
+        try:
+            self._frontend.start(now)
+        except BaseException:
+            self._frontend.abandon()
+            raise
+        self.due = self._frontend.deadline
+
+    # -- told by the front end ---------------------------------------------------------------------------------------------------
+
+    def _joined(self, connection: Connection, offer: Offer) -> None:
+        wish = self._frontend.wish
+        self._connection = connection
+        self.gives = wish.gives
+        self.takes = wish.takes & const.OFFLOAD_CSUM
+        if offer.sg and offer.tso4 and self.takes:
+            self.takes |= wish.takes & const.OFFLOAD_TSO4
+        self.longest = slots.LONGEST if offer.sg else 4096
+        self.fault = False
+        self.queues = connection.queues
+        self.prepare()
+
+    def _parted(self) -> None:
+        self.up = False
+        self.queues = []
+        self._connection = None
+
+    def _set_up(self, up: bool) -> None:
+        self.up = up
+
+    def _tell(self, event: Event) -> None:
+        self.events.append(event)
+        bad = event.what in ("lost", "refused", "slow", "removed", "short", "store")
+        LOG.log(logging.WARNING if bad else logging.INFO, "%s", event.sentence)
+
+    # -- of the core -------------------------------------------------------------------------------------------------------------
+
+    def grow_tx(self, q: Queue) -> bool:
+        return self._grew(self._connection is not None and self._connection.grow_tx(q))
+
+    def grow_rx(self, q: Queue) -> None:
+        self._grew(self._connection is not None and self._connection.grow_rx(q))
+
+    def _grew(self, grew: bool) -> bool:
+        connection = self._connection
+        if not grew and connection is not None and connection.short:
+            self._tell(Event(self._now, "short", f"xen:{self._handle} {connection.short}"))
+            connection.short = ""
+        return grew
+
+    def attend(self, now: int) -> bool:
+        """See to the store, and to what the rings have brought to light."""
+        if self._closed:
+            raise OSError(errno.EBADF, f"{self.name} is closed")
+        self._now = now
+        frontend = self._frontend
+        try:
+            if self.fault:
+                self.fault = False
+                frontend.fault(now, "the back end has answered what can't be: see the Fatal counters")
+            fired = self.hypervisor.store.fired()
+            if fired or now >= frontend.deadline or frontend.steering is not None:
+                frontend.step(now)
+            self.due = frontend.deadline
+            self._storeless = False
+        except OSError as error:
+            if not self._storeless:
+                self._storeless = True
+                self._tell(Event(now, "store", f"{self.name} goes on as it is: the store can't be asked ({error})"))
+            self.due = now + const.SECOND
+        if frontend.phase is Phase.GONE:
+            raise OSError(errno.ENODEV, f"{self.name} was removed")
+        return False
+
+    # -- the Netif signature -----------------------------------------------------------------------------------------------------
+
+    @property
+    def core(self) -> NetifCore:
+        return self
+
+    @property
+    def name(self) -> str:
+        return f"xen:{self._handle}"
+
+    @property
+    def mac(self) -> Mac:
+        return self._mac
+
+    @property
+    def mtu(self) -> int:
+        return self._mtu
+
+    @property
+    def offload(self) -> int:
+        """What `send` may be asked for, whoever does it: the same with each back end."""
+        return SOFTWARE
+
+    @property
+    def phase(self) -> Phase:
+        return self._frontend.phase
+
+    @property
+    def steered(self) -> bool:
+        """Does each flow come by the queue by which it goes?"""
+        steering = self._frontend.steering
+        return steering is not None and steering.works
+
+    def set_waker(self, waker: "Callable[[], None] | None") -> None:
+        self.hypervisor.set_waker(waker)
+
+    def fileno(self) -> "int | None":
+        return None if self._closed else self.hypervisor.fileno()
+
+    def next_deadline(self) -> "Instant | None":
+        return None if self.due == const.NEVER else Instant(self.due)
+
+    def close(self) -> None:
+        """Leave the back end in order, and give back all that it had of us. Where the machine has a descriptor it waits for the
+        back end to say that it has heard, half a second at most. Closing it again does nothing."""
+        if self._closed:
+            return
+        frontend = self._frontend
+        try:
+            frontend.close(self._now)
+            fd = self.hypervisor.fileno()
+            while frontend.phase is not Phase.GONE and fd is not None and select.select([fd], [], [], FAREWELL)[0]:
+                self.hypervisor.pending()
+                self.hypervisor.store.fired()
+                frontend.step(self._now)
+        except OSError:  # the store is gone: what we have is ours to give back all the same
+            pass
+        frontend.abandon()
+        self._closed = True
+        if self._own:
+            self.hypervisor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Xen {self.name} {'closed' if self._closed else self._frontend.phase.value}>"
