@@ -19,6 +19,7 @@ COMMANDS = {
     "smallservers": "echo, discard and the character generator (RFC 862, 863, 864)",
     "tap": "a router for guests: containers, virtual machines, namespaces",
     "run": "run an asyncio program, as it is, on a stack of its own",
+    "image": "a program, our stack and an interpreter as a machine that boots",
     "dns": "a server of names: zones, forwarding, resolving",
     "forward": "ports of a stack that go on to the host's, and the other way round",
     "socks": "a proxy on the host into a stack, SOCKS5 and HTTP CONNECT",

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dhcp.client import ClientLease
-from ..dhcp.onstack import ClientOnStack
-from ..dns.client.resolver import Resolver
-from ..dns.resolve.forward import Forwarder
-from ..errors import UsageError
+from ..dhcp.clientonstack import ClientOnStack
 from ..signatures import Rng
 
 if TYPE_CHECKING:
     from .face import NetFace
-
-
-class LeasedResolver(Resolver[Any, Any]):
-    """Asks the servers of the lease, whatever they are at the moment."""
-
-    def serve(self, lease: ClientLease) -> None:
-        self._finder = Forwarder(list(map(str, lease.dns)), random.SystemRandom())  # another cache: other servers, other truths
-        self.search = lease.search or ((lease.domain,) if lease.domain else ())
 
 
 def configure(
@@ -34,26 +22,31 @@ def configure(
 ) -> None:
     """Have `net` configured by DHCP from now on: `net.dhcp` is who does it. Its name servers are asked unless there are others.
     Raises UsageError for a device without link addresses."""
-    servers: tuple[object, ...] = ()
+    latest: ClientLease | None = None
     own_dns = net.dns is not None
 
     def leased(lease: ClientLease | None) -> None:
-        nonlocal servers
+        nonlocal latest
         if on_lease is not None:
             on_lease(lease)
-        if lease is None or own_dns or lease.dns == servers:
+        if lease is None or own_dns or lease.dns == (() if latest is None else latest.dns):
             return
-        servers = lease.dns
-        resolver = net.dns
-        if not isinstance(resolver, LeasedResolver):
-            if resolver is not None:
-                return  # the program has chosen another
-            resolver = LeasedResolver(net, net, finder=Forwarder(list(map(str, lease.dns)), random.SystemRandom()))
-            net.dns = resolver
-        try:
-            resolver.serve(lease)
-        except UsageError:  # a domain that is none
-            resolver.search = ()
+        before, latest = latest, lease
+        if before is None:
+            if net.dns is None:
+                net.put_off_dns(resolve)
+        elif not net.dns_is_put_off:
+            from .leased import LeasedResolver
+
+            resolver = net.dns
+            if isinstance(resolver, LeasedResolver):  # or the program has chosen another
+                resolver.serve(lease)
+
+    def resolve() -> None:
+        from .leased import make
+
+        assert latest is not None
+        net.dns = make(net, latest)
 
     client = ClientOnStack(net.stack, net.turn, rng, hostname=hostname, on_lease=leased, device=device)
     client.start(net.now())

@@ -20,7 +20,7 @@ from .current import run_on
 from .names import Host, Names
 
 if TYPE_CHECKING:
-    from ..dhcp.onstack import ClientOnStack
+    from ..dhcp.clientonstack import ClientOnStack
     from ..dns.client.answer import Answer
     from ..dns.multicast.core import MdnsConfig
     from ..dns.multicast.mdns import Mdns
@@ -45,6 +45,7 @@ class NetFace:
         self._owns = owns
         self._closed = False
         self._lookups: Lookups | None = None
+        self._later: Callable[[], object] | None = None
         self.history = History()  # of connections that failed
         self._closers: list[Callable[[], None]] = []
         self.dhcp: ClientOnStack | None = None  # who has its address from elsewhere (automatic.py)
@@ -88,13 +89,25 @@ class NetFace:
             from .lookups import Lookups
 
             self._lookups = Lookups(self)
+            later, self._later = self._later, None
+            if later is not None:
+                later()
         return self._lookups
+
+    @property
+    def dns_is_put_off(self) -> bool:
+        """Will `put_off_dns`'s call still come?"""
+        return self._later is not None
+
+    def put_off_dns(self, call: Callable[[], object]) -> None:
+        """Have `call` set `dns` when somebody wants to know it, or looks a name up: most hosts that only serve never do."""
+        self._later = call
 
     @property
     def dns(self) -> Dns | None:
         """Who is asked for names that are not in `hosts=`. Set it to servers, `["10.0.0.1"]` or `["tls://10.0.0.1#dns.example"]`,
         to "system" for those of /etc/resolv.conf, to a `Resolver`, or to None. Raises UsageError, OSError."""
-        return None if self._lookups is None else self._lookups.resolver
+        return None if self._lookups is None and self._later is None else self.lookups.resolver
 
     @dns.setter
     def dns(self, whom: Servers | Dns | None) -> None:
@@ -102,7 +115,8 @@ class NetFace:
 
     def asks(self, host: Host, flags: int = 0) -> bool:
         """Is `host` a name for the DNS, or for somebody of its own (`Names.special`)?"""
-        return (self._lookups is not None or bool(self.names.special)) and self.lookups.asks(host, flags)
+        known = self._lookups is not None or self._later is not None or bool(self.names.special)
+        return known and self.lookups.asks(host, flags)
 
     async def address_of(self, host: str) -> int:
         """An IPv4 address of `host`. Raises UsageError for what is no name here and can't be asked for, Unreachable for a name that

@@ -1,0 +1,1 @@
+"""What runs inside an image: process 1, which readies the machine, runs the program on our stack, and switches the machine off."""
