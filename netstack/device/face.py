@@ -14,6 +14,8 @@ SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO  # what i
 class DeviceFace:
     """For a class that is a `DeviceCore` as well: the rest of `signatures.Netif`, but for `name`, `mtu` and `close`."""
 
+    frames_alone = True  # move it: it has no deadline, ever
+
     fd: int
     takes: int
     _mac: "Mac | None"

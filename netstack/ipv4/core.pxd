@@ -64,7 +64,7 @@ cdef class Ipv4Core(IpCore):
     cpdef neighbour_failed(self, unsigned long long next_hop, bytes packet, long long now)
     @cython.locals(n=Py_ssize_t, room=int)
     cdef void loop_back(self, Out p, long long now) except *
-    @cython.locals(todo=Py_ssize_t, n=Py_ssize_t, f=Frame)
+    @cython.locals(_=Py_ssize_t, n=Py_ssize_t, f=Frame)
     cdef void deliver_local(self, long long now) except *
     @cython.locals(e=IpError)
     cdef void tell_ourselves(self, long long now) except *

@@ -114,7 +114,6 @@ class Ipv4Core(IpCore):
         return path
 
     def is_local(self, address: int) -> bool:
-        """Is it this host's own?"""
         return address in self.routes.local or address >> 24 == 127
 
     def mtu_for(self, dst: int, now: int) -> int:
@@ -279,9 +278,7 @@ class Ipv4Core(IpCore):
                 self.timers.cancel(self.loop_timer)
 
     def deliver_local(self, now: int) -> None:
-        todo = len(self.loop)
-        while todo > 0:
-            todo -= 1
+        for _ in range(len(self.loop)):
             data, gso = self.loop.popleft()
             n = len(data)
             self.loop_bytes -= n

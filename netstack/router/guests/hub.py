@@ -10,16 +10,11 @@ from typing import Protocol
 
 from ...address import Cidr, Ip4, Mac
 from ...cores import FrameSink, NetifCore
-from ...device.core import DeviceCore
-from ...device.face import DeviceFace
 from ...errors import UsageError
 from ...instant import Instant
-from ...netif import FrameNetif, SendOnly
+from ...netif import SendOnly
 from ...signatures import Netif
 from .switch import OFFERS, OWN, Port, SwitchCore
-
-# of devices that only frames move: most of them, and the switch is asked after every turn
-NEVER_DUE = (DeviceCore.next_deadline, DeviceFace.next_deadline, FrameNetif.next_deadline)
 
 
 class Door(Protocol):
@@ -96,7 +91,7 @@ class Switch(SwitchCore):
         except BaseException:
             self.leave(port)
             raise
-        if type(netif).next_deadline not in NEVER_DUE:
+        if not getattr(netif, "frames_alone", False):  # as of taps: the switch is asked after every turn
             self._timed.append(port)
         fd = netif.fileno()
         if fd is None:
