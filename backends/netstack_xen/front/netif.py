@@ -247,7 +247,12 @@ class Xen(FrontCore):
         return None if self._closed else self.hypervisor.fileno()
 
     def next_deadline(self) -> "Instant | None":
-        return None if self.due == const.NEVER else Instant(self.due)
+        soonest = self.due
+        if (
+            self.again < soonest and self.fileno() is not None
+        ):  # a loop comes back for more when a descriptor is still readable: one
+            soonest = self.again  # of event channels is not, once they were heard
+        return None if soonest == const.NEVER else Instant(soonest)
 
     def close(self) -> None:
         """Leave the back end in order, and give back all that it had of us. Where the machine has a descriptor it waits for the
