@@ -249,10 +249,9 @@ class Xen(FrontCore):
 
     def next_deadline(self) -> "Instant | None":
         soonest = self.due
-        if (
-            self.again < soonest and self.fileno() is not None
-        ):  # a loop comes back for more when a descriptor is still readable: one
-            soonest = self.again  # of event channels is not, once they were heard
+        # a loop comes back for more when the descriptor is still readable: one of event channels is not, once they were heard
+        if self.again < soonest and self.fileno() is not None:
+            soonest = self.again
         return None if soonest == const.NEVER else Instant(soonest)
 
     def close(self) -> None:
