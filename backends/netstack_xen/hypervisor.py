@@ -17,8 +17,8 @@ from typing import NamedTuple, Protocol
 PAGE = 4096
 EVERYONE = -1  # among the readers or writers of a node: every domain that isn't named
 
-# An order of `Hypervisor.copy`: grant reference, offset in that page, bytes, offset in our memory, which memory, status. The highest
-# bit of `which` says the direction; its others are an index. 16 bytes, in the byte order of the machine.
+# An order of `Hypervisor.copy`: grant reference, offset in that page, bytes, offset in our memory, which memory, status. The
+# highest bit of `which` says the direction; its others are an index. 16 bytes, in the byte order of the machine.
 ORDER = struct.Struct("=IHHIHh")
 ORDERS_MOST = 256  # in one call: a ring's worth of slots
 INTO_PAGE = 0x8000  # in `which`: out of our memory; without it, out of the page
@@ -93,7 +93,8 @@ class Store(Protocol):
 
 
 class Hypervisor(Protocol):
-    """One open connection to Xen, of a program in a domain. `close` gives back what was shared, mapped and allocated by it."""
+    """One open connection to Xen, of a program in a domain. `close` gives back what was shared, mapped and allocated by it; it
+    raises nothing, and pages of which somebody holds a view may stay until the last of these is gone."""
 
     @property
     def domid(self) -> int:
@@ -136,7 +137,8 @@ class Hypervisor(Protocol):
         """Close a port of ours."""
 
     def notify(self, port: int) -> None:
-        """Tell the other end, who hears once or twice, however often. A port whose other end is gone takes it silently."""
+        """Tell the other end. Told often before it listens, it hears once or twice. A port whose other end is gone takes it
+        silently."""
 
     def pending(self) -> Sequence[int]:
         """Our ports that were told since the last call. They may be told anew from now on: look at the rings after this."""
