@@ -36,8 +36,8 @@ class FrontCore(NetifCore):
     """
 
     __slots__ = (
-        "again", "cutter", "due", "fault", "gives", "hashes", "hypervisor", "longest", "mib", "polling", "polls", "pool", "queues", "sink",
-        "spare_out", "takes", "turn", "up",
+        "again", "cutter", "due", "fault", "gives", "hashes", "hypervisor", "longest", "mib", "polling", "polls", "pool", "queues",
+        "sink", "spare_out", "takes", "turn", "up",
     )  # fmt: skip
 
     def __init__(self, hypervisor: Hypervisor) -> None:
@@ -58,7 +58,7 @@ class FrontCore(NetifCore):
         self.cutter = Cutter()
         self.spare_out = Out()
         self.hashes = bytearray(folded_hashes())
-        self.again = const.NEVER
+        self.again = const.NEVER  # when a poll left something in the rings: at once
 
     def attach(self, sink: FrameSink) -> None:
         if not isinstance(self.sink, SendOnly):

@@ -28,7 +28,7 @@ SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO | const.O
 CARRIED = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_TSO6  # what Xen's rings have words for
 QUEUES_MOST = 32
 GROUPS_MOST = 64  # XEN_NETBK_MCAST_MAX of Linux
-FAREWELL = 0.5  # seconds that a back end has to hear that we are closing
+FAREWELL = 2.0  # seconds of silence until a back end is given up that should hear that we are closing; it takes milliseconds
 
 
 class Xen(FrontCore):
@@ -249,15 +249,14 @@ class Xen(FrontCore):
 
     def next_deadline(self) -> "Instant | None":
         soonest = self.due
-        if (
-            self.again < soonest and self.fileno() is not None
-        ):  # a loop comes back for more when a descriptor is still readable: one
-            soonest = self.again  # of event channels is not, once they were heard
+        # a loop comes back for more when the descriptor is still readable: one of event channels is not, once they were heard
+        if self.again < soonest and self.fileno() is not None:
+            soonest = self.again
         return None if soonest == const.NEVER else Instant(soonest)
 
     def close(self) -> None:
         """Leave the back end in order, and give back all that it had of us. Where the machine has a descriptor it waits for the
-        back end to say that it has heard, half a second at most. Closing it again does nothing."""
+        back end to say that it has heard, and gives up after two seconds of silence. Closing it again does nothing."""
         if self._closed:
             return
         frontend = self._frontend
