@@ -18,8 +18,9 @@ from .. import slots
 from ..hypervisor import Hypervisor
 from .connection import Connection
 from .core import FrontCore
-from .frontend import Event, Frontend, Offer, Phase, Wish
+from .frontend import Frontend, Phase
 from .queue import Queue
+from .terms import Event, Offer, Wish
 
 LOG = logging.getLogger("netstack.xen")
 # done here where the back end doesn't
