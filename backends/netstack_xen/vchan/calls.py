@@ -27,6 +27,7 @@ class Calls:
     def __init__(self, hypervisor: Hypervisor, mib: VchanMib, rng: Rng) -> None:
         self.hypervisor = hypervisor
         self.store = hypervisor.store
+        self.me = hypervisor.domid  # which it asks the store for
         self.mib = mib
         self._rng = rng
         self._watches: dict[str, dict[Call, None]] = {}  # who waits for which folder
@@ -36,7 +37,7 @@ class Calls:
     def find(self, host: str) -> int:
         """The number of a domain: it itself, `localhost`, or a name, where this domain may read those. Raises Unreachable."""
         if host == "localhost":
-            return self.hypervisor.domid
+            return self.me
         domain = paths.domain_in(host)
         if domain >= 0:
             return domain
@@ -60,9 +61,9 @@ class Calls:
                 nobody = self.store.read(f"/local/domain/{server}") is None
             except OSError:
                 nobody = False  # that's not for us to know
-            if nobody and server != self.hypervisor.domid:
+            if nobody and server != self.me:
                 raise Unreachable(f"there is no domain {server}")
-            raise Refused(f"nobody in domain {server} serves vchans of port {port}, or not to domain {self.hypervisor.domid}")
+            raise Refused(f"nobody in domain {server} serves vchans of port {port}, or not to domain {self.me}")
         return PortCall(self, server, port, woken)
 
     def at(self, server: int, path: str, woken: Callable[[], None]) -> "Call":
@@ -168,7 +169,7 @@ class PortCall(Call):
     """Of a server's port: one of its own is asked for."""
 
     def __init__(self, calls: Calls, server: int, port: int, woken: Callable[[], None]) -> None:
-        me = calls.hypervisor.domid
+        me = calls.me
         self._port = port
         self._folder = paths.calls(me, server, port)
         self._shelf = paths.shelf(server, port, me)

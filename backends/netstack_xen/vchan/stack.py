@@ -12,6 +12,7 @@ A host is the number of a domain; in domain 0, which may read them, also a name.
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -39,6 +40,7 @@ REMIND = Duration(500 * MILLISECOND)  # until a call that isn't answered is repe
 REMIND_MOST = Duration(8 * SECOND)  # … up to this
 LINGER = Duration(2 * SECOND)  # as our own nets
 BACKLOG = 128
+HOME = "home"  # the token of a watch that fires when the domain has been resumed
 
 
 class VchanListener:
@@ -105,6 +107,7 @@ class Vchan:
         self._given = waits is not None
         self._calls: Calls = None  # type: ignore[assignment]
         self._entered = False
+        self._domid = -1
         self._closed = False
         self._failure: OSError | None = None
         self._turning = False
@@ -127,6 +130,8 @@ class Vchan:
         if not self._given:
             self._waits = waits_here()
         self._calls = Calls(self._hypervisor, self.mib, self._rng)
+        self._domid = self._calls.me
+        self._hypervisor.store.watch("domid", HOME)
         fd = self._hypervisor.fileno()
         if fd is None:
             self._hypervisor.set_waker(self._wake)
@@ -152,7 +157,7 @@ class Vchan:
     @property
     def addresses(self) -> list[str]:
         """The number of this domain."""
-        return [str(self._hypervisor.domid)]
+        return [str(self._domid)]
 
     @property
     def failure(self) -> OSError | None:
@@ -185,6 +190,8 @@ class Vchan:
             for path, token in self._hypervisor.store.fired():
                 if token == "call":
                     self._calls.fired(path)
+                elif token == HOME:
+                    self._look_around()
                 else:
                     desk = self._desks.get(int(token.rpartition(" ")[2]))
                     if desk is not None:
@@ -192,6 +199,13 @@ class Vchan:
             self._work()
         except OSError as error:
             self._fail(error)
+
+    def _look_around(self) -> None:
+        """All watches fire when the domain was resumed, and when the store was: are we still where we were, with what we had?"""
+        if self._hypervisor.domid != self._domid:
+            raise OSError(errno.ENODEV, "this domain was resumed elsewhere")
+        for port in (*self._streams, *(port for desk in self._desks.values() for port in desk.offers)):
+            self._hypervisor.notify(port)
 
     def _work(self) -> None:
         """What desks have to do, and when they want to be asked again."""
@@ -281,7 +295,7 @@ class Vchan:
     def _connected(self, joint: Joint, number: int, remote: Address) -> VchanStream:
         self.mib.ActiveOpens += 1
         self.mib.OutEvents += 1  # that told the server
-        stream = VchanStream(joint, (str(self._hypervisor.domid), number), remote, self._waits, self.mib, self._ended)
+        stream = VchanStream(joint, (str(self._domid), number), remote, self._waits, self.mib, self._ended)
         self._streams[joint.port] = stream
         return stream
 
@@ -297,7 +311,7 @@ class Vchan:
         if backlog < 1:
             raise UsageError(f"a backlog of {backlog} accepts nothing: choose 1 or more")
         await self._waits.check()
-        me = self._hypervisor.domid
+        me = self._domid
         if host not in ("", "localhost", str(me)):
             raise Unreachable(f"{host!r} is not this domain, which is {me}")
         if port in self._desks:
@@ -412,6 +426,8 @@ class Vchan:
     def _let_go(self) -> None:
         if self._entered:
             self._calls.close()
+            with suppress(OSError):
+                self._hypervisor.store.unwatch("domid", HOME)
         if self._unwatch is not None:
             self._unwatch()
         self._hypervisor.set_waker(None)

@@ -466,6 +466,48 @@ def test_another_program_of_the_domain_takes_the_port_over():
     run(main())
 
 
+@pytest.mark.parametrize("new", [1, 11])
+@pytest.mark.parametrize("listening", [True, False])
+def test_a_domain_that_is_resumed_elsewhere_has_lost_its_streams_and_says_so(new: int, listening: bool):
+    async def main() -> None:
+        with Machine() as machine:
+            async with Vchan(machine.domain(1)) as moving, Vchan(machine.domain(2)) as other:
+                server, client = (moving, other) if listening else (other, moving)
+                await server.serve_streams(echo, 80)
+                stream = await client.connect_stream("1" if listening else "2", 80)
+                await stream.send_all(b"x")
+                assert await stream.receive() == b"x"
+                machine.suspend(1)
+                machine.resume(1, new)
+                await asyncio.sleep(0.1)
+                assert isinstance(moving.failure, OSError)
+                with pytest.raises(BrokenError):
+                    await moving.connect_stream("2", 80)
+                if not listening:
+                    with pytest.raises(BrokenError):
+                        await stream.receive()
+            machine.books.assert_even()
+
+    run(main())
+
+
+def test_a_store_that_comes_back_changes_nothing():
+    async def main() -> None:
+        async with server_and_liar() as (machine, server, _):
+            await server.serve_streams(echo, 80)
+            async with Vchan(machine.domain(3)) as client:
+                stream = await client.connect_stream("1", 80)
+                await asyncio.sleep(0.1)
+                machine.start_store()  # a live update: all watches fire
+                await asyncio.sleep(0.1)
+                await stream.send_all(b"still here")
+                assert await stream.receive() == b"still here"
+                await stream.aclose()
+                await visit(client)
+
+    run(main())
+
+
 def test_where_pages_are_few_one_each_must_do():
     async def main() -> None:
         with Machine(page_limit=12) as machine:
