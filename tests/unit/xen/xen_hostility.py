@@ -6,7 +6,9 @@ PYTHONPATH=.:backends python tests/unit/xen/xen_hostility.py back  --frames 1000
 
 import argparse
 import errno
+import os
 import random
+import signal
 import sys
 import time
 
@@ -207,6 +209,46 @@ class AgainstBack(Hostility):
         return fine
 
 
+class Scribbler:
+    """Another process that writes into the rings at any moment, in the middle of a look at a slot, too: it has them by `fork`."""
+
+    def __init__(self, world: Hostility) -> None:
+        self.world, self.queue, self.child, self.children = world, None, 0, 0
+
+    def follow(self) -> None:
+        """One for each connection."""
+        queues = self.world.liar.queues
+        queue = queues[0] if queues else None
+        if queue is not self.queue:
+            self.stop()
+            self.queue = queue
+            if queue is not None:
+                self.children += 1
+                self.child = os.fork()
+                if not self.child:
+                    self.scribble(queue)
+
+    def scribble(self, queue) -> None:
+        dice = random.Random(self.children)
+        memories = [ring.memory for ring in (queue.tx, queue.rx)]
+        parent = os.getppid()
+        while os.getppid() == parent:
+            for _ in range(dice.getrandbits(8)):
+                memory = memories[dice.getrandbits(1)]
+                at = dice.getrandbits(12)
+                memory[at : at + 2] = dice.randbytes(len(memory[at : at + 2]))
+                if dice.getrandbits(3):  # mostly in the first slots, and not in the producers
+                    memory[64 + at % 512] = dice.getrandbits(8)
+            time.sleep(0.0005)
+        os._exit(0)
+
+    def stop(self) -> None:
+        if self.child:
+            os.kill(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
+            self.child = 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("side", choices=("front", "back"))
@@ -215,14 +257,21 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.002)
     parser.add_argument("--queues", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=170)
+    parser.add_argument("--scribble", action="store_true", help="another process writes into the rings at the same time")
     parser.add_argument("--notes", action="store_true")
     given = parser.parse_args()
     world = (AgainstFront if given.side == "front" else AgainstBack)(given.seed, rate=given.rate, queues=given.queues, trouble=True)
     start = time.monotonic()
     turns = 0
+    scribbler = Scribbler(world)
     while world.liar.frames < given.frames and time.monotonic() - start < given.seconds:
         world.turn()
         turns += 1
+        if given.scribble:
+            scribbler.follow()
+    scribbler.stop()
+    if given.scribble:
+        print(f"{scribbler.children} scribblers")
     liar = world.liar
     took = time.monotonic() - start
     said = f"{sum(liar.lies.values())} lies, {liar.deaths} deaths, {world.removals} removals"
