@@ -33,8 +33,8 @@ def _libxen() -> "Hypervisor":
 
 
 def open_xen(name: str, options: Mapping[str, str]) -> Xen:
-    """`xen:HANDLE?queues=…&split=…&offload=…&mac=…&steer=…&groups=…&takeover=…`; see `Xen`. `takeover=yes` takes the interface away from the
-    kernel, if its own driver has it."""
+    """`xen:HANDLE?queues=…&split=…&offload=…&mac=…&steer=…&groups=…&takeover=…`; see `Xen`. `takeover=yes` takes the interface away
+    from the kernel, if its own driver has it."""
     if not name:
         raise UsageError("xen: says no interface: write its number, as in xen:0")
     check_options("xen", options, KNOWN)

@@ -1,7 +1,6 @@
 """Our netfront against Linux's netback, in domain 0 with itself: no guest is needed for that, and nothing is simulated."""
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import random
@@ -20,6 +19,14 @@ from .sniffer import sniffing
 MEGABYTE = 1_000_000
 
 
+async def connected(net: Any, seconds: float = 40.0) -> None:
+    """What is sent before is dropped, as on a cable that isn't plugged in."""
+    end = time.monotonic() + seconds
+    while not net.netif.up:
+        assert time.monotonic() < end, f"no connection in {seconds:g} s: {list(net.netif.events)}"
+        await asyncio.sleep(0.02)
+
+
 async def fetched(net: Any, vif: Vif, size: int, port: int = 7000) -> None:
     """`size` bytes from the kernel's socket to ours, and back: both ends compare a digest."""
     data = random.Random(size).randbytes(size)
@@ -34,18 +41,7 @@ async def fetched(net: Any, vif: Vif, size: int, port: int = 7000) -> None:
         heard.set_result(sum_of.digest())
         writer.close()
 
-    async def watch():
-        last = None
-        while True:
-            await asyncio.sleep(4)
-            m = {k: getattr(net.netif.mib, k) for k in type(net.netif.mib).MEANING if getattr(net.netif.mib, k)}
-            say("DEBUG", m, vif.counter("rx_packets"), vif.counter("tx_packets"), vif.counter("rx_bytes"), vif.counter("tx_bytes"), vif.counter("tx_dropped"), vif.counter("rx_dropped"), vif.counter("rx_errors"), "up", net.netif.up, list(net.netif.events)[-2:])
-            q = net.netif.queues[0] if net.netif.queues else None
-            if q is not None:
-                say("DEBUG", {k: getattr(q, k, None) for k in ("tx_free", "rx_posted", "waiting")}, [[int.from_bytes(bytes(r.page[o:o+4]), "little") for o in (0,4,8,12)] for r in (q.tx, q.rx)] if hasattr(q, "tx") else dir(q))
-            t = net.counters()["Tcp"]
-            say("DEBUG", {k: v for k, v in t.items() if v})
-    w = asyncio.create_task(watch())
+    await connected(net)
     server = await asyncio.start_server(serve, vif.peer, port, limit=1 << 20)
     async with server:
         stream = await net.connect_stream(vif.peer, port)
@@ -55,8 +51,6 @@ async def fetched(net: Any, vif: Vif, size: int, port: int = 7000) -> None:
         while got < size:
             chunk = await stream.receive(1 << 18)
             assert chunk, f"the stream ended after {got} bytes"
-            if got * 10 // size != (got + len(chunk)) * 10 // size:
-                say(f"DEBUG got {got} at {time.monotonic() - began:.1f}")
             ours.update(chunk)
             got += len(chunk)
         assert ours.digest() == digest, "what came is not what was sent"
@@ -76,8 +70,9 @@ def a_handshake_then_arp_then_pings_of_eight_to_sixty_thousand_bytes(bench: Benc
 
     async def main() -> None:
         async with netstack.open(vif.spec()) as net:
+            await connected(net)
             for size in (8, 56, 1400, 6000, 60_000):
-                took = await net.ping(vif.peer, size=size, timeout=10.0)
+                took = await net.ping(vif.peer, size=size, timeout=20.0)
                 say(f"a ping of {size} bytes: {took / 1e6:.1f} ms")
             assert net.netif.mib.Connects == 1 and net.netif.steered is False
             pinging = asyncio.to_thread(bench.shell, f"ping -c 3 -i 0.2 -s 1000 -W 3 {vif.ours}")
@@ -91,9 +86,11 @@ def a_handshake_then_arp_then_pings_of_eight_to_sixty_thousand_bytes(bench: Benc
 @lasting(120)
 def ten_megabytes_either_way_with_sums_and_segments_left_to_the_other_end(bench: Bench) -> None:
     vif = bench.vif()
+    Path("/proc/sys/net/ipv4/tcp_min_tso_segs").write_text("40")  # not smaller because everything here is slow
 
     async def main() -> None:
         async with netstack.open(vif.spec()) as net:
+            await connected(net)
             with sniffing(vif.device) as seen:
                 await fetched(net, vif, 10 * MEGABYTE)
             mib = net.netif.mib
@@ -114,6 +111,7 @@ def without_offloads_every_frame_is_whole_and_summed(bench: Bench) -> None:
 
     async def main() -> None:
         async with netstack.open(vif.spec(offload="no")) as net:
+            await connected(net)
             with sniffing(vif.device) as seen:
                 await fetched(net, vif, MEGABYTE)
             for way in (seen.to_us, seen.from_us):
@@ -128,7 +126,8 @@ def two_queues_with_split_channels_and_a_control_ring(bench: Bench) -> None:
 
     async def main() -> None:
         async with netstack.open(vif.spec(queues=2, split="yes", steer="yes")) as net:
-            await net.ping(vif.peer, timeout=5.0)
+            await connected(net)
+            await net.ping(vif.peer, timeout=20.0)
             store = bench.tools.store
             names = set(store.list(vif.folders.frontend) or ())
             assert {"queue-0", "queue-1", "ctrl-ring-ref", "event-channel-ctrl"} <= names
@@ -139,8 +138,8 @@ def two_queues_with_split_channels_and_a_control_ring(bench: Bench) -> None:
             assert net.netif.steered, "the control ring did not answer"
             for port in range(7000, 7008):
                 await fetched(net, vif, 50_000, port)
-            used = [queue.rx_seen if hasattr(queue, "rx_seen") else None for queue in net.netif.queues]
-            say("queues:", used)
+            for queue in net.netif.queues:  # all the flows of one queue alone: once in 128 of such runs, for each direction
+                say(f"requests of a queue: {queue.tx.req_prod} sent, {queue.rx.rsp_cons} received")
 
     asyncio.run(main())
 
@@ -149,10 +148,12 @@ CHILD = """
 import asyncio, sys, netstack
 async def main():
     async with netstack.open(sys.argv[1]) as net:
-        await net.ping(sys.argv[2], timeout=5.0)
+        while not net.netif.up:
+            await asyncio.sleep(0.02)
+        await net.ping(sys.argv[2], timeout=20.0)
         print("connected", flush=True)
         while True:
-            await net.ping(sys.argv[2], timeout=5.0)
+            await net.ping(sys.argv[2], timeout=20.0)
 asyncio.run(main())
 """
 
@@ -172,6 +173,7 @@ def a_killed_program_leaves_the_interface_to_the_next(bench: Bench) -> None:
 
     async def main() -> None:
         async with netstack.open(vif.spec()) as net:
+            await connected(net)
             await net.ping(vif.peer, timeout=20.0)
             await fetched(net, vif, 100_000)
 
@@ -187,7 +189,8 @@ def closing_gives_every_page_back(bench: Bench) -> None:
 
     async def main() -> None:
         async with netstack.open(vif.spec()) as net:
-            await net.ping(vif.peer, timeout=10.0)
+            await connected(net)
+            await net.ping(vif.peer, timeout=20.0)
 
     limit.write_text("700")  # not enough for two connections at once
     try:
@@ -203,18 +206,17 @@ def a_back_end_that_is_restarted_is_connected_to_again(bench: Bench) -> None:
 
     async def main() -> None:
         async with netstack.open(vif.spec()) as net:
-            await net.ping(vif.peer, timeout=5.0)
+            await connected(net)
+            await net.ping(vif.peer, timeout=20.0)
             await asyncio.to_thread(bench.shell, "rmmod xen-netback")
             await asyncio.to_thread(bench.shell, "insmod /modules/xen-netback.ko")
             await asyncio.to_thread(vif.ready)
-            end = time.monotonic() + 40
-            while True:
-                with contextlib.suppress(OSError):
-                    await net.ping(vif.peer, timeout=1.0)
-                    break
+            end = time.monotonic() + 60
+            while net.netif.mib.Connects < 2:
                 assert time.monotonic() < end, f"states {vif.states()}, {list(net.netif.events)}"
-                await asyncio.sleep(0.2)
-            assert net.netif.mib.Connects == 2
+                await asyncio.sleep(0.1)
+            await connected(net)
+            await net.ping(vif.peer, timeout=20.0)
 
     asyncio.run(main())
 
@@ -228,6 +230,7 @@ def an_interface_is_taken_over_from_the_kernels_netfront(bench: Bench) -> None:
 
     async def main() -> None:
         async with netstack.open(vif.spec(takeover="yes")) as net:
+            await connected(net)
             await net.ping(vif.peer, timeout=20.0)
             await fetched(net, vif, 100_000)
 

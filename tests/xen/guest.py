@@ -7,9 +7,10 @@ import asyncio
 import sys
 from pathlib import Path
 
+from netstack_xen.libxen import LibXen
+
 import netstack
 from netstack.http import HttpServer, StaticFiles
-from netstack_xen.libxen import LibXen
 
 from .harness import until
 

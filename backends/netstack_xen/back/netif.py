@@ -42,7 +42,20 @@ class XenBack(BackCore):
     It connects and disconnects as the frontend comes and goes, and carries nothing meanwhile; `trouble` says why, where it knows.
     """
 
-    __slots__ = ("_backend", "_connection", "_gone", "_looked", "_mac", "_mtu", "_name", "_notifies", "_own", "_queues", "_wait")
+    __slots__ = (
+        "_again",
+        "_backend",
+        "_connection",
+        "_gone",
+        "_looked",
+        "_mac",
+        "_mtu",
+        "_name",
+        "_notifies",
+        "_own",
+        "_queues",
+        "_wait",
+    )
 
     def __init__(
         self,
@@ -87,6 +100,7 @@ class XenBack(BackCore):
         self._connection: Connection | None = None
         self._notifies = True
         self._looked = 0
+        self._again = const.NEVER
         self._mac = OWN if mac is None else mac
         self._queues = queues
         self._wait = wait
@@ -214,10 +228,16 @@ class XenBack(BackCore):
         if self.ended or self._gone:
             raise OSError(19, f"{self._name} is {'closed' if self.ended else 'gone: the toolstack has removed it'}")
         self._looked = now
-        return self.turn(now)
+        more = self.turn(now)
+        self._again = now if more else const.NEVER
+        return more
 
     def next_deadline(self) -> "Instant | None":
         soonest = self.expiry()
+        if (
+            self._again < soonest and self.fileno() is not None
+        ):  # a loop comes back for more when a descriptor is still readable: one
+            soonest = self._again  # of event channels is not, once they were heard
         if soonest == const.NEVER:
             return None
         return Instant(soonest if self._notifies else min(soonest, self._looked + LOOK))

@@ -15,7 +15,7 @@ cdef class FrontCore(NetifCore):
     cdef public list queues
     cdef public bint up, fault
     cdef public int takes, gives, longest
-    cdef public long long due
+    cdef public long long due, again
     cdef readonly bint polling
     cdef unsigned int polls
     cdef int turn

@@ -36,8 +36,8 @@ class FrontCore(NetifCore):
     """
 
     __slots__ = (
-        "cutter", "due", "fault", "gives", "hashes", "hypervisor", "longest", "mib", "polling", "polls", "pool", "queues", "sink",
-        "spare_out", "takes", "turn", "up",
+        "again", "cutter", "due", "fault", "gives", "hashes", "hypervisor", "longest", "mib", "polling", "polls", "pool", "queues",
+        "sink", "spare_out", "takes", "turn", "up",
     )  # fmt: skip
 
     def __init__(self, hypervisor: Hypervisor) -> None:
@@ -58,6 +58,7 @@ class FrontCore(NetifCore):
         self.cutter = Cutter()
         self.spare_out = Out()
         self.hashes = bytearray(folded_hashes())
+        self.again = const.NEVER  # when a poll left something in the rings: at once
 
     def attach(self, sink: FrameSink) -> None:
         if not isinstance(self.sink, SendOnly):
@@ -94,7 +95,8 @@ class FrontCore(NetifCore):
         self.polls += 1
         if units == 0 or self.fault or now >= self.due or self.polls % ATTEND == 0:
             more = self.attend(now) or more
-        return more or units >= const.BATCH
+        self.again = now if more or units >= const.BATCH else const.NEVER
+        return self.again == now
 
     def walk(self, q: Queue, most: int, now: int) -> int:
         """Hand up at most so many frames of a queue: how many there were, with those that were dropped."""

@@ -18,8 +18,9 @@ from .. import slots
 from ..hypervisor import Hypervisor
 from .connection import Connection
 from .core import FrontCore
-from .frontend import Event, Frontend, Offer, Phase, Wish
+from .frontend import Frontend, Phase
 from .queue import Queue
+from .terms import Event, Offer, Wish
 
 LOG = logging.getLogger("netstack.xen")
 # done here where the back end doesn't
@@ -27,7 +28,7 @@ SOFTWARE = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_USO | const.O
 CARRIED = const.OFFLOAD_CSUM | const.OFFLOAD_TSO4 | const.OFFLOAD_TSO6  # what Xen's rings have words for
 QUEUES_MOST = 32
 GROUPS_MOST = 64  # XEN_NETBK_MCAST_MAX of Linux
-FAREWELL = 0.5  # seconds that a back end has to hear that we are closing
+FAREWELL = 2.0  # seconds of silence until a back end is given up that should hear that we are closing; it takes milliseconds
 
 
 class Xen(FrontCore):
@@ -247,11 +248,15 @@ class Xen(FrontCore):
         return None if self._closed else self.hypervisor.fileno()
 
     def next_deadline(self) -> "Instant | None":
-        return None if self.due == const.NEVER else Instant(self.due)
+        soonest = self.due
+        # a loop comes back for more when the descriptor is still readable: one of event channels is not, once they were heard
+        if self.again < soonest and self.fileno() is not None:
+            soonest = self.again
+        return None if soonest == const.NEVER else Instant(soonest)
 
     def close(self) -> None:
         """Leave the back end in order, and give back all that it had of us. Where the machine has a descriptor it waits for the
-        back end to say that it has heard, half a second at most. Closing it again does nothing."""
+        back end to say that it has heard, and gives up after two seconds of silence. Closing it again does nothing."""
         if self._closed:
             return
         frontend = self._frontend

@@ -8,7 +8,7 @@ from netstack_xen.mib cimport FrontMib
 from netstack_xen.ring cimport FrontRing
 
 
-cdef bint lasts(object data) except -1
+cpdef bint lasts(object data) except -1
 
 
 @cython.final

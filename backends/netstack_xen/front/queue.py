@@ -177,8 +177,8 @@ class Queue:
             n -= k
 
     def put_group(self, type: int, group: int) -> bool:
-        """Tell the back end of a multicast group, in an extra beside a request for nothing: `group` are the six bytes of its address
-        as a number, the first the lowest. False where there is no room."""
+        """Tell the back end of a multicast group, in an extra beside a request for nothing: `group` are the six bytes of its
+        address as a number, the first the lowest. False where there is no room."""
         tx = self.tx
         if (not self.tx_free or tx.free() < 2) and (self.collect() < 0 or not self.tx_free or tx.free() < 2):
             return False
@@ -229,7 +229,8 @@ class Queue:
     def keep_back(self, p: Out, flags: int, kind: int) -> bool:
         """Hold a frame until there is room, which `serve` looks for. False where too much waits already.
 
-        Its payload is held where it is, if nobody can change it there: to copy what is in excess would halve the speed of the rest."""
+        Its payload is held where it is, if nobody can change it there: to copy what is in excess would halve the speed of the
+        rest."""
         n = p.length()
         if self.waiting_bytes + n > WAIT_MOST:
             return False
@@ -239,7 +240,7 @@ class Queue:
         w.flags = flags
         w.kind = kind
         w.gso = p.gso
-        if lasts(p.data) and (p.rest is None or all([lasts(piece) for piece in p.rest])):
+        if lasts(p.data) and (p.rest is None or all(map(lasts, p.rest))):
             w.data = p.data
             w.o = p.o
             w.n = p.n

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from netstack.signatures import Rng
 
-from ..hypervisor import PAGE, Pages
+from ..hypervisor import COPIED, INTO_PAGE, ORDER, PAGE, Pages
 from . import layout
 from .layout import CLOSED, CLOSING, CONNECTED, INIT_WAIT, INITIALISING, Ring
 from .liar import Liar
@@ -22,7 +22,7 @@ from .strict import NUMBER, Offers
 
 KEYS: tuple[str, ...] = ("state", "feature-sg", "feature-gso-tcpv4", "feature-rx-copy", "feature-split-event-channels")
 KEYS += ("multi-queue-max-queues", "feature-ctrl-ring", "carrier", "mac", "feature-multicast-control", "online", "hotplug-status")
-BATCH = 40  # buffers that are filled in a turn at most
+BATCH = 120  # buffers that are filled in a turn at most
 
 
 class BackQueue:
@@ -223,10 +223,7 @@ class HostileBack(Liar):
 
     def write_into(self, ref: int, data: bytes) -> None:
         """Into a page of the front end's, if it is still granted."""
-        with suppress(OSError):
-            pages = self.program.map(self.peer, [ref])
-            pages.memory[: len(data)] = data
-            self.program.unmap(pages)
+        self.program.copy(self.peer, bytearray(ORDER.pack(ref, 0, len(data), 0, INTO_PAGE, COPIED)), 1, [data])
 
     def close(self) -> None:
         self.queues.clear()

@@ -13,7 +13,7 @@ from .plainfront import FEATURES
 
 KEYS: tuple[str, ...] = ("state", "request-rx-copy", "feature-sg", "feature-gso-tcpv4", "multi-queue-num-queues", "tx-ring-ref")
 KEYS += ("rx-ring-ref", "event-channel", "ctrl-ring-ref", "event-channel-ctrl", "request-multicast-control", "mac")
-PAGES, BUFFERS, BATCH = 32, 64, 24
+PAGES, BUFFERS, BATCH = 32, 64, 60
 
 
 class HostileQueue:

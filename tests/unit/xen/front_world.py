@@ -31,11 +31,11 @@ class Got:
 
 class FrontWorld:
     def __init__(self, *, offers: "Offers | None" = None, rng=None, hotplug: bool = True, back: bool = True, start: bool = True,
-                 page_limit: int = 1024, more=None, mtu=None, **wishes) -> None:  # fmt: skip
+                 page_limit: int = 1024, more=None, mtu=None, descriptor: bool = False, **wishes) -> None:  # fmt: skip
         self.machine = Machine(page_limit=page_limit)
         self.now = SECOND
         self.offers, self.rng, self.wishes = offers, rng, wishes
-        self.tools, self.guest = self.machine.domain(0), self.machine.domain(1)
+        self.tools, self.guest = self.machine.domain(0), self.machine.domain(1, descriptor=descriptor)
         self.vif = toolstack.add_vif(self.tools.store, 1, hotplug=hotplug, more=more, mtu=mtu)
         self.at_back: list[Unit] = []
         self.host = self.back = self.front = None

@@ -1,4 +1,4 @@
-"""What LibXen adds to Xen's libraries, on a machine that has none of Xen: on Xen itself it is promises.py that is kept (tests/xen)."""
+"""What LibXen adds to Xen's libraries, on a machine that has none of Xen; on Xen itself promises.py is kept (tests/xen)."""
 
 import errno
 import sys
@@ -120,7 +120,8 @@ def test_without_the_extension_one_sentence_says_what_to_install(monkeypatch):
 
 
 def test_where_there_is_no_xen_one_sentence_says_so():
-    pytest.importorskip("netstack_xen.libxen._libxen", reason="the extension over Xen's libraries was not built", exc_type=ImportError)
+    built = "the extension over Xen's libraries was not built"
+    pytest.importorskip("netstack_xen.libxen._libxen", reason=built, exc_type=ImportError)
     if libxen.takeover.DEVICES.exists():
         pytest.skip("this machine is a domain of Xen")
     with pytest.raises(libxen.XenUnavailable, match="no domain of a Xen machine"):

@@ -264,8 +264,10 @@ def test_whoever_closes_the_interface_from_a_callback_ends_the_batch():
 def test_a_state_that_is_none_is_as_good_as_no_back_end(state):
     with FrontWorld() as world:
         world.host.store.write(f"{world.vif.backend}/state", state)
-        world.later(8 * SECOND)
+        world.settle()
         assert world.phase() is not Phase.CONNECTED
+        world.later(8 * SECOND)
+        assert world.states() == ("4", "4"), "we have closed, and it has found its words again"
 
 
 @pytest.mark.parametrize("new", [None, 7])
