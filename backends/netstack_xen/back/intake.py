@@ -2,8 +2,8 @@
 
 Words are the frontend's: its *tx* is what comes to us, its *rx* takes what we send. Its pages are never mapped. A grant names a
 page for one exchange, and Linux's netfront disables its device where the other end still maps a page at the response. So Xen
-copies from them and to them (`Hypervisor.copy`), once: between the page and a slab of the pool, or the memory of whoever sends. What was copied
-can't change under us, and a page that was not granted is a status of that slot.
+copies from them and to them (`Hypervisor.copy`), once: between the page and a slab of the pool, or the memory of whoever sends.
+What was copied can't change under us, and a page that was not granted is a status of that slot.
 
 In. Slots are read once each, into orders to copy; after COPIES slots, or where there is no more, all are copied in one call,
 answered in the order in which they were asked, and handed up. The answer to a slot is written where its request stood as soon as

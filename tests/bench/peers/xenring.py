@@ -2,8 +2,8 @@
 `xenring.py receive|send`. For each line of standard input, that many seconds, it prints {"gbit": …}.
 
 The program is the one that is measured on a tap: our stack, our event loop, the same Protocols. The world is a second stack of
-ours whose user costs nothing, as the kernel and its client in C are behind a tap. Each byte goes through the rings as on Xen: into a
-granted page, and out of it by a grant copy; or the other way round.
+ours whose user costs nothing, as the kernel and its client in C are behind a tap. Each byte goes through the rings as on Xen:
+into a granted page, and out of it by a grant copy; or the other way round.
 """
 
 import asyncio
@@ -11,14 +11,15 @@ import json
 import sys
 import time
 
+from netstack_xen.back import XenBack
+from netstack_xen.front import Xen
+from netstack_xen.simulated import Machine, toolstack
+
 import netstack
 from netstack.address import Ip4
 from netstack.instant import Instant
 from netstack.runtime.net import Net
 from netstack.testing.load import Quiet, Sink, Source
-from netstack_xen.back import XenBack
-from netstack_xen.front import Xen
-from netstack_xen.simulated import Machine, toolstack
 from tests.bench.peers import services
 
 GUEST, WORLD = "10.0.0.2", "10.0.0.1"

@@ -2,11 +2,12 @@
 
 import asyncio
 
-import netstack
-from netstack.instant import Instant
 from netstack_xen.back import XenBack
 from netstack_xen.front import Xen
 from netstack_xen.simulated import Machine, toolstack
+
+import netstack
+from netstack.instant import Instant
 
 SIZE = 3_000_000
 

@@ -1,10 +1,11 @@
 """`xenback:DOMID/HANDLE`, and the numbers that are written down twice."""
 
 import pytest
-from netstack.errors import UsageError
 from netstack_xen import factory, hypervisor, orders
 from netstack_xen.back import XenBack
 from netstack_xen.simulated import Machine, toolstack
+
+from netstack.errors import UsageError
 
 
 @pytest.fixture
@@ -24,11 +25,12 @@ def test_a_vif_is_opened_by_domain_and_number(machine):
 def test_what_is_said_of_it_is_done(machine):
     store = machine.domain(0).store
     vif = toolstack.add_vif(store, 3)
-    words = {"queues": "2", "split": "no", "control": "no", "gso": "no", "mac": "02:00:00:00:00:07", "mtu": "2000", "hotplug": "wait"}
+    words = {"queues": "2", "split": "no", "control": "no", "gso": "no", "hotplug": "wait"}
+    words |= {"mac": "02:00:00:00:00:07", "mtu": "2000"}
     with factory.open_xenback("3/0", words) as back:
         assert back.mtu == 2000 and str(back.mac) == "02:00:00:00:00:07"
-        said = {key: store.read(f"{vif.backend}/{key}") for key in ("multi-queue-max-queues", "feature-gso-tcpv4", "feature-ctrl-ring")}
-        assert said == {"multi-queue-max-queues": "2", "feature-gso-tcpv4": "0", "feature-ctrl-ring": "0"}
+        expected = {"multi-queue-max-queues": "2", "feature-gso-tcpv4": "0", "feature-ctrl-ring": "0"}
+        assert {key: store.read(f"{vif.backend}/{key}") for key in expected} == expected
     with factory.open_xenback("9/0", {"wait": "yes"}) as back:
         assert "unknown" in repr(back)
     assert repr(back) == "<XenBack vif9.0 closed>"
