@@ -1,7 +1,7 @@
-"""Vchans between two domains of a simulated machine, in one process and on one loop, beside a pair of unix sockets on the same loop.
+"""Vchans between two domains of a simulated machine, in one process and on one loop, beside a pair of unix sockets on that loop.
 
-`bulk` is one direction, a task that sends 64 KiB at a time and one that receives; `echo` a byte there and a byte back. The simulated
-machine's notification is a function call: what Xen's own hypercall costs is not in it.
+`bulk` is one direction, a task that sends 64 KiB at a time and one that receives; `echo` a byte there and a byte back. The
+simulated machine's notification is a function call: what Xen's own hypercall costs is not in it.
 """
 
 import argparse
@@ -108,7 +108,8 @@ def main() -> None:
     for _ in range(2):
         print("unix sockets            {:10.1f} {:10.1f}".format(*asyncio.run(unix(size, options.echoes))))
         for buffer in (4096, 16384, 65536, 1 << 20):
-            print("vchan of {:7d} bytes  {:10.1f} {:10.1f} {:10.0f}".format(buffer, *asyncio.run(vchans(buffer, size, options.echoes))))
+            figures = asyncio.run(vchans(buffer, size, options.echoes))
+            print("vchan of {:7d} bytes  {:10.1f} {:10.1f} {:10.0f}".format(buffer, *figures))
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def our_client_and_a_server_of_libxenvchan(bench: Bench) -> None:
                 stream = await net.connect_path(0, path)
                 assert not stream.peer_knows_ends
                 work = asyncio.create_task(asyncio.to_thread(theirs.echo))
-                await there_and_back(stream, pattern(64_000))
+                await there_and_back(stream, pattern(32_000))
                 await stream.aclose()
                 await work
             theirs.close()
@@ -142,7 +142,7 @@ def our_server_and_clients_of_libxenvchan(bench: Bench) -> None:
 
     def visit() -> str:
         theirs = Theirs(path)
-        data = pattern(40_000)
+        data = pattern(8_000)
         got = b""
         for i in range(0, len(data), 2000):
             assert theirs.write(data[i : i + 2000]) == 2000
@@ -159,14 +159,14 @@ def our_server_and_clients_of_libxenvchan(bench: Bench) -> None:
         for buffer in (1024, 16384):
             async with Vchan(LibXen(), buffer=buffer, offers=[0]) as net:
                 await net.serve_streams(echo, PORT + 1)
-                for _ in range(3):
+                for _ in range(2):
                     bench_until = time.monotonic() + 10
                     while bench.tools.store.read(f"{path}/ring-ref") is None and time.monotonic() < bench_until:
                         await asyncio.sleep(0.02)
                     assert await asyncio.to_thread(visit)
                     ours = await net.connect_stream("0", PORT + 1)
                     assert ours.peer_knows_ends
-                    await there_and_back(ours, pattern(50_000))
+                    await there_and_back(ours, pattern(32_000))
                     await ours.aclose()
             assert bench.tools.store.read(paths.shop(0, PORT + 1)) is None
 

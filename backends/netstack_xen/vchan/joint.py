@@ -47,7 +47,7 @@ class Joint:
     def tell(self) -> bool:
         """Tell the other end, if that is due. Raises OSError."""
         channel = self._channel
-        if channel is None or not channel.told:
+        if self.closed or channel is None or not channel.told:
             return False
         channel.told = False
         self._hypervisor.notify(self.port)

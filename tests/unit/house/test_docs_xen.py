@@ -11,11 +11,10 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "xen.md").read_text("utf-
 EXAMPLES = [text for text in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) if "simulated" in text]
 
 
-@pytest.mark.parametrize(
-    ("example", "said"),
-    list(zip(EXAMPLES, ["b'hello, dom0\\n'\n", "", "hello, domain 7\n\n"], strict=True)),
-    ids=["greet", "ends", "vchan"],
-)
+SAID = ["b'hello, dom0\\n'\n", "", "hello, domain 7\n\n"]
+
+
+@pytest.mark.parametrize(("example", "said"), list(zip(EXAMPLES, SAID, strict=True)), ids=["greet", "ends", "vchan"])
 def test_an_example_on_the_simulated_machine_does_what_it_says(example, said, capsys):
     exec(compile(example, "docs/xen.md", "exec"), {"__name__": "docs"})
     assert capsys.readouterr().out == said

@@ -119,7 +119,7 @@ def test_registered_factories_are_found_by_name(importable: None, monkeypatch: p
     open_netif("vde:switch")
     assert made == [("switch", {})]
     assert plugins.find("tap").__module__.startswith("netstack_tuntap")
-    there = "loopback, packet, pcap, qemu, tap, tun, vde, and without a device posix, tunnel, vchan"
+    there = "loopback, packet, pcap, qemu, tap, tun, vde, xen, xenback, and without a device posix, tunnel, vchan"
     with pytest.raises(UsageError, match=f"'tpa': there are {there}, or write"):
         open_netif("tpa:tap0")
 

@@ -22,6 +22,12 @@ from netstack.testing.conformance.transfers import Transfers
 sys.path.append(str(Path(__file__).resolve().parents[1] / "conformance"))
 
 
+def assert_clean(machine: Machine) -> None:
+    """A server may let go before its client does: the machine keeps the pages until then, and so does Xen."""
+    machine.books.notes[:] = [note for note in machine.books.notes if note.kind != "still mapped"]
+    machine.books.assert_clean()
+
+
 @contextlib.asynccontextmanager
 async def two_domains(plain: bool = False, **options: Any) -> AsyncIterator[Ends[Any]]:
     with Machine() as machine:
@@ -35,6 +41,7 @@ async def two_domains(plain: bool = False, **options: Any) -> AsyncIterator[Ends
             yield Ends(client, server, "2", silent=("9", 7))
         absent.close()
         machine.books.assert_even()
+        assert_clean(machine)
 
 
 class InVirtualTime(StreamStackSuite):
@@ -83,6 +90,7 @@ async def alone() -> AsyncIterator[Ends[Any]]:
         async with Vchan(machine.domain(0)) as net:
             yield Ends(net, net, "0")
         machine.books.assert_even()
+        assert_clean(machine)
 
 
 trio = pytest.importorskip("trio")
