@@ -472,7 +472,7 @@ ROWS = [
         {"page": "s, page", "size": "MB", "python": "s, python", "stack": "s, stack", "network": "s, network"},
         [
             image("ours"),
-            image("ours, quickest", packed=False),
+            image("ours, quickest", packed=False, pure=True),
             image("ours, smallest", packing="zstd"),
             debian("debian, lean"),
             debian("debian, minbase"),
