@@ -69,7 +69,8 @@ def read(args: argparse.Namespace) -> "Recipe":
             raise UsageError(f"--env {word} says no value: write NAME=VALUE")
     return Recipe(
         args.program, args.target, args.module, tuple(args.arguments), args.net, dict(word.split("=", 1) for word in args.env),
-        tuple(args.include), tuple(args.without), tuple(files(args.file)), args.pack, not args.unpacked_kernel, args.append, args.pure,
+        tuple(args.include), tuple(args.without), tuple(files(args.file)), args.pack, not args.unpacked_kernel,
+        args.append, args.pure,
     )  # fmt: skip
 
 
