@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     say("--append", metavar="WORDS", default="", help="more for the kernel's command line")
     say("--pack", choices=("none", "gzip", "lz4", "zstd"), default="none", help="smaller, and later: the initramfs")
     say("--unpacked-kernel", action="store_true", help="sooner, and larger: the kernel unpacked")
+    say("--pure", action="store_true", help="our modules as bytecode: sooner there under emulation, slower afterwards")
     say("--list", action="store_true", help="all files, not only the sum of each part")
     say("--boot", action="store_true", help="boot it now in QEMU, on a network of QEMU's own")
     say("--forward", metavar="HERE:THERE", action="append", default=[], help="with --boot: a port of this host for one of its")
@@ -68,7 +69,8 @@ def read(args: argparse.Namespace) -> "Recipe":
             raise UsageError(f"--env {word} says no value: write NAME=VALUE")
     return Recipe(
         args.program, args.target, args.module, tuple(args.arguments), args.net, dict(word.split("=", 1) for word in args.env),
-        tuple(args.include), tuple(args.without), tuple(files(args.file)), args.pack, not args.unpacked_kernel, args.append,
+        tuple(args.include), tuple(args.without), tuple(files(args.file)), args.pack, not args.unpacked_kernel,
+        args.append, args.pure,
     )  # fmt: skip
 
 

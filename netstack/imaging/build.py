@@ -53,6 +53,8 @@ class Recipe:
     files     files that the program reads: name inside (relative to the program's folder) and the file here
     packing   of the initramfs: none, gzip, lz4, zstd
     packed    of the kernel: as small as it came, or quickest to start
+    pure      our own modules as bytecode: sooner there under emulation, which has to translate compiled code that runs once; slower
+              afterwards, and everywhere else
     """
 
     program: str
@@ -67,6 +69,7 @@ class Recipe:
     packing: str = "none"
     packed: bool = True
     command_line: str = ""
+    pure: bool = False
 
 
 @frozen
@@ -123,7 +126,7 @@ def modules_of(recipe: Recipe, kind: str) -> Closure:
     here = Path(__file__).resolve().parents[2]
     path = Path(recipe.program)
     first = [str(Path.cwd())] if recipe.module else [str(path.resolve().parent)]
-    closure = Closure([*first, str(here), str(here / "backends"), *filter(None, sys.path)], recipe.without)
+    closure = Closure([*first, str(here), str(here / "backends"), *filter(None, sys.path)], recipe.without, recipe.pure)
     closure.add(*CORE, *GUEST, *BACK_ENDS.get(kind, ()), *recipe.include, why="the image")
     for name in recipe.include:
         if name not in closure.modules:

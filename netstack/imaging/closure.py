@@ -71,8 +71,9 @@ class Uses:
 class Closure:
     """`paths` is where modules are looked for, as in sys.path. `without` are modules to leave out, with all below them."""
 
-    def __init__(self, paths: Iterable[str], without: Iterable[str] = ()) -> None:
+    def __init__(self, paths: Iterable[str], without: Iterable[str] = (), pure: bool = False) -> None:
         self.paths = list(paths)
+        self._pure = pure  # of our own modules take the source, and not what was compiled of it
         self.without = set(without)
         self.modules: dict[str, Module] = {}
         self._missing: set[str] = set()
@@ -170,6 +171,8 @@ class Closure:
         path = Path(spec.origin)
         native = isinstance(spec.loader, ExtensionFileLoader)
         beside = path.with_name(path.name.partition(".")[0] + ".py") if native else None
+        if self._pure and is_ours(name) and beside is not None and beside.is_file():
+            return Module(name, beside, package, why=why)
         return Module(name, path, package, native, beside if beside is not None and beside.is_file() else None, why)
 
     def _read(self, module: Module, path: Path) -> None:

@@ -134,11 +134,14 @@ async def measured(made: Made) -> Mapping[str, float]:
             if not await reader.read(1):
                 raise OSError("no page: " + b"".join(said[-5:]).decode("utf-8", "replace"))
             seconds = loop.time() - began
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            worked = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
             writer.close()
     finally:
         process.kill()
         await process.wait()
-    return {"page": seconds, "size": made.size / 1e6, **{key: marks[key] for key in ("python", "stack", "network") if key in marks}}
+    steps = {key: marks[key] for key in ("python", "stack", "network") if key in marks}
+    return {"page": seconds, "cpu": worked, "size": made.size / 1e6, **steps}
 
 
 class socket_port:

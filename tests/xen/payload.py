@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from .archive import Archive
-from .image import cache
+from .image import NoImage, cache
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("attr", "attrs", "httptools")  # of others, which the tree imports
@@ -146,3 +146,19 @@ def tree(environment: "dict[str, str]") -> bytes:
     }
     archive.file("payload/env", "".join(f"export {name}='{value}'\n" for name, value in variables.items()).encode())
     return archive.pack()
+
+
+def appliance(archive: Archive) -> None:
+    """What `netstack image --target xen` makes of examples/appliance.py, with the kernel that it fetches. Raises NoImage."""
+    from netstack.errors import NetstackError
+    from netstack.imaging.build import Recipe, build
+    from netstack.imaging.packages import find_kernel
+    from netstack.imaging.xen import write_pair
+
+    try:
+        made = build(Recipe(str(ROOT / "examples" / "appliance.py"), "xen"), find_kernel(None))
+    except (NetstackError, OSError) as error:
+        raise NoImage(str(error)) from error
+    with tempfile.TemporaryDirectory() as folder:
+        for path in write_pair(made, Path(folder, "appliance.img")):
+            archive.copy(path, f"guest/appliance/{path.name}")

@@ -54,6 +54,8 @@ def main(arguments: "list[str]") -> int:
     environment = {"NETSTACK_PURE": "1" if options.pure else "0", "XEN_CASES": " ".join(options.words)}
     guest = payload.Archive()  # domain 0 starts its guests from this, and from what it was started from itself
     guest.copy(image.kernel, "guest/vmlinuz")
+    if not options.words or any("image" in word for word in options.words):
+        payload.appliance(guest)
     archives = [payload.interpreter(), payload.tree(environment), guest.pack()]
     print(f"{time.monotonic() - started:6.1f} s  the machine starts", flush=True)
     options.log.parent.mkdir(parents=True, exist_ok=True)
