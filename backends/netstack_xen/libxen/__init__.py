@@ -3,6 +3,8 @@
 The C half, `_libxen`, is built where the headers of those libraries are; without it everything else of this package is there.
 """
 
+import netstack as netstack  # first: it decides which build of this package's modules is loaded
+
 from .connection import LibXen as LibXen
 from .connection import XenUnavailable as XenUnavailable
 from .takeover import held_by as held_by

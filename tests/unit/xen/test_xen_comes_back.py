@@ -1,5 +1,5 @@
-"""A descriptor of event channels is not readable any more once they were heard, whatever is left in the rings: what a loop that only
-looks at descriptors would never come back for."""
+"""A descriptor of event channels is not readable any more once they were heard, whatever is left in the rings: what a loop that
+only looks at descriptors would never come back for."""
 
 from front_world import FrontWorld
 from netstack_xen.simulated.units import Unit
