@@ -485,10 +485,10 @@ ROWS = [
             debian("debian, minbase"),
         ],
         [
-            at_most("an image's first page, to minimal Debian's", "cpu", "ours", "debian, minbase", 1.0),
+            at_most("an image's first page, to minimal Debian's", "page", "ours", "debian, minbase", 1.0),
             at_most("an image's size, to minimal Debian's", "size", "ours", "debian, minbase", 1.0),
             at_most("the smallest image, to Debian with nothing but Python", "size", "ours, smallest", "debian, lean", 1.0),
-            at_most("an image's first page, to that of Debian with nothing but Python", "cpu", "ours", "debian, lean", 1.0),
+            at_most("an image's first page, to that of Debian with nothing but Python", "page", "ours", "debian, lean", 1.0),
         ],
         seconds=15.0,
         runs=1,
