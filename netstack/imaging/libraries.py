@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import UsageError
 from . import elf
 
+OPENED = {"libc.so.6": "libgcc_s.so.1"}  # by the first, when it runs: a thread that is cancelled or exits is unwound
 USUAL = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")
 
 
@@ -21,7 +22,8 @@ def needed(files: Iterable[Path]) -> dict[str, Path]:
         path, said = queue.pop()
         if said.interpreter:
             found[said.interpreter] = Path(said.interpreter)  # under its full name: the program names it so
-        for name in said.needed:
+        opened = [OPENED[path.name]] if path.name in OPENED and find(OPENED[path.name], path) else []
+        for name in (*said.needed, *opened):
             if name in found or any(name == Path(other).name for other in found):
                 continue
             place = find(name, path, said.paths)

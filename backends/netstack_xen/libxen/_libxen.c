@@ -490,7 +490,7 @@ static PyObject *Memory_drop(Memory *self, PyObject *unused)
 static PyObject *Memory_get_memory(Memory *self, void *unused)
 {
     (void)unused;
-    if (self->start == NULL) {
+    if (self->start == NULL || self->grants->closed) { /* pages of a view that somebody still holds may be there, for nobody else */
         PyErr_SetString(PyExc_ValueError, "these pages were given back");
         return NULL;
     }
