@@ -10,7 +10,11 @@ Debian's packages and of the very Python that runs this. No right is needed but 
     init      what the kernel starts, in domain 0 and in a guest: the same image
     inside    runs the cases in domain 0, and says the verdict
     guest     what a guest's Python does
-    harness   what cases are given; cases_*.py are the cases
+    harness   what cases are given; cases_*.py are the cases, run in the order of their files
+
+In cases a to c pages are shared with another domain, or given to the kernel of this one. From d on a program in domain 0 maps pages
+that domain 0 itself has granted. Now and then, in runs with these, a process was killed by a fault that none of our code explains; so
+they come last, and .ci/run does without them.
 
 A run that ends without a verdict has failed, whatever came before.
 """
