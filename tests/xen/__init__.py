@@ -13,8 +13,8 @@ Debian's packages and of the very Python that runs this. No right is needed but 
     harness   what cases are given; cases_*.py are the cases, run in the order of their files
 
 In cases a to c pages are shared with another domain, or given to the kernel of this one. From d on a program in domain 0 maps pages
-that domain 0 itself has granted. Now and then, in runs with these, a process was killed by a fault that none of our code explains; so
-they come last, and .ci/run does without them.
+that domain 0 itself has granted. In runs with these, a process was now and then killed by a fault that none of our code explains;
+so they come last, and .ci/run does without them.
 
 A run that ends without a verdict has failed, whatever came before.
 """
