@@ -65,9 +65,9 @@ class Vif:
 
     def ready(self) -> None:
         """What the hotplug script does."""
-        path = Path("/sys/class/net", self.device)
-        until(path.exists, f"{self.device} appears")
-        Path(f"/proc/sys/net/ipv6/conf/{self.device}/disable_ipv6").write_text("1")
+        ipv6 = Path(f"/proc/sys/net/ipv6/conf/{self.device}/disable_ipv6")  # the last of it that the kernel makes
+        until(ipv6.exists, f"{self.device} appears")
+        ipv6.write_text("1")
         self.bench.shell(f"ip addr add {self.peer}/24 dev {self.device} && ip link set {self.device} up")
         toolstack.hotplug(self.bench.tools.store, self.folders)
 
