@@ -102,8 +102,8 @@ def test_programs_of_others_fetch_a_page_by_its_name(program, through):
 
 @pytest.mark.parametrize(("kind", "servers", "most", "lost"), [("A", 1, 2_200, 1), ("A", 2, 2_200, 1), ("TXT", 1, 4_500, 5)])
 def test_hardly_a_look_up_is_lost_on_a_wire_that_loses_every_fifth_frame(kind, servers, most, lost):
-    """Each way; a third of all attempts comes to nothing. What is bigger than a datagram comes over TCP. In three runs of ten one of
-    the thousand large answers is lost, by all of its attempts: so more than five are in one of a hundred thousand."""
+    """Each way; a third of all attempts comes to nothing. What is bigger than a datagram comes over TCP. In three runs of ten
+    one of the thousand large answers is lost, by all of its attempts: so more than five are in one of a hundred thousand."""
 
     async def ask(resolver, name):
         try:
