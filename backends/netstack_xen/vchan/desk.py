@@ -221,8 +221,9 @@ class Desk:
         if not self._open:
             return
         for each in [each for each in self.offers.values() if each.until <= now]:
-            self._mib.OffersExpired += 1
-            self._withdraw(each)
+            if not self.told(each.joint.port):
+                self._mib.OffersExpired += 1
+                self._withdraw(each)
         if now >= self._again:
             self._again = NEVER
             self._room()
@@ -244,7 +245,8 @@ class Desk:
         known = self._calls.setdefault(client, {})
         for name in [name for name in known if name not in listed]:
             each = known.pop(name)
-            if each is not None:
+            # a client takes its call away when it has taken up the offer, of which its port may not have told us yet
+            if each is not None and not self.told(each.joint.port):
                 self._mib.OffersWithdrawn += 1
                 self._withdraw(each)
         for name in listed:

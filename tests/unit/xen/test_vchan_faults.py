@@ -414,6 +414,42 @@ def test_a_call_that_is_given_up_takes_its_offer_with_it():
     run(main())
 
 
+def test_a_call_that_is_taken_away_may_have_been_answered():
+    """By a client that came between our look at the ports and our look at the store."""
+
+    async def main() -> None:
+        async with server_and_liar() as (_, server, liar):
+            await server.serve_streams(echo, 80)
+            await asyncio.sleep(0.1)
+            call(liar)
+            await asyncio.sleep(0.1)
+            (made,) = server._desks[80].offers.values()
+            claimed: list[Joint] = []
+
+            class Meanwhile:
+                def __init__(self, store: Any) -> None:
+                    self._store = store
+
+                def __getattr__(self, name: str) -> Any:
+                    return getattr(self._store, name)
+
+                def list(self, path: str) -> Any:
+                    if not claimed:
+                        claimed.append(claim(liar, 1, made.joint.ref, made.joint.port))
+                        liar.store.remove(f"{paths.calls(2, 1, 80)}/77-00000000")
+                    return self._store.list(path)
+
+            server._desks[80]._store = Meanwhile(server._desks[80]._store)
+            liar.store.write(f"{paths.calls(2, 1, 80)}/78-00000000", "")
+            await asyncio.sleep(0.1)
+            assert claimed[0].channel.there()
+            assert server.mib.OffersWithdrawn == 0
+            assert server.mib.PassiveOpens == 1
+            claimed[0].close()
+
+    run(main())
+
+
 def test_an_offer_that_is_too_late_is_called_for_again():
     """Its server took it back before the client came: that asks anew, under another name."""
 
