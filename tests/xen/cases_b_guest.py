@@ -99,7 +99,7 @@ class Guest:
         assert not self._failure, self._failure
         path = f"/local/domain/{self.domid}/data/tests"
         try:
-            until(lambda: bench.tools.store.read(path) == "ready", "the guest serves", 90)
+            until(lambda: bench.tools.store.read(path) == "ready", "the guest serves", 180)
         except AssertionError:
             say(CONSOLE.read_text(errors="replace")[-4000:] if CONSOLE.exists() else "the guest has said nothing")
             raise
@@ -115,7 +115,7 @@ GUEST = Guest()
 prepare = GUEST.prepare
 
 
-@lasting(200)
+@lasting(300)
 def a_guest_serves_the_kernel_http_over_netfront(bench: Bench) -> None:
     GUEST.wait(bench)
     with urllib.request.urlopen(f"http://{guest.ADDRESS}/", timeout=20) as page:

@@ -30,7 +30,7 @@ def domid() -> str:
     return subprocess.run(["xl", "domid", NAME], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
 
 
-@lasting(200)
+@lasting(280)
 def an_image_is_a_guest_that_serves_http_and_dns(bench: Bench) -> None:
     script = Path("/etc/xen/image-up")
     script.write_text(HOTPLUG)
@@ -44,7 +44,7 @@ def an_image_is_a_guest_that_serves_http_and_dns(bench: Bench) -> None:
         bench.shell("xenconsoled --log=guest --log-dir=/var/log/xen/console")
     bench.shell("xl create /run/appliance.cfg")
     try:
-        until(lambda: "appliance: http port 80" in said(), "the image serves", 150)
+        until(lambda: "appliance: http port 80" in said(), "the image serves", 200)
         with urllib.request.urlopen(f"http://{ADDRESS}/", timeout=20) as answer:
             assert answer.read() == b"<h1>A machine of its own</h1>\n"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
