@@ -1,5 +1,6 @@
 """XenBack: the netif."""
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -226,7 +227,7 @@ class XenBack(BackCore):
 
     def poll(self, now: Instant) -> bool:
         if self.ended or self._gone:
-            raise OSError(19, f"{self._name} is {'closed' if self.ended else 'gone: the toolstack has removed it'}")
+            raise OSError(errno.ENODEV, f"{self._name} is {'closed' if self.ended else 'gone: the toolstack has removed it'}")
         self._looked = now
         more = self.turn(now)
         self._again = now if more else const.NEVER
@@ -234,10 +235,9 @@ class XenBack(BackCore):
 
     def next_deadline(self) -> "Instant | None":
         soonest = self.expiry()
-        if (
-            self._again < soonest and self.fileno() is not None
-        ):  # a loop comes back for more when a descriptor is still readable: one
-            soonest = self._again  # of event channels is not, once they were heard
+        # a loop comes back for more when a descriptor is still readable; one of event channels is not, once they were heard
+        if self._again < soonest and self.fileno() is not None:
+            soonest = self._again
         if soonest == const.NEVER:
             return None
         return Instant(soonest if self._notifies else min(soonest, self._looked + LOOK))
