@@ -209,7 +209,12 @@ ROWS = [
         "connect",
         "Connections a second: open, one byte each way, close, on one CPU.",
         RATE,
-        [*on_all_loops(CONNECT, "Protocol"), c_server("kernel, C", CONNECT, "echo"), lwip("lwIP", CONNECT)],
+        [
+            *on_all_loops(CONNECT, "Protocol"),
+            c_server("kernel, C", CONNECT, "echo"),
+            pump("C pump", CONNECT, offload=True),
+            lwip("lwIP", CONNECT),
+        ],
         [Goal("connections a second, to asyncio", "per_second", "ours, Protocol", "kernel, Protocol", 3.0)],
     ),
     Row(

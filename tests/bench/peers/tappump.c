@@ -164,7 +164,8 @@ static int receive(uint8_t *e, ssize_t length)
     if (get16(t) != peer.port || get16(t + 2) != peer.own_port) return 0;
     if (t[13] & (RST | FIN)) {
         peer.open = 0;
-        if (t[13] & FIN) transmit(RST | ACK, peer.snd_nxt, 0, 0);
+        peer.rcv_nxt = get32(t + 4) + data + 1;
+        if (t[13] & FIN) transmit(FIN | ACK, peer.snd_nxt, 0, 0);  /* its acknowledgement finds nobody, and is dropped */
         return 0;
     }
     uint32_t seq = get32(t + 4), ack = get32(t + 8);
