@@ -10,9 +10,11 @@ cpdef object keep(Frame f, Py_ssize_t n)
 @cython.final
 cdef class Pool:
     cdef readonly Py_ssize_t size
-    cdef readonly list free, lent
+    cdef readonly list lent
     cdef readonly long made
     cdef Py_ssize_t turn
+    cdef Frame top
+    cdef list under
     @cython.locals(f=Frame)
     cpdef Frame get(self)
     cpdef int put(self, Frame f) except -1

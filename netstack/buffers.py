@@ -23,19 +23,28 @@ def keep(f: Frame, n: int) -> "bytes | memoryview":
 class Pool:
     """Slabs of one size."""
 
-    __slots__ = ("free", "lent", "made", "size", "turn")
+    __slots__ = ("lent", "made", "size", "top", "turn", "under")
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.free: list[Frame] = []
+        self.top: Frame | None = None  # given back last. Most frames find it there, and a list that fills and empties costs more
+        self.under: list[Frame] = []  # the others
         self.lent: list[Frame] = []
         self.made = 0
         self.turn = 0  # where `reclaim` goes on
 
+    @property
+    def free(self) -> list[Frame]:
+        """Those that wait to be used, the next one last."""
+        return self.under if self.top is None else [*self.under, self.top]
+
     def get(self) -> Frame:
         """A slab for one frame; give it back with `put`."""
-        if self.free:
-            f = self.free.pop()
+        f = self.top
+        if f is not None:
+            self.top = None
+        elif self.under:
+            f = self.under.pop()
         else:
             self.made += 1
             f = Frame(self.size)
@@ -50,8 +59,11 @@ class Pool:
         if f.kept or raw.shared(f.buf):
             if len(self.lent) < const.SLABS_LENT:
                 self.lent.append(f)
-        elif len(self.free) < const.SLABS_FREE:
-            self.free.append(f)
+        elif self.top is None:
+            self.top = f
+        elif len(self.under) < const.SLABS_FREE - 1:
+            self.under.append(self.top)
+            self.top = f
 
     def can_lend(self) -> bool:
         """May a receiver keep one more slab? If not it copies out what it needs."""

@@ -4,6 +4,11 @@ from netstack.sleeper cimport Sleeper
 from netstack.timers cimport Timers
 
 
+cdef class Teller:
+    cpdef void tell(self) except *
+    cpdef void tell_soon(self) except *
+
+
 cdef class Edges:
     cdef public list events
     cpdef void on_frames(self) except *
@@ -18,8 +23,13 @@ cdef class Crank(Turn):
     cdef long long _armed, _instant
     cdef bint _running
     cdef readonly object roused
+    cdef list _tellers
     cpdef long long now(self) except *
+    cpdef void on_frames(self) except *
     cpdef void rouse(self, Sleeper sleeper) except *
+    cpdef void after(self, Teller teller) except *
+    @cython.locals(tellers=list, teller=Teller)
+    cdef void _tell(self, bint called) except *
     @cython.locals(roused=object, sleeper=Sleeper)
     cdef void _wake(self) except *
     cpdef void owe(self) except *

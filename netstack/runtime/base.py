@@ -42,12 +42,32 @@ class Reactor(Protocol):
     def owed(self) -> bool:
         """Call `Crank.pay` before the loop waits. False where that can't be promised: then nothing is put off."""
 
+    def idle(self) -> bool:
+        """Does nothing wait in the loop to be run before what would be asked for now? False where that is not known."""
+
 
 class Turned(Protocol):
     """What a reactor calls: a Crank, or whatever else lives on frames and deadlines."""
 
     def on_frames(self) -> None: ...
     def on_deadline(self) -> None: ...
+
+
+class Teller:
+    """Who has something to tell programs when a turn is over, in its place behind all that the loop has been asked for before.
+
+    Where the loop has called for the turn and nothing else waits in it, that place is right here; a round through the loop's queue
+    costs as much as answering a segment.
+    """
+
+    __slots__ = ()
+
+    def tell(self) -> None:
+        raise NotImplementedError
+
+    def tell_soon(self) -> None:
+        """Let the loop call `tell`."""
+        raise NotImplementedError
 
 
 class Edges:
@@ -70,15 +90,15 @@ class Crank(Turn):
     deadline is looked at once, when the turn is over.
 
     Tasks that wait for what a turn brings run right after it (`rouse`, sleeper.py), and not an iteration of the loop later: where
-    the loop has called for the turn, no task is running.
+    the loop has called for the turn, no task is running. Protocols hear of their ends there, too (`after`).
 
     What a program writes outside of a turn may be put off as well (`owe`), to the moment before the loop waits: head and body of a
     response are one segment then, and one system call. uvloop does the same for kernel's sockets.
     """
 
     __slots__ = (
-        "_armed", "_device_deadline", "_fd", "_instant", "_poll", "_reactor", "_running", "after_turn", "clock", "failure",
-        "on_failure", "owing", "roused", "stack", "timers", "turning",
+        "_armed", "_device_deadline", "_fd", "_instant", "_poll", "_reactor", "_running", "_tellers", "after_turn", "clock",
+        "failure", "on_failure", "owing", "roused", "stack", "timers", "turning",
     )  # fmt: skip
 
     def __init__(self, stack: Stack, reactor: Reactor, on_failure: Callable[[OSError], None]) -> None:
@@ -91,6 +111,7 @@ class Crank(Turn):
         self.turning = False
         self.owing = False  # what was written waits for `pay`
         self.roused: deque[Sleeper] = deque()  # in this turn
+        self._tellers: list[Teller] = []
         self._instant = 0
         self._reactor = reactor
         self._armed: int = NEVER
@@ -130,6 +151,8 @@ class Crank(Turn):
         """Frames wait: hand up one batch. The loop comes back for more, so that other work gets its turn."""
         if self._running:
             self._turn(self._poll, self.clock())
+            if self._tellers:
+                self._tell(True)
             if self.roused:
                 self._wake()
 
@@ -139,6 +162,8 @@ class Crank(Turn):
             now = max(self._armed, self.clock())
             self._armed = NEVER
             self._turn(self.stack.run, now)  # type: ignore[arg-type]  # an Instant is an int
+            if self._tellers:
+                self._tell(True)
             if self.roused:
                 self._wake()
 
@@ -155,6 +180,8 @@ class Crank(Turn):
             self.owing = False
             if self._running:
                 self._turn(self.stack.settle, self.clock())  # type: ignore[arg-type]  # an Instant is an int
+            if self._tellers:
+                self._tell(False)
             while self.roused:  # whoever stops the crank is a task, and pays
                 self.roused.popleft().wake_soon()
 
@@ -164,6 +191,23 @@ class Crank(Turn):
             self.roused.append(sleeper)
         else:
             sleeper.wake_soon()
+
+    def after(self, teller: Teller) -> None:
+        """Let it tell when the turn is over; by way of the loop where there is no turn, or where something waits in it."""
+        if self.turning:
+            self._tellers.append(teller)
+        else:
+            teller.tell_soon()
+
+    def _tell(self, called: bool) -> None:
+        """`called`: by the loop, and so by no task that could be disturbed."""
+        tellers = self._tellers
+        self._tellers = []
+        for teller in tellers:
+            if called and self._reactor.idle():  # each of them may ask the loop for something
+                teller.tell()
+            else:
+                teller.tell_soon()
 
     def _wake(self) -> None:
         roused = self.roused
@@ -176,6 +220,8 @@ class Crank(Turn):
             work(self._instant)
         elif self._running:
             self._turn(work, self.clock())
+            if self._tellers:
+                self._tell(False)
 
     def _turn(self, work: Callable[[int], bool], now: int) -> None:
         self.turning = True

@@ -77,6 +77,9 @@ class LoopReactor:
         self.debts.append(self._crank)
         return True
 
+    def idle(self) -> bool:
+        return self._selector is not None and not self._held and self._selector.idle()
+
     def _pay(self) -> None:
         while self.debts:
             self.debts.pop().pay()

@@ -1,6 +1,6 @@
 cimport cython
 cimport netstack.const as const
-from netstack.runtime.base cimport Edges
+from netstack.runtime.base cimport Crank, Edges
 
 
 @cython.final
@@ -18,6 +18,9 @@ cdef class StackSelector:
     cpdef forget_edges(self, int fd, bint closing)
     @cython.locals(whose=Edges)
     cdef void _tell(self, list told) except *
+    @cython.locals(crank=Crank)
+    cdef void _frames(self, object turned) except *
+    cdef void _complain(self, object error) except *
     cdef void _pay(self) except *
     cdef object _next_timer(self)
     @cython.locals(wait=double, until=double, sockets=Py_ssize_t, whose=Edges, told=list, pair=tuple)

@@ -91,9 +91,7 @@ class StackSelector:
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:
-                if self._loop is None:
-                    raise
-                self._loop.call_exception_handler({"message": "Exception in a turn of a stack", "exception": error})
+                self._complain(error)
 
     def arm(self, crank: Turned, when: int) -> None:
         """Call `crank.on_deadline` at `when`, by the monotonic clock, in place of any instant before; up to a tick later, so that
@@ -130,9 +128,24 @@ class StackSelector:
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            if self._loop is None:
-                raise
-            self._loop.call_exception_handler({"message": "Exception in a turn of a stack", "exception": error})
+            self._complain(error)
+
+    def _frames(self, turned: Turned) -> None:
+        try:
+            if isinstance(turned, Crank):
+                crank = turned  # a type of its own: compiled, this call goes past Python
+                crank.on_frames()
+            else:
+                turned.on_frames()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._complain(error)
+
+    def _complain(self, error: BaseException) -> None:
+        if self._loop is None:
+            raise error
+        self._loop.call_exception_handler({"message": "Exception in a turn of a stack", "exception": error})
 
     def _pay(self) -> None:
         """Before the loop waits: what programs have written in this iteration is sent."""
@@ -140,6 +153,10 @@ class StackSelector:
         self._debts.clear()
         for crank in cranks:
             self._turn(crank.pay)
+
+    def idle(self) -> bool:
+        """Has the loop, into which it looks, nothing to do?"""
+        return self._ready is not None and not self._ready
 
     def _next_timer(self) -> object:
         """The loop's own, None if it has none."""
@@ -175,9 +192,9 @@ class StackSelector:
                 if told:
                     self._tell(told)
             for fd, event in events:
-                crank = self._served.get(fd)
-                if crank is not None:
-                    self._turn(crank.on_frames)
+                turned = self._served.get(fd)
+                if turned is not None:
+                    self._frames(turned)
                 elif fd == self._timer:
                     self._expire()
                 else:

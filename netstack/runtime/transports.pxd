@@ -2,18 +2,20 @@ cimport cython
 cimport netstack.raw as raw
 from netstack.buffers cimport keep
 from netstack.cores cimport Frame, StreamUser
-from netstack.runtime.base cimport Crank
+from netstack.runtime.base cimport Crank, Teller
 from netstack.tcp.connection cimport Connection
 
 
-@cython.final
-cdef class Keeper:
+cdef class Keeper(Teller):
     cdef readonly Crank crank
     cdef readonly object loop, on_empty
     cdef readonly set alive
     cdef list _lost
     cpdef TcpTransport take(self, object protocol)
     cdef void lose(self, TcpTransport transport) except *
+    cpdef void tell_soon(self) except *
+    @cython.locals(transport=TcpTransport, lost=list)
+    cpdef void tell(self) except *
     cdef void forget(self, TcpTransport transport) except *
 
 

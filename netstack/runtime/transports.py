@@ -22,7 +22,7 @@ from ..buffers import keep
 from ..cores import Frame, StreamUser
 from ..errors import ClosedError
 from ..tcp.connection import Connection
-from .base import Crank
+from .base import Crank, Teller
 from .limits import TAKEN, write_limits
 from .reader import SegmentProtocol
 from .sockview import SocketView
@@ -32,7 +32,7 @@ logger = logging.getLogger("netstack")
 LOST_WRITES_BEFORE_WARNING = 5  # as asyncio's own transports: a program that never looks is told, but not for each write
 
 
-class Keeper:
+class Keeper(Teller):
     """The transports of one server, or of all clients, for as long as they live."""
 
     __slots__ = ("_lost", "alive", "crank", "loop", "on_empty")
@@ -51,13 +51,16 @@ class Keeper:
         return transport
 
     def lose(self, transport: TcpTransport) -> None:
-        """Tell its protocol, from the loop: `connection_lost` may tear down anything, and asyncio promises it so. One call of the
-        loop tells of all that a batch has ended."""
+        """Tell its protocol, from the loop: `connection_lost` may tear down anything, and asyncio promises it so. One call tells
+        of all that a batch has ended."""
         if not self._lost:
-            self.loop.call_soon(self._tell)
+            self.crank.after(self)
         self._lost.append(transport)
 
-    def _tell(self) -> None:
+    def tell_soon(self) -> None:
+        self.loop.call_soon(self.tell)
+
+    def tell(self) -> None:
         lost = self._lost
         self._lost = []
         for transport in lost:
@@ -105,6 +108,9 @@ class TcpTransport(StreamUser):
         self._early: bytes | None = None
         self._early_eof = False
         self._protocol: asyncio.BaseProtocol = None  # type: ignore[assignment]  # `begin` comes before anything is told
+        self._get_buffer: Callable[[int], Any] | None = None
+        self._data_received: Callable[[Any], object] = _ignore
+        self._buffer_updated: Callable[[int], object] = _ignore
         if protocol is not None:
             self.set_protocol(protocol)
 
@@ -293,10 +299,16 @@ class TcpTransport(StreamUser):
             self._keeper.forget(self)
 
     def tell_lost(self) -> None:
-        """`connection_lost`, from the loop."""
-        error = self._error
+        """`connection_lost`, from the loop. The protocol is let go of, as by asyncio's own transports: most protocols hold their
+        transport, and what holds each other waits for the garbage collector."""
+        error, protocol = self._error, self._protocol
         self._error = None  # its traceback leads back here
-        self._protocol.connection_lost(error)
+        try:
+            protocol.connection_lost(error)
+        finally:
+            self._protocol = None  # type: ignore[assignment]  # nothing is told any more
+            self._get_buffer = None
+            self._data_received = self._buffer_updated = _ignore
 
     def _report(self, message: str, error: BaseException) -> None:
         self._keeper.loop.call_exception_handler(
@@ -331,11 +343,11 @@ class TcpTransport(StreamUser):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
         if isinstance(protocol, asyncio.BufferedProtocol):
-            self._get_buffer: Callable[[int], Any] | None = protocol.get_buffer
-            self._buffer_updated: Callable[[int], None] = protocol.buffer_updated
+            self._get_buffer = protocol.get_buffer
+            self._buffer_updated = protocol.buffer_updated
         else:
             self._get_buffer = None
-            self._data_received: Callable[[Any], object] = getattr(protocol, "data_received", _ignore)
+            self._data_received = getattr(protocol, "data_received", _ignore)
         self._keeps = isinstance(protocol, SegmentProtocol)  # it takes views, in its own time
         if self._keeps:
             self._data_received = protocol.segment_received  # type: ignore[attr-defined]  # as the line above says
@@ -491,5 +503,5 @@ class TcpTransport(StreamUser):
         return f"<TcpTransport {self.get_extra_info('sockname')} -> {self.get_extra_info('peername')} {state}>"
 
 
-def _ignore(data: bytes) -> None:
+def _ignore(data: object) -> None:
     """For a protocol that doesn't read."""

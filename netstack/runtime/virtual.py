@@ -280,6 +280,9 @@ class Pace:
     def owed(self) -> bool:
         return False
 
+    def idle(self) -> bool:
+        return False
+
 
 def _when(pace: Pace) -> int:
     return pace.when

@@ -266,6 +266,9 @@ class HostReactor:
     def owed(self) -> bool:
         return False
 
+    def idle(self) -> bool:
+        return False
+
 
 def _never_fails(error: OSError) -> None:
     raise AssertionError("a host in memory has no device to lose") from error

@@ -13,7 +13,6 @@ from . import const as tc
 from . import state
 from .congestion import registry
 from .info import ConnInfo, snapshot
-from .queues import SendQueue
 from .receive import Receiver
 from .tuning import Tuner, send_high, send_low
 
@@ -44,6 +43,7 @@ class Handle(Receiver):
         self.settle()
         if self.sendq is not None:
             self.sendq.clear()
+            self.hub.take_queue(self.sendq)
             self.sendq = None
         self.forget_ooo()
         self.sacks = None
@@ -135,7 +135,7 @@ class Handle(Receiver):
         n = raw.size(data)
         q = self.sendq
         if q is None:
-            q = self.sendq = SendQueue(self.hub.budget)
+            q = self.sendq = self.hub.lend_queue()
         if n:
             q.append(data if type(data) is bytes else bytes(data))
             self.kick(now)
@@ -147,7 +147,7 @@ class Handle(Receiver):
         self.check_writable()
         q = self.sendq
         if q is None:
-            q = self.sendq = SendQueue(self.hub.budget)
+            q = self.sendq = self.hub.lend_queue()
         for data in parts:
             if len(data):
                 q.append(data)
@@ -159,7 +159,7 @@ class Handle(Receiver):
         self.check_writable()
         q = self.sendq
         if q is None:
-            q = self.sendq = SendQueue(self.hub.budget)
+            q = self.sendq = self.hub.lend_queue()
         q.append(data)
         self.kick(now)
 

@@ -70,10 +70,11 @@ class SendQueue:
             self.at = -self.head
 
     def clear(self) -> None:
-        """Nobody will ask for any of it."""
+        """Nobody will ask for any of it; it is as new."""
         self.budget.refund(self.length)
         self.length = 0
         self.chunks = []
+        self.head = self.cursor = self.at = 0
         self.drop()
 
     def view(self, offset: int, n: int, mss: int, gather: bool) -> int:

@@ -32,7 +32,7 @@ cdef class Hub:
     cdef Out out
     cdef bint batch, gathers
     cdef readonly Tcb todo
-    cdef readonly list flights
+    cdef readonly list flights, queues
     cdef readonly dict unread
     cdef int too_long
     cdef public object witness
@@ -42,6 +42,8 @@ cdef class Hub:
     @cython.locals(flight=Flight)
     cdef Flight lend(self, unsigned int una, long long now, long long min_rtt)
     cdef int take_back(self, Flight flight) except -1
+    cdef SendQueue lend_queue(self)
+    cdef int take_queue(self, SendQueue queue) except -1
     cdef int touch(self, Tcb c) except -1
     @cython.locals(p=Out, off=Py_ssize_t, check="unsigned int")
     cdef bint ship(self, int hl, unsigned long long src, unsigned long long dst, unsigned int pseudo, Py_ssize_t n, int gso, int mark, long long now) except -1

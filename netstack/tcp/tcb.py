@@ -53,7 +53,7 @@ from .tuning import Tuner
 # state.ALLOWED, two bytes to the mask
 _ALLOWED = bytearray(b"".join(mask.to_bytes(2, "big") for mask in state.ALLOWED))
 
-SPARE_FLIGHTS = 64  # as many as a batch can end: a request and its answer should cost no allocation
+SPARES = 64  # as many as a batch can end: a request and its answer should cost no allocation
 
 
 class Witness(Protocol):
@@ -78,6 +78,7 @@ class Hub:
         "mib",
         "offload",
         "out",
+        "queues",
         "rcv_buf",
         "rcv_most",
         "rng",
@@ -106,6 +107,7 @@ class Hub:
         self.out = Out()
         self.too_long = 0  # the MTU that the last segment did not fit
         self.flights: list[Flight] = []  # to be lent again
+        self.queues: list[SendQueue] = []  # likewise
         self.batch = False  # input since the last flush: sending waits for the flush
         self.todo: Tcb | None = None  # the connections that the batch has touched, each holding the next (`after`)
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
@@ -130,8 +132,18 @@ class Hub:
 
     def take_back(self, flight: Flight) -> None:
         flight.clear()
-        if len(self.flights) < SPARE_FLIGHTS:
+        if len(self.flights) < SPARES:
             self.flights.append(flight)
+
+    def lend_queue(self) -> SendQueue:
+        """For a connection whose user begins to write. An idle one has none: that would be a sixth of what one costs."""
+        return self.queues.pop() if self.queues else SendQueue(self.budget)
+
+    def take_queue(self, queue: SendQueue) -> None:
+        """An empty one, back."""
+        if len(self.queues) < SPARES:
+            queue.drop()
+            self.queues.append(queue)
 
     def touch(self, c: "Tcb") -> None:
         """`flush` shall look at `c`."""

@@ -114,6 +114,9 @@ class TrioReactor:
     def owed(self) -> bool:
         return False
 
+    def idle(self) -> bool:
+        return False
+
 
 class Block:
     """A nursery without its wrapping: an error of the body leaves it as it came, not in a group of one."""

@@ -15,7 +15,7 @@ from .cubic import Cubic
 from .reno import Reno
 
 GROUP = "netstack.congestion"
-BUILT_IN: dict[str, type[Congestion]] = {"cubic": Cubic, "reno": Reno}  # first: nobody can put itself in their place
+BUILT_IN: dict[str, Callable[[int], Congestion]] = {"cubic": Cubic, "reno": Reno}  # first: nobody can put itself in their place
 
 _found: dict[str, Callable[[int], Congestion]] = {}  # what was loaded, by name: a connection must not read metadata
 
@@ -27,7 +27,9 @@ def names() -> list[str]:
 
 def find(name: str) -> Callable[[int], Congestion]:
     """What makes the strategy called `name` for an MSS. Raises UsageError."""
-    make = BUILT_IN.get(name) or _found.get(name)
+    make = BUILT_IN.get(name)
+    if make is None:
+        make = _found.get(name)
     if make is None:
         where = name if ":" in name else plugins.registered(GROUP).get(name)
         if where is None:
