@@ -111,9 +111,9 @@ class Expiry:
 class Neighbour(Timer):
     """One address on the link.
 
-    mac        its link address; nothing in INCOMPLETE and FAILED       until    REACHABLE until then; NEVER for a static one,
-    confirmed  when it was last proved, or NEVER                                 0 in every other state: one comparison on the
-    asker      our address that its requests speak for                           packet path
+    mac        its link address; nothing in INCOMPLETE and FAILED       until    packets go, and change nothing: REACHABLE, and a
+    confirmed  when it was last proved, or NEVER                                 DELAY, last until then, a static one until NEVER.
+    asker      our address that its requests speak for                           0 elsewhere: one comparison on the packet path
     queue      packets that wait, oldest first, with their sizes
     """
 
@@ -255,7 +255,11 @@ class Cache:
     def enter(self, n: Neighbour, state: int, now: int) -> None:
         """All that goes with being in a state: deadline, validity, place on a shelf."""
         n.state = state
-        n.until = n.confirmed + self.reachable if state == const.NUD_REACHABLE else 0
+        n.until = 0
+        if state == const.NUD_REACHABLE:
+            n.until = n.confirmed + self.reachable
+        elif state == const.NUD_DELAY:
+            n.until = now + DELAY  # what is sent changes nothing before the deadline, and need not be looked at
         if state == const.NUD_GONE:
             self.timers.cancel(n)
             self.table.pop(n.ip, None)

@@ -11,7 +11,7 @@ cdef class UdpTransport(DatagramUser):
     cdef Crank _crank
     cdef UdpPort _port
     cdef object _core, _loop, _on_end, _protocol, _received, _remote, _shown
-    cdef dict _names, _peers
+    cdef dict _chosen, _names, _peers
     cdef bint _closing
     cdef int _family
     cdef Py_ssize_t _plain

@@ -30,7 +30,7 @@ class UdpTransport(DatagramUser):
     """
 
     __slots__ = (
-        "_closing", "_core", "_crank", "_family", "_loop", "_names", "_on_end", "_peers", "_plain", "_port", "_protocol",
+        "_chosen", "_closing", "_core", "_crank", "_family", "_loop", "_names", "_on_end", "_peers", "_plain", "_port", "_protocol",
         "_received", "_remote", "_shown", "__dict__", "__weakref__",
     )  # fmt: skip
 
@@ -46,6 +46,7 @@ class UdpTransport(DatagramUser):
         self._core: DatagramSocket = None  # type: ignore[assignment]  # both set by `bind`, before anything else can happen
         self._port: UdpPort = None  # type: ignore[assignment]
         self._family = 0
+        self._chosen: dict[tuple[int, int], int] = {}  # the socket's options, and how many of them say nothing of how to send
         self._plain = 0
         self._shown: Any = None
         self._remote: SockAddr | None = None
@@ -67,7 +68,8 @@ class UdpTransport(DatagramUser):
         self._port = core.port
         self._port.user = self
         self._remote = remote
-        self._plain = 0 if any(level == sc.IPPROTO_IP for level, _ in core.options.values) else len(core.options.values)
+        self._chosen = core.options.values
+        self._plain = 0 if any(level == sc.IPPROTO_IP for level, _ in self._chosen) else len(self._chosen)
         try:
             self._protocol.connection_made(self)  # type: ignore[arg-type]  # by its `__class__`
         except (SystemExit, KeyboardInterrupt):
@@ -133,7 +135,7 @@ class UdpTransport(DatagramUser):
             data = bytes(data)
         key = self._peers.get(target)
         try:
-            if len(self._core.options.values) != self._plain:  # how it is sent was chosen: the socket knows
+            if len(self._chosen) != self._plain:  # how it is sent was chosen: the socket knows
                 self._core.sendto(data, target)
             elif key is None:
                 address, port = parse(self._family, target, "sendto")

@@ -289,6 +289,20 @@ def test_an_address_given_up_is_not_answered_for(host):
 # -- reachability -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_neighbour_is_checked_in_time_however_much_is_sent_to_it_meanwhile(host):
+    host.resolve()
+    host.run(46 * SECOND)
+    for _ in range(50):
+        host.send()
+        assert host.device.take() == [PACKET]
+        assert host.state() == "DELAY"
+        host.run(SECOND // 10)
+    assert host.state() == "PROBE"
+    assert len(host.device.take()) == 1
+    host.send()
+    assert host.device.take() == [PACKET]
+
+
 def test_a_confirmation_ages_and_a_used_neighbour_is_asked_itself_without_a_broadcast(host):
     host.resolve()
     host.run(46 * SECOND)  # from half to one and a half of 30 s
