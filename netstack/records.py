@@ -154,15 +154,15 @@ def _compiled(cls: type, name: str, text: str, known: dict[str, Any]) -> Callabl
 
 def _of_attrs(cls: type, name: str) -> Any:
     """What attrs keeps of a class of its own."""
-    import attr
+    import attrs
 
     names, defaults, kw_only = getattr(cls, _PARTS)
     fields = {}
     for field_name in names:
-        default = defaults.get(field_name, attr.NOTHING)
-        made = attr.Factory(default.make) if isinstance(default, _Made) else default
-        fields[field_name] = attr.ib(default=made, kw_only=kw_only, type=cls.__annotations__[field_name])
-    return attr.make_class(cls.__name__, fields, frozen=True).__attrs_attrs__  # type: ignore[attr-defined]  # which it has
+        default = defaults.get(field_name, attrs.NOTHING)
+        made = attrs.Factory(default.make) if isinstance(default, _Made) else default
+        fields[field_name] = attrs.field(default=made, kw_only=kw_only, type=cls.__annotations__[field_name])
+    return attrs.make_class(cls.__name__, fields, frozen=True).__attrs_attrs__  # type: ignore[attr-defined]  # which it has
 
 
 def _refuse_to_set(self: object, name: str, value: object) -> None:

@@ -106,5 +106,7 @@ def test_methods_are_made_when_they_are_asked_for_and_only_then() -> None:
 
 def test_opening_a_host_imports_no_attrs() -> None:
     text = "import sys, netstack; netstack.open; netstack.Net; import netstack.runtime.automatic; print('attr' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
     assert done.stdout == "False\n"
