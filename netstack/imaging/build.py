@@ -26,9 +26,23 @@ DRIVERS = {
     "qemu": ("virtio_pci", "virtio_net", "af_packet"),
     "xen": ("xen_evtchn", "xen_gntalloc", "xen_gntdev"),
 }
-GUEST = ("netstack.imaging.guest.init", "netstack.runtime.automatic", "netstack.runtime.asyncio", "netstack.runtime.selector")
+GUEST = (
+    "netstack.imaging.guest.init",
+    "netstack.imaging.guest.later",
+    "netstack.runtime.automatic",
+    "netstack.runtime.asyncio",
+    "netstack.runtime.selector",
+)
 BACK_ENDS = {"packet": ("netstack_packet.factory",), "xen": ("netstack_xen.factory",)}
-INIT = "#!/usr/bin/python{version} -ISB\nfrom netstack.imaging.guest import init\ninit.main()\n"
+# The garbage of imports is looked for once they are done, and what they would import for nothing is put off.
+INIT = """#!/usr/bin/python{version} -ISB
+import gc
+gc.disable()
+from netstack.imaging.guest import later
+later.put_off()
+from netstack.imaging.guest import init
+init.main()
+"""
 # What a kernel does at its start that only matters to those who use its disks, its network, its keys or its tracing. Each was a
 # tenth of a second or more under emulation, most of them tests of ciphers and tables of types for programs of BPF. A name that a
 # kernel doesn't know is passed over by it.
