@@ -37,7 +37,7 @@ from netstack.imaging.kernel import Kernel
 from netstack.imaging.packages import cache, find_kernel
 
 from .measure import Entrant, Run
-from .place import Absent
+from .place import Absent, Failed
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "examples" / "appliance.py"
@@ -103,9 +103,16 @@ def booted(name: str, make: Callable[[Path, Kernel], Made], *, own: bool) -> Ent
             made = make(folder, kernel)
         except (UsageError, OSError, subprocess.CalledProcessError) as error:
             raise Absent(str(error)) from None
-        return lambda _: asyncio.run(measured(made))
+        return lambda _: run(made)
 
     return Entrant(name, enter, own=own)
+
+
+def run(made: Made) -> Mapping[str, float]:
+    try:
+        return asyncio.run(measured(made))
+    except (OSError, TimeoutError) as error:
+        raise Failed(f"it has not come up: {error or type(error).__name__}") from None
 
 
 async def measured(made: Made) -> Mapping[str, float]:
