@@ -42,6 +42,7 @@ class Contents:
         for folder in ("proc", "sys", "dev", "tmp"):
             made.folder(folder)
         made.device("dev/console", 0o600, 5, 1)  # the kernel opens it for process 1, before anybody has mounted devtmpfs
+        made.device("dev/urandom", 0o666, 1, 9)  # where Python looks whose processor has no random numbers for it
         for name in ("bin", "lib"):
             made.link(name, f"usr/{name}")
         made.link("lib64", "usr/lib")  # where the dynamic loader is named
