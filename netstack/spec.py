@@ -13,9 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import attrs
-
 from .errors import UsageError
+from .records import evolve, frozen
 
 _KIND = re.compile(r"[a-z][a-z0-9_-]*", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
@@ -23,7 +22,7 @@ _KEY = re.compile(r"[a-z][a-z0-9_-]*", re.ASCII)
 _ESCAPE = re.compile("%(26|3[Ff]|25)")
 
 
-@attrs.frozen
+@frozen
 class Spec:
     """What a user typed to say which device, taken apart. `options` keeps the order, and a key may stand there repeatedly."""
 
@@ -56,7 +55,7 @@ class Spec:
     def take(self, *keys: str) -> tuple[dict[str, tuple[str, ...]], Spec]:
         """The values of these keys, () for one that is not there, and the Spec without them: for the factory."""
         taken = {key: tuple(value for other, value in self.options if other == key) for key in keys}
-        return taken, attrs.evolve(self, options=tuple((key, value) for key, value in self.options if key not in keys))
+        return taken, evolve(self, options=tuple((key, value) for key, value in self.options if key not in keys))
 
     def __str__(self) -> str:
         """In the form that `parse` reads."""

@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import attrs
-
 from .adapters import Observer, Several
 from .address import Cidr, Ip4, Mac, ip4_text
 from .counters import Group
@@ -26,6 +24,7 @@ from .ethif.pointtopoint import PointToPoint
 from .instant import NEVER, Instant
 from .ipv4.ipv4 import Ipv4, Ipv4Config
 from .ipv4.route import Interface
+from .records import field, frozen
 from .signatures import Link, Netif, NextHop, Rng
 from .tcp.config import TcpConfig
 from .tcp.tcp import Tcp
@@ -33,13 +32,13 @@ from .timers import Timer, Timers
 from .udp.udp import Udp
 
 
-@attrs.frozen
+@frozen
 class StackConfig:
     """Settings of the layers. `probe` asks the link whether an address is free before using it (RFC 5227), for about 5 s."""
 
     probe: bool = False
-    ip: Ipv4Config = attrs.field(factory=Ipv4Config)
-    tcp: TcpConfig = attrs.field(factory=TcpConfig)
+    ip: Ipv4Config = field(factory=Ipv4Config)
+    tcp: TcpConfig = field(factory=TcpConfig)
 
 
 def link_on(
@@ -65,7 +64,7 @@ class Witnesses:
             each.on_state(entry, old, new)
 
 
-@attrs.frozen
+@frozen
 class Place:
     """One of the links of a host, the only one mostly: for what is done on a link and not anywhere (dhcp/onstack.py)."""
 

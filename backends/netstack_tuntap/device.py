@@ -7,10 +7,10 @@ does not wrap (vnet header, offloads, asking about a descriptor that somebody el
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import socket
 import struct
+from _blake2 import blake2s  # hashlib's own; hashlib would start OpenSSL first, for its other functions
 from typing import Any, NamedTuple
 
 from netstack.address import Cidr, Mac
@@ -167,7 +167,7 @@ def stack_mac(name: str, hwaddr: bytes) -> Mac:
     The stack is another host than the kernel, on the other end of the cable, so it must not have the kernel's `hwaddr`. That
     one goes into the hash, so that devices of one name on two machines of one network differ.
     """
-    digest = hashlib.blake2s(b"netstack\0" + os.fsencode(name) + b"\0" + hwaddr, digest_size=5).digest()
+    digest = blake2s(b"netstack\0" + os.fsencode(name) + b"\0" + hwaddr, digest_size=5).digest()
     mac = b"\x02" + digest
     return Mac(int.from_bytes(mac, "big") ^ (mac == hwaddr))
 

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import enum
 
-from attrs import field, frozen
-
 from ..address import Cidr, Ip4, Mac
 from ..errors import WireError
 from ..instant import NEVER, SECOND, Duration, Instant
+from ..records import frozen
 from ..signatures import Rng
 from . import message as msg
 from . import options as opt
@@ -77,7 +76,7 @@ class ClientConfig:
     client: bytes = b""
     vendor: str = "netstack"
     check: bool = False
-    parameters: bytes = field(default=PARAMETERS)
+    parameters: bytes = PARAMETERS
 
 
 @frozen
@@ -117,10 +116,10 @@ Action = Send | Check | Use | Drop
 class DhcpClient:
     """`mac` is the link address. `previous`: what was had before, to be asked for again; its instants don't matter."""
 
-    def __init__(self, mac: Mac, rng: Rng, config: ClientConfig = ClientConfig(), previous: ClientLease | None = None) -> None:
+    def __init__(self, mac: Mac, rng: Rng, config: ClientConfig | None = None, previous: ClientLease | None = None) -> None:
         self.mac = mac
         self.rng = rng
-        self.config = config
+        self.config = config or ClientConfig()
         self.mib = DhcpClientMib()
         self.state = State.INIT
         self.lease: ClientLease | None = None  # that is in use

@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from attrs import field, frozen
-
 from ..address import Ip4, Mac
 from ..errors import UsageError, WireError
+from ..records import frozen
 from . import options as opt
 from .const import BOOTREPLY, BOOTREQUEST, BROADCAST, COOKIE, DEFAULT_SIZE, ETHERNET, FIXED, SMALLEST, Kind, Option
 
@@ -25,7 +24,7 @@ class DhcpMessage:
     op: int = BOOTREQUEST
     xid: int = 0
     chaddr: bytes = b""
-    options: Mapping[int, bytes] = field(default=_NO_OPTIONS)
+    options: Mapping[int, bytes] = _NO_OPTIONS
     htype: int = ETHERNET
     hops: int = 0
     secs: int = 0

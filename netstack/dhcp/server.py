@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from attrs import evolve, field, frozen
 from attrs.validators import ge
 
+from .. import records
 from ..address import Cidr, Ip4, Mac
 from ..errors import UsageError, WireError
 from ..instant import MILLISECOND, NEVER, SECOND, Duration, Instant
@@ -231,7 +232,7 @@ class DhcpServer:
             return []
         self.leases.set_aside(address, lease.guest, Instant(now + self.config.aside), now)
         options = {code: data for code, data in request.options.items() if code != Option.REQUESTED}
-        return self._discover(evolve(request, options=options), lease.key, now)
+        return self._discover(records.evolve(request, options=options), lease.key, now)
 
     # -- outliving a restart --------------------------------------------------------------------------------------------------
 

@@ -3,13 +3,12 @@
 import enum
 from typing import Generic, TypeVar
 
-import attrs
-
 from .. import const
 from ..address import Ip4, Mac, ip4_text
 from ..cores import NextHopCore
 from ..errors import UsageError
 from ..instant import SECOND, Duration, Instant
+from ..records import frozen
 from ..signatures import Link, Rng
 from ..timers import Timers
 from .arp_core import ArpCore, is_host
@@ -18,21 +17,20 @@ from .mib import ArpMib
 E_co = TypeVar("E_co", bound=Link, covariant=True)
 
 
-def _positive(config: object, attribute: "attrs.Attribute[Duration]", value: Duration) -> None:
-    if value <= 0:
-        raise UsageError(f"{attribute.name} is {value} ns: give a duration above 0, like 30 * SECOND")
-
-
-@attrs.frozen
+@frozen
 class ArpConfig:
     """How neighbours age, and how our addresses are kept."""
 
-    reachable: Duration = attrs.field(default=Duration(30 * SECOND), validator=_positive)
+    reachable: Duration = Duration(30 * SECOND)
     """How long a confirmed neighbour is believed without being asked, on average (RFC 4861 10)."""
 
     keep_defending: bool = True
     """Our addresses are defended for ever (RFC 5227 2.4 (c)). With False a second conflict within ten seconds costs us the
     address (b): polite where addresses are picked by chance, but two forged packets then take a server down."""
+
+    def __post_init__(self) -> None:
+        if self.reachable <= 0:
+            raise UsageError(f"reachable is {self.reachable} ns: give a duration above 0, like 30 * SECOND")
 
 
 class NeighbourState(enum.IntEnum):
@@ -47,7 +45,7 @@ class NeighbourState(enum.IntEnum):
     PERMANENT = const.NUD_PERMANENT
 
 
-@attrs.frozen
+@frozen
 class ArpEntry:
     """A line of the table."""
 

@@ -26,21 +26,41 @@ DRIVERS = {
     "qemu": ("virtio_pci", "virtio_net", "af_packet"),
     "xen": ("xen_evtchn", "xen_gntalloc", "xen_gntdev"),
 }
-GUEST = ("netstack.imaging.guest.init", "netstack.runtime.automatic", "netstack.runtime.asyncio", "netstack.runtime.selector")
+GUEST = (
+    "netstack.imaging.guest.init",
+    "netstack.imaging.guest.later",
+    "netstack.runtime.automatic",
+    "netstack.runtime.asyncio",
+    "netstack.runtime.selector",
+)
 BACK_ENDS = {"packet": ("netstack_packet.factory",), "xen": ("netstack_xen.factory",)}
-INIT = "#!/usr/bin/python{version} -ISB\nfrom netstack.imaging.guest import init\ninit.main()\n"
+# The garbage of imports is looked for once they are done, and what they would import for nothing is put off.
+INIT = """#!/usr/bin/python{version} -ISB
+import gc
+gc.disable()
+from netstack.imaging.guest import later
+later.put_off()
+from netstack.imaging.guest import init
+init.main()
+"""
 # What a kernel does at its start that only matters to those who use its disks, its network, its keys or its tracing. Each was a
 # tenth of a second or more under emulation, most of them tests of ciphers and tables of types for programs of BPF. A name that a
 # kernel doesn't know is passed over by it.
 SPARED = (
     "load_system_certificate_list", "crypto_kdf108_init", "init_encrypted", "init_blk_tracer", "init_kprobe_trace",
     "slab_sysfs_init", "bpf_rstat_kfunc_init", "bpf_key_sig_kfuncs_init", "cubictcp_register", "tcp_congestion_default",
+    "kfunc_init", "bpf_prog_test_run_init", "bpf_tcp_ca_kfunc_init", "trace_eval_init", "tracer_init_tracefs",
+    "ftrace_check_for_weak_functions",
 )  # fmt: skip
 QUICK = (
     "quiet panic=-1 mitigations=off ipv6.disable=1 net.ifnames=0 random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 "
     f"initcall_blacklist={','.join(SPARED)}"
 )
 COMMAND_LINE = {"qemu": f"console=ttyS0 tsc=unstable no_timer_check {QUICK}", "xen": f"console=hvc0 {QUICK}"}
+# Where QEMU translates instructions a repetition costs what any instruction does, so that Linux and libc had better not copy byte
+# by byte because the processor says that it is good at that; the page tables need no fifth level; and the BIOS's tables say of
+# interrupts what running ACPI's programs for a sixth of a second would.
+EMULATED = "clearcpuid=erms,fsrm,rep_good no5lvl pci=noacpi GLIBC_TUNABLES=glibc.cpu.hwcaps=-ERMS,-FSRM"
 PACKINGS = ("none", "gzip", "lz4", "zstd")
 
 
@@ -111,7 +131,7 @@ def build(recipe: Recipe, kernel: Kernel) -> Image:
     made.add("start", f"{inside.HOME}/lib-dynload/README", b"Extension modules lie with the others, one folder above.\n")
     initramfs = pack(made.archive(), recipe.packing)
     line = f"{COMMAND_LINE[recipe.target]} {recipe.command_line}".strip()
-    data = pvh.make(kernel, initramfs, line, recipe.packed) if recipe.target == "qemu" else initramfs
+    data = pvh.make(kernel, initramfs, line, recipe.packed, EMULATED) if recipe.target == "qemu" else initramfs
     return Image(recipe, data, kernel, made, closure, line, len(initramfs))
 
 

@@ -22,7 +22,6 @@ from .closure import Closure, Module
 HOME = f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}"
 PYTHON = f"usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
 APP = "app"
-CODE_HEADER = 16  # PEP 552: magic number, flags, 8 bytes of the source's time and size or hash
 UNCHECKED = (1).to_bytes(4, "little")  # by hash, and nobody looks
 
 
@@ -43,6 +42,7 @@ class Contents:
         for folder in ("proc", "sys", "dev", "tmp"):
             made.folder(folder)
         made.device("dev/console", 0o600, 5, 1)  # the kernel opens it for process 1, before anybody has mounted devtmpfs
+        made.device("dev/urandom", 0o666, 1, 9)  # where Python looks whose processor has no random numbers for it
         for name in ("bin", "lib"):
             made.link(name, f"usr/{name}")
         made.link("lib64", "usr/lib")  # where the dynamic loader is named
@@ -83,9 +83,11 @@ def add_libraries(contents: Contents, users: Iterable[Path], part: str = "librar
 
 
 def add_program(contents: Contents, program: Path) -> str:
-    """The program's file, with its source; gives its name inside."""
+    """The program's file, with its source, and what it is compiled to; gives its name inside."""
     name = f"{APP}/{program.name}"
-    contents.add("program", name, program.read_bytes())
+    source = program.read_bytes()
+    contents.add("program", name, source)
+    contents.add("program", f"{name}c", compiled(program, source, f"/{name}"))
     return f"/{name}"
 
 
@@ -94,12 +96,16 @@ def bytecode(module: Module) -> bytes:
     assert module.path is not None
     if module.path.suffix == ".pyc":
         return module.path.read_bytes()
-    source = module.path.read_bytes()
     shown = f"/{HOME}/{module.name.replace('.', '/')}{'/__init__' if module.package else ''}.py"
+    return compiled(module.path, module.path.read_bytes(), shown)
+
+
+def compiled(path: Path, source: bytes, shown: str) -> bytes:
+    """The bytes of a .pyc of `path`, whose code says that it is from `shown`. Raises UsageError."""
     try:
         code = compile(source, shown, "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise UsageError(f"{module.path} can't be compiled: {error}") from None
+        raise UsageError(f"{path} can't be compiled: {error}") from None
     return importlib.util.MAGIC_NUMBER + UNCHECKED + importlib.util.source_hash(source) + marshal.dumps(code)
 
 

@@ -4,7 +4,7 @@ The form is ELF with a note that says where to begin in 32-bit mode, which Xen's
 Firecracker and Cloud Hypervisor understand as well (xen/docs/misc/pvh.pandoc). Linux is such a file, but one without an initramfs
 and without a command line: those the loader has to bring. So here a small program comes first. It
 
-    puts our command line in front of the loader's,
+    puts our command line in front of the loader's, with some words more where it finds QEMU's emulation,
     says where the initramfs lies, which is a segment of the same file (one that the loader brought is preferred),
     unpacks Linux to where it belongs, and jumps there.
 
@@ -25,11 +25,11 @@ from . import elf
 from .kernel import Kernel
 
 CODE = bytes.fromhex(
-    "fcbd111111118b65008b75048b7d088b550cac84c07403aaebf88b731885f6740fb020aa39d77308ac84c07403aaebf4"
-    "31c0aa8b4508894318837b0c007512c7430c010000008b451089431031c089431453ff75148d5d188b3385f6744c8b6b"
-    "0401f58b7b0883c30c31c0ac89c2c1e80489c13c0f7507ac01c13cff74f9f3a439ee73d431c066ad83e20f89d15031c0"
-    "83f90f7507ac01c13cff74f983c1045a5689fe29d6f3a45eebc183c3048b3385f6740d8b4b048b7b0883c30cf3a4ebed"
-    "585bffe0"
+    "fcbd111111118b65008b7d088b7504e8d300000053b8000000400fa281fb544347545b75088b7518e8ba0000008b550c"
+    "8b731885f6740fb020aa39d77308ac84c07403aaebf431c0aa8b4508894318837b0c007512c7430c010000008b451089"
+    "431031c089431453ff75148d5d1c8b3385f6744c8b6b0401f58b7b0883c30c31c0ac89c2c1e80489c13c0f7507ac01c1"
+    "3cff74f9f3a439ee73d431c066ad83e20f89d15031c083f90f7507ac01c13cff74f983c1045a5689fe29d6f3a45eebc1"
+    "83c3048b3385f674198b4b048b7b0883c30c89cac1e902f3a589d183e103f3a4ebe1585bffe0aaac84c075fac3"
 )  # pvh.S
 TABLE = bytes.fromhex("11111111")  # stands in the code where the address of the table belongs
 XEN, PHYS32_ENTRY = b"Xen\0", 18
@@ -41,22 +41,24 @@ HIGHEST = 3 << 30  # below what devices of a PC occupy
 EM_X86_64 = 62
 
 
-def make(kernel: Kernel, initramfs: bytes, command_line: str, packed: bool = True) -> bytes:
-    """The file. `packed` leaves Linux as small as it came, where it came in LZ4. Raises UsageError."""
+def make(kernel: Kernel, initramfs: bytes, command_line: str, packed: bool = True, emulated: str = "") -> bytes:
+    """The file. `packed` leaves Linux as small as it came, where it came in LZ4; `emulated` are words for its command line where
+    QEMU translates instructions. Raises UsageError."""
     linux = elf.read(kernel.vmlinux)
     loads = sorted((s for s in linux.segments if s.kind == elf.PT_LOAD and s.filled), key=lambda s: s.physical)
     entry = entry_of(kernel.vmlinux, linux)
     if linux.machine != EM_X86_64 or entry is None or not loads:
         raise UsageError(f"Linux {kernel.version} can't be started as a PVH guest: take one with CONFIG_PVH, as Debian's are")
-    line = command_line.encode()
-    if len(line) > LONGEST:
-        raise UsageError(f"a command line of {len(line)} bytes is too long for Linux, which reads {LONGEST}")
+    lines = command_line.encode(), (f" {emulated}" if emulated else "").encode()
+    length = sum(map(len, lines))
+    if length > LONGEST:
+        raise UsageError(f"a command line of {length} bytes is too long for Linux, which reads {LONGEST}")
     blocks = kernel.blocks if packed else ()
     base = max(s.physical - s.offset for s in loads)
     over = base + len(kernel.vmlinux) if blocks else max(s.physical + s.size for s in loads)
     moves = _moves(loads, base) if blocks else []
     home = _up(over, 2 * MEGABYTE)
-    body = _body(home, entry, line, blocks, base, moves)
+    body = _body(home, entry, lines, blocks, base, moves)
     below = _up(home + len(body), PAGE)
     body = _with_module(body, home, below, len(initramfs))
     if below + len(initramfs) > HIGHEST:
@@ -88,18 +90,20 @@ def _moves(loads: list[elf.Segment], base: int) -> list[tuple[int, int, int]]:
 
 
 def _body(
-    home: int, entry: int, line: bytes, blocks: tuple[bytes, ...], base: int, moves: list[tuple[int, int, int]]
+    home: int, entry: int, lines: tuple[bytes, bytes], blocks: tuple[bytes, ...], base: int, moves: list[tuple[int, int, int]]
 ) -> bytearray:
     """Code, table, what the table names, and the blocks; the list of modules is still empty."""
     table = _up(len(CODE), 16)
-    entries = 24 + 12 * (len(blocks) + len(moves)) + 8
+    entries = 28 + 12 * (len(blocks) + len(moves)) + 8
     modules = _up(table + entries, 16)
     ours = modules + 32
-    both = ours + len(line) + 1
+    more = ours + len(lines[0]) + 1
+    both = more + len(lines[1]) + 1
     stack = _up(both + LONGEST + 2 + STACK, 16)
     body = bytearray(stack)
     body[: len(CODE)] = CODE.replace(TABLE, struct.pack("<I", home + table))
-    body[ours : ours + len(line)] = line
+    body[ours : ours + len(lines[0])] = lines[0]
+    body[more : more + len(lines[1])] = lines[1]
     rows: list[tuple[int, ...]] = []
     at, to = stack, base
     for block in blocks:
@@ -107,7 +111,7 @@ def _body(
         body += block
         at += len(block)
         to += 8 * MEGABYTE
-    words = [home + stack, home + ours, home + both, home + both + LONGEST, home + modules, entry]
+    words = [home + stack, home + ours, home + both, home + both + LONGEST, home + modules, entry, home + more]
     words += [word for row in rows for word in row] + [0] + [word for move in moves for word in move] + [0]
     struct.pack_into(f"<{len(words)}I", body, table, *words)
     return body

@@ -2,12 +2,11 @@
 
 from typing import Generic, TypeVar
 
-from attrs import field, frozen, validators
-
 from .. import const
 from ..address import Cidr, Ip4, ip4_text
 from ..cores import FrameSink
 from ..errors import UsageError
+from ..records import frozen
 from ..signatures import Link, NextHop, Rng
 from ..timers import Timers
 from .core import Ipv4Core
@@ -25,10 +24,15 @@ class Ipv4Config:
     """`any_ip` makes the host answer for every lawful unicast address, as that address: a honeypot, a router's near side. Sources
     must lead back to where they came from then; ARP, routes and what one can bind to know the own addresses only, as ever."""
 
-    ttl: int = field(default=64, validator=[validators.ge(1), validators.le(255)])  # RFC 1700's recommendation
+    ttl: int = 64  # RFC 1700's recommendation
     answer_echo: bool = True
-    icmp_rate: int = field(default=1000, validator=[validators.ge(1), validators.le(1_000_000)])  # errors a second; Linux's figure
+    icmp_rate: int = 1000  # errors a second; Linux's figure
     any_ip: bool = False
+
+    def __post_init__(self) -> None:
+        for name, largest in (("ttl", 255), ("icmp_rate", 1_000_000)):
+            if not 1 <= getattr(self, name) <= largest:
+                raise UsageError(f"{name}={getattr(self, name)} can't be: choose 1 to {largest}")
 
 
 class Ipv4(Ipv4Core, Generic[E_co, A_co]):
@@ -39,9 +43,8 @@ class Ipv4(Ipv4Core, Generic[E_co, A_co]):
 
     __slots__ = ("_icmp", "_igmp", "_link", "_next_hop", "_own")
 
-    def __init__(
-        self, link: E_co, next_hop: A_co, timers: Timers, rng: Rng, config: Ipv4Config = Ipv4Config()
-    ) -> None:
+    def __init__(self, link: E_co, next_hop: A_co, timers: Timers, rng: Rng, config: Ipv4Config | None = None) -> None:
+        config = config or Ipv4Config()
         super().__init__(timers, rng, config.ttl, config.any_ip)
         self._link = link
         self._next_hop = next_hop

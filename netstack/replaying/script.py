@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from .. import const
+from .. import const, records
 from ..address import Ip4, ip4_text
 from ..captures import Datagram, Other
 from ..errors import UsageError, WireError
@@ -147,8 +147,8 @@ class ScriptReader:
     def _whole(self, segment: Segment, lacks: int) -> Segment:
         """A segment of which the capture has only the beginning."""
         if self._fill and 0 < lacks < 1 << 16:
-            return attrs.evolve(segment, payload=segment.payload + bytes(lacks))
-        return attrs.evolve(segment, flags=segment.flags & ~FIN)  # which stands where we can't see
+            return records.evolve(segment, payload=segment.payload + bytes(lacks))
+        return records.evolve(segment, flags=segment.flags & ~FIN)  # which stands where we can't see
 
     def _segment(self, number: int, time: int, ours: bool, peer: int, segment: Segment, tos: int, ttl: int) -> None:
         assert self._host is not None

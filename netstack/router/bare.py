@@ -17,6 +17,7 @@ from types import TracebackType
 
 import attrs
 
+from .. import records
 from ..address import Cidr, Ip4
 from ..errors import UsageError
 from ..runtime import asyncio as opening
@@ -69,10 +70,10 @@ class BareRouter:
         self._guest_of = guest_of
         self._reserve = reserve or (lambda descriptors: 0)
         config = config or StackConfig()
-        self._config = attrs.evolve(
+        self._config = records.evolve(
             config,
-            ip=attrs.evolve(config.ip, any_ip=True),
-            tcp=attrs.evolve(config.tcp, max_connections=max(config.tcp.max_connections, 2 * self._limits.max_tcp)),
+            ip=records.evolve(config.ip, any_ip=True),
+            tcp=records.evolve(config.tcp, max_connections=max(config.tcp.max_connections, 2 * self._limits.max_tcp)),
         )
         self._options = {"config": self._config, "seed": seed, "pcap": pcap}
         self._opening: opening.Opening | None = None

@@ -16,13 +16,12 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from ..address import Cidr, Ip4
 from ..errors import UsageError
 from ..instant import Instant
 from ..loopback import Loopback
 from ..plugins import Spec, find_stack, open_netif, open_stack
+from ..records import evolve, frozen
 from ..signatures import Netif, Rng
 from ..stack import Stack, StackConfig
 from .current import in_trio
@@ -90,15 +89,13 @@ class Opening:
                 raise UsageError(f"{spec.kind} has no device of ours: leave {key} out, or choose a device like tap:tap0")
         said = tuple(("address", str(cidr).partition("/")[0]) for cidr in self._addresses)
         if said:
-            spec = attrs.evolve(spec, options=(*(item for item in spec.options if item[0] != "address"), *said))
+            spec = evolve(spec, options=(*(item for item in spec.options if item[0] != "address"), *said))
         stack = open_stack(spec)
         assert stack is not None
         return stack
 
 
-def prepare(
-    netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int
-) -> tuple[Stack, Plan]:
+def prepare(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str, Any], now: int) -> tuple[Stack, Plan]:
     """The stack for which `open` was asked, on its device, and what else was said."""
     plan = Plan.merge(netif, addresses, options)
     device = open_netif(plan.spec) if plan.spec is not None else netif
@@ -129,7 +126,7 @@ def build(netif: str | Netif, addresses: Sequence[str | Cidr], options: dict[str
     return net
 
 
-@attrs.frozen
+@frozen
 class Plan:
     """Arguments and SPEC together; what is said in both places must not differ, and arguments win over nothing."""
 

@@ -12,39 +12,15 @@ What it needs of a transport and doesn't find among asyncio's public methods: `_
 from __future__ import annotations
 
 import asyncio
-from asyncio.sslproto import SSLProtocol
-from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from .tlsprotocol import TlsProtocol
     from .transports import TcpTransport
-
-
-class TlsProtocol(SSLProtocol):
-    """asyncio's own, with three mistakes mended that lose data, or a connection, where the peer's end follows closely upon what the
-    program has not read yet. Over our transports they show, because frames arrive before the loop's callbacks and not between."""
-
-    def _do_flush(self: Any) -> None:
-        """Behind the peer's end: first everything is read, whatever the size of a BufferedProtocol's buffer, and nothing is thrown
-        away because a callback of `resume_reading` comes after the program has paused again."""
-        if self._eof_received:
-            left = None
-            while not self._app_reading_paused and left != (left := self._incoming.pending + self._sslobj.pending()) and left:
-                self._do_read()
-            if self._app_reading_paused:
-                return  # it is resumed, or closed
-        SSLProtocol._do_flush(self)  # type: ignore[attr-defined]  # what the types don't know of
-
-    def _start_shutdown(self: Any) -> None:
-        """Closed by a program that will not resume any more: without this, nobody ever closed the connection."""
-        app = self._app_transport
-        if self._state.name == "FLUSHING" and self._eof_received and self._app_reading_paused and app is not None and app._closed:
-            self._app_reading_paused = False
-            SSLProtocol._do_flush(self)  # type: ignore[attr-defined]  # as above
-        else:
-            SSLProtocol._start_shutdown(self)
 
 
 class ServerTls(TypedDict, total=False):
@@ -105,6 +81,8 @@ class Terms:
         self, loop: asyncio.AbstractEventLoop, user: asyncio.BaseProtocol, waiter: asyncio.Future[None] | None, tell: bool = True
     ) -> TlsProtocol:
         """`tell` it to call `user.connection_made` after the handshake; `waiter` is done then too, or has the error."""
+        from .tlsprotocol import TlsProtocol  # now that somebody speaks TLS
+
         return TlsProtocol(
             loop,
             user,  # type: ignore[arg-type, unused-ignore]  # a BaseProtocol: which of the two it is, it looks itself
@@ -218,6 +196,8 @@ async def start_tls(
     `protocol.connection_made` isn't called again. Where the handshake fails or the call is cancelled, the connection is closed.
     Raises ssl.SSLError, ConnectionError, TypeError for a transport that can't.
     """
+    from ssl import SSLContext
+
     if not isinstance(terms.context, SSLContext):
         raise TypeError(f"sslcontext is expected to be an instance of ssl.SSLContext, got {terms.context!r}")
     if not getattr(transport, "_start_tls_compatible", False):
@@ -249,7 +229,7 @@ def leave(transport: TcpTransport) -> None:
     It is not closed: what came afterwards, and session tickets do, would be answered by a reset, which overtakes everything.
     """
     tls: Any = transport.get_protocol()
-    if isinstance(tls, SSLProtocol) and _says_goodbye(tls):
+    if hasattr(tls, "_get_app_transport") and _says_goodbye(tls):  # asyncio's SSLProtocol
         rest = tls._outgoing.read()  # type: ignore[attr-defined, unused-ignore]
         if rest:
             transport.write(rest)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
-
 from ..address import ip4_text
 from ..dns.client.eyeballs import History
 from ..errors import BrokenError, ClosedError, UsageError
 from ..instant import SECOND, Duration, Instant
+from ..records import asdict
 from ..signatures import Netif
 from ..sockets.table import Sockets
 from ..stack import Stack
@@ -206,4 +205,4 @@ def check_port(port: int) -> int:
 def connection_row(conn: Connection) -> dict[str, Any]:
     """A connection as a flat dict: `local`, `remote`, and the fields of `Connection.info()`."""
     row = {"local": f"{ip4_text(conn.local)}:{conn.local_port}", "remote": f"{ip4_text(conn.remote)}:{conn.remote_port}"}
-    return row | attrs.asdict(conn.info())
+    return row | asdict(conn.info())

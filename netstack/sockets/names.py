@@ -7,7 +7,7 @@ There is no IPv6 below it yet, so every other address is as unreachable as on a 
 from __future__ import annotations
 
 import errno
-from ipaddress import AddressValueError, IPv6Address
+import ipaddress
 from typing import Any
 
 from ..address import Ip4, ip4_text
@@ -56,8 +56,8 @@ def _mapped(host: str, call: str) -> int:
     if host in ("", "::"):
         return ANY
     try:
-        mapped = IPv6Address(host.partition("%")[0]).ipv4_mapped
-    except AddressValueError:
+        mapped = ipaddress.IPv6Address(host.partition("%")[0]).ipv4_mapped
+    except ipaddress.AddressValueError:
         raise failure(errno.EINVAL, f"{call}(): {host!r} is not an IPv6 address, and names are resolved before") from None
     if mapped is None:
         number = errno.EADDRNOTAVAIL if call == "bind" else errno.ENETUNREACH

@@ -11,8 +11,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
-
+from ..records import frozen
 from .failures import failure
 
 _INT = struct.Struct("=i")
@@ -20,7 +19,7 @@ _INT = struct.Struct("=i")
 Key = tuple[int, int]  # level, number
 
 
-@attrs.frozen
+@frozen
 class Option:
     """low, high   what an int may be; what lies outside is EINVAL, or with `clamp` the nearest
     flag        any int, and its truth counts

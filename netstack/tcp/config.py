@@ -1,13 +1,12 @@
 """What can be chosen about TCP, each with its reason. Durations are nanoseconds."""
 
-import attrs
-
 from ..errors import UsageError
 from ..instant import MILLISECOND, SECOND
+from ..records import frozen
 from . import const as tc
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TcpConfig:
     """Raises UsageError for a value that can't work."""
 
@@ -45,7 +44,7 @@ class TcpConfig:
     keepalive_interval: int = 75 * SECOND
     keepalive_count: int = 9
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         for name, size in (("rcv_buf", self.rcv_buf), ("rcv_buf_max", self.rcv_buf_max)):
             if size is not None and not tc.RCV_LEAST <= size <= 65535 << 14:
                 raise UsageError(f"{name}={size} is not a receive window: choose 2 KiB to 65535 << 14, what scaling can name")

@@ -38,8 +38,8 @@ What honest peers may meet:
 - An ACK of a cookie that is sent twice, after its connection is gone again, opens it once more, for a peer who resets it.
 """
 
-import hashlib
 import struct
+from _blake2 import blake2s  # hashlib's own; hashlib would start OpenSSL first, for its other functions
 
 from .. import serial
 from ..signatures import Rng
@@ -85,10 +85,10 @@ class Cookies:
     def __init__(self, rng: Rng) -> None:
         self.rng = rng
         self.period = -2
-        self.keys: list[hashlib.blake2s] = [self.draw(), self.draw()]
+        self.keys: list[blake2s] = [self.draw(), self.draw()]
 
-    def draw(self) -> hashlib.blake2s:
-        return hashlib.blake2s(key=self.rng.getrandbits(128).to_bytes(16, "big"), digest_size=4)
+    def draw(self) -> blake2s:
+        return blake2s(key=self.rng.getrandbits(128).to_bytes(16, "big"), digest_size=4)
 
     def turn(self, now: int) -> int:
         """The period that `now` lies in; its key and that of the one before are at hand."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 from .. import serial
 from ..instant import NEVER
+from ..records import frozen
 from . import const as tc
 from . import state
 from .recovery.history import Retransmission
@@ -22,7 +21,7 @@ PHASES = ("open", "recovery", "loss")
 TIMERS = ("rto", "tail loss probe", "reordering", "persist")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ConnInfo:
     """A snapshot. Times are nanoseconds, windows and sizes bytes, rates bytes per second. The names of TCP_INFO stand behind, where
     they differ."""

@@ -5,11 +5,10 @@ The packet path does not come here: it reads the fixed header with `raw.get_tcp`
 
 import struct
 
-import attrs
-
 from .. import const
 from ..checksum import checksum, pseudo_ip4
 from ..errors import WireError
+from ..records import frozen
 from .options import MSS, SACK_PERMITTED, TIMESTAMPS, WSCALE
 
 _HEADER = struct.Struct("!HHIIHHHH")
@@ -28,7 +27,7 @@ def flag_bits(text: str) -> int:
     return sum(bits[letter] for letter in text)
 
 
-@attrs.frozen
+@frozen
 class Segment:
     """One TCP segment. `options` are the raw bytes, a multiple of four."""
 

@@ -37,7 +37,7 @@ from netstack.imaging.kernel import Kernel
 from netstack.imaging.packages import cache, find_kernel
 
 from .measure import Entrant, Run
-from .place import Absent
+from .place import Absent, Failed
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "examples" / "appliance.py"
@@ -98,14 +98,21 @@ def booted(name: str, make: Callable[[Path, Kernel], Made], *, own: bool) -> Ent
         if shutil.which(boot.QEMU) is None:
             raise Absent("qemu-system-x86 is not installed")
         try:
-            kernel = find_kernel(os.environ.get("NETSTACK_TEST_KERNEL"))
+            kernel = the_kernel()
             folder = Path(tempfile.mkdtemp(dir=getattr(lab, "folder", None), prefix="boot-"))
             made = make(folder, kernel)
         except (UsageError, OSError, subprocess.CalledProcessError) as error:
             raise Absent(str(error)) from None
-        return lambda _: asyncio.run(measured(made))
+        return lambda _: run(made)
 
     return Entrant(name, enter, own=own)
+
+
+def run(made: Made) -> Mapping[str, float]:
+    try:
+        return asyncio.run(measured(made))
+    except (OSError, TimeoutError) as error:
+        raise Failed(f"it has not come up: {error or type(error).__name__}") from None
 
 
 async def measured(made: Made) -> Mapping[str, float]:
@@ -162,10 +169,32 @@ class socket_port:
 # -- Debian ---------------------------------------------------------------------------------------------------------------------
 
 
-def minbase(folder: Path, kernel: Kernel) -> Made:
+def fetch() -> None:
+    """What wants a network: the kernel, and the peers' packages. Raises Absent."""
+    try:
+        the_kernel()
+        minbase_root()
+        lean_root()
+    except (UsageError, OSError, subprocess.CalledProcessError) as error:
+        raise Absent(str(error)) from None
+
+
+def the_kernel() -> Kernel:
+    return find_kernel(os.environ.get("NETSTACK_TEST_KERNEL"))
+
+
+def minbase_root() -> Path:
     said = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=True).stdout
     required = re.findall(r"^Package: (\S+)(?:\n(?!Package:).+)*\nPriority: required$", said, re.MULTILINE)
-    root = unpacked("minbase", ["python3", "busybox-static", "apt", *sorted(set(required))])
+    return unpacked("minbase", ["python3", "busybox-static", "apt", *sorted(set(required))])
+
+
+def lean_root() -> Path:
+    return unpacked("lean", ["python3", "busybox-static"])
+
+
+def minbase(folder: Path, kernel: Kernel) -> Made:
+    root = minbase_root()
     complete(root, kernel)
     disk, start, small = folder / "disk", folder / "vmlinuz", folder / "initrd"
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and not path.is_symlink())
@@ -183,7 +212,7 @@ def minbase(folder: Path, kernel: Kernel) -> Made:
 
 
 def lean(folder: Path, kernel: Kernel) -> Made:
-    root = unpacked("lean", ["python3", "busybox-static"])
+    root = lean_root()
     complete(root, kernel)
     archive = Archive()
     archive.device("dev/console", 0o600, 5, 1)
@@ -196,7 +225,8 @@ def lean(folder: Path, kernel: Kernel) -> Made:
         else:
             archive.file(name, path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
     made = folder / "lean.img"
-    made.write_bytes(pvh.make(kernel, zstd(archive.close()), building.COMMAND_LINE["qemu"].replace(" ipv6.disable=1", "")))
+    line = building.COMMAND_LINE["qemu"].replace(" ipv6.disable=1", "")
+    made.write_bytes(pvh.make(kernel, zstd(archive.close()), line, emulated=building.EMULATED))
     return Made(boot.qemu(made, memory=512), made.stat().st_size)
 
 

@@ -23,7 +23,7 @@ from typing import NoReturn
 
 import netstack
 
-from . import history, machine, programs, report_html, report_text
+from . import booting, history, machine, programs, report_html, report_text
 from .measure import Result, Row, measure
 from .place import ROOT, Absent, Failed, Lab, Namespace
 from .rows import ROWS
@@ -83,6 +83,11 @@ def prepare(rows: Sequence[Row]) -> None:
     if netstack.build_info().build == "pure":
         print("make bench: nothing is compiled here, so all rows of ours are of the pure build", file=sys.stderr)
     programs.compile_programs()
+    if any(row.name == "image" for row in rows):
+        try:
+            booting.fetch()
+        except Absent as error:
+            print(f"make bench: going on without {error}", file=sys.stderr)
     if any(entrant.name == "pmd-pytcp" for row in rows for entrant in row.entrants):
         try:
             programs.install_pmd()
@@ -105,6 +110,8 @@ def isolate(failed: int) -> NoReturn:
 
 def run_rows(rows: Sequence[Row], *, quick: bool) -> list[Result]:
     Namespace().close()  # if that can't be, it is said once
+    if INSIDE in os.environ:  # for emulators, whose doors are on this side
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=False)
     results = []
     for row in rows:
         with Lab(programs.FOLDER) as lab:

@@ -21,9 +21,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen, validators
-
+from ...errors import UsageError
 from ...instant import MILLISECOND, SECOND
+from ...records import frozen
 
 A = TypeVar("A", bound=Hashable)
 
@@ -37,9 +37,14 @@ LATELY = 600 * SECOND  # RFC 8305 4: such knowledge ages; ten minutes, as browse
 class EyeballsConfig:
     """Durations in ns (RFC 8305 8). `first`: how many addresses of the family that comes first are tried before the other's."""
 
-    resolution_delay: int = field(default=50 * MILLISECOND, validator=validators.ge(0))
-    attempt_delay: int = field(default=250 * MILLISECOND, validator=validators.ge(0))
-    first: int = field(default=1, validator=validators.ge(0))  # 0 leaves the order as it is
+    resolution_delay: int = 50 * MILLISECOND
+    attempt_delay: int = 250 * MILLISECOND
+    first: int = 1  # 0 leaves the order as it is
+
+    def __post_init__(self) -> None:
+        for name in ("resolution_delay", "attempt_delay", "first"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name}={getattr(self, name)} is less than nothing: choose 0 or more")
 
 
 class History:

@@ -4,12 +4,11 @@ import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from ... import const
 from ...adapters import Observer
 from ...address import Cidr, Ip4, ip4_text
 from ...counters import Group
+from ...records import asdict
 from ...runtime.face import NetFace, connection_row
 from ...tcp.connection import Connection
 from .status import Pair, Picked, Row
@@ -154,7 +153,7 @@ def pair_of(conn: Connection) -> Pair:
 def row_of(conn: Connection) -> dict[str, Any]:
     """As `connection_row`, without what is long."""
     local, remote = pair_of(conn)
-    row = {"local": local, "remote": remote} | attrs.asdict(conn.info(), recurse=False)
+    row = {"local": local, "remote": remote} | asdict(conn.info(), recurse=False)
     del row["retransmissions"]
     return row
 

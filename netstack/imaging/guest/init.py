@@ -11,10 +11,14 @@ for Xen's rings, and has no address. All that is said goes to the console. The l
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib.util
+import marshal
 import os
 import signal
 import sys
 import time
+from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
 from . import machine, settings
@@ -112,8 +116,6 @@ def bring_up(name: str) -> None:
 
 def run(said: settings.Settings) -> tuple[int, str]:
     """The program, as `netstack run` would: its status, and in words how it ended."""
-    import runpy
-
     from ...runtime.loop import new_event_loop
     from ...runtime.loops.substitute import loops
 
@@ -129,13 +131,16 @@ def run(said: settings.Settings) -> tuple[int, str]:
         return loop
 
     os.environ["NETSTACK"] = said.net  # for programs that open their own
+    gc.freeze()  # what was imported until now stays: nobody need look through it again
+    gc.enable()
     with loops(make):
         try:
             if said.module:
+                import runpy
+
                 runpy.run_module(said.program, run_name="__main__", alter_sys=True)
             else:
-                sys.path.insert(0, os.path.dirname(said.program))
-                runpy.run_path(said.program, run_name="__main__")
+                run_file(said.program)
         except SystemExit as error:
             code = error.code
             if code is not None and not isinstance(code, int):
@@ -146,6 +151,30 @@ def run(said: settings.Settings) -> tuple[int, str]:
             sys.excepthook(type(error), error, error.__traceback__)
             return 1, f"was ended by {type(error).__name__}: {' '.join(str(error).split())}"
     return 0, "has ended with status 0"
+
+
+def run_file(path: str) -> None:
+    """As `runpy.run_path` would, from what was compiled when the image was made."""
+    sys.path.insert(0, os.path.dirname(path))
+    main = ModuleType("__main__")
+    main.__dict__.update(__file__=path, __cached__=None, __builtins__=__builtins__)
+    sys.modules["__main__"] = main
+    exec(code_of(path), main.__dict__)
+
+
+def code_of(path: str) -> CodeType:
+    """Of the program's file: from the one beside it, or compiled now."""
+    try:
+        with open(f"{path}c", "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        data = b""
+    if data.startswith(importlib.util.MAGIC_NUMBER):
+        made: CodeType = marshal.loads(memoryview(data)[settings.CODE_HEADER :])
+        return made
+    with open(path, "rb") as file:
+        source = file.read()
+    return compile(source, path, "exec", dont_inherit=True)
 
 
 def end(name: str, status: int, how: str) -> NoReturn:

@@ -13,13 +13,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...records import frozen
+
+CODE_HEADER = 16  # bytes before the code in a .pyc (PEP 552): magic number, flags, 8 of the source's time and size or hash
 PREFIX = "netstack."
 KNOWN = ("ip", "gateway", "dns", "net", "boot")
 
 
-class Settings(NamedTuple):
+@frozen
+class Settings:
     """`net` is a SPEC with all options in it; `unknown` are words that begin like ours and mean nothing."""
 
     program: str

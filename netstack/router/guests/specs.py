@@ -21,6 +21,7 @@ from typing import Any
 
 import attrs
 
+from ... import records
 from ...address import Cidr, Ip4, Mac
 from ...errors import UsageError
 from ...plugins import load, open_netif
@@ -92,7 +93,7 @@ def open_guest(spec: Spec, mtu: int | None) -> Netif | tuple[Door]:
     if spec.kind == "qemu" and "guests" in options:
         open_door: Callable[[str, Mapping[str, str]], Door] = load("qemu", "netstack_qemu:open_door")
         return (open_door(spec.name, options),)
-    return open_netif(attrs.evolve(spec, options=tuple(options.items())))
+    return open_netif(records.evolve(spec, options=tuple(options.items())))
 
 
 def _name(spec: Spec, netif: Netif) -> str:

@@ -25,7 +25,6 @@ from .. import connecting, endpoints, sendfiles, serving
 from ..current import net_var
 from ..names import AddrInfo, Host, Port, resolved
 from ..threads.helm import Helm
-from ..threads.stacksocket import StackSocket
 from ..transports import TcpTransport
 from .adoption import INET, by_descriptor, core_of, faced
 from .readiness import READ, WRITE, Watch, ready
@@ -279,7 +278,8 @@ class NetLoop(Base):  # type: ignore[misc]  # as above
         if core is None:
             return await super().sock_accept(sock)
         new, address = await self._retried(core, READ, core.accept)
-        return (StackSocket.over(sock._face, new, 0.0) if isinstance(sock, StackSocket) else faced(new)), address
+        alike = getattr(sock, "accepted", faced)  # a StackSocket's: its module is imported where somebody has one
+        return alike(new), address
 
     async def sock_sendfile(
         self, sock: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool | None = True

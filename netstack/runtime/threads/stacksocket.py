@@ -75,6 +75,10 @@ class StackSocket(KernelSocket):
         face.owner.do(core.share)
         return cls.over(face, core, timeout)
 
+    def accepted(self, core: Socket) -> StackSocket:
+        """One like this, that doesn't wait, for a connection that an event loop has accepted."""
+        return StackSocket.over(self._face, core, 0.0)
+
     def _dress(self, face: Blocking, core: Socket, timeout: float | None) -> None:
         self._face = face
         self._core = core

@@ -3,9 +3,8 @@ has none."""
 
 from collections import deque
 
-import attrs
-
 from ... import const
+from ...records import frozen
 from .. import const as tc
 
 KEPT = 64  # retransmissions that are remembered one by one; the counts go on
@@ -22,7 +21,7 @@ REASONS = {
 }
 
 
-@attrs.frozen
+@frozen
 class Retransmission:
     """`at` is its instant, `offset` where its `n` bytes stand in the stream, modulo 2**32."""
 

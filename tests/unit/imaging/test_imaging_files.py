@@ -155,7 +155,7 @@ def test_the_file_holds_the_kernel_the_initramfs_and_the_words_for_both():
     linux = little_linux((0x1000, 0x1000000, 0x2000), (0x4000, 0x1002000, 0x1000))
     packed = bytes([0xF0, 255, 255]) + b"not really"  # nothing here unpacks it
     for blocks in ((), (packed,)):
-        made = pvh.make(Kernel("6", b"", linux, blocks, Path()), b"initramfs", "quiet netstack.ip=dhcp")
+        made = pvh.make(Kernel("6", b"", linux, blocks, Path()), b"initramfs", "quiet netstack.ip=dhcp", emulated="no5lvl")
         said = elf.read(made)
         loads = [s for s in said.segments if s.kind == elf.PT_LOAD]
         assert len(loads) == (2 if blocks else 4) and loads == sorted(loads, key=lambda s: s.physical)
@@ -165,11 +165,12 @@ def test_the_file_holds_the_kernel_the_initramfs_and_the_words_for_both():
         assert made[last.offset : last.offset + last.filled] == b"initramfs"
         body = made[loads[-2].offset : loads[-2].offset + loads[-2].filled]
         table = struct.unpack_from("<I", body, 2)[0] - said.entry
-        stack, line, both, limit, modules, entry = struct.unpack_from("<6I", body, table)
+        stack, line, both, limit, modules, entry, more = struct.unpack_from("<7I", body, table)
         assert body[line - said.entry :].startswith(b"quiet netstack.ip=dhcp\0") and entry == 0x1000080
+        assert body[more - said.entry :].startswith(b" no5lvl\0")
         assert struct.unpack_from("<QQ", body, modules - said.entry) == (last.physical, 9)
         assert limit - both == pvh.LONGEST and line < both < limit < stack
-        rows = struct.unpack_from("<8I", body, table + 24)
+        rows = struct.unpack_from("<8I", body, table + 28)
         if blocks:  # unpacked at 0xFFF000, from where the second segment moves down
             at, size, to = rows[:3]
             assert body[at - said.entry :][:size] == packed and to == 0xFFF000 and rows[3] == 0
@@ -184,5 +185,3 @@ def test_kernels_that_can_not_be_placed_are_refused():
         pvh.make(Kernel("6", b"", linux, (b"block",), Path()), b"", "")
     with pytest.raises(UsageError, match="too long"):
         pvh.make(Kernel("6", b"", little_linux((0x1000, 0x1000000, 16)), (), Path()), b"", "x" * 2048)
-
-
