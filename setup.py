@@ -29,7 +29,7 @@ from setuptools.command.editable_wheel import editable_wheel
 
 HERE = Path(__file__).resolve().parent
 ROOTS = (Path(), Path("backends"))
-NEVER_COMPILED = {"__init__", "const", "raw", "shm", "slots", "sysio", "orders"}
+NEVER_COMPILED = {"__init__", "const", "raw", "shm", "slots", "sysio", "orders", "lines"}
 DIRECTIVES = {"language_level": 3, "annotation_typing": False, "boundscheck": True, "cdivision": True, "binding": False}
 # a 32-bit value shifted by 32 is a wrong demultiplexing key in C and a right one in Python: refuse to build it
 CFLAGS = ["-O3", "-g0", "-Werror=shift-count-overflow", *os.environ.get("NETSTACK_CFLAGS", "").split()]

@@ -20,14 +20,16 @@ cdef class Keeper(Teller):
 
 
 cdef class TcpTransport(StreamUser):
+    # first what text asks for: of 100,000 transports none is in the cache
+    cdef bint _closing, _keeps
+    cdef object _get_buffer, _received, _protocol, _buffer_updated
+    cdef Connection _conn
+    cdef Crank _crank
+    cdef Keeper _keeper
     cdef dict __dict__
     cdef object __weakref__
-    cdef Keeper _keeper
-    cdef Crank _crank
-    cdef Connection _conn
-    cdef object _connected, _view, _error, _protocol, _get_buffer, _buffer_updated, _data_received
-    cdef object _early
-    cdef bint _closing, _early_eof, _keeps, _lost, _eof_sent, _paused_reading, _paused_writing, _made
+    cdef object _connected, _view, _error, _early
+    cdef bint _early_eof, _lost, _eof_sent, _paused_reading, _paused_writing, _made
     cdef int _lost_writes
     cdef Py_ssize_t _taken
     cdef void connected(self, long long now) except *

@@ -14,6 +14,7 @@ import warnings
 from asyncio.constants import _SendfileMode
 from asyncio.transports import _FlowControlMixin  # type: ignore[attr-defined, unused-ignore]  # an asyncio.Transport
 from collections.abc import Callable, Iterable
+from types import MethodType
 from typing import Any
 
 from .. import raw
@@ -85,9 +86,9 @@ class TcpTransport(StreamUser):
 
     # a dict for each of 100,000 would be as large as all of this; programs that hang their own attributes on a transport get one
     __slots__ = (
-        "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_data_received", "_early", "_early_eof", "_eof_sent",
-        "_error", "_get_buffer", "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing",
-        "_protocol", "_taken", "_view", "__dict__", "__weakref__",
+        "_buffer_updated", "_closing", "_conn", "_connected", "_crank", "_early", "_early_eof", "_eof_sent", "_error",
+        "_get_buffer", "_keeper", "_keeps", "_lost", "_lost_writes", "_made", "_paused_reading", "_paused_writing", "_protocol",
+        "_received", "_taken", "_view", "__dict__", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, keeper: Keeper, protocol: asyncio.BaseProtocol | None) -> None:
@@ -109,7 +110,7 @@ class TcpTransport(StreamUser):
         self._early_eof = False
         self._protocol: asyncio.BaseProtocol = None  # type: ignore[assignment]  # `begin` comes before anything is told
         self._get_buffer: Callable[[int], Any] | None = None
-        self._data_received: Callable[[Any], object] = _ignore
+        self._received: Callable[[Any, Any], object] = _drop
         self._buffer_updated: Callable[[int], object] = _ignore
         if protocol is not None:
             self.set_protocol(protocol)
@@ -206,7 +207,7 @@ class TcpTransport(StreamUser):
             return
         try:
             if self._get_buffer is None:
-                self._data_received(keep(f, n) if self._keeps else raw.take(f.buf, f.off, n))
+                self._received(self._protocol, keep(f, n) if self._keeps else raw.take(f.buf, f.off, n))
                 return
             o = f.off
             while n > 0 and not self._closing:  # a buffer may give less room than was asked for
@@ -226,7 +227,7 @@ class TcpTransport(StreamUser):
             return
         try:
             if self._get_buffer is None:
-                self._data_received(data)
+                self._received(self._protocol, data)
             else:
                 self._fill(data)
         except (SystemExit, KeyboardInterrupt):
@@ -239,7 +240,7 @@ class TcpTransport(StreamUser):
             self.queued(bytes(data), now)
         elif not self._closing:
             try:
-                self._data_received(data)
+                self._received(self._protocol, data)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:
@@ -308,7 +309,8 @@ class TcpTransport(StreamUser):
         finally:
             self._protocol = None  # type: ignore[assignment]  # nothing is told any more
             self._get_buffer = None
-            self._data_received = self._buffer_updated = _ignore
+            self._received = _drop
+            self._buffer_updated = _ignore
 
     def _report(self, message: str, error: BaseException) -> None:
         self._keeper.loop.call_exception_handler(
@@ -347,10 +349,10 @@ class TcpTransport(StreamUser):
             self._buffer_updated = protocol.buffer_updated
         else:
             self._get_buffer = None
-            self._data_received = getattr(protocol, "data_received", _ignore)
         self._keeps = isinstance(protocol, SegmentProtocol)  # it takes views, in its own time
-        if self._keeps:
-            self._data_received = protocol.segment_received  # type: ignore[attr-defined]  # as the line above says
+        received: Any = getattr(protocol, "segment_received" if self._keeps else "data_received", _ignore)
+        bound = type(received) is MethodType and received.__self__ is protocol  # kept, it is an object more for each connection
+        self._received = received.__func__ if bound else lambda _, data: received(data)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._protocol
@@ -501,6 +503,10 @@ class TcpTransport(StreamUser):
     def __repr__(self) -> str:
         state = "closed" if self._lost else "closing" if self._closing else "open"
         return f"<TcpTransport {self.get_extra_info('sockname')} -> {self.get_extra_info('peername')} {state}>"
+
+
+def _drop(protocol: object, data: object) -> None:
+    """For a transport without a protocol."""
 
 
 def _ignore(data: object) -> None:

@@ -3,6 +3,7 @@ cimport netstack.const as const
 cimport netstack.raw as raw
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
+cimport netstack.tcp.lines as lines
 from netstack.cores cimport Frame, IpError, Out, PacketSink, StreamUser
 from netstack.tcp.catch cimport Held
 from netstack.tcp.connection cimport Connection

@@ -13,6 +13,7 @@ from ..errors import AddressInUse, Refused, Unreachable, UsageError, WireError
 from ..signatures import Ip, Rng
 from ..timers import Timers
 from . import const as tc
+from . import lines
 from .catch import Held
 from .config import TcpConfig
 from .connection import Connection
@@ -97,6 +98,7 @@ class TcpCore(PacketSink):
                 self.no_connection(f, entry, ports, seq, ack, flags, field, hl)
                 return
             c = entry
+            lines.ask(c.user, lines.USER)
             hub.cached = c
             hub.key0 = key
             hub.local0 = f.dst
@@ -356,5 +358,5 @@ class TcpCore(PacketSink):
 
     def all_connections(self) -> list[Connection]:
         unread = [c for c in self.hub.unread if isinstance(c, Connection)]
-        live = [entry for table in self.hub.tables.values() for entry in table.values() if isinstance(entry, Connection)]
+        live = [entry for table in self.hub.tables.values() for entry in table if isinstance(entry, Connection)]
         return live + unread

@@ -2,11 +2,13 @@ cimport cython
 cimport netstack.const as const
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
+cimport netstack.tcp.lines as lines
 from netstack.siphash cimport SipHash
 from netstack.tcp.connection cimport Connection
 from netstack.tcp.cookies cimport Cookies
 from netstack.tcp.listener cimport Listener
 from netstack.tcp.mib cimport TcpExt
+from netstack.tcp.table cimport Table
 from netstack.tcp.tcb cimport Hub, Tcb
 from netstack.tcp.timewait cimport TimeWait
 from netstack.timers cimport Timer, Timers
@@ -21,9 +23,11 @@ cdef class Demux(Hub):
     cdef readonly set reserved
     cdef readonly list half
     cdef readonly long long count
+    cdef Table near
+    cdef unsigned long long near_local
     cdef Connection cached
     cdef unsigned long long local0, key0
-    cdef SipHash secret
+    cdef SipHash secret, where
     cdef unsigned long long line0, line_local, line_remote
     cdef unsigned int line_ports
     cdef readonly bint never, always
@@ -33,15 +37,15 @@ cdef class Demux(Hub):
     cdef public object catcher
     @cython.locals(mtu=int)
     cdef int mtu_for(self, unsigned long long remote, long long now) except *
-    @cython.locals(table=dict)
+    @cython.locals(table=Table, entry=object)
     cdef Timer find(self, unsigned long long local, unsigned long long key)
-    @cython.locals(key="unsigned long long", table=dict)
+    @cython.locals(key="unsigned long long", table=Table)
     cdef int insert(self, Connection c) except -1
     cpdef bint taken(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port) except -1
-    @cython.locals(table=dict)
+    @cython.locals(table=Table)
     cdef int drop(self, unsigned long long local, unsigned long long key) except -1
     cdef void remove(self, Tcb c) except *
-    @cython.locals(tw=TimeWait)
+    @cython.locals(tw=TimeWait, table=Table)
     cdef void rest(self, Tcb c, long long now) except *
     cdef int linger(self, TimeWait tw, long long now) except -1
     @cython.locals(wait=TimeWait)

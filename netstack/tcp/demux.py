@@ -1,7 +1,7 @@
 """Which connection a segment belongs to, and which numbers a new one gets: tables, listeners, ports, ISS, half-open ones.
 
-The tables: one dict for each of our addresses, keyed by the peer's address and both ports in one int, behind a one-entry cache in
-front of both look-ups. An entry is a `Connection` or a `TimeWait`.
+The tables: one (table.py) for each of our addresses, keyed by the peer's address and both ports in one int, behind a one-entry
+cache in front of both look-ups. An entry is a `Connection` or a `TimeWait`.
 
 What strangers can fill, and what happens then:
 
@@ -21,10 +21,12 @@ from ..signatures import Ip, Rng
 from ..siphash import SipHash
 from ..timers import Timer, Timers
 from . import const as tc
+from . import lines
 from .config import TcpConfig
 from .connection import Connection
 from .cookies import Cookies
 from .listener import Accept, Listener
+from .table import Table
 from .tcb import Hub, Tcb
 from .timewait import TimeWait
 
@@ -51,12 +53,15 @@ def key_of(remote: int, remote_port: int, local_port: int) -> int:
 class Demux(Hub):
     __slots__ = (
         "always", "cached", "catcher", "cookies", "count", "half", "iss_bias", "key0", "line0", "line_local", "line_ports",
-        "line_remote", "listeners", "local0", "never", "reserved", "secret", "share", "tables", "waits",
+        "line_remote", "listeners", "local0", "near", "near_local", "never", "reserved", "secret", "share", "tables", "waits",
+        "where",
     )  # fmt: skip
 
     def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
         super().__init__(ip, timers, rng, config)
-        self.tables: dict[int, dict[int, Timer]] = {}
+        self.tables: dict[int, Table] = {}
+        self.near: Table | None = None  # the last one that was looked into …
+        self.near_local = 0  # … and whose it is
         self.count = 0  # connections, TIME-WAIT not counted
         self.waits: dict[TimeWait, None] = {}  # in the order in which they end
         self.half: list[Connection] = []
@@ -66,6 +71,7 @@ class Demux(Hub):
         self.local0 = 0
         self.key0 = 0
         self.secret = SipHash(rng.getrandbits(128).to_bytes(16, "big"))
+        self.where = SipHash(b"".join(self.secret.of(what).to_bytes(8, "big") for what in (b"tables 0", b"tables 1")))
         self.line0 = 0  # the last `line`: a connection asks twice
         self.line_local = 0
         self.line_remote = 0
@@ -81,16 +87,24 @@ class Demux(Hub):
 
     def find(self, local: int, key: int) -> "Timer | None":
         """The entry for a segment to `local`; `key` is the remote address and the header's first word."""
-        table = self.tables.get(local)
-        return None if table is None else table.get(key)
+        table = self.near
+        if table is None or local != self.near_local:
+            table = self.tables.get(local)
+            if table is None:
+                return None
+            self.near = table
+            self.near_local = local
+        entry = table.get(key)
+        lines.ask(entry, lines.TCB)
+        return entry  # type: ignore[return-value]  # nothing else is put there
 
     def insert(self, c: Connection) -> None:
         key = key_of(c.remote, c.remote_port, c.local_port)
         c.key = key
         table = self.tables.get(c.local)
         if table is None:
-            table = self.tables[c.local] = {}
-        table[key] = c
+            table = self.tables[c.local] = Table(self.where)
+        table.put(key, c)
         self.count += 1
 
     def taken(self, local: int, local_port: int, remote: int, remote_port: int) -> bool:
@@ -99,9 +113,10 @@ class Demux(Hub):
 
     def drop(self, local: int, key: int) -> None:
         table = self.tables[local]
-        del table[key]
-        if not table:
+        table.remove(key)
+        if not len(table):
             del self.tables[local]  # an address that we no longer have leaves nothing behind
+            self.near = None
         self.cached = None
 
     def remove(self, c: Tcb) -> None:
@@ -112,7 +127,8 @@ class Demux(Hub):
 
     def rest(self, c: Tcb, now: int) -> None:
         tw = TimeWait(c)
-        self.tables[tw.local][tw.key] = tw
+        table = self.tables[tw.local]
+        table.put(tw.key, tw)
         self.cached = None
         self.count -= 1
         if len(self.waits) >= self.settings.max_time_wait:
