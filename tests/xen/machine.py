@@ -3,8 +3,8 @@
 Always software emulation: whoever runs this gets the same machine. Three words of its command line were found the hard way. With
 SMAP, QEMU 7.2 reads the stack of domain 0's ring-3 `iret` as the supervisor, which faults. With XSAVE and AVX, programs of domain 0
 are killed at random, or lose bytes, as soon as a guest runs beside it and virtual CPUs change places on the CPUs: two loops of
-`dmesg | tail` and `ls | tail` had a dozen faults in half a minute (with and without SVM), and none without these features. And QEMU
-takes commas in `-initrd` for borders between Xen's modules, so the kernel's command line has none.
+`dmesg | tail` and `ls | tail` had a dozen faults in half a minute, with SVM or not, in one thread of QEMU or two; and none without
+these features. And QEMU takes commas in `-initrd` for borders between Xen's modules, so the kernel's command line has none.
 """
 
 import os

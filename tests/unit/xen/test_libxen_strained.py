@@ -40,7 +40,7 @@ def why_not():
 
 
 LACKING = why_not()
-pytestmark = [pytest.mark.once, pytest.mark.skipif(LACKING is not None, reason=LACKING or "-")]
+pytestmark = [pytest.mark.once, pytest.mark.timeout(300), pytest.mark.skipif(LACKING is not None, reason=LACKING or "-")]
 
 
 def compiled(target, sources):
@@ -79,7 +79,6 @@ def strain(extension, word):
     return said, done.returncode == 0 or others_leak
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("word", ["promises", "faults", "memory", "fork", "words"])
 def test_the_extension_loses_nothing_and_touches_nothing_that_is_gone(extension, word):
     said, good = strain(extension, word)
