@@ -100,5 +100,5 @@ bench-tools: $(VENV)/.ready
 clean:
 	@rm -rf $(VENV) .venv-pmd build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis artifacts
 	@find netstack backends tests \( -name '*.so' -o -name '*.pyc' \) -delete
-	@find netstack backends -name '*.c' ! -name _libxen.c -delete
+	@find netstack backends -name '*.c' ! -path '*/libxen/*' -delete
 	@find netstack backends tests -name __pycache__ -type d -empty -delete

@@ -35,10 +35,10 @@ DIRECTIVES = {"language_level": 3, "annotation_typing": False, "boundscheck": Tr
 CFLAGS = ["-O3", "-g0", "-Werror=shift-count-overflow", *os.environ.get("NETSTACK_CFLAGS", "").split()]
 GENERATED = HERE / "build" / "c"  # where the C files go: the source tree stays readable
 
-# hand-written C: what must be there to be included, and to be linked with
+# hand-written C: the folder with all of it, what must be there to be included, and to be linked with
 OPTIONAL = {
     "netstack_xen.libxen._libxen": (
-        Path("backends/netstack_xen/libxen/_libxen.c"),
+        Path("backends/netstack_xen/libxen"),
         ("xengnttab.h", "xenevtchn.h", "xenstore.h", "xentoollog.h"),
         ("xengnttab", "xenevtchn", "xenstore"),
     )
@@ -61,9 +61,13 @@ def compiled_modules() -> dict[str, Path]:
     return found
 
 
+def written_in_c(folder: Path) -> list[str]:
+    return [str(source.relative_to(HERE)) for source in sorted((HERE / folder).glob("*.c"))]
+
+
 def sweep(keep: set[str]) -> None:
     """Remove extension modules from the source tree: of this Python all but `keep`, of any Python those without a source."""
-    modules = {**compiled_modules(), **{name: source for name, (source, *_) in OPTIONAL.items() if (HERE / source).exists()}}
+    modules = {**compiled_modules(), **{name: folder for name, (folder, *_) in OPTIONAL.items() if written_in_c(folder)}}
     for root in ROOTS:
         for pattern in ("*.so", "*.pyd"):
             for binary in (HERE / root).glob(f"netstack*/**/{pattern}"):
@@ -161,12 +165,11 @@ def extensions() -> list[Extension]:
     if MODE == "0":
         return []
     modules = [Extension(name, [str(path)], extra_compile_args=CFLAGS) for name, path in compiled_modules().items()]
-    for name, (source, _, libraries) in OPTIONAL.items():
-        if (HERE / source).exists():
-            limited = [("Py_LIMITED_API", "0x030B0000")]
-            modules.append(
-                Extension(name, [str(source)], libraries=list(libraries), define_macros=limited, py_limited_api=True, optional=True)
-            )
+    for name, (folder, _, libraries) in OPTIONAL.items():
+        if sources := written_in_c(folder):
+            limited = {"define_macros": [("Py_LIMITED_API", "0x030B0000")], "py_limited_api": True}
+            depends = [str(header.relative_to(HERE)) for header in (HERE / folder).glob("*.h")]
+            modules.append(Extension(name, sources, libraries=list(libraries), depends=depends, optional=True, **limited))
     return modules
 
 

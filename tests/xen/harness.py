@@ -6,6 +6,7 @@ A case is a function with `@case`, of one argument, a `Bench`; what it leaves be
 import contextlib
 import faulthandler
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -117,13 +118,15 @@ class Bench:
 def complain(name: str) -> None:
     print(f"@@FAILED {name}", flush=True)
     traceback.print_exc()
-    for command in ("dmesg | tail -15", "xenstore-ls -f /local/domain | grep -E 'vif|error' | head -80"):
+    for command in ("dmesg | tail -40", "xl dmesg | tail -20", "xenstore-ls -f /local/domain | grep -E 'vif|error' | head -80"):
         subprocess.run(command, shell=True, stdout=sys.stdout, stderr=subprocess.STDOUT, timeout=20)
     sys.stdout.flush()
     sys.stderr.flush()
 
 
 def attempt(function: Case, seconds: int) -> bool:
+    seconds *= int(os.environ.get("XEN_PATIENCE", "1"))
+
     def late(number: int, frame: object) -> None:
         faulthandler.dump_traceback(all_threads=True)
         raise TimeoutError(f"not over after {seconds} s")

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from . import harness
+from .payload import REPORTS
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("cases_*.py"))
 
@@ -40,6 +41,9 @@ def main() -> int:
         count += 1
         if not harness.attempt(function, seconds):
             failed.append(function.__name__)
+    for report in sorted(REPORTS.parent.glob(f"{REPORTS.name}.*")):
+        print(f"@@FAILED {report.name}", report.read_text(errors="replace")[:8000], sep="\n", flush=True)
+        failed.append(report.name)
     if failed or not count:
         print(f"@@verdict bad: {len(failed)} of {count} cases failed: {', '.join(failed)}", flush=True)
     else:

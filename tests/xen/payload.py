@@ -148,6 +148,41 @@ def tree(environment: "dict[str, str]") -> bytes:
     return archive.pack()
 
 
+SANITIZERS = ("libasan.so", "libubsan.so")
+REPORTS = Path("/run/report")  # what a sanitizer has to say, with a process's number behind it
+
+
+def watched() -> bytes:
+    """An archive, to be added last, with the C extension under AddressSanitizer and UBSan, and a Python that begins with their
+    libraries. Leaks are not looked for: at its end an interpreter has them, and tests/unit/xen/test_libxen_strained.py does.
+    Raises NoImage."""
+    archive = Archive()
+    source = ROOT / "backends/netstack_xen/libxen"
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "_libxen.abi3.so")
+        command = ["gcc", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+        command += ["-DPy_LIMITED_API=0x030B0000", f"-I{sysconfig.get_path('include')}", "-shared", "-fPIC", "-o", str(target)]
+        command += [*map(str, sorted(source.glob("*.c"))), "-lxengnttab", "-lxenevtchn", "-lxenstore"]
+        try:
+            subprocess.run(command, check=True)
+            found = [subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True) for name in SANITIZERS]
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise NoImage(f"the extension was not built with sanitizers: {error}") from error
+        archive.copy(target, "payload/backends/netstack_xen/libxen/_libxen.abi3.so")
+    libraries = [Path(each.stdout.strip()).resolve() for each in found]
+    for path in {*libraries, *needed(libraries)}:
+        archive.file(str(path), path.read_bytes(), 0o755)
+    options = f"log_path={REPORTS}:handle_segv=2:handle_abort=2:quarantine_size_mb=8:detect_leaks=0"
+    script = [
+        "#!/bin/busybox sh",
+        f"export LD_PRELOAD='{' '.join(map(str, libraries))}' PYTHONMALLOC=malloc",
+        f"export ASAN_OPTIONS={options} UBSAN_OPTIONS=log_path={REPORTS}:print_stacktrace=1",
+        f'exec {Path(sys.executable).resolve()} "$@"\n',
+    ]
+    archive.file("payload/watched", "\n".join(script).encode(), 0o755)
+    return archive.pack()
+
+
 def appliance(archive: Archive) -> None:
     """What `netstack image --target xen` makes of examples/appliance.py, with the kernel that it fetches. Raises NoImage."""
     from netstack.errors import NetstackError

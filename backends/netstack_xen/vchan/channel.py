@@ -129,6 +129,14 @@ class Channel:
         """Has the peer taken all that was put? Raises WireError."""
         return self.room() == self._out_size
 
+    def untaken(self) -> bool:
+        """Has the peer yet to take some of it? Then it will tell when it does. Raises WireError."""
+        if self.empty:
+            return False
+        shm.or8(self.page, self._asks, wire.READ)
+        shm.barrier()
+        return not self.empty
+
     def _tell(self, what: int) -> None:
         shm.barrier()
         if shm.load8(self.page, self._asked) & what:

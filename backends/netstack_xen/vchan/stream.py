@@ -256,13 +256,16 @@ class VchanStream:
                 if self._head == len(part):
                     queue.popleft()
                     self._head = 0
+            leaving = self._closed or self._eof_sent
+            # libxenvchan's own vchan-socket-proxy throws away what is in the ring once it sees that we have left
+            awaited = leaving and not queue and not channel.extended and channel.there() and channel.untaken()
         except WireError as error:
             self._mib.InErrors += 1
             self._break(error)
             return
         if self._held <= HOLD and self._writer is not None:
             self._writer.set()
-        if not queue:
+        if not queue and not awaited:
             if self._closed:
                 self._let_go(wire.CLOSED)
                 return
@@ -271,8 +274,8 @@ class VchanStream:
         self._tell()
 
     async def send_eof(self) -> None:
-        """As `Stream.send_eof`. To a peer of libxenvchan's it is the end of both directions: such a one writes no more; what it has
-        written already can still be received."""
+        """As `Stream.send_eof`. To a peer of libxenvchan's it is the end of both directions, once it has taken all that was sent:
+        such a one writes no more; what it has written already can still be received."""
         await self._waits.check()
         if not self._eof_sent and not self._closed and self._lost is None:
             self._eof_sent = True
@@ -299,7 +302,7 @@ class VchanStream:
 
     def told(self) -> None:
         """The peer has done something."""
-        if self._queue:
+        if self._queue or self._closed or self._eof_sent:
             self._flush()
         if self._reader is not None:
             self._reader.set()
@@ -371,7 +374,7 @@ class VchanStream:
 
     @property
     def delivering(self) -> bool:
-        """Closed, and not all of it is in the ring yet."""
+        """Closed, and not all of it is in the ring yet, or taken by a peer that would lose it."""
         return self._closed and not self._channel.released
 
 

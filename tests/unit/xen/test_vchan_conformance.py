@@ -3,6 +3,7 @@ know no more than libxenvchan does. After each case the machine's books are even
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from netstack_xen.simulated import Machine
 from netstack_xen.vchan import Vchan, paths
 
 import netstack
+from netstack.signatures import Stream
 from netstack.testing.conformance import AsyncioRunner, Ends, StreamStackSuite
 from netstack.testing.conformance.listening import Listening
 from netstack.testing.conformance.transfers import Transfers
@@ -72,6 +74,37 @@ class TestVchansOfLibxenvchan(InVirtualTime):
 
     def ends(self) -> Any:
         return two_domains(plain=True)
+
+
+def test_a_peer_of_libxenvchan_has_taken_everything_before_we_leave() -> None:
+    """Its own vchan-socket-proxy throws away what is in the ring of who has left."""
+
+    async def main() -> None:
+        for end in ("close", "eof", "stack"):
+            async with two_domains(plain=True) as ends:
+
+                async def serve(stream: Stream, end: str = end) -> None:
+                    await stream.send_all(b"last words")
+                    if end == "eof":
+                        await stream.send_eof()
+                        await stream.receive()  # the other end's end
+
+                await ends.server.serve_streams(serve, 80)
+                stream = await ends.client.connect_stream("2", 80)
+                await asyncio.sleep(1)
+                leaving = asyncio.create_task(ends.server.aclose()) if end == "stack" else None
+                await asyncio.sleep(1)
+                assert stream._channel.there() and stream._channel.ready() == 10
+                assert await stream.receive() == b"last words"
+                await asyncio.sleep(1)
+                assert not stream._channel.there()
+                assert await stream.receive() == b""
+                await stream.aclose()
+                if leaving is not None:
+                    await leaving
+
+    with asyncio.Runner(loop_factory=netstack.VirtualLoop) as runner:
+        runner.run(main())
 
 
 @pytest.mark.once
