@@ -13,8 +13,8 @@ Debian's packages and of the very Python that runs this. No right is needed but 
     harness   what cases are given; cases_*.py are the cases, run in the order of their files
 
 In cases a to c pages are shared with another domain, or given to the kernel of this one. From d on a program in domain 0 maps pages
-that domain 0 itself has granted; .ci/run does without these for the time that they take. `--sanitize` puts the C extension under
-AddressSanitizer and UBSan, for cases in domain 0: their report is a failure.
+that domain 0 itself has granted. `--sanitize` puts the C extension under AddressSanitizer and UBSan, for cases in domain 0: their
+report is a failure.
 
 Programs of domain 0 that die of a segmentation fault, or of malloc()'s complaints, where none of our code explains it, are the
 emulated processor's: see machine.py, which leaves out what was to blame.
