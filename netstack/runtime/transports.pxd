@@ -37,6 +37,7 @@ cdef class TcpTransport(StreamUser):
     cdef void data(self, Frame f, Py_ssize_t n, long long now) except *
     cdef void queued(self, bytes data, long long now) except *
     cdef void lent(self, object data, long long now) except *
+    cdef void _take(self, object data) except *
     cdef void eof(self, long long now) except *
     cdef void writable(self, long long now) except *
     cdef void closed(self, object error, long long now) except *

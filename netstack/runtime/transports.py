@@ -98,20 +98,17 @@ class TcpTransport(StreamUser):
         self._connected: asyncio.Future[None] | None = None
         self._view: SocketView | None = None
         self._error: Exception | None = None
-        self._closing = False
-        self._lost = False
-        self._eof_sent = False
-        self._paused_reading = False
-        self._paused_writing = False
+        self._closing = self._lost = self._eof_sent = False
+        self._paused_reading = self._paused_writing = False
         self._made = False
         self._lost_writes = 0
         self._taken = 0
         self._early: bytes | None = None
         self._early_eof = False
         self._protocol: asyncio.BaseProtocol = None  # type: ignore[assignment]  # `begin` comes before anything is told
-        self._get_buffer: Callable[[int], Any] | None = None
-        self._received: Callable[[Any, Any], object] = _drop
-        self._buffer_updated: Callable[[int], object] = _ignore
+        self._get_buffer: Callable[[int], Any] | None
+        self._received: Callable[[Any, Any], object]
+        self._buffer_updated: Callable[[int], object]
         if protocol is not None:
             self.set_protocol(protocol)
 
@@ -223,6 +220,12 @@ class TcpTransport(StreamUser):
             self._fatal(error)
 
     def queued(self, data: bytes, now: int) -> None:
+        self._take(data)
+
+    def lent(self, data: memoryview, now: int) -> None:
+        self._take(data if self._keeps else bytes(data))
+
+    def _take(self, data: bytes | memoryview) -> None:
         if self._closing:
             return
         try:
@@ -235,18 +238,7 @@ class TcpTransport(StreamUser):
         except BaseException as error:
             self._fatal(error)
 
-    def lent(self, data: memoryview, now: int) -> None:
-        if not self._keeps:
-            self.queued(bytes(data), now)
-        elif not self._closing:
-            try:
-                self._received(self._protocol, data)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                self._fatal(error)
-
-    def _fill(self, data: bytes) -> None:
+    def _fill(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         while view and not self._closing:
             room = memoryview(self._get_buffer(len(view))).cast("B")  # type: ignore[misc]  # the caller has looked
@@ -307,10 +299,7 @@ class TcpTransport(StreamUser):
         try:
             protocol.connection_lost(error)
         finally:
-            self._protocol = None  # type: ignore[assignment]  # nothing is told any more
-            self._get_buffer = None
-            self._received = _drop
-            self._buffer_updated = _ignore
+            self._protocol = self._received = self._get_buffer = self._buffer_updated = None  # type: ignore[assignment]
 
     def _report(self, message: str, error: BaseException) -> None:
         self._keeper.loop.call_exception_handler(
@@ -503,10 +492,6 @@ class TcpTransport(StreamUser):
     def __repr__(self) -> str:
         state = "closed" if self._lost else "closing" if self._closing else "open"
         return f"<TcpTransport {self.get_extra_info('sockname')} -> {self.get_extra_info('peername')} {state}>"
-
-
-def _drop(protocol: object, data: object) -> None:
-    """For a transport without a protocol."""
 
 
 def _ignore(data: object) -> None:
