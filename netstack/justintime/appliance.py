@@ -104,7 +104,15 @@ class JustInTime:
         await self.aclose()
 
     async def listen(self, dns: str = "", port: int = 53) -> None:
-        """Answer names at the address `dns` of the net, and catch SYNs. Raises what binding raises."""
+        """Answer names at the address `dns` of the net, and catch SYNs. Raises what binding raises, UsageError for a service at an
+        address that the net hasn't got."""
+        own = [text.partition("/")[0] for text in self._net.addresses]
+        for life in self.lives.values():
+            if life.service.address not in own:
+                raise UsageError(
+                    f"{life.service.name} is at {life.service.address}, and SYNs for it don't come here: "
+                    f"give the net that address, too, it has {', '.join(own) or 'none'}"
+                )
         self._dns = DnsServer(self._net, self._net, ())
         for name in self.lives:
             self._dns.answer(name)(self._answer)

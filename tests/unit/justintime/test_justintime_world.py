@@ -110,8 +110,6 @@ class Fleet:
         return netstack.run_virtual(main())
 
 
-
-
 def elapsed():
     return asyncio.get_running_loop().time()
 
@@ -315,3 +313,18 @@ def test_services_that_can_not_be_told_apart_are_refused():
         Service("a.test", "10.0.0.1", start, ports=())
     with pytest.raises(UsageError):
         JustInTime(None, [one], places=0)
+
+
+def test_a_service_at_an_address_that_the_net_has_not_got_is_refused_in_words():
+    async def start():
+        raise AssertionError
+
+    async def main():
+        async with (
+            netstack.open("loopback:", addresses=["10.0.0.1/24"]) as net,
+            JustInTime(net, [Service("a.test", "10.0.0.9", start)]) as appliance,
+        ):
+            with pytest.raises(UsageError, match=r"a\.test is at 10\.0\.0\.9.*give the net that address.*it has .*10\.0\.0\.1"):
+                await appliance.listen()
+
+    netstack.run(main())
