@@ -72,7 +72,7 @@ class NetFace:
         return self.stack.meanings()
 
     def connections(self) -> list[dict[str, Any]]:
-        """One dict for each TCP connection: addresses, state, windows, times."""
+        """One dict for each TCP connection, in no order: addresses, state, windows, times."""
         return [connection_row(conn) for conn in self.stack.tcp.connections()]
 
     @property
