@@ -13,7 +13,7 @@ cdef Options _OPTIONS
 
 
 cdef class Connection(Handle):
-    @cython.locals(now="long long", n=Py_ssize_t, length="long long", end="unsigned int")
+    @cython.locals(now="long long", n=Py_ssize_t, length="long long", end="unsigned int", lull=bint)
     cdef void input(self, Frame f, unsigned int seq, unsigned int ack, int flags, long long field, int hl) except *
     cdef bint overtaken_ack(self, unsigned int seq, unsigned int ack) except -1
     cdef bint options(self, Frame f, unsigned int seq, unsigned int ack, int hl, long long length, long long now) except -1

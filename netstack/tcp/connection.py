@@ -68,6 +68,7 @@ class Connection(Handle):
             if self.is_news(seq, ack, flags):
                 self.check_ack(f, seq, ack, field << self.snd_wscale, length, now)
             return
+        lull = now - self.heard >= tc.LULL
         self.heard = now  # not before: a stranger's guesses must not keep a dead connection from being found dead
         self.keep_sent = 0
 
@@ -117,7 +118,7 @@ class Connection(Handle):
                 if self.orphan and n and serial.lt(self.rcv_nxt, serial.add(seq, n)):
                     self.kill(now)
                     return
-                self.text(f, seq, (flags & const.FIN) != 0, now)
+                self.text(f, seq, (flags & const.FIN) != 0, lull, now)
 
     def options(self, f: Frame, seq: int, ack: int, hl: int, length: int, now: int) -> bool:
         """Read timestamps into `tsval` and `tsecr`, and find SACK blocks. False when the timestamps are older than the last: the
@@ -355,7 +356,7 @@ class Connection(Handle):
         self.ack_now = True
         self.established(now)
         if self.state >= tc.ESTABLISHED and (f.end > f.off or flags & const.FIN):
-            self.text(f, self.rcv_nxt, (flags & const.FIN) != 0, now)
+            self.text(f, self.rcv_nxt, (flags & const.FIN) != 0, False, now)
 
     def established(self, now: int) -> None:
         """The handshake is done: our SYN is acknowledged, theirs is known."""

@@ -59,6 +59,7 @@ PIECE = 104  # what a piece costs besides its bytes: two objects and a slot. Pie
 JOIN = 2048  # queues copy chunks together up to this size: two neighbours hold more, so bytes / 1024 bounds the chunks
 
 DELAYED_ACK = 40_000_000  # ns. RFC 9293 3.8.6.3 allows 500 ms; Linux's floor is 40, and peers have been tuned to that
+LULL = 200_000_000  # ns: whoever was silent for so long is not about to send a second segment (connection.py)
 CHALLENGE_GAP = 500_000_000  # ns between two challenge ACKs of one connection, as Linux's tcp_invalid_ratelimit
 VOUCH_GAP = 500_000_000  # ns: how often a connection says that its way works; below the second for which ARP then believes no other
 

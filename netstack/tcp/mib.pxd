@@ -21,7 +21,7 @@ cdef class TcpExt(Group):
     cdef public long long TW, TWRecycled, TCPReqQFullDrop, TCPReqQFullDoCookies, TCPACKSkippedSynRecv, PAWSOldAck, PAWSEstab, TCPDSACKOldSent, TCPDSACKOfoSent
     cdef public long long SyncookiesSent, SyncookiesRecv, SyncookiesFailed, InEarlyText
     cdef public long long TCPMemoryPressures, PruneCalled, OfoPruned, RcvPruned, TCPWantZeroWindowAdv, TCPToZeroWindowAdv
-    cdef public long long TCPFromZeroWindowAdv, AckHeldBack
+    cdef public long long TCPFromZeroWindowAdv, QuickAcks, AckHeldBack
     cdef public long long InTooShort, InBadOffset, InNotUnicast, InBadSource, InBadSyn, InNoRoute
     cdef public long long InStray, InNoAck, InBadAck, InUnacceptable, InBlindRst, InTimeWaitRst, RstLimited, SynDropped
     cdef public long long SynHeld, SynHeldAgain, SynHeldOverflows, SynHeldEvicted, SynHeldTimeouts, SynHeldResets

@@ -99,6 +99,7 @@ class TcpExt(Group):
         "TCPToZeroWindowAdv": "times that our window went to zero",
         "TCPFromZeroWindowAdv": "times that it opened again",
         # ours
+        "QuickAcks": "text acknowledged at once, after a lull, since the program does not answer what comes",
         "AckHeldBack": "ACKs that left the last bytes out: the window could not be said without offering what is not there",
         "InTooShort": "dropped: shorter than a header",
         "InBadOffset": "dropped: a header length below 20 or beyond the segment",
@@ -194,6 +195,7 @@ class TcpExt(Group):
         self.TCPWantZeroWindowAdv = 0
         self.TCPToZeroWindowAdv = 0
         self.TCPFromZeroWindowAdv = 0
+        self.QuickAcks = 0
         self.AckHeldBack = 0
         self.InTooShort = 0
         self.InBadOffset = 0

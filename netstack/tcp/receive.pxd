@@ -17,7 +17,7 @@ cdef class Receiver(Window):
     cdef void finish(self, long long now) except *
     cdef void enter_time_wait(self, long long now) except *
     @cython.locals(n=Py_ssize_t, skip=Py_ssize_t, ahead="unsigned int", room=Py_ssize_t, mss=int, full=bint, kept=bint)
-    cdef void text(self, Frame f, unsigned int seq, bint fin, long long now) except *
+    cdef void text(self, Frame f, unsigned int seq, bint fin, bint lull, long long now) except *
     @cython.locals(ext=TcpExt, left="long long")
     cdef Py_ssize_t squeeze(self, Py_ssize_t n) except -1
     @cython.locals(hub=Hub, ext=TcpExt, new=Py_ssize_t)

@@ -35,8 +35,12 @@ class Receiver(Window):
 
     # -- text -----------------------------------------------------------------------------------------------------------------
 
-    def text(self, f: Frame, seq: int, fin: bool, now: int) -> None:
-        """The seventh and eighth step of RFC 9293 3.10.7.4 for an acceptable segment: its text is `f.off` to `f.end`."""
+    def text(self, f: Frame, seq: int, fin: bool, lull: bool, now: int) -> None:
+        """The seventh and eighth step of RFC 9293 3.10.7.4 for an acceptable segment: its text is `f.off` to `f.end`.
+
+        An ACK is delayed for a second segment, or an answer, that may carry it. After a `lull` no second one is to be expected, and
+        from a user who let the text before it stand `answered` by nothing no answer: it is sent in this very turn, which needs no
+        timer, and the sender, who begins anew with a small window, opens it sooner. (Linux does the same.)"""
         n = f.end - f.off
         if serial.lt(seq, self.rcv_nxt):
             skip = serial.sub(self.rcv_nxt, seq)
@@ -77,6 +81,10 @@ class Receiver(Window):
         if n:
             self.rcv_nxt = serial.add(seq, n)
             self.unacked += n
+            if lull and not self.answered:
+                self.ack_now = True
+                self.hub.ext.QuickAcks += 1
+            self.answered = False
             if now - self.vouched_at >= tc.VOUCH_GAP:
                 self.vouch(now)
             if self.unacked >= 2 * self.rcv_mss or 2 * self.unacked >= self.rcv_buf:

@@ -66,7 +66,7 @@ cdef class Tcb(Timer):
     cdef readonly signed char state, snd_wscale, rcv_wscale, phase, timer, tlp_out, tlp_ready
     cdef unsigned char fin_queued, was_high, ts_seen, fin_seen, ack_now, touched, corked, again, shut
     cdef public unsigned char fin_waits
-    cdef readonly unsigned char nodelay, paused, orphan, ts_on, sack_on, rcv_auto
+    cdef readonly unsigned char nodelay, paused, orphan, ts_on, sack_on, rcv_auto, answered
     cdef readonly unsigned int irs, rcv_nxt, rcv_adv, ts_recent, last_ack_sent, snd_una, snd_nxt, snd_max
     cdef unsigned int tsval, tsecr, snd_wl1, snd_wl2
     cdef int keep_sent

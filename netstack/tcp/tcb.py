@@ -245,7 +245,7 @@ class Tcb(Timer):
         "sack_on", "sacks",
         # receive sequence space
         "irs", "rcv_nxt", "rcv_adv", "rcv_wscale", "rcv_mss", "adv_mss", "ooo", "rx", "rx_bytes", "held", "fin_at", "fin_seen",
-        "paused", "eof_owed", "ack_now", "fin_waits", "unacked", "challenged_at", "vouched_at",
+        "paused", "eof_owed", "ack_now", "answered", "fin_waits", "unacked", "challenged_at", "vouched_at",
         # windows and buffers
         "rcv_buf", "rcv_auto", "rcv_ack", "again", "shut", "tuner",
         # the turn of the crank
@@ -344,6 +344,7 @@ class Tcb(Timer):
         self.paused = False
         self.eof_owed = False
         self.ack_now = False
+        self.answered = True  # new data has been sent since the last text came, or none has come
         self.fin_waits = False  # the ACK of the peer's FIN may be delayed like that of text: its user will soon end our side, too
         self.unacked = 0  # bytes received since our last ACK
         self.challenged_at = -tc.CHALLENGE_GAP

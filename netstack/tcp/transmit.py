@@ -308,6 +308,7 @@ class Transmitter(Tcb):
                 self.rtt.forgive()
         self.flight.leave(seq, end, now)
         self.sent_at = now
+        self.answered = True
         self.snd_nxt = end
         if serial.lt(self.snd_max, end):
             self.snd_max = end

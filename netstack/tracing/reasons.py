@@ -21,6 +21,7 @@ DELAYED = tc.DELAYED_ACK // MILLISECOND
 
 # counters that say why, where their own MEANING is made for a table
 SAID = {
+    "QuickAcks": "the ACK is not delayed: this came after a lull, and what came before was not answered",
     "TCPTimeouts": "the retransmission timer has fired",
     "TCPSackRecovery": "SACKs show a loss: fast recovery begins (RFC 8985, RFC 9937)",
     "TCPRenoRecovery": "three duplicate ACKs are a loss: fast recovery begins (RFC 5681 3.2)",

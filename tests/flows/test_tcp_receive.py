@@ -35,6 +35,46 @@ def test_a_lone_segment_is_acknowledged_after_40_ms(peer: TcpScript) -> None:
     peer.expect_nothing()
 
 
+def test_after_a_lull_a_program_that_never_answers_acknowledges_at_once(peer: TcpScript) -> None:
+    """Neither a second segment nor an answer is to be expected: nothing to wait for."""
+    peer.establish()
+    peer.send("PA", seq=1, ack=1, data=b"abc")
+    peer.advance(40 * MILLISECOND)
+    peer.expect("A", ack=4)
+    peer.advance(199 * MILLISECOND)  # since it came 239 ms have passed: a lull
+    peer.send("PA", seq=4, ack=1, data=b"def")
+    peer.expect("A", ack=7)
+    assert (peer.tcp.ext.QuickAcks, peer.tcp.ext.DelayedACKs) == (1, 1)
+    peer.advance(199 * MILLISECOND)
+    peer.send("PA", seq=7, ack=1, data=b"ghi")  # and this is none
+    peer.expect_nothing()
+    peer.advance(40 * MILLISECOND)
+    peer.expect("A", ack=10)
+    assert (peer.tcp.ext.QuickAcks, peer.tcp.ext.DelayedACKs) == (1, 2)
+
+
+def test_after_a_lull_a_program_that_answers_is_given_the_time_for_it(peer: TcpScript) -> None:
+    conn = peer.establish()
+    for i in range(3):
+        peer.advance(SECOND)
+        peer.send("PA", seq=1 + 4 * i, ack=1 + 4 * i, data=b"ping")
+        peer.expect_nothing()
+        peer.advance(30 * MILLISECOND)
+        conn.write(b"pong", peer.now)
+        peer.expect("A", seq=1 + 4 * i, ack=5 + 4 * i, data=b"pong")
+        peer.expect_nothing()
+        peer.send("A", seq=5 + 4 * i, ack=5 + 4 * i)
+    peer.advance(SECOND)
+    peer.send("PA", seq=13, ack=13, data=b"tell")  # the time is given, and nothing said
+    peer.advance(40 * MILLISECOND)
+    peer.expect("A", ack=17)
+    assert (peer.tcp.ext.QuickAcks, peer.tcp.ext.DelayedACKs) == (0, 1)
+    peer.advance(SECOND)
+    peer.send("PA", seq=17, ack=13, data=b"tell")
+    peer.expect("A", ack=21)
+    assert peer.tcp.ext.QuickAcks == 1
+
+
 def test_every_second_full_segment_is_acknowledged_at_once(peer: TcpScript) -> None:
     """RFC 5681 4.2 (RFC 9293 SHLD-19); smoltcp: delayed ack every rmss."""
     peer.establish()
