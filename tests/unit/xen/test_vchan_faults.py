@@ -277,7 +277,10 @@ def test_random_scribbling_never_raises_anything_else(seed: int):
                 await asyncio.sleep(1.5)
             await asyncio.sleep(5)
             assert not strange
-            assert ended == server.mib.PassiveOpens == 60
+            assert ended == server.mib.PassiveOpens
+            # who says before the server has looked that he is not there yet, and takes his call away, is believed
+            assert server.mib.PassiveOpens + server.mib.OffersWithdrawn == 60
+            assert server.mib.PassiveOpens > 50
             assert not server._streams
 
     run(main())
