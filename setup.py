@@ -32,7 +32,8 @@ ROOTS = (Path(), Path("backends"))
 NEVER_COMPILED = {"__init__", "const", "raw", "shm", "slots", "sysio", "orders", "lines"}
 DIRECTIVES = {"language_level": 3, "annotation_typing": False, "boundscheck": True, "cdivision": True, "binding": False}
 # a 32-bit value shifted by 32 is a wrong demultiplexing key in C and a right one in Python: refuse to build it
-CFLAGS = ["-O3", "-g0", "-Werror=shift-count-overflow", *os.environ.get("NETSTACK_CFLAGS", "").split()]
+# C11: gcc 15 and later take C23 for granted, in which names of ours are macros and keywords
+CFLAGS = ["-O3", "-g0", "-std=gnu11", "-Werror=shift-count-overflow", *os.environ.get("NETSTACK_CFLAGS", "").split()]
 GENERATED = HERE / "build" / "c"  # where the C files go: the source tree stays readable
 
 # hand-written C: the folder with all of it, what must be there to be included, and to be linked with

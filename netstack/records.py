@@ -91,7 +91,7 @@ class _Later:
 
 def _record(plain: type, kw_only: bool) -> type:
     space = dict(plain.__dict__)
-    names = tuple(space.get("__annotations__", ()))
+    names = tuple(plain.__annotations__)  # its own; from Python 3.14 on they don't stand in its dict
     defaults = {name: space.pop(name) for name in names if name in space}
     for name in ("__dict__", "__weakref__"):
         space.pop(name, None)

@@ -136,7 +136,8 @@ def test_a_server_of_pages_brings_its_rooms_along(tmp_path):
 
 def test_bytecode_in_an_image_says_nothing_of_where_it_was_made(plain):
     code = contents.bytecode(plain.modules["json.decoder"])
-    assert code[4:8] == b"\1\0\0\0" and b"/usr/lib/python" in code and sys.base_prefix.encode() not in code
+    assert code[4:8] == b"\1\0\0\0" and b"/usr/lib/python" in code
+    assert sys.base_prefix == "/usr" or sys.base_prefix.encode() not in code
 
 
 # -- what process 1 is told -----------------------------------------------------------------------------------------------------

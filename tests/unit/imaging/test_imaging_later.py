@@ -26,10 +26,9 @@ def test_asyncio_and_the_stack_look_into_none_of_them() -> None:
     text = (
         "import asyncio, netstack.runtime.loop, netstack.runtime.loops.mix, netstack.runtime.automatic, netstack.runtime.asyncio\n"
     )
-    assert (
-        said(text + "print('_ssl' in sys.modules, {n for n, m in sys.modules.items() if type(m) is _Waiting} == PUT_OFF)")
-        == "False True"
-    )
+    used = {"inspect"} if sys.version_info >= (3, 14) else set()  # by asyncio.graph
+    waiting = "sorted(n for n, m in sys.modules.items() if type(m) is _Waiting)"
+    assert said(text + f"print('_ssl' in sys.modules, {waiting} == sorted(PUT_OFF - {used or 'set()'}))") == "False True"
 
 
 def test_a_module_is_filled_by_the_first_look_and_is_one_like_others() -> None:

@@ -152,7 +152,7 @@ def test_a_changed_record_breaks_behind_those_before_it_and_says_so_to_the_peer(
     record[-1] ^= 1
     far.feed(record)
     assert far.read(100) == b"good"
-    with pytest.raises(TlsError, match="bad record mac") as caught:
+    with pytest.raises(TlsError, match=r"bad record mac|record layer failure") as caught:
         far.read(100)
     assert isinstance(caught.value.__cause__, ssl.SSLError)
     assert caught.value.reason

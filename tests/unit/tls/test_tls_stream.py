@@ -369,7 +369,7 @@ def test_a_changed_record_is_counted_and_the_peer_is_told_on_closing(on: Any) ->
         chunk = bytearray(far.lower.into.chunks[-1])
         chunk[-1] ^= 1
         far.lower.into.chunks[-1] = bytes(chunk)
-        with pytest.raises(TlsError, match="bad record mac"):
+        with pytest.raises(TlsError, match=r"bad record mac|record layer failure"):
             await far.receive()
         with pytest.raises(TlsError):
             await far.send_all(b"x")
