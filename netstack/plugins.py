@@ -121,14 +121,11 @@ def load(kind: str, where: str) -> Any:
 
 
 def _find_checkout(module: str) -> None:
-    """In a checkout that was never installed, the back ends lie in a folder beside this package: put it on the path."""
+    """In a checkout that was never installed, the back ends lie in a folder beside this package: put it on the path, at its end.
+    Only that folder is looked into: the whole path is searched by whoever imports `module`, and once is enough of a start."""
     import sys
     from importlib.machinery import PathFinder
 
-    if module in sys.modules or PathFinder.find_spec(module) is not None:
-        return
-    from pathlib import Path  # takes five times as long to import as the rest to do
-
-    backends = Path(__file__).resolve().parent.parent / "backends"
-    if (backends / module).is_dir():
-        sys.path.append(str(backends))
+    backends = __file__.rpartition("/netstack/")[0] + "/backends"
+    if module not in sys.modules and backends not in sys.path and PathFinder.find_spec(module, [backends]) is not None:
+        sys.path.append(backends)

@@ -14,12 +14,17 @@ and of what a program imports to open a host that was a third, attrs' own import
 compiles the same text when it is first asked for and puts the function in its own place: from then on there is no difference. So
 records are for the modules that every program imports, and attrs for all others.
 
+`__init__` waits longer. Most classes here have one record in a program's life, its configuration, and to compile takes as long as
+to fill thirty to forty records from a loop: so the first FILLED are filled by `_fill`. What it does not understand it leaves to the
+function, which refuses it in the interpreter's own words.
+
 Methods of a record don't say `super()` without arguments: the class is made anew, with slots, and they would mean the old one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
@@ -27,6 +32,7 @@ C = TypeVar("C", bound=type)
 Maker = Callable[[type, str], Callable[..., Any]]
 
 _PARTS = "__record_parts__"  # of a class, its fields and their defaults
+FILLED = 32  # records of a class that are filled before its `__init__` is compiled: by then the two have cost about the same
 
 
 class _Made:
@@ -89,6 +95,38 @@ class _Later:
         return made.__get__(record, kind) if record is not None and callable(made) else made
 
 
+class _LaterInit(_Later):
+    """`__init__`, which is asked for by each record."""
+
+    __slots__ = ("filled",)
+
+    def __init__(self, make: Maker) -> None:
+        super().__init__(make)
+        self.filled = 0
+
+    def __get__(self, record: object, kind: type | None = None) -> Any:
+        if record is None or self.filled == FILLED:
+            return super().__get__(record, kind)
+        self.filled += 1
+        return partial(_fill, self.owner, record)
+
+
+def _fill(cls: type, record: object, /, *values: Any, **named: Any) -> None:
+    """What the `__init__` of `cls` does."""
+    names, defaults, kw_only = getattr(cls, _PARTS)
+    by_place = () if kw_only else names
+    filled = {**defaults, **dict(zip(by_place, values, strict=False)), **named}
+    twice_or_too_many = len(values) > len(by_place) or (named and any(name in named for name in by_place[: len(values)]))
+    if twice_or_too_many or filled.keys() != dict.fromkeys(names).keys():
+        _init(cls, "__init__")(record, *values, **named)  # it raises
+        return
+    for name in names:
+        value = filled[name]
+        object.__setattr__(record, name, value.make() if isinstance(value, _Made) else value)
+    if hasattr(record, "__post_init__"):
+        record.__post_init__()
+
+
 def _record(plain: type, kw_only: bool) -> type:
     space = dict(plain.__dict__)
     names = tuple(plain.__annotations__)  # its own; from Python 3.14 on they don't stand in its dict
@@ -97,7 +135,7 @@ def _record(plain: type, kw_only: bool) -> type:
         space.pop(name, None)
     for name, make in _METHODS.items():
         if name not in space:
-            space[name] = _Later(make)
+            space[name] = _LaterInit(make) if make is _init else _Later(make)
     space |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete, "__getstate__": _state, "__setstate__": _restore}
     space["__slots__"] = (*names, "__weakref__")
     space["__match_args__"] = () if kw_only else names

@@ -4,8 +4,7 @@ import mmap
 
 from netstack import const
 from netstack.address import Mac
-from netstack.device import offloads
-from netstack.device.face import SOFTWARE, DeviceFace
+from netstack.device.face import ALL, SOFTWARE, DeviceFace, read_offload, show_offload
 from netstack.errors import UsageError
 from netstack.netif import SLAB
 
@@ -32,12 +31,12 @@ class Packet(PacketCore, DeviceFace):
         """
         if mac is not None and mac.is_group:
             raise UsageError(f"{mac} is a group address: give the stack one of its own, like 02:00:00:00:00:01")
-        wanted = offloads.read(offload)
+        wanted = read_offload(offload)
         self._ring: mmap.mmap | None = None
         self._closed = False
         self._card = opened = card.open_card(name, ring)
         try:
-            known = offloads.ALL if opened.cuts_udp else offloads.ALL & ~const.OFFLOAD_USO
+            known = ALL if opened.cuts_udp else ALL & ~const.OFFLOAD_USO
             super().__init__(opened.socket.fileno(), SLAB, opened.vnet, wanted.flags & known, known)
             self._demanded = wanted.demanded
             self._software = SOFTWARE if gso else 0
@@ -55,7 +54,7 @@ class Packet(PacketCore, DeviceFace):
         were asked for by name, or the kernel joins segments of this card, which is not ours to switch off."""
         if self._demanded and self.takes:
             raise UsageError(
-                f"{self.name} was opened with offload={offloads.show(self.takes)}, and what shall sit on it needs single frames: "
+                f"{self.name} was opened with offload={show_offload(self.takes)}, and what shall sit on it needs single frames: "
                 "leave offload out"
             )
         if card.joins(self._card):

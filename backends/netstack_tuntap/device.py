@@ -11,14 +11,15 @@ import os
 import socket
 import struct
 from _blake2 import blake2s  # hashlib's own; hashlib would start OpenSSL first, for its other functions
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
+from netstack import const
 from netstack.address import Cidr, Mac
 from netstack.device import sysio
-from netstack.device.offloads import NONE, Wanted
+from netstack.device.face import NONE, TSO, Wanted
 from netstack.errors import NetstackError, UsageError
-
-from . import offloads
+from netstack.records import evolve, frozen
 
 NAME_LIMIT = 15  # IFNAMSIZ is 16, with the NUL
 
@@ -31,6 +32,20 @@ IFF_VNET_HDR = 0x4000
 TUNGETIFF = 0x800454D2
 TUNSETOFFLOAD = 0x400454D0
 TUNSETVNETHDRSZ = 0x400454D8
+TUN_F_CSUM = 0x01
+TUN_F_TSO4 = 0x02
+TUN_F_TSO6 = 0x04
+TUN_F_TSO_ECN = 0x08
+TUN_F_USO4 = 0x20
+TUN_F_USO6 = 0x40  # the kernel takes the two together or neither
+
+KERNEL = {
+    const.OFFLOAD_CSUM: TUN_F_CSUM,
+    const.OFFLOAD_TSO4: TUN_F_TSO4,
+    const.OFFLOAD_TSO6: TUN_F_TSO6,
+    const.OFFLOAD_TSO_ECN: TUN_F_TSO_ECN,
+    const.OFFLOAD_USO: TUN_F_USO4 | TUN_F_USO6,
+}
 
 # linux/sockios.h
 SIOCGIFFLAGS = 0x8913
@@ -47,7 +62,8 @@ class DeviceUnavailable(NetstackError, OSError):
     """The device can't be opened or set up; the message says why and what to do."""
 
 
-class Handle(NamedTuple):  # a third of a start is spent on importing this package: what attrs would make of it costs a millisecond
+@frozen
+class Handle:
     """An open device: what `netstack.device.core` and the faces need to know."""
 
     fd: int
@@ -141,7 +157,7 @@ def configure(handle: Handle, mode: str, mtu: "int | None", host: "Cidr | None",
             if error.errno == errno.EINVAL:
                 raise UsageError(f"mtu={mtu} is not possible on {name}: write a number from 68 to 65521") from None
             raise _not_set_up(error, name, f"sudo ip link set {name} mtu {mtu}") from None
-        handle = handle._replace(mtu=mtu)
+        handle = evolve(handle, mtu=mtu)
     if persist:
         try:
             device.persist(True)
@@ -188,12 +204,29 @@ def _ask_offloads(fd: int, wanted: Wanted) -> tuple[int, int]:
 
     def takes(flags: int) -> bool:
         try:
-            fcntl.ioctl(fd, TUNSETOFFLOAD, offloads.of_kernel(flags))
+            fcntl.ioctl(fd, TUNSETOFFLOAD, of_kernel(flags))
         except OSError:
             return False
         return True
 
-    return sysio.VNET, offloads.negotiate(wanted.flags, takes)
+    return sysio.VNET, negotiate(wanted.flags, takes)
+
+
+def of_kernel(flags: int) -> int:
+    """TUN_F_* flags."""
+    return sum(theirs for ours, theirs in KERNEL.items() if flags & ours)
+
+
+def negotiate(wanted: int, takes: Callable[[int], bool]) -> int:
+    """Those of `wanted` that the kernel takes: all at once, or else one after another. `takes` sets what it is given."""
+    if wanted and takes(wanted):
+        return wanted
+    have = 0
+    for flag in KERNEL:
+        if flag & wanted and (flag != const.OFFLOAD_TSO_ECN or have & TSO) and takes(have | flag):
+            have |= flag
+    takes(have)  # a refused question may have left anything
+    return have
 
 
 def _refuse_offloads(fd: int) -> tuple[int, int]:

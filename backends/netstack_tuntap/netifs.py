@@ -1,22 +1,23 @@
-"""Tap and Tun: the netifs."""
+"""Tap and Tun: the netifs, and how text opens them: the entry points `tap` and `tun` of the group `netstack.netif`."""
 
-
+from collections.abc import Mapping
 from typing import Self
 
 from netstack import const
 from netstack.address import Cidr, Mac
-from netstack.device import offloads
 from netstack.device.core import DeviceCore
-from netstack.device.face import SOFTWARE, DeviceFace
-from netstack.device.offloads import Wanted
+from netstack.device.face import SOFTWARE, DeviceFace, Wanted, read_offload, show_offload
 from netstack.errors import UsageError
 from netstack.netif import SLAB
+from netstack.spec import check_options, read_flag, read_int
 
 from . import device
 from .device import Handle
 
 HEADERS = 64  # what a frame has beside its datagram: Ethernet, two VLAN tags and a vnet header are 34
 GATHER_LIMIT = 16384  # longer frames are worth their own trip up
+
+
 class Device(DeviceCore, DeviceFace):
     """What Tap and Tun share: all of `signatures.Netif`.
 
@@ -51,7 +52,7 @@ class Device(DeviceCore, DeviceFace):
 
         Raises UsageError for what can't be, NotAllowed (a PermissionError) and DeviceUnavailable (an OSError) with what helps.
         """
-        wanted = offloads.read(offload)
+        wanted = read_offload(offload)
         handle = device.create(name, self.MODE, wanted, multi_queue)
         try:
             handle = device.configure(handle, self.MODE, mtu, host, persist, up)
@@ -76,7 +77,7 @@ class Device(DeviceCore, DeviceFace):
         It may be a device of the kernel's, or, with a `name`, any socket that keeps message boundaries, one frame each.
         Raises UsageError, and leaves the descriptor alone then.
         """
-        wanted = offloads.read(offload)
+        wanted = read_offload(offload)
         self = cls.__new__(cls)
         self._take(device.adopt(fd, cls.MODE, name, mtu, wanted), wanted, gro, gso)
         return self
@@ -97,7 +98,7 @@ class Device(DeviceCore, DeviceFace):
         some, or hands them to somebody else. Raises UsageError when offloads were asked for by name."""
         if self._wanted.demanded and self.takes:
             raise UsageError(
-                f"{self.name} was opened with offload={offloads.show(self.takes)}, and what shall sit on it needs single frames: "
+                f"{self.name} was opened with offload={show_offload(self.takes)}, and what shall sit on it needs single frames: "
                 "leave offload out"
             )
         if self.takes:
@@ -185,3 +186,58 @@ class Tun(Device):
 
     __slots__ = ()
     MODE = "tun"
+
+
+# -- from text ----------------------------------------------------------------------------------------------------
+
+COMMON = {
+    "mtu": "1500", "host": "10.79.0.1/24", "offload": "no", "gro": "no", "gso": "no", "multi_queue": "yes", "persist": "yes",
+    "up": "no",
+}  # fmt: skip
+TAP = {"mac": "02:00:00:00:00:01", **COMMON}
+
+
+def open_tap(name: str, options: Mapping[str, str]) -> Tap:
+    """`tap:NAME?mac=…&mtu=…&host=…&offload=…&gro=…&gso=…&multi_queue=…&persist=…&up=…`; see `Tap`."""
+    check_options("tap", options, TAP)
+    mac = options.get("mac")
+    return Tap(
+        name,
+        mac=None if mac is None else Mac.parse(mac),
+        offload=options.get("offload"),
+        gro=_flag(options, "gro", True),
+        gso=_flag(options, "gso", True),
+        multi_queue=_flag(options, "multi_queue", False),
+        mtu=_mtu(options),
+        host=_host(options),
+        persist=_flag(options, "persist", False),
+        up=_flag(options, "up", True),
+    )
+
+
+def open_tun(name: str, options: Mapping[str, str]) -> Tun:
+    """`tun:NAME?mtu=…&host=…&offload=…&gro=…&gso=…&multi_queue=…&persist=…&up=…`; see `Tun`."""
+    check_options("tun", options, COMMON)
+    return Tun(
+        name,
+        offload=options.get("offload"),
+        gro=_flag(options, "gro", True),
+        gso=_flag(options, "gso", True),
+        multi_queue=_flag(options, "multi_queue", False),
+        mtu=_mtu(options),
+        host=_host(options),
+        persist=_flag(options, "persist", False),
+        up=_flag(options, "up", True),
+    )
+
+
+def _flag(options: Mapping[str, str], key: str, default: bool) -> bool:
+    return read_flag(key, options[key]) if key in options else default
+
+
+def _mtu(options: Mapping[str, str]) -> "int | None":
+    return read_int("mtu", options["mtu"], 68, 65521) if "mtu" in options else None
+
+
+def _host(options: Mapping[str, str]) -> "Cidr | None":
+    return Cidr.parse_whole(options["host"]) if "host" in options else None

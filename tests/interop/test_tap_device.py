@@ -22,7 +22,7 @@ from netstack import const
 from netstack.adapters import FramePort, TeeSink
 from netstack.address import Cidr, Mac
 from netstack.cores import Frame, Out
-from netstack.device import offloads
+from netstack.device.face import ALL
 from netstack.errors import UsageError
 from netstack.netif import SendOnly
 from netstack.testing.netifs import Probe
@@ -185,7 +185,7 @@ def test_the_kernel_leaves_checksums_to_us_and_we_to_the_kernel() -> None:
         def on_send(self, p: Out, now: int) -> None: ...
 
     tun, sink = Tun("tun0", host=Cidr.parse("10.79.0.1/24"), offload=True), Sink()
-    assert tun.takes == offloads.ALL and tun.vnet == 12
+    assert tun.takes == ALL and tun.vnet == 12
     tun.attach(TeeSink(sink, SendOnly()))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("10.79.0.1", 0))
@@ -235,7 +235,7 @@ def test_a_descriptor_that_somebody_else_opened_is_recognised() -> None:
         assert (tap.name, tap.mtu, tap.vnet) == ("tap0", 1500, 0)
         assert not os.get_inheritable(tap.fileno()) and not os.get_blocking(tap.fileno())
     with Tap.from_fd(opened(b"tap1", 0x5002)) as tap:
-        assert (tap.name, tap.vnet, tap.takes) == ("tap1", 12, offloads.ALL)
+        assert (tap.name, tap.vnet, tap.takes) == ("tap1", 12, ALL)
     fd = opened(b"tun0", 0x1001)
     raises(UsageError, lambda: Tap.from_fd(fd), "tun0, which is no tap device: use Tun.from_fd")
     with Tun.from_fd(fd) as tun:

@@ -10,7 +10,7 @@ from typing import Self
 from netstack import const
 from netstack.address import Mac
 from netstack.cores import NetifCore
-from netstack.device import offloads
+from netstack.device.face import read_offload
 from netstack.errors import UsageError
 from netstack.instant import Instant
 
@@ -75,7 +75,7 @@ class Xen(FrontCore):
             for group in groups:
                 self._check_group(group)
                 self._groups.add(group)
-        wanted = offloads.read(offload)
+        wanted = read_offload(offload)
         super().__init__(hypervisor)
         self._demanded = wanted.demanded
         self._closed = False

@@ -63,6 +63,8 @@ class HttpServer(Generic[S_co]):
         wall: Callable[[], int] | None = None,
         sleep: Callable[[Duration], Awaitable[None]] | None = None,
     ) -> None:
+        # asked of applications alone: what is made of a handler here has none, and to ask a Protocol takes 0.1 ms the first time
+        self._lifespan = None if application is None or not isinstance(application, Lifespan) else application
         if application is None:
             if handler is None and websocket is None:
                 raise UsageError("what shall be served? Give a handler, or application=")
@@ -80,7 +82,6 @@ class HttpServer(Generic[S_co]):
         self._sleep = sleep or (lambda duration: pause(self._waits_here(), duration))
         self._second = -1
         self._date = b""
-        self._lifespan = application if isinstance(application, Lifespan) else None
         self._listeners: list[StreamListener] = []
         self._sessions: dict[Stream, Session | Session2] = {}
         self._closing_at: Instant | None = None

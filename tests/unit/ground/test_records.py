@@ -9,7 +9,7 @@ import sys
 import attrs
 import pytest
 
-from netstack.records import _Later, asdict, evolve, field, frozen
+from netstack.records import FILLED, _Later, asdict, evolve, field, frozen
 
 pytestmark = pytest.mark.once
 
@@ -99,9 +99,53 @@ def test_methods_are_made_when_they_are_asked_for_and_only_then() -> None:
     everything = {"__init__", "__eq__", "__hash__", "__repr__", "__attrs_attrs__"}
     assert waiting() == everything
     one = Fresh(1)
-    assert waiting() == everything - {"__init__"}
+    assert waiting() == everything
     assert one == Fresh(1)
-    assert waiting() == everything - {"__init__", "__eq__"}
+    assert waiting() == everything - {"__eq__"}
+    assert [Fresh(i).x for i in range(FILLED)] == list(range(FILLED))
+    assert waiting() == everything - {"__eq__", "__init__"}
+
+
+@pytest.mark.parametrize("kw_only", [False, True])
+def test_the_first_records_are_made_and_refused_as_by_the_function(kw_only: bool) -> None:
+    """Whatever is said, by the loop that fills the first ones and by the function that is compiled later."""
+
+    def fresh() -> type:
+        @frozen(kw_only=kw_only)
+        class Fresh:
+            x: int
+            self_: int
+            made: list[int] = field(factory=list)
+            seen: tuple[int, ...] = (7,)
+
+            def __post_init__(self) -> None:
+                if self.x == 0:
+                    raise ValueError("x=0")
+
+        return Fresh
+
+    by_loop, by_function = fresh(), fresh()
+    assert "self_" in inspect.signature(by_function).parameters  # the question compiles it
+    assert not isinstance(vars(by_function)["__init__"], _Later)
+
+    def outcome(cls: type, values: tuple[int, ...], named: dict[str, int]) -> object:
+        try:
+            return asdict(cls(*values, **named))
+        except (TypeError, ValueError) as error:
+            return type(error), str(error).replace(cls.__qualname__, "")
+
+    names = ("x", "self_", "made", "seen", "self", "cls", "record", "z")
+    refused = 0
+    for count in range(6):
+        for bits in range(1 << len(names)):
+            named = {name: 10 + i for i, name in enumerate(names) if bits >> i & 1}
+            vars(by_loop)["__init__"].filled = 0
+            said = outcome(by_loop, tuple(range(1, 1 + count)), named)
+            assert said == outcome(by_function, tuple(range(1, 1 + count)), named)
+            refused += isinstance(said, tuple)
+    assert 0 < refused < 6 << len(names)
+    assert outcome(by_loop, (), {"x": 0, "self_": 1}) == outcome(by_function, (), {"x": 0, "self_": 1}) == (ValueError, "x=0")
+    assert by_loop(x=1, self_=2).made is not by_loop(x=1, self_=2).made
 
 
 def test_opening_a_host_imports_no_attrs() -> None:

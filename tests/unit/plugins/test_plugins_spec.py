@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ def factory(name: str, options: Mapping[str, str]) -> Loopback:
 
 
 HERE = "some.module:factory"
+ROOT = Path(plugins.__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -134,6 +136,21 @@ def test_importing_loads_no_back_end_and_no_metadata() -> None:
     program = "import sys, netstack.plugins; print([m for m in sys.modules if m.startswith(('importlib.metadata', 'netstack_'))])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.once
+def test_a_checkout_that_was_never_installed_finds_its_back_ends_after_all_else_on_the_path() -> None:
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from netstack.plugins import find
+find("tap"), find("tun")
+import netstack_tuntap
+print(netstack_tuntap.__file__, sys.path[-1], sys.path.count(sys.path[-1]))
+"""
+    # -S: without site-packages, where this checkout may be installed all the same
+    done = subprocess.run([sys.executable, "-S", "-E", "-c", program], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout.split() == [str(ROOT / "backends/netstack_tuntap/__init__.py"), str(ROOT / "backends"), "1"]
 
 
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("ON", True), ("1", True), ("no", False), ("off", False)])

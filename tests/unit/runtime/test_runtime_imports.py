@@ -15,7 +15,7 @@ import sys
 sys.modules['_ssl'] = sys.modules['ssl'] = sys.modules['_hashlib'] = sys.modules['hashlib'] = None
 import asyncio, netstack
 netstack.open, netstack.Net, netstack.run
-import netstack.runtime.automatic, netstack_tuntap.factory, netstack_packet.factory
+import netstack.runtime.automatic, netstack_tuntap, netstack_packet.factory
 """
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
     assert done.returncode == 0, done.stderr

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from netstack_tuntap import Tap
-from netstack_tuntap import offloads as kernels
+from netstack_tuntap import device as kernels
 from netstack_tuntap.device import Handle
 
 from netstack import const
-from netstack.device import offloads
-from netstack.device.face import SOFTWARE
+from netstack.device.face import ALL, SOFTWARE, Wanted, read_offload, show_offload
 from netstack.errors import UsageError
 from netstack.netif import carry_plain
 from netstack.testing.cable import Cable
@@ -25,9 +24,9 @@ CSUM, TSO4, TSO6, ECN, USO = (getattr(const, f"OFFLOAD_{name}") for name in ("CS
 @pytest.mark.parametrize(
     ("said", "flags", "demanded"),
     [
-        (None, offloads.ALL, False),
-        (True, offloads.ALL, True),
-        ("yes", offloads.ALL, True),
+        (None, ALL, False),
+        (True, ALL, True),
+        ("yes", ALL, True),
         (False, 0, False),
         ("no", 0, False),
         ("csum", CSUM, True),
@@ -37,17 +36,17 @@ CSUM, TSO4, TSO6, ECN, USO = (getattr(const, f"OFFLOAD_{name}") for name in ("CS
     ],
 )
 def test_what_a_user_says(said: "bool | str | None", flags: int, demanded: bool) -> None:
-    assert offloads.read(said) == offloads.Wanted(flags, demanded)
+    assert read_offload(said) == Wanted(flags, demanded)
 
 
 def test_what_is_shown_can_be_said() -> None:
-    assert offloads.show(offloads.ALL) == "csum,tso4,tso6,tso-ecn,uso"
-    assert offloads.show(0) == "no"
-    assert offloads.read(offloads.show(CSUM | USO)).flags == CSUM | USO
+    assert show_offload(ALL) == "csum,tso4,tso6,tso-ecn,uso"
+    assert show_offload(0) == "no"
+    assert read_offload(show_offload(CSUM | USO)).flags == CSUM | USO
 
 
 def test_the_numbers_are_those_of_linux_if_tun_h() -> None:
-    assert kernels.of_kernel(offloads.ALL) == 0x6F
+    assert kernels.of_kernel(ALL) == 0x6F
     assert kernels.of_kernel(CSUM | TSO4) == 3
 
 
@@ -67,20 +66,20 @@ class Kernel:
         return True
 
 
-KNOWN = [0, TSO4, CSUM, CSUM | TSO4, CSUM | TSO4 | TSO6 | ECN, CSUM | ECN, CSUM | TSO6 | USO, offloads.ALL]
+KNOWN = [0, TSO4, CSUM, CSUM | TSO4, CSUM | TSO4 | TSO6 | ECN, CSUM | ECN, CSUM | TSO6 | USO, ALL]
 
 
 @pytest.mark.parametrize("knows", KNOWN)
 def test_what_the_kernel_refuses_is_left_out(knows: int) -> None:
     kernel = Kernel(knows)
-    have = kernels.negotiate(offloads.ALL, kernel.takes)
+    have = kernels.negotiate(ALL, kernel.takes)
     assert have == kernel.set
-    usable = knows & offloads.ALL if knows & CSUM else 0
+    usable = knows & ALL if knows & CSUM else 0
     assert have == (usable if usable & (TSO4 | TSO6) else usable & ~ECN)
 
 
 def test_one_question_is_enough_where_all_is_taken() -> None:
-    kernel = Kernel(offloads.ALL)
+    kernel = Kernel(ALL)
     assert kernels.negotiate(CSUM | TSO4, kernel.takes) == CSUM | TSO4
     assert kernel.asked == 1
 
@@ -98,7 +97,7 @@ def near() -> Iterator[int]:
 
 def tap(near: int, takes: int, said: "bool | str | None" = None, gso: bool = True) -> Tap:
     device = Tap.__new__(Tap)
-    device._take(Handle(os.dup(near), "tap7", 1500, b"", 12 if takes else 0, takes, None), offloads.read(said), True, gso)
+    device._take(Handle(os.dup(near), "tap7", 1500, b"", 12 if takes else 0, takes, None), read_offload(said), True, gso)
     device._address(None)
     return device
 

@@ -12,7 +12,7 @@ from netstack_tuntap.device import Handle
 from netstack import const
 from netstack.adapters import PyDatagramUser
 from netstack.address import Cidr
-from netstack.device.offloads import NONE
+from netstack.device.face import NONE
 from netstack.errors import ClosedError, MessageTooLong, UsageError
 from netstack.ethif.pointtopoint import PointToPoint
 from netstack.ipv4.ipv4 import Ipv4
