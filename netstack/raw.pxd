@@ -2,14 +2,10 @@
 # not leave the function that asked for it.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove
-
-cdef extern from "Python.h":
-    int PyList_SetSlice(object, Py_ssize_t, Py_ssize_t, PyObject *) except -1
 
 cdef extern from *:
     """
@@ -22,7 +18,31 @@ cdef extern from *:
     #define NETSTACK_BE32(x) __builtin_bswap32(x)
     #endif
     #define NETSTACK_EXPORTS(b) (((PyByteArrayObject *)(b))->ob_exports)
+
+    /* del items[:n]. A queue of one or two is emptied and filled again for each request: a short list keeps its memory, which Python
+       would give back and ask for again. It is whole before the first object goes, whose end may look at it. */
+    static inline int netstack_behead(PyObject *items, Py_ssize_t n) {
+    #ifndef Py_GIL_DISABLED
+        enum { SHORT = 16 };
+        PyListObject *list = (PyListObject *)items;
+        Py_ssize_t size = PyList_GET_SIZE(items);
+        if (list->allocated <= SHORT && n >= 0 && n <= size) {
+            PyObject *gone[SHORT];
+            Py_ssize_t i;
+            for (i = 0; i < n; i++)
+                gone[i] = list->ob_item[i];
+            for (i = n; i < size; i++)
+                list->ob_item[i - n] = list->ob_item[i];
+            Py_SET_SIZE(list, size - n);
+            for (i = 0; i < n; i++)
+                Py_DECREF(gone[i]);
+            return 0;
+        }
+    #endif
+        return PyList_SetSlice(items, 0, n, NULL);
+    }
     """
+    int netstack_behead(list items, Py_ssize_t n) except -1
     uint16_t be16 "NETSTACK_BE16"(uint16_t) nogil
     uint32_t be32 "NETSTACK_BE32"(uint32_t) nogil
     Py_ssize_t exports "NETSTACK_EXPORTS"(object b)
@@ -154,7 +174,9 @@ cdef inline Py_ssize_t size(object data) except -1:
 
 
 cdef inline int behead(list items, Py_ssize_t n) except -1:
-    return PyList_SetSlice(items, 0, n, NULL)
+    if items is None:
+        raise TypeError("no list")
+    return netstack_behead(items, n)
 
 
 cdef inline bint shared(bytearray b) noexcept:

@@ -10,6 +10,7 @@ from netstack.tcp.budget cimport Budget
 @cython.freelist(64)
 cdef class SendQueue:
     cdef Budget budget
+    cdef SendQueue after
     cdef list chunks
     cdef readonly Py_ssize_t length
     cdef Py_ssize_t head, cursor, at

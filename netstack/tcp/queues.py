@@ -19,10 +19,11 @@ class SendQueue:
     `rest, rest_n`. A cursor remembers where the last view began, so that sending in order never searches.
     """
 
-    __slots__ = ("at", "budget", "chunks", "cursor", "data", "head", "length", "n", "o", "rest", "rest_n")
+    __slots__ = ("after", "at", "budget", "chunks", "cursor", "data", "head", "length", "n", "o", "rest", "rest_n")
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
+        self.after: SendQueue | None = None  # of those that wait to be lent (tcb.py)
         self.chunks: list[bytes | memoryview] = []
         self.length = 0
         self.head = 0  # bytes of chunks[0] that are acknowledged

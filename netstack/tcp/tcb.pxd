@@ -32,7 +32,9 @@ cdef class Hub:
     cdef Out out
     cdef bint batch, gathers
     cdef readonly Tcb todo
-    cdef readonly list flights, queues
+    cdef Flight flights
+    cdef SendQueue queues
+    cdef int spare_flights, spare_queues
     cdef readonly dict unread
     cdef int too_long
     cdef public object witness
@@ -42,6 +44,7 @@ cdef class Hub:
     @cython.locals(flight=Flight)
     cdef Flight lend(self, unsigned int una, long long now, long long min_rtt)
     cdef int take_back(self, Flight flight) except -1
+    @cython.locals(queue=SendQueue)
     cdef SendQueue lend_queue(self)
     cdef int take_queue(self, SendQueue queue) except -1
     cdef int touch(self, Tcb c) except -1

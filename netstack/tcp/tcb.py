@@ -83,6 +83,8 @@ class Hub:
         "rcv_most",
         "rng",
         "settings",
+        "spare_flights",
+        "spare_queues",
         "timers",
         "todo",
         "too_long",
@@ -106,8 +108,10 @@ class Hub:
         self.ext = TcpExt()
         self.out = Out()
         self.too_long = 0  # the MTU that the last segment did not fit
-        self.flights: list[Flight] = []  # to be lent again
-        self.queues: list[SendQueue] = []  # likewise
+        # to be lent again, each holding the next: a list that is now empty and now not gives its memory back each time
+        self.flights: Flight | None = None
+        self.queues: SendQueue | None = None
+        self.spare_flights = self.spare_queues = 0
         self.batch = False  # input since the last flush: sending waits for the flush
         self.todo: Tcb | None = None  # the connections that the batch has touched, each holding the next (`after`)
         self.unread: dict[Tcb, None] = {}  # over, but their users have paused and not read all
@@ -126,24 +130,40 @@ class Hub:
 
     def lend(self, una: int, now: int, min_rtt: int) -> Flight:
         """A scoreboard, for a connection that has nothing in flight and begins to send."""
-        flight = self.flights.pop() if self.flights else Flight()
+        flight = self.flights
+        if flight is None:
+            flight = Flight()
+        else:
+            self.flights = flight.after
+            flight.after = None
+            self.spare_flights -= 1
         flight.open(una, now, min_rtt)
         return flight
 
     def take_back(self, flight: Flight) -> None:
         flight.clear()
-        if len(self.flights) < SPARES:
-            self.flights.append(flight)
+        if self.spare_flights < SPARES:
+            flight.after = self.flights
+            self.flights = flight
+            self.spare_flights += 1
 
     def lend_queue(self) -> SendQueue:
         """For a connection whose user begins to write. An idle one has none: that would be a sixth of what one costs."""
-        return self.queues.pop() if self.queues else SendQueue(self.budget)
+        queue = self.queues
+        if queue is None:
+            return SendQueue(self.budget)
+        self.queues = queue.after
+        queue.after = None
+        self.spare_queues -= 1
+        return queue
 
     def take_queue(self, queue: SendQueue) -> None:
         """An empty one, back."""
-        if len(self.queues) < SPARES:
+        if self.spare_queues < SPARES:
             queue.drop()
-            self.queues.append(queue)
+            queue.after = self.queues
+            self.queues = queue
+            self.spare_queues += 1
 
     def touch(self, c: "Tcb") -> None:
         """`flush` shall look at `c`."""

@@ -8,6 +8,7 @@ cdef int GRAIN
 
 
 cdef class Flight(Board):
+    cdef Flight after
     cdef readonly long long rack_at, rack_rtt, rack_min, echo_to, now, reo_due, rto_from, busy_at, delivered, delivered_at
     cdef readonly long long rate_bytes, rate_ns
     cdef readonly unsigned int rack_end, fack, fack_before, rtt_seq, dsack_round, reordered_by

@@ -23,10 +23,14 @@ class Flight(Board):
     """What is in flight. `open` begins with nothing at `una`."""
 
     __slots__ = (
-        "busy_at", "delivered", "delivered_at", "dsack_open", "dsack_round", "echo_to", "fack", "fack_before", "now", "partial",
-        "rack_at", "rack_end", "rack_min", "rack_rtt", "rate_bytes", "rate_ns", "reo_due", "reordered_by",
+        "after", "busy_at", "delivered", "delivered_at", "dsack_open", "dsack_round", "echo_to", "fack", "fack_before", "now",
+        "partial", "rack_at", "rack_end", "rack_min", "rack_rtt", "rate_bytes", "rate_ns", "reo_due", "reordered_by",
         "rto_from", "rtt_seq",
     )  # fmt: skip
+
+    def __init__(self) -> None:
+        Board.__init__(self)
+        self.after: Flight | None = None  # of those that wait to be lent (tcb.py)
 
     def open(self, una: int, now: int, min_rtt: int) -> None:
         self.rack_at = -1

@@ -180,10 +180,28 @@ def test_letters_are_lowered_alike(seed):
 
 def test_the_first_items_of_a_list_go_alike():
     for module in (rawtwin, PURE):
-        for n in range(6):
-            items = list(range(4))
-            module.behead(items, n)
-            assert items == list(range(4))[n:]
+        for length in (0, 1, 4, 16, 17, 40):
+            for n in range(length + 2):
+                items = list(range(length))
+                module.behead(items, n)
+                assert items == list(range(length))[n:]
+                items += [7, 8]
+                assert items == [*list(range(length))[n:], 7, 8]
+
+
+def test_an_object_that_goes_finds_the_list_without_it():
+    class Last:
+        def __del__(self) -> None:
+            seen.append(list(items))
+            items.append("again")
+
+    for module in (rawtwin, PURE):
+        for length in (3, 30):
+            seen: list[object] = []
+            items: list[object] = [Last(), Last(), *range(length)]
+            module.behead(items, 2)
+            assert seen == [[*range(length)], [*range(length), "again"]]
+            assert items == [*range(length), "again", "again"]
 
 
 def test_any_contiguous_buffer_counts_bytes():
