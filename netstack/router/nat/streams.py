@@ -79,6 +79,8 @@ class TcpNat(Owner):
                 nat.look_after(now)
             self.count += 1
             self.guests[owner] = mine + 1
+            if nat.scarce:
+                nat.share_out(now)
             flow = Flow("tcp", src, request.src_port, request.dst, request.dst_port, Instant(now), guest)
             try:
                 said = nat.gate.decide(flow)
@@ -112,6 +114,8 @@ class TcpNat(Owner):
             self.guests[owner] = left
         else:
             del self.guests[owner]
+        if self.nat.scarce:
+            self.nat.share_out(self.nat.now())
         self.nat.ended(flow, state, note)
 
     def decided(self, request: Request, flow: Flow, decision: Decision, now: int) -> None:
