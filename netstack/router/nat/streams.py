@@ -200,11 +200,15 @@ class TcpNat(Owner):
 
     def connected(self, relay: Relay, error: int, now: int) -> None:
         relay.request.on_end = None
+        decision: Decision = relay.tag
+        if error == errno.ECONNRESET and decision.handler is None:
+            self.mib.TcpFlows += 1
+            relay.accept_reset(error, now)
+            return
         if error:
             self.failed(relay, error, now)
             return
         self.mib.TcpFlows += 1
-        decision: Decision = relay.tag
         if decision.handler is not None:
             self.hand_over(relay, decision.handler, now)
             return
