@@ -19,6 +19,8 @@ TOOLS := iproute2 iputils-ping curl nmap tcpdump tshark postgresql
 # servers and clients of others that ours meet in the tests; each test does without, and says so
 PEERS := nsd knot knot-dnsutils unbound bind9 bind9-dnsutils bind9-utils ldnsutils avahi-daemon avahi-utils dbus nginx-light nghttp2-client
 PEERS += udhcpc isc-dhcp-client dnsmasq-base
+# what guests of netstack-tap run, and what their world serves
+PEERS += nftables git openssl openssh-client openssh-server iperf3 traceroute podman runc qemu-system-x86 busybox-static
 XEN := libxen-dev qemu-system-x86 seabios binutils  # what `make test-xen` needs; Xen itself is never installed
 COMPILE := $(PY) setup.py -q build_ext --inplace
 
@@ -79,7 +81,7 @@ tools: xen-tools
 	  for tool in ip ping curl nmap tcpdump tshark; do command -v $$tool >/dev/null || missing=1; done; \
 	  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing=1; \
 	  [ -z "$${missing:-}" ] || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(TOOLS); } || exit 1; \
-	  for tool in nsd knotd kdig unbound named dig delv dnssec-signzone ldns-signzone avahi-daemon nginx nghttp udhcpc dhclient dnsmasq; do command -v $$tool >/dev/null || lacking=1; done; \
+	  for tool in nsd knotd kdig unbound named dig delv dnssec-signzone ldns-signzone avahi-daemon nginx nghttp udhcpc dhclient dnsmasq nft sshd iperf3 traceroute podman; do command -v $$tool >/dev/null || lacking=1; done; \
 	  [ -z "$${lacking:-}" ] || { apt-get -q update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $(PEERS); } >/dev/null 2>&1 \
 	    || echo "make tools: apt-get could not install all of $(PEERS); going on without"; \
 	else \

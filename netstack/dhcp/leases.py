@@ -11,14 +11,15 @@ there is (the starvation of which `dhcpstarv` and Yersinia live). The table is n
 never does. The memory of what has ended is not counted, and goes first.
 
 Clients are told apart within their guest only: whoever copies another guest's hardware address or client identifier is another
-client, and can neither end nor renew that one's lease.
+client, and can neither end nor renew that one's lease. As long as that guest is there: some are called by the order in which they
+came, and come again under another name. What such a one had is its client's, by link address and identifier (`adopt`).
 """
 
 from __future__ import annotations
 
 import enum
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from attrs import frozen
 
@@ -83,6 +84,7 @@ class Leases:
         self.limit = limit
         self.by_address: dict[int, Lease] = {}
         self.by_client: dict[Key, Lease] = {}
+        self._last: dict[bytes, Lease] = {}  # by client, whatever its guest is called: what it got last
         self._free: dict[int, Lease] = {}  # that somebody had, the one that was free for longest first
         self._fresh = first  # nobody ever had this one and those above, but for what was restored or asked for by its number
         self._held: dict[str, dict[int, Lease]] = {}  # by guest: what counts against its limit
@@ -110,6 +112,23 @@ class Leases:
     def of(self, key: Key) -> Lease | None:
         """What this client has, or had last."""
         return self.by_client.get(key)
+
+    def adopt(self, key: Key, mac: Mac | None, there: Callable[[str], bool]) -> None:
+        """If this client has nothing, and had something as a guest that isn't there any more: now it is this one's."""
+        guest, client = key
+        lease = self._last.get(client)
+        if lease is None or lease.guest == guest or lease.mac is None or lease.mac != mac or key in self.by_client:
+            return
+        free = lease.state is State.FREE
+        if there(lease.guest) or not (free or self.has_room(guest)):
+            return
+        del self.by_client[lease.key]
+        if not free:
+            self._uncount(lease)
+        lease.guest = guest
+        self.by_client[key] = lease
+        if not free:
+            self._held.setdefault(guest, {})[lease.address] = lease
 
     # -- taking ---------------------------------------------------------------------------------------------------------------
 
@@ -153,6 +172,7 @@ class Leases:
         lease = Lease(address, client, guest, static)
         self.by_address[address] = lease
         self.by_client[key] = lease
+        self._last[client] = lease
         return lease
 
     def hold(self, lease: Lease, state: State, until: Instant, now: Instant) -> None:
@@ -204,6 +224,8 @@ class Leases:
             self._free.pop(address, None)
             if self.by_client.get(lease.key) is lease:
                 del self.by_client[lease.key]
+            if self._last.get(lease.client) is lease:
+                del self._last[lease.client]
 
     def set_aside(self, address: int, guest: str, until: Instant, now: Instant) -> None:
         """Somebody has it who has no lease for it. On the account of `guest`, by whose word we know."""
@@ -214,10 +236,13 @@ class Leases:
 
     def _leave(self, lease: Lease) -> None:
         self._unname(lease)
+        self._uncount(lease)
+        lease.state = State.FREE
+
+    def _uncount(self, lease: Lease) -> None:
         held = self._held.get(lease.guest)
         if held is not None and held.pop(lease.address, None) is not None and not held:
             del self._held[lease.guest]
-        lease.state = State.FREE
 
     # -- time -----------------------------------------------------------------------------------------------------------------
 

@@ -31,10 +31,16 @@ from .port import Received
 PING = b"is anybody there?"
 
 
+def _nobody(guest: str) -> bool:
+    """Guests without names, or one alone."""
+    return not guest
+
+
 class ServerOnStack:
     """Serves DHCP on the link of `stack`, one of whose addresses is `config.own`, from `start` to `close`.
 
-    `guest_of(mac)` says which guest a link address belongs to. `turn` is who turns the stack.
+    `guest_of(mac)` says which guest a link address belongs to, `there(guest)` whether there is one of that name. `turn` is who
+    turns the stack.
     """
 
     def __init__(
@@ -44,12 +50,13 @@ class ServerOnStack:
         config: s.DhcpConfig,
         *,
         guest_of: Callable[[int], str] | None = None,
+        there: Callable[[str], bool] | None = None,
         on_change: Callable[[Lease], object] | None = None,
         device: int | str = 0,
     ) -> None:
         if not stack.ip.is_local(int(config.own.address)):
             raise UsageError(f"{config.own.address} is not an address of this stack: give it that first")
-        self.core = s.DhcpServer(config, on_change)
+        self.core = s.DhcpServer(config, on_change, there or _nobody)
         self._stack = stack
         self._place = stack.place(device)
         self._turn = turn

@@ -141,7 +141,12 @@ Action = Send | Probe
 class DhcpServer:
     """`on_change(lease)` is told when a lease begins, is renewed, or ends: its state says which."""
 
-    def __init__(self, config: DhcpConfig, on_change: Callable[[Lease], object] | None = None) -> None:
+    def __init__(
+        self,
+        config: DhcpConfig,
+        on_change: Callable[[Lease], object] | None = None,
+        there: Callable[[str], bool] = lambda guest: True,
+    ) -> None:
         own = int(config.own.address)
         reserved = {own, config.own.network, config.own.broadcast or own, *(int(each.address) for each in config.static)}
         if config.router is not None:
@@ -153,6 +158,7 @@ class DhcpServer:
         self.leases = Leases(int(config.first), int(config.last), reserved, config.limit)
         self._answers = config.answers()
         self._on_change = on_change
+        self._there = there  # is there a guest of this name? What one had that isn't goes with its client
         self._by_mac = {each.mac: each for each in config.static if each.mac is not None}
         self._by_client = {each.client: each for each in config.static if each.client}
         self._probing: dict[int, tuple[Instant, DhcpMessage, Lease]] = {}  # in the order of their instants: all take as long
@@ -184,6 +190,7 @@ class DhcpServer:
             return []
         self._expire(now)
         key: Key = (guest, request.client)
+        self.leases.adopt(key, request.mac, self._there)
         try:
             if kind is Kind.DISCOVER:
                 m.InDiscovers += 1

@@ -160,10 +160,10 @@ def room_for_descriptors() -> int:
 def within(limits: NatConfig, descriptors: int) -> NatConfig:
     """Tables that are full before the descriptors are used up: or a guest that fills its share has taken the others' too, for whom
     the host has no socket any more."""
-    tables = ("max_tcp", "max_sockets", "max_echo")
-    wanted = sum(getattr(limits, name) for name in tables)
+    wanted = limits.max_tcp + limits.max_sockets + limits.max_echo
     room = descriptors - max(descriptors // 8, 32)  # for devices, listeners, questions to name servers
     if wanted <= room:
         return limits
-    smaller = {name: max(getattr(limits, name) * room // wanted, 1) for name in (*tables, "tcp_per_guest")}
-    return attrs.evolve(limits, **smaller)
+    smaller = {name: max(getattr(limits, name) * room // wanted, 1) for name in ("max_tcp", "max_echo", "tcp_per_guest")}
+    sockets = min(limits.max_sockets, max(room - smaller["max_echo"], 1))
+    return attrs.evolve(limits, **smaller, max_sockets=sockets, descriptors=max(room, 1))

@@ -124,6 +124,7 @@ class Household:
             self.net,
             self.config,
             guest_of=None if switch is None else switch.guest_of_mac,
+            there=None if switch is None else switch.there,
             may_ask=self._may_ask,
             on_answer=self.policy.on_answer,
             on_lease=self._leased,

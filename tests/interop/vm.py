@@ -1,8 +1,8 @@
 """A Debian cloud kernel with a busybox for all of its userland, under QEMU's software emulation.
 
-The kernel is that of the package linux-image-cloud-amd64, installed, or unpacked in a folder that $NETSTACK_TEST_KERNEL names
-(`dpkg -x linux-image-*-cloud-amd64*.deb FOLDER`). The initramfs is made here: busybox, the drivers of a virtio network card, and a
-script.
+The kernel is that of the package linux-image-cloud-amd64, installed, unpacked in a folder that $NETSTACK_TEST_KERNEL names
+(`dpkg -x linux-image-*-cloud-amd64*.deb FOLDER`), or the one that `netstack image` has fetched. The initramfs is made here:
+busybox, the drivers of a virtio network card, and a script.
 """
 
 import os
@@ -10,6 +10,8 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+
+from netstack.imaging.packages import cache
 
 MODULES = (  # in the order in which they are loaded
     "virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover",
@@ -27,7 +29,8 @@ echo "LEASE $ip/$mask router $router dns $dns mtu $mtu"
 
 def kernel() -> "tuple[Path, Path] | None":
     """The kernel and the folder of its modules."""
-    for root in filter(None, (os.environ.get("NETSTACK_TEST_KERNEL"), "/")):
+    fetched = sorted(cache().glob("linux-image-*-cloud-amd64"), reverse=True)
+    for root in filter(None, (os.environ.get("NETSTACK_TEST_KERNEL"), "/", *fetched)):
         for image in sorted(Path(root, "boot").glob("vmlinuz-*-cloud-amd64"), reverse=True):
             modules = Path(root, "lib/modules", image.name.removeprefix("vmlinuz-"))
             if modules.is_dir():

@@ -93,7 +93,10 @@ def read_user(text: str) -> tuple[int, int]:
 def change_user(uid: int, gid: int) -> None:
     """Be somebody else, with the capabilities that this thread has. Raises OSError."""
     syscalls.prctl(PR_SET_KEEPCAPS, 1)
-    os.setgroups([])
+    try:
+        os.setgroups([])
+    except PermissionError as error:
+        raise OSError(error.errno, f"only root becomes somebody else ({error.strerror})", "--runas") from None
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     syscalls.prctl(PR_SET_KEEPCAPS, 0)

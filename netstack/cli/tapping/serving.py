@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -77,6 +78,8 @@ class Report:
 async def serve(router: Household, netif: Netif, serving: Serving, program: Program | None = None) -> int:
     """Until it is told to end: the exit status. Raises what opening raises."""
     report = Report(serving)
+    if serving.quiet:
+        logging.getLogger("netstack").setLevel(logging.ERROR)
     stop = asyncio.Event()
     return_memory()
     async with contextlib.AsyncExitStack() as stack:

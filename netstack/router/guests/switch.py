@@ -398,6 +398,9 @@ class SwitchCore(NetifCore):
         port = self.macs.get(mac)
         return "" if port is None else port.name
 
+    def there(self, name: str) -> bool:
+        return any(port.name == name for port in self.ports)
+
     def port(self, name: str) -> Port:
         """Raises UsageError."""
         for port in self.ports:

@@ -24,8 +24,9 @@ class NatConfig:
     max_tcp: int = 16384
     tcp_per_guest: int = 8192  # its addresses count together: one that connects to everything leaves the others half of the table
     max_udp: int = 16384  # pairs of a guest's port and a peer
-    max_sockets: int = 8192  # ports of guests that have sent datagrams, each a descriptor
+    max_sockets: int = 16384  # ports of guests that have sent datagrams, each a descriptor
     max_echo: int = 512  # identifiers of echo requests, each a descriptor
+    descriptors: int = 0  # of all three tables together: what TCP doesn't use datagrams may, until it does; 0: they are not counted
     tcp_idle: int = (2 * 60 + 4) * MINUTE  # RFC 5382 REQ-5, and no less
     tcp_transitory: int = 4 * MINUTE  # the same, for those that are opening or closing
     udp_idle: int = 5 * MINUTE  # RFC 4787 REQ-5 recommends five minutes, two at the least …

@@ -98,9 +98,12 @@ class Session:
     def deny(self, code: int, now: int) -> None:
         """It doesn't: in silence (-1), or with this code of destination unreachable."""
         self.idle = DENIED
-        self.early = []
         self.code = code
         self.verdict = nc.DENIED_QUIETLY if code < 0 else nc.DENIED_ALOUD
+        early, self.early = self.early, []
+        if code >= 0:
+            for data, size, _ in early[:1]:  # one is enough to be told
+                self.mapping.nat.report(self, data[: size or len(data)], 3, code, now)
 
     def affords(self, n: int, now: int) -> bool:
         """Within the rate? What is not is lost, as on any narrow line."""
@@ -318,9 +321,7 @@ class UdpNat(DatagramCatcher):
         key = src << 16 | sport
         mapping = self.mappings.get(key)
         if mapping is None:
-            while len(self.mappings) >= self.max_sockets:
-                self.mib.UdpEvicted += 1
-                self.end(self.shares.oldest_of_greediest(), now)
+            self.make_room(self.max_sockets - 1, now)
             mapping = self.mappings[key] = Mapping(self, src, sport)
         session = Session(mapping, f.dst, dport, self.short if dport == 53 else self.idle, now)
         mapping.sessions[f.dst << 16 | dport] = session
@@ -328,6 +329,12 @@ class UdpNat(DatagramCatcher):
         self.mib.UdpFlows += 1
         self.chooser.begun(session, now)
         return session
+
+    def make_room(self, most: int, now: int) -> None:
+        """No more sockets than that: who goes is the oldest of the guest that has most."""
+        while len(self.mappings) > most:
+            self.mib.UdpEvicted += 1
+            self.end(self.shares.oldest_of_greediest(), now)
 
     def pass_on(self, session: Session, f: Frame, o: int, n: int, size: int, how: int, now: int) -> None:
         """`n` bytes of `f` from `o`, to where the session goes; with `size` several datagrams."""

@@ -13,7 +13,7 @@ cdef class Pings(Watched):
     cdef readonly long long sent, received
     cdef list early
     cpdef settle(self, unsigned long long to, long long now)
-    cpdef deny(self, int code)
+    cpdef deny(self, int code, long long now)
     cpdef request(self, unsigned int seq, bytes payload, int how, long long now)
     cdef void ready(self, int events, long long now) except *
     cdef void resume(self, long long now) except *

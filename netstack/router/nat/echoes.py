@@ -3,7 +3,7 @@ administrator allows them.
 
 The kernel puts an identifier of its own into what such a socket sends, and gives it only the answers to that: so there is one for
 each identifier of a guest and whom it asks, and the sequence numbers are the guest's. Without ping sockets nothing is answered, and
-counted as such: a guest that was told "unreachable" would believe it.
+counted as such: a guest that was told "unreachable" would believe it. That we are a hop on the way it hears all the same.
 """
 
 import errno
@@ -85,14 +85,19 @@ class Pings(Watched):
         for seq, payload, how in early:
             self.pass_on(seq, payload, how, now)
 
-    def deny(self, code: int) -> None:
+    def deny(self, code: int, now: int) -> None:
         """In silence (-1), or with this code of destination unreachable."""
-        self.early = []
         self.code = code
         self.verdict = nc.DENIED_QUIETLY if code < 0 else nc.DENIED_ALOUD
+        early, self.early = self.early, []
+        for seq, payload, how in early:
+            self.request(seq, payload, how, now)
 
     def request(self, seq: int, payload: bytes, how: int, now: int) -> None:
-        if self.verdict == nc.PASSES:
+        if how & TTL <= 1:
+            self.nat.mib.TtlExceeded += 1
+            self.report(seq, payload, 11, 0, self.nat.gateway, 0, now)
+        elif self.verdict == nc.PASSES:
             self.pass_on(seq, payload, how, now)
         elif self.verdict == nc.WAITS:
             if len(self.early) < EARLY:
@@ -105,10 +110,6 @@ class Pings(Watched):
         sock = self.sock
         self.last = now
         if sock is None:
-            return
-        if how & TTL <= 1:
-            mib.TtlExceeded += 1
-            self.report(seq, payload, 11, 0, self.nat.gateway, 0, now)
             return
         try:
             if how != self.how:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -31,7 +32,9 @@ from .datagrams import Chooser, Session, UdpNat
 from .echoes import UNAVAILABLE, EchoChooser, EchoNat, Pings
 from .mib import NatMib
 from .poller import Poller
-from .streams import TcpNat
+from .streams import NOWHERE, TcpNat
+
+log = logging.getLogger("netstack.router")
 
 SWEEP = 5 * SECOND  # how exact the time-outs are
 DENIED = 10 * SECOND
@@ -72,6 +75,7 @@ class Nat:
         self.udp.short = self.config.udp_short
         self.udp.max_sessions = self.config.max_udp
         self.udp.max_sockets = self.config.max_sockets
+        self.scarce = self.config.descriptors > 0
         self.outbound = self.udp.outbound = int(self.config.outbound or 0)
         self.echo = EchoNat(
             stack.icmp, self.poller, _Echoes(self), self.mib, self.gateway, self.config.max_echo, self.config.echo_idle, DENIED
@@ -222,15 +226,27 @@ class Nat:
         except OSError as error:
             flow.state = "failed"
             flow.note = str(error)
-            if flow.proto == "icmp" and error.errno in UNAVAILABLE:
-                self._no_echo = True
+            code = -1
+            if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+                code = NOWHERE[error.errno]  # the host could, but there is no way
+            elif flow.proto == "icmp" and error.errno in UNAVAILABLE:
                 self.mib.EchoUnavailable += 1
                 flow.note = "this host allows no ping sockets: see net.ipv4.ping_group_range"
+                if not self._no_echo:
+                    log.warning("guests' echo requests get no answer: this host allows no ping sockets (net.ipv4.ping_group_range)")
+                self._no_echo = True
             else:
                 self.mib.NoSocket += 1
-            deny(-1)
+            deny(code)
 
     # -- ends ------------------------------------------------------------------------------------------------------------------
+
+    def share_out(self, now: int) -> None:
+        """Where descriptors are scarce: there is another TCP flow, or one less, and datagrams have the rest."""
+        config = self.config
+        rest = max(config.descriptors - config.max_echo - self.tcp.count, 1)
+        self.udp.max_sockets = min(config.max_sockets, rest)
+        self.udp.make_room(self.udp.max_sockets, now)
 
     def ended(self, flow: Flow, state: State, note: str = "") -> None:
         flow.state = state
@@ -359,7 +375,7 @@ class _Echoes(EchoChooser):
             if pings.verdict == nc.WAITS:
                 pings.settle(address, now)
 
-        nat.choose(flow, lambda decision, now: nat.settled(flow, decision, go, pings.deny))
+        nat.choose(flow, lambda decision, now: nat.settled(flow, decision, go, partial(pings.deny, now=now)))
 
     def ended(self, pings: Pings, now: int) -> None:
         flow = _refresh(pings)

@@ -153,6 +153,12 @@ class Relay(Watched):
         self.cut(now)
         return False
 
+    def accept_reset(self, error: int, now: int) -> None:
+        """The far side had answered, and has reset since. So it is for the guest: a connection, and then a reset; "refused" would
+        say that nobody listens."""
+        self.error = OSError(error, os.strerror(error))
+        self.accept(now)
+
     def take_over(self, conn: Connection) -> StreamUser:
         self.conn = conn
         conn.fin_waits = True  # the far side's FIN is often a moment away, and goes with it
@@ -162,7 +168,9 @@ class Relay(Watched):
         self.state = nc.OPEN
         self.conn.set_nodelay(True, now)  # type: ignore[union-attr]  # what comes in pieces goes on in pieces
         self.owner.opened(self, now)
-        if self.readable and self.state == nc.OPEN:
+        if self.error is not None and self.state == nc.OPEN:
+            self.conn.abort(now)  # type: ignore[union-attr]  # the far side has reset meanwhile
+        elif self.readable and self.state == nc.OPEN:
             self.pull(now)
 
     # -- guest to host --------------------------------------------------------------------------------------------------------
@@ -415,6 +423,8 @@ class Relay(Watched):
         """The far side, or the way there."""
         if self.error is None:
             self.error = OSError(error, os.strerror(error))
+        if self.state == nc.ACCEPTED:
+            return  # the guest is told as soon as it has its connection: a reset in place of the SYN,ACK would be a refusal
         if self.gone or self.conn is None:
             self.cut(now)
         else:

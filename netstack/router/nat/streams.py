@@ -79,6 +79,8 @@ class TcpNat(Owner):
                 nat.look_after(now)
             self.count += 1
             self.guests[owner] = mine + 1
+            if nat.scarce:
+                nat.share_out(now)
             flow = Flow("tcp", src, request.src_port, request.dst, request.dst_port, Instant(now), guest)
             try:
                 said = nat.gate.decide(flow)
@@ -112,6 +114,8 @@ class TcpNat(Owner):
             self.guests[owner] = left
         else:
             del self.guests[owner]
+        if self.nat.scarce:
+            self.nat.share_out(self.nat.now())
         self.nat.ended(flow, state, note)
 
     def decided(self, request: Request, flow: Flow, decision: Decision, now: int) -> None:
@@ -196,11 +200,15 @@ class TcpNat(Owner):
 
     def connected(self, relay: Relay, error: int, now: int) -> None:
         relay.request.on_end = None
+        decision: Decision = relay.tag
+        if error == errno.ECONNRESET and decision.handler is None:
+            self.mib.TcpFlows += 1
+            relay.accept_reset(error, now)
+            return
         if error:
             self.failed(relay, error, now)
             return
         self.mib.TcpFlows += 1
-        decision: Decision = relay.tag
         if decision.handler is not None:
             self.hand_over(relay, decision.handler, now)
             return

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
+
 from ...address import Ip4
 from ...dhcp.leases import Kept, Lease
 from ...dhcp.onstack import Alarm, ServerOnStack
@@ -41,6 +43,7 @@ class DhcpService:
         *,
         path: str = "",
         guest_of: Callable[[int], str] | None = None,
+        there: Callable[[str], bool] | None = None,
         on_change: Callable[[Lease], object] | None = None,
         wall: Callable[[], float] = time.time,
         device: int | str = 0,
@@ -50,9 +53,10 @@ class DhcpService:
         self._wall = wall
         self._on_change = on_change
         self._server = ServerOnStack(
-            net.stack, net.turn, config, guest_of=guest_of, on_change=self._changed, device=device
+            net.stack, net.turn, config, guest_of=guest_of, there=there, on_change=self._changed, device=device
         )
         self._alarm = Alarm(net.stack, lambda now: self._save())
+        self._there = there
         self._dirty = False
         self._failed = False
 
@@ -64,7 +68,7 @@ class DhcpService:
     def start(self) -> None:
         """Raises AddressInUse, UsageError, OSError."""
         if self._path:
-            self.core.restore(load(self._path, self._wall()), self._net.now())
+            self.core.restore(map(self._renamed, load(self._path, self._wall())), self._net.now())
             self._write()  # now it is known whether it can be
         self._server.start()
 
@@ -98,6 +102,13 @@ class DhcpService:
             }
             for each in self.core.leases
         ]
+
+    def _renamed(self, kept: Kept) -> Kept:
+        """Guests that come through a door are called by the order in which they come: who is called so now may be another than
+        before the restart. Of them it is only known what they had."""
+        if self._there is None or self._there(kept.guest):
+            return kept
+        return evolve(kept, guest="~" + kept.guest.lstrip("~"))
 
     # -- the file -------------------------------------------------------------------------------------------------------------
 

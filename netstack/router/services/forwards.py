@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from attrs import asdict, evolve, frozen
 
 from ...address import Ip4
-from ...errors import AddressInUse, Refused, UsageError
+from ...errors import AddressInUse, NetstackError, Refused, UsageError
 from ...instant import SECOND, Instant
 from ...runtime.doors.ends import LOCAL, Place
 from ...runtime.doors.forward import DIAL_TIMEOUT, Forward, unlink
@@ -269,7 +269,12 @@ class Forwards:
             self.spare[said.proto].leave(said.host_port)
         forward = GuestForward(self, said, self.keep_source if keep_source is None else keep_source, self._limit)
         start: Callable[[], Awaitable[None]] = forward.listen_datagrams if said.proto == "udp" else forward.listen
-        await start()
+        try:
+            await start()
+        except OSError as error:
+            if isinstance(error, NetstackError) or error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, said.local) from None  # of several forwards, which
         self.net._doors.add(forward)
         return self._number(self._in, forward)
 

@@ -169,9 +169,10 @@ class ServicesConfig:
 
 
 class Services:
-    """`world` is where names are asked, the host's sockets unless it is given. `guest_of(mac)` says which guest that is;
-    `may_ask` and `on_answer` are policy's (dns.py). `flows()`, the NAT's unless it is given, `cam()`, `counters()`, `meanings()`
-    and `policy` are for the control socket (control.py). `on_lease(lease)` is told of leases."""
+    """`world` is where names are asked, the host's sockets unless it is given. `guest_of(mac)` says which guest that is, and
+    `there(guest)` whether it is there; `may_ask` and `on_answer` are policy's (dns.py). `flows()`, the NAT's unless it is given,
+    `cam()`, `counters()`, `meanings()` and `policy` are for the control socket (control.py). `on_lease(lease)` is told of
+    leases."""
 
     def __init__(
         self,
@@ -180,6 +181,7 @@ class Services:
         *,
         world: Any = None,
         guest_of: Callable[[int], str] | None = None,
+        there: Callable[[str], bool] | None = None,
         may_ask: MayAsk | None = None,
         on_answer: OnAnswer | None = None,
         on_lease: Callable[[Lease], object] | None = None,
@@ -200,7 +202,9 @@ class Services:
         self.dhcp: DhcpService | None = None
         if config.dhcp:
             mtu = net.stack.link.mtu
-            self.dhcp = DhcpService(net, config.dhcp_config(mtu), path=config.leases, guest_of=guest_of, on_change=on_lease)
+            self.dhcp = DhcpService(
+                net, config.dhcp_config(mtu), path=config.leases, guest_of=guest_of, there=there, on_change=on_lease
+            )
         self.names = LocalNames(
             config.gateway,
             own,

@@ -269,6 +269,31 @@ def test_a_restart_loses_no_lease():
     assert again.lease(A, guest="one") == "10.0.2.100"
 
 
+def test_what_a_guest_had_that_is_gone_goes_with_its_client_under_whatever_name_it_comes_again():
+    there = {"door#1", "door#2"}
+    talk = Talk(limit=1)
+    talk.server._there = there.__contains__
+    assert [talk.lease(A, guest="door#1"), talk.lease(B, guest="door#2")] == ["10.0.2.100", "10.0.2.101"]
+    assert talk.say(Kind.REQUEST, B, guest="door#3", requested="10.0.2.101")[0].data  # a NAK: its owner is there
+    assert talk.server.leases.of(("door#2", b"\1" + B)).state is State.BOUND
+    there -= {"door#1", "door#2"}
+    there |= {"door#3", "door#4"}
+    assert talk.said(talk.say(Kind.REQUEST, B, guest="door#3", requested="10.0.2.101")).kind is Kind.ACK
+    assert talk.lease(A, guest="door#4") == "10.0.2.100"
+    assert [(each.guest, str(Ip4(each.address))) for each in talk.server.leases] == [
+        ("door#4", "10.0.2.100"), ("door#3", "10.0.2.101"),
+    ]  # fmt: skip
+    assert [talk.server.leases.held(f"door#{n}") for n in (1, 2, 3, 4)] == [0, 0, 1, 1]
+
+
+def test_a_client_identifier_alone_adopts_nothing():
+    talk = Talk()
+    talk.server._there = lambda guest: guest == "two"
+    talk.lease(A, client_id=b"\xffme", guest="one")
+    assert talk.lease(B, client_id=b"\xffme", guest="two") == "10.0.2.101"
+    assert talk.lease(A, client_id=b"\xffmine", guest="two") == "10.0.2.102"
+
+
 def test_an_inform_is_answered_without_a_lease():
     talk = Talk()
     m = talk.said(talk.say(Kind.INFORM, A, ciaddr="10.0.2.9", parameters=bytes((Option.DNS,))))

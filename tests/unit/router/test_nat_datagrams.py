@@ -1,6 +1,7 @@
 """Datagrams and echo requests of a guest on the host's sockets."""
 
 import asyncio
+import logging
 import select
 import socket
 
@@ -161,6 +162,44 @@ async def test_under_pressure_the_oldest_of_the_greediest_goes(world):
     assert len(world.nat.udp.mappings) <= 10 and len(world.nat.udp.sessions()) <= 20
 
 
+@on_loop(max_tcp=4, max_sockets=10, max_echo=2, descriptors=10)
+async def test_datagrams_have_the_descriptors_that_tcp_leaves_them(world):
+    sock = world.udp()
+    number = sock.getsockname()[1]
+    server = world.listener()
+    world.gate.say = lambda flow: Decision.connect((LOCALHOST, number)) if flow.proto == "udp" else None
+
+    async def flood(n):
+        for _ in range(n):
+            port = await world.guest.udp()
+            await port.send(b"x", (FAR, 9))
+        await world.guest.ping("10.0.2.2")
+
+    streams = [await world.guest.connect_stream(FAR, server.getsockname()[1])]
+    await flood(9)
+    assert len(world.nat.udp.mappings) == 7
+    streams += [await world.guest.connect_stream(FAR, server.getsockname()[1]) for _ in range(3)]
+    assert len(world.nat.udp.mappings) == 4 and world.nonzero()["UdpEvicted"] == 5
+    for stream in streams:
+        stream.abort()
+    await until(lambda: world.nat.tcp.count == 0)
+    await flood(9)
+    assert len(world.nat.udp.mappings) == 8
+
+
+@on_loop()
+async def test_a_datagram_that_waits_for_a_denial_is_answered_by_it(world):
+    async def later(flow):
+        await asyncio.sleep(0)
+        return Decision.deny("no", "reset")
+
+    world.gate.say = later
+    port = await world.guest.udp(remote=(FAR, 9))
+    await port.send(b"may I?")
+    with pytest.raises(Refused):
+        await port.receive(SECOND)
+
+
 @on_loop()
 async def test_a_time_to_live_that_ends_here_is_told_by_the_router(world):
     port = await world.guest.udp(remote=(FAR, 33434))
@@ -213,11 +252,40 @@ async def test_without_ping_sockets_nothing_is_answered_and_that_is_counted(worl
     def refuse(*args):
         raise PermissionError(13, "Permission denied")
 
+    lines = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("netstack.router.nat.echoes.socket.socket", refuse)
-        with pytest.raises(TimedOut):
-            await world.guest.ping(FAR, timeout=0.02)
-    assert world.nonzero() == {"EchoFlows": 1, "EchoUnavailable": 1}
+        patch.setattr(logging.getLogger("netstack.router"), "warning", lines.append)
+        for host in (FAR, "192.0.2.8"):
+            with pytest.raises(TimedOut):
+                await world.guest.ping(host, timeout=0.02)
+    assert world.nonzero() == {"EchoFlows": 2, "EchoUnavailable": 2}
+    (line,) = lines  # once is enough
+    assert "net.ipv4.ping_group_range" in line
+
+
+@on_loop()
+async def test_where_there_is_no_way_echo_requests_are_told(world):
+    def refuse(*args):
+        raise OSError(101, "Network is unreachable")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("netstack.router.nat.echoes.socket.socket", refuse)
+        with pytest.raises(Unreachable):
+            await world.guest.ping(FAR, timeout=1)
+    assert world.nonzero() == {"EchoFlows": 1}
+    assert [(flow.state, flow.note) for flow in world.router.flows()] == [("failed", "[Errno 101] Network is unreachable")]
+
+
+@on_loop()
+async def test_a_hop_is_one_for_echo_requests_that_are_denied_too(world):
+    world.gate.say = lambda flow: Decision.deny("no", "drop")
+    told = []
+    world.guest.stack.icmp.on_echo_reply(7, lambda *args: None, lambda error, seq, now: told.append((error.type, seq)))
+    for ttl in (1, 2):
+        world.guest.stack.icmp.ping(int(Ip4.parse(FAR)), 7, ttl, b"trace", world.guest.now(), ttl=ttl)
+    await world.guest.ping("10.0.2.2")
+    assert told == [(11, 1)] and world.nonzero() == {"EchoFlows": 1, "Denied": 1, "TtlExceeded": 1}
 
 
 @on_loop()

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -89,6 +90,32 @@ async def test_a_reset_of_the_far_side_is_a_reset_for_the_guest(world):
     assert isinstance(caught.value.__cause__, PeerReset)
     await world.over()
     assert world.nonzero() == {"TcpFlows": 1, "TcpResets": 1}
+
+
+@on_loop()
+async def test_who_resets_as_soon_as_it_is_connected_has_not_refused(world):
+    server = world.listener()
+
+    def reset_all() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = server.accept()
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                peer.close()
+
+    thread = threading.Thread(target=reset_all)
+    thread.start()
+    try:
+        for _ in range(40):  # before the guest has its SYN,ACK, between that and its ACK, or later
+            stream = await world.guest.connect_stream(FAR, server.getsockname()[1])
+            with pytest.raises(BrokenError) as caught:
+                await stream.receive()
+            assert isinstance(caught.value.__cause__, PeerReset)
+        await world.over(40)
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert world.nonzero() == {"TcpFlows": 40, "TcpResets": 40}
 
 
 @on_loop()

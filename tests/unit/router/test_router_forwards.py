@@ -93,6 +93,20 @@ async def talk(port, data=b"hello"):
 
 
 @on_loop
+async def test_of_several_forwards_it_is_said_which_can_not_be(a, b):
+    forwards = the_forwards(a)
+    for kind, proto in ((socket.SOCK_STREAM, "tcp"), (socket.SOCK_DGRAM, "udp")):
+        with socket.socket(socket.AF_INET, kind) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+            if proto == "tcp":
+                taken.listen()
+            with pytest.raises(OSError, match="in use") as caught:
+                await forwards.add_spec(proto, f"{port}:22")
+            assert caught.value.filename == f"127.0.0.1:{port}"
+
+
+@on_loop
 async def test_a_port_of_the_host_leads_to_the_guest_and_can_be_taken_away(a, b):
     seen = []
 
