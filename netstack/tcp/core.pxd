@@ -10,6 +10,7 @@ from netstack.tcp.connection cimport Connection
 from netstack.tcp.cookies cimport Cookies, read_stamp, stamp
 from netstack.tcp.demux cimport Demux, key_of
 from netstack.tcp.listener cimport Listener
+from netstack.tcp.lookahead cimport Lookahead, Waiting
 from netstack.tcp.mib cimport TcpExt, TcpMib
 from netstack.tcp.options cimport Options, put_syn
 from netstack.tcp.resets cimport Resets
@@ -23,8 +24,15 @@ cdef class TcpCore(PacketSink):
     cdef readonly Demux hub
     cdef readonly Resets resets
     cdef readonly Held held
+    cdef readonly Lookahead ahead
     @cython.locals(hub=Demux, mib=TcpMib, b=bytearray, o=Py_ssize_t, have=Py_ssize_t, ports="unsigned int", seq="unsigned int", ack="unsigned int", offset_flags=int, field=int, hl=int, flags=int, key="unsigned long long", c=Connection)
     cdef void input(self, Frame f) except *
+    @cython.locals(hub=Demux, ahead=Lookahead)
+    cdef bint put_off(self, Frame f, unsigned long long key) except -1
+    @cython.locals(ahead=Lookahead)
+    cdef void drain(self) except *
+    @cython.locals(hub=Demux, f=Frame, ports="unsigned int", seq="unsigned int", ack="unsigned int", offset_flags=int, field=int, hl=int, flags=int, key="unsigned long long", c=Connection)
+    cdef void resume(self, Waiting w) except *
     @cython.locals(hub=Demux, ext=TcpExt, listener=Listener, n=Py_ssize_t, mtu=int, fate=int, iss="unsigned int", top="unsigned long long", local_port=int, remote_port=int, c=Connection, tw=TimeWait)
     cdef void no_connection(self, Frame f, object entry, unsigned int ports, unsigned int seq, unsigned int ack, int flags, int field, int hl) except *
     @cython.locals(mss=int)

@@ -20,6 +20,7 @@ from .connection import Connection
 from .cookies import read_stamp, stamp
 from .demux import COOKIE, DROP, Demux, key_of
 from .listener import Accept, Listener
+from .lookahead import Lookahead, Waiting
 from .options import Options, put_syn
 from .resets import Resets
 from .timewait import TimeWait
@@ -53,12 +54,13 @@ def reason(e: IpError) -> Exception:
 
 
 class TcpCore(PacketSink):
-    __slots__ = ("held", "hub", "resets")
+    __slots__ = ("ahead", "held", "hub", "resets")
 
     def __init__(self, ip: Ip, timers: Timers, rng: Rng, config: TcpConfig) -> None:
         self.hub = Demux(ip, timers, rng, config)
         self.resets = Resets(rng)
         self.held = Held(self.hub)
+        self.ahead = Lookahead(self.hub)
 
     # -- in -------------------------------------------------------------------------------------------------------------------
 
@@ -87,9 +89,11 @@ class TcpCore(PacketSink):
         if f.cast != const.UNICAST:  # MUST-57: TCP is for two
             hub.ext.InNotUnicast += 1
             return
-        flags = offset_flags & tc.FLAGS
         key = f.src
         key = key << 32 | ports
+        if hub.count >= self.ahead.gate and self.put_off(f, key):
+            return
+        flags = offset_flags & tc.FLAGS
         f.off = o + hl
         c = hub.cached
         if c is None or key != hub.key0 or f.dst != hub.local0:
@@ -98,7 +102,7 @@ class TcpCore(PacketSink):
                 self.no_connection(f, entry, ports, seq, ack, flags, field, hl)
                 return
             c = entry
-            lines.ask(c.user, lines.USER)
+            lines.ask_user(c, lines.USER)
             hub.cached = c
             hub.key0 = key
             hub.local0 = f.dst
@@ -107,6 +111,62 @@ class TcpCore(PacketSink):
             c.after = hub.todo
             hub.todo = c
         c.input(f, seq, ack, flags, field, hl)
+
+    def put_off(self, f: Frame, key: int) -> bool:
+        """May its turn come later (lookahead.py)? Where not, it comes now, behind all that wait."""
+        ahead = self.ahead
+        hub = self.hub
+        if not ahead.count and hub.cached is not None and key == hub.key0 and f.dst == hub.local0:
+            return False  # a flow that goes on: all of it is here
+        if not ahead.takes(f):
+            if ahead.count:
+                self.drain()
+            return False
+        if ahead.full():
+            self.drain()  # while one of them has its turn, and its user lets this one in
+        ahead.put(f, key)
+        if ahead.full():
+            self.drain()
+        return True
+
+    def drain(self) -> None:
+        """Those that wait have their turns, in the order in which they came. Where one raises, so does this; the others have had
+        theirs by then."""
+        ahead = self.ahead
+        ahead.look()
+        try:
+            while ahead.turn < ahead.count:
+                self.resume(ahead.next())
+        finally:
+            if ahead.turn < ahead.count:
+                self.drain()
+            ahead.clear()
+
+    def resume(self, w: Waiting) -> None:
+        """`input`, from where the segment was put off."""
+        hub = self.hub
+        hub.batch = True  # a callback may have settled
+        f = w.frame
+        w.frame = None  # type: ignore[assignment]  # what comes in by a callback may be put in the same place
+        ports, seq, ack, offset_flags, field = raw.get_tcp(f.buf, f.off)
+        hl = offset_flags >> 12 << 2
+        flags = offset_flags & tc.FLAGS
+        f.off += hl
+        key = w.key
+        c = hub.cached
+        if c is None or key != hub.key0 or f.dst != hub.local0:
+            entry = hub.find_by(f.dst, w.hash, key)  # as it is now: those before it may have ended it, or begun it
+            if not isinstance(entry, Connection):
+                self.no_connection(f, entry, ports, seq, ack, flags, field, hl)
+                w.give_back(f)
+                return
+            c = entry
+            hub.cached = c
+            hub.key0 = key
+            hub.local0 = f.dst
+        hub.touch(c)
+        c.input(f, seq, ack, flags, field, hl)
+        w.give_back(f)
 
     def no_connection(self, f: Frame, entry: object, ports: int, seq: int, ack: int, flags: int, field: int, hl: int) -> None:
         """RFC 9293 3.10.7.1 CLOSED, 3.10.7.2 LISTEN, and TIME-WAIT."""
@@ -280,6 +340,8 @@ class TcpCore(PacketSink):
     def settle(self, now: int) -> None:
         """The batch is over: each connection that it touched sends and acknowledges."""
         hub = self.hub
+        if self.ahead.count:
+            self.drain()
         hub.batch = False
         while hub.todo is not None:
             c = hub.todo
@@ -294,6 +356,8 @@ class TcpCore(PacketSink):
     def icmp(self, e: IpError, now: int) -> None:
         """An ICMP error about one of our segments (RFC 5927)."""
         hub = self.hub
+        if self.ahead.count:
+            self.drain()  # what came before it
         try:
             local_port, remote_port, seq = quoted(e.quote)
         except WireError:

@@ -2,7 +2,6 @@ cimport cython
 cimport netstack.const as const
 cimport netstack.serial as serial
 cimport netstack.tcp.const as tc
-cimport netstack.tcp.lines as lines
 from netstack.siphash cimport SipHash
 from netstack.tcp.connection cimport Connection
 from netstack.tcp.cookies cimport Cookies
@@ -37,8 +36,13 @@ cdef class Demux(Hub):
     cdef public object catcher
     @cython.locals(mtu=int)
     cdef int mtu_for(self, unsigned long long remote, long long now) except *
-    @cython.locals(table=Table, entry=object)
+    @cython.locals(table=Table)
+    cdef Table table_of(self, unsigned long long local)
+    @cython.locals(table=Table)
     cdef Timer find(self, unsigned long long local, unsigned long long key)
+    cdef unsigned long long hash_of(self, unsigned long long key) except *
+    @cython.locals(table=Table)
+    cdef Timer find_by(self, unsigned long long local, unsigned long long h, unsigned long long key)
     @cython.locals(key="unsigned long long", table=Table)
     cdef int insert(self, Connection c) except -1
     cpdef bint taken(self, unsigned long long local, int local_port, unsigned long long remote, int remote_port) except -1

@@ -21,7 +21,6 @@ from ..signatures import Ip, Rng
 from ..siphash import SipHash
 from ..timers import Timer, Timers
 from . import const as tc
-from . import lines
 from .config import TcpConfig
 from .connection import Connection
 from .cookies import Cookies
@@ -85,8 +84,7 @@ class Demux(Hub):
 
     # -- the tables -----------------------------------------------------------------------------------------------------------
 
-    def find(self, local: int, key: int) -> "Timer | None":
-        """The entry for a segment to `local`; `key` is the remote address and the header's first word."""
+    def table_of(self, local: int) -> "Table | None":
         table = self.near
         if table is None or local != self.near_local:
             table = self.tables.get(local)
@@ -94,9 +92,22 @@ class Demux(Hub):
                 return None
             self.near = table
             self.near_local = local
-        entry = table.get(key)
-        lines.ask(entry, lines.TCB)
-        return entry  # type: ignore[return-value]  # nothing else is put there
+        return table
+
+    def find(self, local: int, key: int) -> "Timer | None":
+        """The entry for a segment to `local`; `key` is the remote address and the header's first word."""
+        table = self.table_of(local)
+        return None if table is None else table.get(key)  # type: ignore[return-value]  # nothing else is put there
+
+    def hash_of(self, key: int) -> int:
+        """By which it is found in any of the tables."""
+        self.where.start()
+        return self.where.finish(key)
+
+    def find_by(self, local: int, h: int, key: int) -> "Timer | None":
+        """The same for who knows the hash, and has asked for the entry."""
+        table = self.table_of(local)
+        return None if table is None else table.at(h, key)  # type: ignore[return-value]  # as above
 
     def insert(self, c: Connection) -> None:
         key = key_of(c.remote, c.remote_port, c.local_port)

@@ -48,7 +48,11 @@ class Table:
     def place(self, key: int) -> int:
         """Where `key` is, or where it would be put."""
         self.hash.start()
-        i = self.hash.finish(key) >> self.shift
+        return self.seek(self.hash.finish(key), key)
+
+    def seek(self, h: int, key: int) -> int:
+        """The same for who knows the hash."""
+        i = h >> self.shift
         there = lines.key_at(self.keys, i)
         while there != key and there != const.M64:
             i = (i + 1) & self.mask
@@ -57,7 +61,21 @@ class Table:
 
     def get(self, key: int) -> object:
         """The entry of `key`, or None."""
-        return self.entries[self.place(key)]
+        i = self.place(key)
+        lines.ask_item(self.entries, i, lines.TCB)
+        return self.entries[i]
+
+    def at(self, h: int, key: int) -> object:
+        """The same for who knows the hash."""
+        return self.entries[self.seek(h, key)]
+
+    def ask(self, h: int) -> None:
+        """For the place where the search begins (lines.py)."""
+        lines.ask_place(self.keys, self.entries, h >> self.shift)
+
+    def ask_entry(self, h: int, key: int) -> None:
+        """For the whole entry of `key`, if it has one."""
+        lines.ask_item(self.entries, self.seek(h, key), lines.WHOLE)
 
     def put(self, key: int, entry: object) -> None:
         """In place of what `key` had."""
