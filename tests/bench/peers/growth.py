@@ -2,9 +2,9 @@
 
 The crowd of bench_idle opens them: a device that remembers no peer. Bytes are what both allocators have handed out for each
 connection, beyond a hundred others: that is exact for a hundred too, where resident memory has coarser steps. Time is that of a
-data segment, and half an acknowledgement with it: turns of two segments of 100 bytes for one connection, which are acknowledged
-together, go through a random choice of connections in batches of 64 frames. All connections have talked before. It prints `ready`,
-and measures the time again for each line that it reads.
+data segment, and half an acknowledgement with it: turns of two full-sized segments of 536 bytes for one connection, which are
+acknowledged together, however long it was silent, go through a random choice of connections in batches of 64 frames. All connections
+have talked before. It prints `ready`, and measures the time again for each line that it reads.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ WARM = 100
 TURNS = 2000  # of one measurement
 REPEATS = 7
 OPTIONS = b"\x01\x01\x08\x0a\0\0\x03\xe8\0\0\0\0"
-PAYLOAD = bytes(100)
+PAYLOAD = bytes(536)
 
 
 class Mallinfo(ctypes.Structure):
@@ -134,9 +134,11 @@ async def main(count: int) -> None:
         each = (allocated() - before) / count
         print("ready", flush=True)
         while sys.stdin.readline():
-            received = net.stack.tcp.mib.InSegs
+            mib = net.stack.tcp.mib
+            received, sent = mib.InSegs, mib.OutSegs
             value = packet_time(crowd, net, count)
-            assert net.stack.tcp.mib.InSegs - received == 2 * TURNS * REPEATS
+            assert mib.InSegs - received == 2 * TURNS * REPEATS
+            assert TURNS * REPEATS // 2 < mib.OutSegs - sent <= TURNS * REPEATS  # one for a turn, or for two in the same batch
             print(json.dumps({"ns": value, "bytes": each}), flush=True)
 
 
