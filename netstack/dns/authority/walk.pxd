@@ -21,8 +21,8 @@ cdef class Walk:
     cdef object chain
     cdef bint dnssec
     cdef readonly Reply reply
-    cdef list proven
-    @cython.locals(target=bytes)
+    cdef list proven, renamed
+    @cython.locals(target=bytes, met=list)
     cpdef Reply answer(self, bytes name, int type)
     @cython.locals(key=bytes, ends=list, o=Py_ssize_t, end=Py_ssize_t, depth=Py_ssize_t, last=Py_ssize_t, closest=bytes, below=bytes, target=bytes,
                    found="unsigned int")

@@ -4,8 +4,8 @@ The walk goes from the apex towards the name, one label at a time, and the first
 authority, a DNAME rewrites what is below it, a name that isn't there asks for the wildcard of the last one that is. Names between,
 which have no records but others below them (empty non-terminals), are there: below them no wildcard from above applies.
 
-A CNAME is followed inside of the zone, at most `MOST_ALIASES` times: a zone can be a maze, and is written by others than who serves
-it.
+A CNAME is followed inside of the zone, at most `MOST_ALIASES` times and once around a circle: a zone can be a maze, and is written
+by others than who serves it.
 
 Signed zones are served as they are: signatures go with their sets, and `denial.py` chooses the records that prove what is missing.
 
@@ -50,7 +50,7 @@ class Walk:
     """One question, from the `tree` of names of a zone and the `hashes` of its NSEC3 records. `apex` is the zone's own node, with
     its SOA; `chain` the proofs of a signed zone, None where there are none or nobody asked."""
 
-    __slots__ = ("apex", "chain", "dnssec", "hashes", "origin", "proven", "reply", "tree")
+    __slots__ = ("apex", "chain", "dnssec", "hashes", "origin", "proven", "renamed", "reply", "tree")
 
     def __init__(self, tree: Store, hashes: Store, apex: Node, chain: Chain | None, dnssec: bool) -> None:
         self.tree = tree
@@ -61,11 +61,16 @@ class Walk:
         self.dnssec = dnssec
         self.reply = Reply()
         self.proven: list[int] = []
+        self.renamed: list[int] = []
 
     def answer(self, name: bytes, type: int) -> Reply:
+        met: list[bytes] = []
         for _ in range(MOST_ALIASES + 1):
             target = self.step(name, type)
             if target is None or not names.under(target.lower(), self.origin):
+                break
+            met.append(name.lower())
+            if target.lower() in met:  # a circle: all of it has been said
                 break
             name = target
         self.add_addresses()
@@ -162,7 +167,9 @@ class Walk:
         """RFC 6672 3: the DNAME, and a CNAME made from it. `n` octets of `name` stand before the DNAME's owner."""
         kept = self.tree.get(found, dc.DNAME)
         assert kept is not None
-        self.put(self.reply.answer, self.tree.name(found), dc.DNAME, kept, self.dnssec)
+        if found not in self.renamed:  # a chain can come to it more than once, a message has each set once (RFC 2181 5)
+            self.renamed.append(found)
+            self.put(self.reply.answer, self.tree.name(found), dc.DNAME, kept, self.dnssec)
         target: bytes = name[:n] + kept.rdatas[0]
         if len(target) > dc.MAX_NAME:
             self.reply.rcode = int(Rcode.YXDOMAIN)

@@ -3,8 +3,8 @@
 The crowd of bench_idle opens them: a device that remembers no peer. Bytes are what both allocators have handed out for each
 connection, beyond a hundred others: that is exact for a hundred too, where resident memory has coarser steps. Time is that of a
 data segment, and half an acknowledgement with it: turns of two full-sized segments of 536 bytes for one connection, which are
-acknowledged together, however long it was silent, go through a random choice of connections in batches of 64 frames. All have talked
-before. It prints `ready`, and measures the time again for each line that it reads.
+acknowledged together, however long it was silent, go through a random choice of connections in batches of 64 frames. All have
+talked before. It prints `ready`, and measures the time again for each line that it reads.
 """
 
 import asyncio

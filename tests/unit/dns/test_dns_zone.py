@@ -96,6 +96,10 @@ empty CNAME a.b
 x.a.b TXT x
 loop1 CNAME loop2
 loop2 CNAME loop1
+alone CNAME alone
+to CNAME loop1
+grows DNAME a.grows
+back DNAME @
 *.wild CNAME host
 cut NS ns.cut
 ns.cut A 192.0.2.9
@@ -127,9 +131,22 @@ def test_the_end_of_a_chain_gives_the_rcode():
     assert shown(into.additional) == ["ns.cut.example. A"]
 
 
-def test_a_circle_of_aliases_ends():
-    reply = ask(MAZE, "loop1.example.", "A")
-    assert len(reply.answer) == MOST_ALIASES + 1
+def test_a_circle_of_aliases_is_gone_round_once():
+    assert shown(ask(MAZE, "LOOP1.example.", "A").answer) == ["LOOP1.example. CNAME", "loop2.example. CNAME"]
+    assert shown(ask(MAZE, "alone.example.", "A").answer) == ["alone.example. CNAME"]
+    assert shown(ask(MAZE, "to.example.", "A").answer) == ["to.example. CNAME", "loop1.example. CNAME", "loop2.example. CNAME"]
+
+
+def test_a_maze_of_aliases_ends():
+    reply = ask(MAZE, "x.grows.example.", "A")
+    assert shown(reply.answer)[:3] == ["grows.example. DNAME", "x.grows.example. CNAME", "x.a.grows.example. CNAME"]
+    assert len(reply.answer) == 1 + MOST_ALIASES + 1
+
+
+def test_a_dname_that_is_met_twice_is_said_once():
+    reply = ask(MAZE, "x.back.back.example.", "A")
+    assert shown(reply.answer) == ["back.example. DNAME", "x.back.back.example. CNAME", "x.back.example. CNAME"]
+    assert (reply.answer[2].rdata, reply.rcode) == (N("x.example."), Rcode.NXDOMAIN)
 
 
 def test_what_is_below_a_dname_is_renamed_and_itself_is_not():
