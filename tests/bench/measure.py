@@ -1,8 +1,8 @@
 """Measuring a row: who takes part runs in turns, round after round, and what others do to the machine meanwhile is noted.
 
 Absolute figures move by 10 to 30 % between minutes, so what counts is the ratio of two that ran right after each other: it is
-taken in each round, and the median over the rounds is judged. Where others used more than QUIET cores in a round there is another
-one, up to EXTRA of them, and the quietest are kept.
+taken in each round, and the median over the rounds is judged. Who does not run stands still. Where others used more than QUIET
+cores in a round there is another one, up to EXTRA of them, and the quietest are kept.
 
 Before the first round each has a short run that does not count. asyncio on kernel sockets needs it most: it receives into 256 KiB,
 which glibc maps and unmaps for each call until the end of a first connection has taught it otherwise, at twice the time a turn.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from .place import Absent, Failed, Lab, Watch
+from .place import Absent, Failed, Lab, Process, Watch, awake
 
 QUIET = 0.25  # cores
 EXTRA = 2  # rounds
@@ -119,25 +119,29 @@ class Round:
 def measure(row: Row, lab: Lab, *, runs: int, seconds: float, say: Callable[[str], None] = lambda _: None) -> Result:
     """All of a row. An entrant that fails is left out, with the reason."""
     missing: dict[str, str] = {}
-    ready: dict[str, Run] = {}
+    ready: dict[str, tuple[Run, list[Process]]] = {}
     for entrant in row.entrants:
         say(f"{row.name}: starting {entrant.name}")
         try:
             with lab.attempt():
+                begun = len(lab.processes)
                 run = entrant.enter(lab)
-                run(WARM)
-            ready[entrant.name] = run
+                processes = lab.processes[begun:]
+                with awake(processes):
+                    run(WARM)
+            ready[entrant.name] = run, processes
         except (Absent, Failed) as error:
             missing[entrant.name] = str(error)
     rounds: list[Round] = []
     while ready and wanted(rounds, runs):
         values: dict[str, Mapping[str, float]] = {}
         loudest = 0.0
-        for name, run in list(ready.items()):
+        for name, (run, processes) in list(ready.items()):
             say(f"{row.name}: round {len(rounds) + 1}, {name}")
             watch = Watch(lab)
             try:
-                values[name] = run(seconds)
+                with awake(processes):
+                    values[name] = run(seconds)
             except (Absent, Failed) as error:
                 missing[name] = str(error)
                 del ready[name]

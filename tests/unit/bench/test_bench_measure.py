@@ -17,6 +17,9 @@ def rounds(*pairs, key="gbit", others=0.0):
 class QuietLab:
     """What `measure` needs of a lab, on a machine where nobody works."""
 
+    def __init__(self):
+        self.processes = []
+
     def used(self):
         return 0.0
 
@@ -96,6 +99,38 @@ def test_those_who_take_part_run_in_turns(lab):
     (verdict,) = result.verdicts
     assert verdict.ratio == Spread(2.0, 2.0, 2.0)
     assert verdict.reached is True
+
+
+def test_who_does_not_run_stands_still(lab):
+    moving = set()
+
+    class Server:
+        def __init__(self, name):
+            self.name = name
+            moving.add(name)
+
+        def resume(self):
+            moving.add(self.name)
+
+        def pause(self):
+            moving.remove(self.name)
+
+    def entrant(name, breaks=False):
+        def run(seconds):
+            assert moving == {name}
+            if breaks and seconds != WARM:
+                raise Failed("it ended")
+            return {"gbit": 1.0}
+
+        def enter(lab):
+            lab.processes.append(Server(name))
+            return run
+
+        return Entrant(name, enter)
+
+    row = Row("receive", "Text.", {"gbit": "Gbit/s"}, [entrant("ours"), entrant("theirs", breaks=True), entrant("others")])
+    assert len(measure(row, lab, runs=2, seconds=0.5).figures) == 2
+    assert not moving
 
 
 def test_who_cannot_start_or_breaks_down_is_left_out_with_the_reason(lab):
