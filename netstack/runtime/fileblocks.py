@@ -65,7 +65,9 @@ async def read_at(fd: int, room: memoryview, offset: int) -> int:
     """Fill `room`, or some of it, from `offset` on. How many bytes; 0 at the end of the file. Never blocks the loop."""
     if _NOWAIT:
         try:
-            return os.preadv(fd, [room], offset, _NOWAIT)
+            n = os.preadv(fd, [room], offset, _NOWAIT)  # a part, where the page cache has a part
+            if n or offset >= os.fstat(fd).st_size:  # Linux 5.9 and 5.10 say 0 of what has to be fetched, too (preadv2(2), BUGS)
+                return n
         except OSError:  # EAGAIN: it has to be fetched. EOPNOTSUPP: this file system can't say. The rest the thread will say
             pass
     return await in_thread(os.preadv, fd, [room], offset)

@@ -183,7 +183,9 @@ def test_a_file_that_ends_early_gives_what_it_has() -> None:
         assert mib.CutFiles == 1
 
 
-@pytest.mark.parametrize(("broken", "number"), [(b"\xff" * 16, 3), (gzip.compress(b"no capture", mtime=0), 1), (b"\x1f\x8b\0\0\0\0", 1)])
+@pytest.mark.parametrize(
+    ("broken", "number"), [(b"\xff" * 16, 3), (gzip.compress(b"no capture", mtime=0), 1), (b"\x1f\x8b\0\0\0\0", 1)]
+)
 def test_an_error_has_the_number_of_its_packet(broken: bytes, number: int) -> None:
     data = broken if number == 1 else capture(pcap.RAW, UDP, UDP).getvalue() + broken
     found = []

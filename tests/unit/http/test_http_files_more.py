@@ -252,6 +252,19 @@ def test_what_is_asked_for_often_is_read_once_and_bounded(root: Path, monkeypatc
     assert len(held) == 2  # 250 bytes have no room for a third
 
 
+def test_what_the_page_cache_has_in_part_is_sent_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def preadv(fd: int, room: list[memoryview], offset: int, flags: int = 0) -> int:
+        return real(fd, [room[0][:30]], offset, flags)
+
+    real = os.preadv
+    monkeypatch.setattr(os, "preadv", preadv)
+    files = StaticFiles(root)
+    for _ in range(4):  # the third from memory
+        status, _, body = ask(files, "/a.txt")
+        assert (status, body) == (200, TEXT)
+    assert ask(files, "/a.txt", "Range: bytes=1-")[2] == TEXT[1:]
+
+
 # -- the stream's own way ------------------------------------------------------------------------------------------------------
 
 

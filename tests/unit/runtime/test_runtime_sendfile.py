@@ -104,6 +104,17 @@ async def test_blocks_stay_as_they_are_while_somebody_holds_them_and_are_used_ag
 
 
 @on_loop
+async def test_a_kernel_that_says_end_of_what_it_has_not_got_at_hand_is_not_believed(path: Path) -> None:
+    def preadv(fd: int, room: list[memoryview], offset: int, flags: int = 0) -> int:
+        return 0 if flags else real(fd, room, offset)
+
+    real = os.preadv
+    with path.open("rb") as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "preadv", preadv)
+        assert b"".join([bytes(block) async for block in read_blocks(file.fileno(), 0, 1 << 30)]) == BIG
+
+
+@on_loop
 async def test_what_can_not_be_read_without_waiting_is_read_in_a_thread(path: Path) -> None:
     fd = os.open("/proc/self/status", os.O_RDONLY)  # a file system that can't say whether it would have to wait
     try:
