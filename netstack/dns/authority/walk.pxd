@@ -21,8 +21,8 @@ cdef class Walk:
     cdef object chain
     cdef bint dnssec
     cdef readonly Reply reply
-    cdef list proven, renamed
-    @cython.locals(target=bytes, met=list)
+    cdef list proven
+    @cython.locals(target=bytes)
     cpdef Reply answer(self, bytes name, int type)
     @cython.locals(key=bytes, ends=list, o=Py_ssize_t, end=Py_ssize_t, depth=Py_ssize_t, last=Py_ssize_t, closest=bytes, below=bytes, target=bytes,
                    found="unsigned int")
@@ -34,10 +34,12 @@ cdef class Walk:
     @cython.locals(kept=Set)
     cdef signatures(self, bytes name, bytes key, Node node, bytes closest)
     cdef nothing(self, bytes key, bytes closest)
-    @cython.locals(kept=Set, target=bytes)
+    @cython.locals(kept=Set, owner=bytes, target=bytes)
     cdef bytes rename(self, bytes name, Py_ssize_t n, unsigned int found)
     @cython.locals(reply=Reply, node=Node, servers=Set, kept=Set, target=bytes)
     cdef refer(self, unsigned int found, bytes cut)
+    @cython.locals(key=bytes, r=Record)
+    cdef bint said(self, bytes owner, int type) except -1
     cdef put(self, list section, bytes owner, int type, Set kept, bint dnssec)
     @cython.locals(kept=Set, ttl="long long")
     cdef deny(self)

@@ -50,7 +50,7 @@ class Walk:
     """One question, from the `tree` of names of a zone and the `hashes` of its NSEC3 records. `apex` is the zone's own node, with
     its SOA; `chain` the proofs of a signed zone, None where there are none or nobody asked."""
 
-    __slots__ = ("apex", "chain", "dnssec", "hashes", "origin", "proven", "renamed", "reply", "tree")
+    __slots__ = ("apex", "chain", "dnssec", "hashes", "origin", "proven", "reply", "tree")
 
     def __init__(self, tree: Store, hashes: Store, apex: Node, chain: Chain | None, dnssec: bool) -> None:
         self.tree = tree
@@ -61,16 +61,13 @@ class Walk:
         self.dnssec = dnssec
         self.reply = Reply()
         self.proven: list[int] = []
-        self.renamed: list[int] = []
 
     def answer(self, name: bytes, type: int) -> Reply:
-        met: list[bytes] = []
         for _ in range(MOST_ALIASES + 1):
             target = self.step(name, type)
             if target is None or not names.under(target.lower(), self.origin):
                 break
-            met.append(name.lower())
-            if target.lower() in met:  # a circle: all of it has been said
+            if self.said(target, dc.CNAME):  # a circle
                 break
             name = target
         self.add_addresses()
@@ -167,9 +164,9 @@ class Walk:
         """RFC 6672 3: the DNAME, and a CNAME made from it. `n` octets of `name` stand before the DNAME's owner."""
         kept = self.tree.get(found, dc.DNAME)
         assert kept is not None
-        if found not in self.renamed:  # a chain can come to it more than once, a message has each set once (RFC 2181 5)
-            self.renamed.append(found)
-            self.put(self.reply.answer, self.tree.name(found), dc.DNAME, kept, self.dnssec)
+        owner = self.tree.name(found)
+        if not self.said(owner, dc.DNAME):  # a chain can come to it more than once
+            self.put(self.reply.answer, owner, dc.DNAME, kept, self.dnssec)
         target: bytes = name[:n] + kept.rdatas[0]
         if len(target) > dc.MAX_NAME:
             self.reply.rcode = int(Rcode.YXDOMAIN)
@@ -196,6 +193,14 @@ class Walk:
                 reply.glue = True
 
     # -- sections -------------------------------------------------------------------------------------------------------------
+
+    def said(self, owner: bytes, type: int) -> bool:
+        """Is it in the answer? A message has each set once (RFC 2181 5)."""
+        key = owner.lower()
+        for r in self.reply.answer:  # noqa: SIM110 (a generator can't be compiled here)
+            if r.type == type and r.name.lower() == key:
+                return True
+        return False
 
     def put(self, section: list[Record], owner: bytes, type: int, kept: Set, dnssec: bool) -> None:
         for value in kept.rdatas:
